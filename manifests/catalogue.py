@@ -1,0 +1,134 @@
+"""The catalogue: one row a video, saying where it comes from, whose it is, how it is labelled and in which shard."""
+
+import hashlib
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.atomic import replacing
+from manifests.errors import BadInput
+from manifests.record import Model
+
+SAFE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+MAX_ID = 96
+"""Longest video id: leaves room for suffixes within the 255 bytes of a file name."""
+
+
+class Video(Model):
+    """One row of the catalogue. Times in seconds, crop in source pixels; null where a field does not apply."""
+
+    video_id: str
+    corpus: str
+    subject: str
+    shard: str = ""
+    split: str | None = None
+    fold: int | None = None
+    source: str
+    start: float | None = None
+    end: float | None = None
+    crop_x: int | None = None
+    crop_y: int | None = None
+    crop_w: int | None = None
+    crop_h: int | None = None
+    duration: float | None = None
+    licence: str | None = None
+    defect: str | None = None
+    emotion: str | None = None
+    four_class: str | None = None
+    intensity: str | None = None
+    statement: str | None = None
+    repetition: int | None = None
+    channel: str | None = None
+    session: int | None = None
+    valence: float | None = None
+    activation: float | None = None
+    dominance: float | None = None
+
+    @property
+    def worked_on(self) -> bool:
+        """False for a row that only repeats another video; it is kept for the record and never processed."""
+        return not (self.defect or "").startswith("duplicate of ")
+
+
+ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+
+
+def _arrow_type(name: str) -> pa.DataType:
+    annotation = Video.model_fields[name].annotation
+    for python_type, arrow_type in ARROW_TYPES.items():
+        if annotation in (python_type, python_type | None):
+            return arrow_type
+    raise TypeError(f"catalogue field {name} has no Parquet type")
+
+
+SCHEMA = pa.schema([pa.field(name, _arrow_type(name)) for name in Video.model_fields])
+
+
+def safe_id(text: str, salt: str) -> str:
+    """`text` if it already is a safe id, else a readable one made stable and unique by a digest of `salt`.
+
+    A safe id matches `[A-Za-z0-9._-]+`, does not start with a dot and is at most 96 characters long. Give the true
+    path (or name) as `salt`: the same input always gets the same id.
+    """
+    if SAFE_ID.fullmatch(text) and len(text) <= MAX_ID:
+        return text
+    return with_digest(text, salt)
+
+
+def with_digest(text: str, salt: str) -> str:
+    """`text` made safe, cut short, and ended by eight hexadecimal digits of the sha256 of `salt`."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[: MAX_ID - 9] or "video"
+    return f"{stem}-{hashlib.sha256(salt.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def read_catalogue(path: Path) -> list[Video]:
+    """Read `catalogue.parquet`. Raises BadInput when it is missing or is not a catalogue."""
+    try:
+        rows = pq.read_table(path, schema=SCHEMA).to_pylist()
+    except FileNotFoundError as error:
+        raise BadInput(
+            f"There is no catalogue at {path}: run 'portrait-prep init' for this workspace first."
+        ) from error
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{path} is not a readable catalogue: restore it or run 'portrait-prep init' again.") from error
+    return [Video(**row) for row in rows]
+
+
+def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
+    """Write `catalogue.parquet` whole or not at all, in the given order."""
+    table = pa.Table.from_pylist([video.model_dump() for video in videos], schema=SCHEMA)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) -> list[Video]:
+    """Add to `known` the videos of `found` whose id is new, each given a shard; known rows stay as they are.
+
+    A shard takes whole videos, in order, while their footage stays within `shard_seconds`; a longer video gets a
+    shard of its own. The last shard of the corpus is filled up first; no video ever changes its shard.
+    """
+    ids = {video.video_id for video in known}
+    fresh = [video for video in found if video.video_id not in ids]
+    merged = list(known)
+    last = _last_shards(known)
+    for video in fresh:
+        seconds = video.duration or 0.0
+        number, footage = last.get(video.corpus, (-1, math.inf))
+        if footage + seconds > shard_seconds:
+            number, footage = number + 1, 0.0
+        last[video.corpus] = (number, footage + seconds)
+        merged.append(video.model_copy(update={"shard": f"{video.corpus}-{number:05d}"}))
+    return merged
+
+
+def _last_shards(videos: Sequence[Video]) -> dict[str, tuple[int, float]]:
+    """For each corpus: the number of its last shard, and the footage in it in seconds."""
+    footage: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for video in videos:
+        footage[video.corpus][int(video.shard.rpartition("-")[2])] += video.duration or 0.0
+    return {corpus: max(shards.items()) for corpus, shards in footage.items()}

@@ -1,0 +1,25 @@
+"""What a user can be told: each error is one sentence that says what to do."""
+
+
+class PortraitPrepError(Exception):
+    """Base of every error whose message is meant for the user; the command line prints it and exits 2."""
+
+
+class BadInput(PortraitPrepError):
+    """A path, a corpus or a file that the user named cannot be used."""
+
+
+class BadSetting(PortraitPrepError):
+    """A key of `pipeline.toml` has a value that is not allowed."""
+
+
+class MissingPrerequisite(PortraitPrepError):
+    """Something this machine must have (ffmpeg, a model file, disk space) is not there."""
+
+
+class WorkspaceBusy(PortraitPrepError):
+    """Another run holds this workspace."""
+
+
+class Damaged(PortraitPrepError):
+    """A file of the workspace does not hold what its record says it holds."""

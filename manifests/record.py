@@ -1,0 +1,73 @@
+"""The record: what one stage says of one video. Stored inside the shard file, so data and record cannot disagree."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    """Immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Failure(Model):
+    """Why a stage gave up on a video. `permanent`: no retry will mend it."""
+
+    type: str
+    message: str
+    permanent: bool
+
+
+class Output(Model):
+    """A file that a stage wrote for one video; `path` is relative to the workspace."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Basis(Model):
+    """All that a fingerprint is made of, kept in the record so that a change can be named to the user.
+
+    `inputs` maps `stage.column` (or `stage.media`) to the digest of what was read; `outside` holds facts about
+    files that are not the workspace's own (size and time of a source).
+    """
+
+    version: int
+    params: dict[str, Any] = Field(default_factory=dict)
+    models: dict[str, str] = Field(default_factory=dict)
+    catalogue: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, str] = Field(default_factory=dict)
+    outside: dict[str, Any] = Field(default_factory=dict)
+
+
+class Record(Model):
+    """Outcome, fingerprint, digests, metrics and error of one video at one stage.
+
+    `digests` maps each column (and each media suffix) to the sha256 of this video's values; `digest` is the sha256
+    over them. `rows` is the number of table rows, `frames` the number of video frames that the stage covered.
+    """
+
+    video_id: str
+    stage: str
+    outcome: Literal["done", "failed"]
+    fingerprint: str
+    basis: Basis
+    digest: str = ""
+    digests: dict[str, str] = Field(default_factory=dict)
+    rows: int = 0
+    frames: int = 0
+    media: tuple[Output, ...] = ()
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    error: Failure | None = None
+    attempts: int = 1
+    started: str = ""
+    seconds: float = 0.0
+    worker: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether the columns are there."""
+        return self.outcome == "done"

@@ -1,0 +1,124 @@
+"""How a stage declares itself, and what it sees of one video.
+
+A stage is a pure function of one video and the columns before it. It streams: it reads batches of frames and yields
+batches of columns, so that memory does not grow with the length of the video. Shards, retries, fingerprints and logs
+are the foreman's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from manifests.catalogue import Video
+from manifests.record import Record
+
+Batch = dict[str, NDArray[Any]]
+"""Column name -> array [rows, *shape]; all arrays of one batch have the same number of rows."""
+
+ROWS_PER_GROUP = 250
+"""Frames in one Parquet row group (10 s at 25 fps): the unit of streaming and of random access."""
+
+
+class BadVideo(Exception):
+    """Raised by a stage for what no retry will mend (corrupt, no face, too short); the message is the reason."""
+
+
+class Params(BaseModel):
+    """Base of a stage's parameters; each field carries a default, bounds and a description for `pipeline.toml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+P = TypeVar("P", bound=Params)
+P_co = TypeVar("P_co", bound=Params, covariant=True)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column that a stage adds. `dtype` is a NumPy name or `str`; `shape` is that of one row's value."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    unit: str = ""
+    meaning: str = ""
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """A claim about columns that the audit checks. `holds` gets a batch of `reads` and returns one bool a row."""
+
+    claim: str
+    reads: tuple[str, ...]
+    holds: Callable[[Batch], NDArray[np.bool_]]
+
+
+class Job(Protocol[P_co]):
+    """What a stage sees of one video."""
+
+    video: Video
+    metrics: dict[str, Any]
+    """Whatever the stage measures on the way; it ends up in the record and feeds the quality rules."""
+    frames: int
+    """Number of video frames: known from upstream; the stage that makes the frames (normalize) sets it."""
+
+    @property
+    def params(self) -> P_co:
+        """The stage's own parameters, as `pipeline.toml` sets them."""
+
+    def read(self, *columns: str) -> Iterator[Batch]:
+        """Stream columns, named `stage.column`, as aligned batches of up to 250 rows keyed by the bare column name."""
+
+    def record(self, stage: str) -> Record:
+        """The record of an upstream stage for this video."""
+
+    def media(self, suffix: str) -> Path:
+        """The committed `media/<video_id>.<suffix>` of an upstream stage."""
+
+    def output(self, suffix: str) -> Path:
+        """Where this stage may write a media file; it becomes `media/<video_id>.<suffix>` when the video is done."""
+
+    @property
+    def source(self) -> Path:
+        """The file this video comes from; never written to."""
+
+
+@dataclass(frozen=True)
+class Stage(Generic[P]):
+    """The declaration of a stage.
+
+    `reads` names every upstream column (`landmarks.detected`) and media file (`normalize.mp4`) that `process` uses:
+    their digests are part of the fingerprint. `catalogue` names the catalogue fields that matter to the outcome.
+    `outside` returns facts about files beyond the workspace (size, time) that must invalidate the video when changed.
+    `models` returns name -> sha256 of the model files used under these parameters. `process` yields batches of the
+    declared columns in frame order.
+    """
+
+    name: str
+    version: int
+    params: type[P]
+    columns: tuple[Column, ...]
+    process: Callable[[Any], Iterator[Batch]]
+    reads: tuple[str, ...] = ()
+    rows: Literal["frame", "video"] = "frame"
+    media: tuple[str, ...] = ()
+    catalogue: tuple[str, ...] = ()
+    outside: Callable[[Video], Mapping[str, Any]] | None = None
+    models: Callable[[P], Mapping[str, str]] | None = None
+    invariants: tuple[Invariant, ...] = ()
+    gpu: bool = False
+    distributions: tuple[str, ...] = ()
+    """Packages whose versions the record notes (`mediapipe`, `av`, …)."""
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The stages that this one reads, in declaration order."""
+        return tuple(dict.fromkeys(ref.partition(".")[0] for ref in self.reads))

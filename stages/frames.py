@@ -1,0 +1,31 @@
+"""Decoding: one pass over a video, frame by frame, on one thread."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.stage import BadVideo
+
+FPS = 25
+SIZE = 512
+"""Side in pixels of every normalized video."""
+
+Image = NDArray[np.uint8]
+
+
+def read_frames(path: Path, size: int | None = None) -> Iterator[Image]:
+    """Yield the frames of a video as RGB uint8 [height, width, 3], resized to `size` x `size` when given.
+
+    Raises BadVideo when the file cannot be decoded.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            for frame in container.decode(stream):
+                yield frame.to_ndarray(format="rgb24", width=size, height=size)
+    except (av.FFmpegError, IndexError) as error:
+        raise BadVideo(f"{path.name} cannot be decoded: {error}") from error

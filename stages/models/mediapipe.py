@@ -1,0 +1,92 @@
+"""MediaPipe behind one module, so that a later release of it is a one-file change.
+
+One network of each kind lives in a process; `reset` between videos makes it equal a fresh one bit for bit.
+"""
+
+import atexit
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+POINTS = 478
+"""Landmarks of the refined face mesh: 468 of the face, 5 of each iris."""
+
+
+class FaceMesh:
+    """The 478-point face mesh with attention, in tracking mode. See https://arxiv.org/abs/2006.10962."""
+
+    def __init__(self, faces: int = 1, tracking: bool = True) -> None:
+        self._network = face_mesh.FaceMesh(static_image_mode=not tracking, max_num_faces=faces, refine_landmarks=True)
+        atexit.register(self._network.close)
+
+    def reset(self) -> None:
+        """Forget the tracked face: the next frame is searched afresh."""
+        self._network.reset()
+
+    def __call__(self, image: Image) -> NDArray[np.float32]:
+        """Find faces in an RGB image; return float32 [faces, 478, 3].
+
+        x and y in pixels of the image, z on the scale of x (times the width), negative toward the camera.
+        """
+        height, width = image.shape[:2]
+        found = self._network.process(image).multi_face_landmarks or ()
+        points = [[(p.x, p.y, p.z) for p in face.landmark] for face in found]
+        shaped = np.asarray(points, np.float64).reshape(-1, POINTS, 3)
+        return (shaped * (width, height, width)).astype(np.float32)
+
+
+class FaceDetector:
+    """BlazeFace, full-range model (faces within five metres). See https://arxiv.org/abs/1907.05047."""
+
+    def __init__(self, confidence: float = 0.5) -> None:
+        self._network = face_detection.FaceDetection(min_detection_confidence=confidence, model_selection=1)
+        atexit.register(self._network.close)
+
+    def __call__(self, image: Image) -> NDArray[np.float32]:
+        """Find faces in an RGB image; return float32 [faces, 5]: x, y, width, height in pixels, and confidence."""
+        height, width = image.shape[:2]
+        boxes = [
+            (box.xmin * width, box.ymin * height, box.width * width, box.height * height, detection.score[0])
+            for detection in self._network.process(image).detections or ()
+            for box in (detection.location_data.relative_bounding_box,)
+        ]
+        return np.asarray(boxes, np.float32).reshape(-1, 5)
+
+
+class PersonSegmenter:
+    """MediaPipe SelfieSegmentation, the general 256x256 model."""
+
+    def __init__(self) -> None:
+        self._network = selfie_segmentation.SelfieSegmentation(model_selection=0)
+        atexit.register(self._network.close)
+
+    def reset(self) -> None:
+        """Forget the previous frame's mask."""
+        self._network.reset()
+
+    def __call__(self, image: Image) -> NDArray[np.float32]:
+        """Probability of person for each pixel of an RGB image; float32 [height, width] in 0..1."""
+        return cast("NDArray[np.float32]", self._network.process(image).segmentation_mask)
+
+
+@lru_cache(maxsize=1)
+def face_mesh_tracker() -> FaceMesh:
+    """This process's tracking face mesh for one face; call `reset` at the start of each video."""
+    return FaceMesh(faces=1, tracking=True)
+
+
+@lru_cache(maxsize=1)
+def face_detector() -> FaceDetector:
+    """This process's face detector."""
+    return FaceDetector()
+
+
+@lru_cache(maxsize=1)
+def person_segmenter() -> PersonSegmenter:
+    """This process's person segmenter; call `reset` at the start of each video."""
+    return PersonSegmenter()
