@@ -26,6 +26,6 @@ def read_frames(path: Path, size: int | None = None) -> Iterator[Image]:
             stream = container.streams.video[0]
             stream.thread_type = "NONE"
             for frame in container.decode(stream):
-                yield frame.to_ndarray(format="rgb24", width=size, height=size)
+                yield frame.to_ndarray(format="rgb24", width=size, height=size).astype(np.uint8, copy=False)
     except (av.FFmpegError, IndexError) as error:
         raise BadVideo(f"{path.name} cannot be decoded: {error}") from error
