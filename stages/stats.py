@@ -1,0 +1,234 @@
+"""Statistics: mean and deviation of each subject's and the whole corpus's geometry.
+
+A video's row holds its moments, so that adding a video reads that video only; `reduce` joins the rows.
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from manifests.atomic import replacing
+from manifests.catalogue import Video, safe_id, with_digest
+from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
+from pipeline.tables import arrow_type, to_arrow
+from stages.moments import Moments
+
+CORPUS = "*"
+"""The subject that stands for all of them; the last row of the table."""
+TABLE = "subjects.parquet"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An upstream column, described frame by frame with values of `shape`."""
+
+    name: str
+    reads: str
+    shape: tuple[int, ...]
+    unit: str
+
+
+MEASURES = (
+    Measure("canonical", "headpose.canonical", (478, 3), "canonical px"),
+    Measure("euler", "headpose.euler", (3,), "degree"),
+    Measure("translation", "headpose.translation", (3,), "px"),
+    Measure("scale", "headpose.scale", (1,), "canonical px per image px"),
+    Measure("billboard", "torso.billboard", (18, 3), "canonical px"),
+)
+
+
+class StatsParams(Params):
+    """The stats stage has no settings."""
+
+
+def process(job: Job[StatsParams]) -> Iterator[Batch]:
+    """Yield one row: count, mean and sum of squared deviations of each measure over the frames with finite values."""
+    moments = {measure.name: Moments.none(measure.shape) for measure in MEASURES}
+    for batch in job.read(*(measure.reads for measure in MEASURES)):
+        for measure in MEASURES:
+            moments[measure.name] += Moments.of(batch[measure.name].reshape(-1, *measure.shape))
+    job.metrics["n_frames"] = moments["canonical"].count
+    yield {name: values for measure in MEASURES for name, values in _to_row(measure.name, moments[measure.name])}
+
+
+def _to_row(name: str, moments: Moments) -> Iterator[tuple[str, NDArray[Any]]]:
+    yield f"{name}_count", np.array([moments.count], np.int64)
+    yield f"{name}_mean", moments.mean[np.newaxis]
+    yield f"{name}_m2", moments.m2[np.newaxis]
+
+
+def _from_row(name: str, row: Batch) -> Moments:
+    return Moments(int(row[f"{name}_count"][0]), row[f"{name}_mean"][0], row[f"{name}_m2"][0])
+
+
+@dataclass
+class Gathered:
+    """A subject's videos, joined."""
+
+    subject: str
+    file: str | None
+    videos: list[str] = field(default_factory=list)
+    moments: dict[str, Moments] = field(
+        default_factory=lambda: {measure.name: Moments.none(measure.shape) for measure in MEASURES}
+    )
+
+    def add(self, video_id: str, row: Batch) -> None:
+        """Join one more video."""
+        self.videos.append(video_id)
+        for name, moments in self.moments.items():
+            self.moments[name] = moments + _from_row(name, row)
+
+    def values(self) -> dict[str, Any]:
+        """One row of the table: column name -> value."""
+        row: dict[str, Any] = {
+            "subject": self.subject,
+            "n_videos": len(self.videos),
+            "n_frames": self.moments["canonical"].count,
+            "videos": self.videos,
+            "file": self.file,
+        }
+        for name, moments in self.moments.items():
+            row |= {f"{name}_mean": moments.average, f"{name}_std": moments.deviation}
+        return row
+
+
+PLAIN = (
+    pa.field("subject", pa.string(), metadata={"meaning": "the person; * is the whole corpus"}),
+    pa.field("n_videos", pa.int64(), metadata={"meaning": "accepted videos"}),
+    pa.field("n_frames", pa.int64(), metadata={"meaning": "frames with finite values: what mean and std run over"}),
+    pa.field("videos", pa.list_(pa.string()), metadata={"meaning": "the accepted videos, by video_id"}),
+    pa.field("file", pa.string(), metadata={"meaning": "the subject's npz, beside this table"}),
+)
+
+
+def _statistics() -> Iterator[Column]:
+    for measure in MEASURES:
+        yield Column(f"{measure.name}_mean", "float64", measure.shape, measure.unit, f"mean of {measure.reads}")
+        yield Column(
+            f"{measure.name}_std", "float64", measure.shape, measure.unit, f"population deviation of {measure.reads}"
+        )
+
+
+STATISTICS = tuple(_statistics())
+
+
+def reduce(moments: Iterable[tuple[Video, Batch]], folder: Path) -> list[Path]:
+    """Join the rows of accepted videos, given in order of video_id, into `subjects.parquet` and an npz a subject.
+
+    Returns the files: those of the subjects by name, then the table.
+
+    The same rows in the same order give the same bytes, and a file whose bytes would stay the same is not touched.
+    What is held in memory grows with the number of subjects. The table goes last: it names the npz files that are
+    ours, so a reduction that was cut short is mended by the next.
+    """
+    corpus, subjects = Gathered(CORPUS, None), dict[str, Gathered]()
+    for video, row in moments:
+        for gathered in (corpus, subjects.setdefault(video.subject, Gathered(video.subject, None))):
+            gathered.add(video.video_id, row)
+    for subject, file in file_names(subjects).items():
+        subjects[subject].file = file
+    rows = [subjects[subject].values() for subject in sorted(subjects)]
+    for row in rows:
+        _write(folder / row["file"], _npz(row))
+    for stale in _owned(folder) - {row["file"] for row in rows}:
+        (folder / stale).unlink(missing_ok=True)
+    _write(folder / TABLE, _parquet([*rows, corpus.values()]))
+    return [*(folder / row["file"] for row in rows), folder / TABLE]
+
+
+def file_names(subjects: Iterable[str]) -> dict[str, str]:
+    """Subject -> file name: the subject's own name where it is safe, else a safe one that is nobody else's."""
+    names: dict[str, str] = {}
+    for subject in sorted(subjects, key=lambda subject: (safe_id(subject, subject) != subject, subject)):
+        name = safe_id(subject, subject)
+        while f"{name}.npz" in names.values():
+            name = with_digest(name, f"{name}/{subject}")
+        names[subject] = f"{name}.npz"
+    return names
+
+
+def _owned(folder: Path) -> set[str]:
+    """The npz files that the last reduction wrote; a file that is not listed in its table is somebody else's."""
+    try:
+        files = pq.read_table(folder / TABLE, columns=["file"]).column("file").to_pylist()
+    except (OSError, pa.ArrowException):
+        return set()
+    return {file for file in files if file and Path(file).name == file and file.endswith(".npz")}
+
+
+def _npz(row: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    arrays = {name: np.asarray(value) for name, value in row.items() if name != "file"}
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    arrays = [pa.array([row[field.name] for row in rows], field.type) for field in PLAIN]
+    arrays += [to_arrow(column, np.stack([row[column.name] for row in rows])) for column in STATISTICS]
+    fields = [
+        pa.field(
+            column.name,
+            arrow_type(column),
+            metadata={"unit": column.unit, "shape": str(list(column.shape)), "meaning": column.meaning},
+        )
+        for column in STATISTICS
+    ]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema([*PLAIN, *fields])), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    if path.is_file() and path.read_bytes() == content:
+        return
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _columns() -> Iterator[Column]:
+    for measure in MEASURES:
+        yield Column(f"{measure.name}_count", "int64", (), "frame", f"frames with finite {measure.reads}")
+        yield Column(f"{measure.name}_mean", "float64", measure.shape, measure.unit, f"their mean of {measure.reads}")
+        yield Column(
+            f"{measure.name}_m2", "float64", measure.shape, f"({measure.unit})^2", "sum of squared deviations from it"
+        )
+
+
+COUNTS = tuple(f"{measure.name}_count" for measure in MEASURES)
+SQUARES = tuple(f"{measure.name}_m2" for measure in MEASURES)
+
+
+def _same_frames(batch: Batch) -> NDArray[np.bool_]:
+    counts = np.stack([batch[name] for name in COUNTS])
+    return np.asarray((counts == counts[0]).all(axis=0))
+
+
+def _not_negative(batch: Batch) -> NDArray[np.bool_]:
+    least = [batch[name].reshape(len(batch[name]), -1).min(axis=1) for name in SQUARES]
+    return np.asarray(np.min(least, axis=0) >= 0)
+
+
+STAGE = Stage(
+    name="stats",
+    version=1,
+    params=StatsParams,
+    columns=tuple(_columns()),
+    process=process,
+    reads=tuple(measure.reads for measure in MEASURES),
+    rows="video",
+    invariants=(
+        Invariant(
+            "every measure has values in the same frames", tuple(f"stats.{name}" for name in COUNTS), _same_frames
+        ),
+        Invariant("squared deviations are not negative", tuple(f"stats.{name}" for name in SQUARES), _not_negative),
+    ),
+    reduce=reduce,
+)
