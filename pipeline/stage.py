@@ -7,7 +7,7 @@ are the foreman's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -90,6 +90,21 @@ class Job(Protocol[P_co]):
     def source(self) -> Path:
         """The file this video comes from; never written to."""
 
+    @property
+    def sources(self) -> Path:
+        """The workspace's `sources/` folder; only the stage that fetches writes there."""
+
+
+Proof = Callable[[Video, Record, Callable[[str], Path]], Iterable[str]]
+"""Reads again what lies outside the shard: a video, its record, and where its media of a suffix lie; yields, in plain
+words, what is not as recorded."""
+
+Reduce = Callable[[Iterable[tuple[Video, Batch]], Path], Sequence[Path]]
+"""Joins the accepted videos' rows, in order of video_id, into files in the given folder (the stage's own).
+
+Returns the files; each must be written whole or not at all.
+"""
+
 
 @dataclass(frozen=True)
 class Stage(Generic[P]):
@@ -114,6 +129,8 @@ class Stage(Generic[P]):
     outside: Callable[[Video], Mapping[str, Any]] | None = None
     models: Callable[[P], Mapping[str, str]] | None = None
     invariants: tuple[Invariant, ...] = ()
+    reduce: Reduce | None = None
+    proof: Proof | None = None
     gpu: bool = False
     distributions: tuple[str, ...] = ()
     """Packages whose versions the record notes (`mediapipe`, `av`, …)."""

@@ -1,0 +1,102 @@
+"""The manifest: all records of one video joined with its catalogue row and its verdict; rebuilt at any time."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from manifests.atomic import temporary_beside
+from manifests.catalogue import Video
+from manifests.quality import Verdict
+from manifests.record import Output, Record
+
+IDENTITY = ("video_id", "corpus", "subject", "shard", "split", "fold")
+LABELS = (
+    "emotion",
+    "four_class",
+    "intensity",
+    "statement",
+    "repetition",
+    "channel",
+    "session",
+    "valence",
+    "activation",
+    "dominance",
+)
+
+
+FROM_RECORD = (
+    "fingerprint",
+    "digest",
+    "attempts",
+    "started",
+    "seconds",
+    "worker",
+    "rows",
+    "frames",
+    "versions",
+    "metrics",
+    "error",
+)
+
+
+def entry(outcome: str, reason: str, record: Record | None, shard_file: Output | None) -> dict[str, Any]:
+    """What a manifest says of one stage. `outputs`: the shard file first, then the video's media files."""
+    told: dict[str, Any] = dict.fromkeys(FROM_RECORD)
+    params: dict[str, Any] = {}
+    outputs: list[Output] = []
+    if record is not None:
+        dumped = record.model_dump(mode="json")
+        told = {name: dumped[name] for name in FROM_RECORD}
+        params = record.basis.params
+        outputs = [*([shard_file] if shard_file else []), *record.media]
+    dumped_outputs = [output.model_dump(mode="json") for output in outputs]
+    return {"outcome": outcome, "reason": reason, **told, "params": params, "outputs": dumped_outputs}
+
+
+def manifest(video: Video, entries: Mapping[str, dict[str, Any]], verdict: Verdict) -> dict[str, Any]:
+    """The manifest of one video as JSON-ready data."""
+    row = video.model_dump()
+    return {
+        **{name: row[name] for name in IDENTITY},
+        "labels": {name: row[name] for name in LABELS},
+        "source": {name: value for name, value in row.items() if name not in (*IDENTITY, *LABELS)},
+        "stages": dict(entries),
+        "quality": verdict.model_dump(mode="json"),
+    }
+
+
+def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a manifest, unless it already says just this. Not flushed to disk: it can be rebuilt."""
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    try:
+        if path.read_text("utf-8") == text:
+            return
+    except (OSError, UnicodeDecodeError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
+def flat_rows(content: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    """One flat row a stage for `manifests.parquet`; metrics as JSON text."""
+    shared = {name: content[name] for name in IDENTITY}
+    quality = content["quality"]
+    return [
+        {
+            **shared,
+            "stage": stage,
+            **{name: found[name] for name in FLAT},
+            "error_type": (found["error"] or {}).get("type"),
+            "error_message": (found["error"] or {}).get("message"),
+            "error_permanent": (found["error"] or {}).get("permanent"),
+            "metrics": json.dumps(found["metrics"] or {}),
+            "accepted": quality["accepted"],
+            "reasons": list(quality["reasons"]),
+        }
+        for stage, found in content["stages"].items()
+    ]
+
+
+FLAT = ("outcome", "reason", "attempts", "started", "seconds", "worker", "rows", "frames", "fingerprint", "digest")

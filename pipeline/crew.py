@@ -1,0 +1,167 @@
+"""Who does the work: dask workers, one process a core and one thread each, or this very process."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
+from distributed import wait as dask_wait
+from distributed.worker import Worker
+
+from manifests.errors import BadInput
+
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
+ONE_THREAD = dict.fromkeys(THREAD_LIMITS, "1")
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}
+
+CONNECT_SECONDS = 15
+
+
+class WorkerDied(Exception):
+    """The process that did a task is gone: killed, out of memory, or past a deadline."""
+
+
+class Crew(Protocol):
+    """Takes tasks and hands back what is finished."""
+
+    watched: bool
+    """Whether a task may end its process (a watchdog can be set), because another would take its place."""
+
+    @property
+    def size(self) -> int:
+        """How many tasks can be under way at once."""
+
+    def submit(self, task: Callable[..., Any], *arguments: Any) -> Any:
+        """Start a task; return its future."""
+
+    def wait(self, futures: Sequence[Any]) -> list[Any]:
+        """Wait until at least one is finished; return the finished ones."""
+
+    def result(self, future: Any) -> Any:
+        """The outcome of a finished future. Raises what the task raised, or WorkerDied."""
+
+
+class ThisProcess:
+    """Does each task at once, in the calling process: for tests and debuggers."""
+
+    size = 1
+    watched = False
+
+    def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Run the task."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(task(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def wait(self, futures: Sequence[Future[Any]]) -> list[Future[Any]]:
+        """All are finished."""
+        return list(futures)
+
+    def result(self, future: Future[Any]) -> Any:
+        """The outcome."""
+        return future.result()
+
+
+class DaskCrew:
+    """Workers of a dask cluster, local or not."""
+
+    watched = True
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def size(self) -> int:
+        """One task a thread; asked anew each time, since clusters grow and shrink."""
+        return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
+
+    def submit(self, task: Callable[..., Any], *arguments: Any) -> Any:
+        """Start a task on any worker."""
+        return self._client.submit(task, *arguments, pure=False)
+
+    def wait(self, futures: Sequence[Any]) -> list[Any]:
+        """Block until one is finished."""
+        return list(dask_wait(list(futures), return_when="FIRST_COMPLETED").done)
+
+    def result(self, future: Any) -> Any:
+        """The outcome."""
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise WorkerDied(str(error)) from error
+
+
+class WorkerSetup(WorkerPlugin):
+    """Makes a local worker quiet, and lets it die with the driver so that no orphan goes on writing."""
+
+    def __init__(self, log_file: Path, driver: int) -> None:
+        self._log_file, self._driver = log_file, driver
+
+    def setup(self, worker: Worker) -> None:
+        """Send what the libraries print to the log file; watch the driver."""
+        del worker
+        log = os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, 2)
+        os.close(log)
+        threading.Thread(target=self._die_with_driver, daemon=True).start()
+
+    def _die_with_driver(self) -> None:
+        while os.getppid() == self._driver:
+            time.sleep(0.2)
+        os._exit(1)
+
+
+@contextmanager
+def hire(workers: int, scheduler: str | None, log_file: Path) -> Iterator[Crew]:
+    """Yield a crew: of an existing cluster, of `workers` local processes, or (0) of this process alone.
+
+    Raises BadInput when the scheduler does not answer.
+    """
+    if scheduler:
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError) as error:
+            raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
+        with client:
+            yield DaskCrew(client)
+    elif workers == 0:
+        os.environ.update(QUIET)
+        yield ThisProcess()
+    else:
+        with _local_cluster(workers) as cluster, Client(cluster) as client:
+            client.register_plugin(WorkerSetup(log_file, os.getpid()))
+            yield DaskCrew(client)
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    dask.config.set(
+        {
+            "distributed.nanny.pre-spawn-environ": ONE_THREAD | QUIET,
+            # A unit whose worker died is taken apart by the foreman, not blindly repeated by the scheduler.
+            "distributed.scheduler.allowed-failures": 0,
+            "distributed.worker.daemon": False,
+        }
+    )
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs="ERROR",
+    )

@@ -1,0 +1,57 @@
+"""`run --dry-run`: what would be computed, why, and about how long it would take."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from pipeline.foreman import Selection
+from pipeline.session import Session
+from pipeline.survey import Dossier
+
+
+class Pace:
+    """Seconds of work a second of footage, by stage, from what the records say of videos already done."""
+
+    def __init__(self) -> None:
+        self._work: dict[str, float] = defaultdict(float)
+        self._footage: dict[str, float] = defaultdict(float)
+
+    def learn(self, dossier: Dossier) -> None:
+        """Take in what was measured on one video."""
+        for stage, standing in dossier.standings.items():
+            if standing.record and standing.record.done and dossier.video.duration:
+                self._work[stage] += standing.record.seconds
+                self._footage[stage] += dossier.video.duration
+
+    def estimate(self, stage: str, footage: float) -> float | None:
+        """Seconds of one worker's time, or None when nothing was measured yet."""
+        return self._work[stage] / self._footage[stage] * footage if self._footage[stage] else None
+
+
+def stale_units(session: Session, selection: Selection) -> Iterator[str]:
+    """One line a unit and reason, then a line that sums up."""
+    pace, footage, waiting = Pace(), Counter[str](), Counter[str]()
+    for found in session.dossiers():
+        reasons: Counter[tuple[str, str, str]] = Counter()
+        for dossier in found:
+            pace.learn(dossier)
+            for stage, standing in dossier.standings.items():
+                if selection.wants(stage, dossier.video.video_id, standing):
+                    reason = standing.reason or "failed before, tried again"
+                    reasons[stage, dossier.video.shard, f"{standing.state}: {reason}"] += 1
+                    footage[stage] += dossier.video.duration or 0.0
+                elif not standing.settled and stage in selection.stages:
+                    reasons[stage, dossier.video.shard, f"{standing.state}: {standing.reason}, may stay current"] += 1
+                    waiting[stage] += 1
+        for (stage, shard, reason), count in reasons.items():
+            yield f"{stage} {shard}: {count} video{'s' if count != 1 else ''} {reason}"
+    yield _summary(pace, footage, waiting)
+
+
+def _summary(pace: Pace, footage: Counter[str], waiting: Counter[str]) -> str:
+    if not footage and not waiting:
+        return "Everything is up to date."
+    estimates = [pace.estimate(stage, seconds) for stage, seconds in footage.items()]
+    known = [estimate for estimate in estimates if estimate is not None]
+    if len(known) < len(estimates) or waiting:
+        return "How long it will take is not known before every stage has run once."
+    return f"About {sum(known):.0f} s of work for one worker."

@@ -1,0 +1,75 @@
+"""The ledger of one shard: its videos, their records at every stage, and the seals of the files these came from."""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from manifests.catalogue import Video
+from manifests.errors import Damaged
+from manifests.record import Record
+from pipeline.seal import Seal, find_damaged, footer_digest, seal_of
+from pipeline.shards import ShardReader
+from pipeline.stage import Stage
+from pipeline.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """What lies on disk of one shard. `load` reads footers only; `seal` makes sure that rows are as recorded."""
+
+    def __init__(self, workspace: Workspace, shard: str, videos: Sequence[Video]) -> None:
+        self.workspace, self.shard, self.videos = workspace, shard, tuple(videos)
+        self.records: dict[str, dict[str, Record]] = {}
+        self.seals: dict[str, Seal] = {}
+        self.damaged: dict[str, str] = {}
+        """Stage -> why its file could not be read."""
+
+    @classmethod
+    def load(cls, workspace: Workspace, shard: str, videos: Sequence[Video], stages: Iterable[Stage[Any]]) -> "Ledger":
+        """Read the footers of the shard's files and the seals that the manifests hold of them."""
+        ledger = cls(workspace, shard, videos)
+        known = _known_seals(workspace, videos)
+        for stage in stages:
+            try:
+                with ShardReader(workspace.shard(stage.name, shard)) as reader:
+                    ledger.records[stage.name] = reader.records
+                    seal = known.get(stage.name)
+                    if seal and seal.footer == footer_digest(reader) and seal.bytes == reader.path.stat().st_size:
+                        ledger.seals[stage.name] = seal
+            except FileNotFoundError:
+                continue
+            except Damaged as error:
+                ledger.damaged[stage.name] = str(error)
+        return ledger
+
+    def seal(self, stages: Iterable[Stage[Any]]) -> None:
+        """Seal the files that no manifest knows: verify their rows first and forget records of damaged ones."""
+        for stage in stages:
+            if stage.name in self.seals or stage.name not in self.records:
+                continue
+            path = self.workspace.shard(stage.name, self.shard)
+            with ShardReader(path) as reader:
+                damaged = find_damaged(reader, stage, reader.records)
+                self.seals[stage.name] = seal_of(reader, self.workspace.relative(path))
+            records = self.records[stage.name]
+            self.records[stage.name] = {name: record for name, record in records.items() if name not in damaged}
+
+
+def _known_seals(workspace: Workspace, videos: Sequence[Video]) -> dict[str, Seal]:
+    """Stage -> seal of its shard file, from the first readable manifest among the shard's videos."""
+    for video in videos:
+        seals = _seals_in(workspace.manifest(video.video_id))
+        if seals:
+            return seals
+    return {}
+
+
+def _seals_in(path: Path) -> dict[str, Seal]:
+    try:
+        stages = json.loads(path.read_text("utf-8"))["stages"]
+        return {name: Seal(**entry["outputs"][0]) for name, entry in stages.items() if entry.get("outputs")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

@@ -1,0 +1,113 @@
+"""Reductions: files that join many videos (statistics), made anew when the accepted videos or their columns change."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from manifests.atomic import replacing
+from manifests.catalogue import Video
+from manifests.record import Model, Output
+from pipeline.plan import State
+from pipeline.seal import sha256_of
+from pipeline.shards import ShardReader
+from pipeline.stage import Batch, Stage
+from pipeline.survey import Dossier
+from pipeline.tables import digest_of
+from pipeline.workspace import Workspace
+
+
+class Reduction(Model):
+    """What a reduction was made from, and its files. Lies beside them as `reduction.json`."""
+
+    basis: str
+    videos: int
+    outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """An accepted video and the digest of what it brings in."""
+
+    video: Video
+    digest: str
+
+
+class Reducer:
+    """Gathers the accepted videos of every stage that reduces; memory: one row of the catalogue a video."""
+
+    def __init__(self, workspace: Workspace, stages: Sequence[Stage[Any]]) -> None:
+        self._workspace = workspace
+        self._stages = [stage for stage in stages if stage.reduce]
+        self._members: dict[str, list[Member]] = {stage.name: [] for stage in self._stages}
+
+    def add(self, shard: Sequence[Dossier]) -> None:
+        """Take in the videos of one shard."""
+        for dossier in shard:
+            for stage in self._stages:
+                standing = dossier.standings[stage.name]
+                if dossier.verdict.accepted and standing.state is State.DONE and standing.record:
+                    self._members[stage.name].append(Member(dossier.video, standing.record.digest))
+
+    def reduce(self, wanted: frozenset[str]) -> None:
+        """Make what is not current."""
+        for stage in self._stages:
+            if stage.name in wanted and stage.reduce:
+                members = sorted(self._members[stage.name], key=lambda member: member.video.video_id)
+                if not self.current(stage, members):
+                    self._make(stage, members)
+
+    def current(self, stage: Stage[Any], members: Sequence[Member]) -> bool:
+        """Whether the files are there and were made from just these videos."""
+        known = read_reduction(reduction_path(self._workspace, stage.name))
+        return (
+            known is not None
+            and known.basis == _basis(stage, members)
+            and all(_is_there(self._workspace.root / output.path, output.bytes) for output in known.outputs)
+        )
+
+    def members(self, stage: str) -> list[Member]:
+        """The accepted videos, in order of video_id."""
+        return sorted(self._members[stage], key=lambda member: member.video.video_id)
+
+    def _make(self, stage: Stage[Any], members: Sequence[Member]) -> None:
+        folder = self._workspace.root / stage.name
+        folder.mkdir(exist_ok=True)
+        files = stage.reduce(self._rows(stage, members), folder) if stage.reduce else ()
+        outputs = tuple(
+            Output(path=self._workspace.relative(path), bytes=path.stat().st_size, sha256=sha256_of(path))
+            for path in files
+        )
+        made = Reduction(basis=_basis(stage, members), videos=len(members), outputs=outputs)
+        with replacing(reduction_path(self._workspace, stage.name)) as temporary:
+            temporary.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
+
+    def _rows(self, stage: Stage[Any], members: Sequence[Member]) -> Iterator[tuple[Video, Batch]]:
+        reader_of = lru_cache(maxsize=2)(lambda shard: ShardReader(self._workspace.shard(stage.name, shard)))
+        columns = [column.name for column in stage.columns]
+        for member in members:
+            yield member.video, next(reader_of(member.video.shard).batches(member.video.video_id, columns))
+
+
+def reduction_path(workspace: Workspace, stage: str) -> Path:
+    """Where the note of a reduction lies."""
+    return workspace.root / stage / "reduction.json"
+
+
+def read_reduction(path: Path) -> Reduction | None:
+    """The note, or None when there is none that can be read."""
+    try:
+        return Reduction(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _basis(stage: Stage[Any], members: Sequence[Member]) -> str:
+    rows = [(member.video.video_id, json.dumps([member.video.subject, member.digest])) for member in members]
+    return digest_of([("stage", f"{stage.name} {stage.version}"), *rows])
+
+
+def _is_there(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size

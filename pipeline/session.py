@@ -1,0 +1,121 @@
+"""A workspace opened for work: its settings, catalogue and planner, and what a run does from start to end."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from manifests.catalogue import Video, read_catalogue
+from manifests.errors import BadInput
+from pipeline.census import Census
+from pipeline.crew import hire
+from pipeline.foreman import Foreman, Progress, Selection, Tally
+from pipeline.plan import Planner
+from pipeline.reduction import Reducer
+from pipeline.settings import Settings, read_settings
+from pipeline.stage import Stage
+from pipeline.survey import Dossier, survey, write_manifests, write_manifests_table
+from pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Session:
+    """Raises BadInput or BadSetting, on first use, where settings or catalogue are missing or wrong."""
+
+    workspace: Workspace
+    stages: tuple[Stage[Any], ...]
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Everything in `pipeline.toml`."""
+        return read_settings(self.workspace.settings, self.stages)
+
+    @cached_property
+    def videos(self) -> list[Video]:
+        """The catalogue."""
+        return read_catalogue(self.workspace.catalogue)
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Compares what lies on disk with what would be computed now."""
+        return Planner(self.workspace, self.stages, self.settings)
+
+    def select(self, stages: Sequence[str], only: Sequence[str], retry_failed: bool) -> Selection:
+        """Check the names that a user gave. A stage brings the stages that it stands on. Raises BadInput."""
+        known = {stage.name: stage for stage in self.stages}
+        for name in stages:
+            if name not in known:
+                raise BadInput(f"There is no stage '{name}'; the stages are {', '.join(known)}.")
+        ids = {video.video_id for video in self.videos}
+        for name in only:
+            if name not in ids:
+                raise BadInput(
+                    f"There is no video '{name}' in the catalogue; 'portrait-prep status' lists what failed."
+                )
+        wanted = set(stages) or set(known)
+        for stage in reversed(self.stages):
+            if stage.name in wanted:
+                wanted |= set(stage.upstream)
+        return Selection(frozenset(wanted), frozenset(only), retry_failed)
+
+    def dossiers(self) -> Iterator[list[Dossier]]:
+        """What is true of every video now, shard by shard."""
+        for _, found in survey(self.workspace, self.planner, self.videos):
+            yield found
+
+    def census(self) -> Census:
+        """Count them."""
+        census = Census(self.stages)
+        for found in self.dossiers():
+            census.add(found)
+        return census
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the workspace, sweep away what a killed run left, and leave nothing temporary behind."""
+        with self.workspace.lock():
+            self.workspace.sweep()
+            try:
+                yield
+            finally:
+                self.workspace.sweep()
+
+    def run(
+        self, selection: Selection, workers: int, scheduler: str | None, progress: Progress, say: Callable[[str], None]
+    ) -> tuple[Tally, Census]:
+        """Bring the selected stages up to date, then the manifests and whatever joins videos."""
+        _ = self.videos, self.settings
+        self.workspace.logs.mkdir(exist_ok=True)
+        with self.held():
+            tally = Tally()
+            if self._work_is_left(selection):
+                say("starting workers")
+                with hire(workers, scheduler, self.workspace.logs / "workers.log") as crew:
+                    foreman = Foreman(self.workspace, self.planner, self.videos, crew, selection, progress)
+                    tally = foreman.run()
+            return tally, self._conclude(selection)
+
+    def _work_is_left(self, selection: Selection) -> bool:
+        return any(
+            selection.wants(stage, dossier.video.video_id, standing)
+            for found in self.dossiers()
+            for dossier in found
+            for stage, standing in dossier.standings.items()
+        )
+
+    def _conclude(self, selection: Selection) -> Census:
+        """One pass over all shards: manifests, their table, the census, and the reductions."""
+        census, reducer = Census(self.stages), Reducer(self.workspace, self.stages)
+
+        def each() -> Iterator[list[Dossier]]:
+            for ledger, found in survey(self.workspace, self.planner, self.videos):
+                ledger.seal(self.stages)
+                write_manifests(self.workspace, found)
+                census.add(found)
+                reducer.add(found)
+                yield found
+
+        write_manifests_table(self.workspace, each())
+        reducer.reduce(selection.stages)
+        return census

@@ -1,0 +1,164 @@
+"""Shards on disk: the Parquet file of one unit (stage, shard), its rows and the records of its videos.
+
+Each video's rows lie in row groups of their own, of up to 250 rows, in the order of the records; the records lie in
+the footer, under the key `portrait_prep`. A failed video has a record and no rows.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.errors import Damaged
+from manifests.record import Record
+from pipeline.stage import ROWS_PER_GROUP, Batch, Stage
+from pipeline.tables import Digests, batch_of, schema, to_arrow
+
+FOOTER_KEY = b"portrait_prep"
+
+
+class ShardReader:
+    """Reads one shard file. Raises FileNotFoundError, or Damaged when it is no whole shard."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = pq.ParquetFile(path)
+            self.footer: str = self._file.schema_arrow.metadata[FOOTER_KEY].decode()
+            self.records = {row["video_id"]: Record(**row) for row in json.loads(self.footer)["records"]}
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            raise Damaged(f"{path} is not a whole shard: delete it and run again.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole file."""
+        return int(self._file.metadata.num_rows)
+
+    @property
+    def column_names(self) -> list[str]:
+        """All columns, keys first."""
+        return list(self._file.schema_arrow.names)
+
+    @cached_property
+    def _groups(self) -> dict[str, range]:
+        """Video id -> its row groups."""
+        groups, start = {}, 0
+        for video_id, record in self.records.items():
+            stop = start + -(-record.rows // ROWS_PER_GROUP)
+            groups[video_id] = range(start, stop)
+            start = stop
+        return groups
+
+    def tables(self, video_id: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Stream a video's rows, one Arrow table a row group. Raises Damaged when bytes cannot be read back."""
+        try:
+            for group in self._groups[video_id]:
+                yield self._file.read_row_group(group, columns=None if columns is None else list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
+
+    def batches(self, video_id: str, columns: Sequence[str]) -> Iterator[Batch]:
+        """Stream some columns of a video as arrays."""
+        return map(batch_of, self.tables(video_id, columns))
+
+
+class ShardWriter:
+    """Writes one shard file: rows video by video, then the records. The caller commits the file."""
+
+    def __init__(self, path: Path, stage: Stage[Any]) -> None:
+        self._stage = stage
+        self._schema = schema(stage)
+        self._records: list[Record] = []
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["video_id"],
+            write_statistics=["video_id", "frame"],
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        footer = {"stage": self._stage.name, "records": [record.model_dump(mode="json") for record in self._records]}
+        self._writer.add_key_value_metadata({FOOTER_KEY: json.dumps(footer)})
+        self._writer.close()
+
+    def rows(self, video_id: str, batches: Iterator[Batch]) -> tuple[int, dict[str, str]]:
+        """Write a video's rows as they come; return how many, and the digest of each column."""
+        digests, count = Digests(self._stage.columns), 0
+        for batch in regroup(batches):
+            table = self._table(video_id, count, batch)
+            digests.update(batch_of(table))
+            self._writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+            count += table.num_rows
+        return count, digests.results()
+
+    def record(self, record: Record) -> None:
+        """Note a record; its rows, if any, are the ones written last."""
+        self._records.append(record)
+
+    def copy(self, reader: ShardReader, record: Record) -> None:
+        """Take over a video, rows and record, from another file."""
+        for table in reader.tables(record.video_id):
+            self._writer.write_table(table.cast(self._schema), row_group_size=ROWS_PER_GROUP)
+        self.record(record)
+
+    def _table(self, video_id: str, first: int, batch: Batch) -> pa.Table:
+        length = len(next(iter(batch.values())))
+        arrays = {
+            "video_id": pa.array([video_id] * length, pa.string()),
+            "frame": pa.array(range(first, first + length), pa.int32()),
+        }
+        arrays |= {column.name: to_arrow(column, batch[column.name]) for column in self._stage.columns}
+        return pa.Table.from_arrays([arrays[name] for name in self._schema.names], schema=self._schema)
+
+
+def verify(reader: ShardReader, stage: Stage[Any], record: Record) -> None:
+    """Read a video's rows and compare them with its record. Raises Damaged."""
+    digests, rows = Digests(stage.columns), 0
+    for batch in reader.batches(record.video_id, [column.name for column in stage.columns]):
+        digests.update(batch)
+        rows += len(next(iter(batch.values())))
+    found = digests.results() if record.done else {}
+    if rows != record.rows or any(record.digests.get(name) != digest for name, digest in found.items()):
+        raise Damaged(f"{reader.path} does not hold what was recorded for {record.video_id}: run the stage again.")
+
+
+def regroup(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Cut batches of any length into batches of exactly 250 rows, the last one shorter."""
+
+    held: list[Batch] = []
+    count = 0
+    for batch in batches:
+        rows = len(next(iter(batch.values())))
+        start = 0
+        while count + rows - start >= ROWS_PER_GROUP:
+            stop = start + ROWS_PER_GROUP - count
+            held.append({name: values[start:stop] for name, values in batch.items()})
+            yield {name: np.concatenate([part[name] for part in held]) for name in batch}
+            held, count, start = [], 0, stop
+        if start < rows:
+            held.append({name: values[start:] for name, values in batch.items()})
+            count += rows - start
+    if held:
+        yield {name: np.concatenate([part[name] for part in held]) for name in held[0]}

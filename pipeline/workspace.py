@@ -1,0 +1,93 @@
+"""Where everything of a workspace lies, and the lock that keeps two runs out of each other's way."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifests.atomic import TEMPORARY
+from manifests.errors import BadInput, WorkspaceBusy
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The paths of a workspace; see the README for what each holds."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """Every setting."""
+        return self.root / "pipeline.toml"
+
+    @property
+    def catalogue(self) -> Path:
+        """One row a video."""
+        return self.root / "catalogue.parquet"
+
+    @property
+    def sources(self) -> Path:
+        """Downloads and links to the originals."""
+        return self.root / "sources"
+
+    @property
+    def manifests_table(self) -> Path:
+        """One row a video x stage."""
+        return self.root / "manifests.parquet"
+
+    @property
+    def logs(self) -> Path:
+        """What the runs had to say."""
+        return self.root / "logs"
+
+    def shard(self, stage: str, shard: str) -> Path:
+        """The file of one unit."""
+        return self.root / stage / f"{shard}.parquet"
+
+    def media(self, video_id: str, suffix: str) -> Path:
+        """A normalized media file."""
+        return self.root / "media" / f"{video_id}.{suffix}"
+
+    def manifest(self, video_id: str) -> Path:
+        """The manifest of one video."""
+        return self.root / "manifests" / f"{video_id}.json"
+
+    def relative(self, path: Path) -> str:
+        """How a file of the workspace is named in records and manifests."""
+        return path.relative_to(self.root).as_posix()
+
+    def create(self) -> None:
+        """Make the folder. Raises BadInput when it cannot be written to."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"The workspace {self.root} cannot be made: {error.strerror}.") from error
+        self.require_writable()
+
+    def require_writable(self) -> None:
+        """Raise BadInput when this user may not write here."""
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise BadInput(f"The workspace {self.root} is not writable: choose another with -w or mend its rights.")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the workspace against a second run. Raises WorkspaceBusy; the lock goes with the process."""
+        self.require_writable()
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise WorkspaceBusy(f"Another run holds the workspace {self.root}: wait for it or stop it.") from error
+            yield
+
+    def stray(self) -> Iterator[Path]:
+        """Temporary files that a killed run left."""
+        for folder in (self.root, *(child for child in self.root.iterdir() if child.is_dir())):
+            yield from sorted(folder.glob(f"{TEMPORARY}*"))
+
+    def sweep(self) -> None:
+        """Remove what a killed run left. Call with the lock held and no unit under way."""
+        for path in self.stray():
+            path.unlink(missing_ok=True)
