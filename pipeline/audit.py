@@ -6,6 +6,7 @@ shards. With `deep` it also reads the sources again and decodes the media.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pipeline.plan import State
 from pipeline.reduction import Reducer, read_reduction, reduction_path
 from pipeline.seal import seal_of, sha256_of
 from pipeline.session import Session
-from pipeline.shards import ShardReader, verify
+from pipeline.shards import ShardReader, by_stage, joined, verify
 from pipeline.stage import Batch, Invariant, Stage
 from pipeline.survey import Dossier, by_shard, dossiers
 
@@ -174,20 +175,12 @@ class Audit:
         return broken
 
     def _read(self, columns: Sequence[str], dossier: Dossier) -> Iterator[Batch]:
-        names: dict[str, list[str]] = {}
-        for reference in columns:
-            stage, _, column = reference.partition(".")
-            names.setdefault(stage, []).append(column)
-        readers = [
-            (ShardReader(self._workspace.shard(stage, dossier.video.shard)), own) for stage, own in names.items()
-        ]
-        streams = [reader.batches(dossier.video.video_id, own) for reader, own in readers]
-        try:
-            for parts in zip(*streams, strict=True):
-                yield {name: values for part in parts for name, values in part.items()}
-        finally:
-            for reader, _ in readers:
-                reader.close()
+        with ExitStack() as open_files:
+            streams = []
+            for stage, names in by_stage(columns).items():
+                reader = open_files.enter_context(ShardReader(self._workspace.shard(stage, dossier.video.shard)))
+                streams.append(reader.batches(dossier.video.video_id, names))
+            yield from joined(streams)
 
     def _proof(self, stage: Stage[Any], dossier: Dossier, record: Record) -> Iterator[Finding]:
         if not self._deep or stage.proof is None:

@@ -1,7 +1,7 @@
 """`run --dry-run`: what would be computed, why, and about how long it would take."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipeline.foreman import Selection
 from pipeline.session import Session
@@ -29,7 +29,8 @@ class Pace:
 
 def stale_units(session: Session, selection: Selection) -> Iterator[str]:
     """One line a unit and reason, then a line that sums up."""
-    pace, footage, waiting = Pace(), Counter[str](), Counter[str]()
+    pace, waiting = Pace(), Counter[str]()
+    footage: dict[str, float] = defaultdict(float)
     for found in session.dossiers():
         reasons: Counter[tuple[str, str, str]] = Counter()
         for dossier in found:
@@ -47,7 +48,7 @@ def stale_units(session: Session, selection: Selection) -> Iterator[str]:
     yield _summary(pace, footage, waiting)
 
 
-def _summary(pace: Pace, footage: Counter[str], waiting: Counter[str]) -> str:
+def _summary(pace: Pace, footage: Mapping[str, float], waiting: Counter[str]) -> str:
     if not footage and not waiting:
         return "Everything is up to date."
     estimates = [pace.estimate(stage, seconds) for stage, seconds in footage.items()]

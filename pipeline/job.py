@@ -8,7 +8,7 @@ from manifests.atomic import temporary_beside
 from manifests.catalogue import Video
 from manifests.errors import Damaged
 from manifests.record import Record
-from pipeline.shards import ShardReader
+from pipeline.shards import ShardReader, by_stage, joined
 from pipeline.stage import Batch, Column, P, Stage
 from pipeline.tables import Digests
 from pipeline.workspace import Workspace
@@ -66,13 +66,7 @@ class VideoJob(Generic[P]):
         undeclared = set(columns) - set(self._stage.reads)
         if undeclared:
             raise KeyError(f"stage {self._stage.name} does not declare that it reads {sorted(undeclared)}")
-        wanted: dict[str, list[str]] = {}
-        for reference in columns:
-            stage, _, name = reference.partition(".")
-            wanted.setdefault(stage, []).append(name)
-        streams = [self._checked(stage, names) for stage, names in wanted.items()]
-        for parts in zip(*streams, strict=True):
-            yield {name: values for part in parts for name, values in part.items()}
+        yield from joined([self._checked(stage, names) for stage, names in by_stage(columns).items()])
 
     def _checked(self, stage: str, names: list[str]) -> Iterator[Batch]:
         digests = Digests([self._columns[f"{stage}.{name}"] for name in names])

@@ -5,7 +5,7 @@ the footer, under the key `portrait_prep`. A failed video has a record and no ro
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -142,6 +142,21 @@ def verify(reader: ShardReader, stage: Stage[Any], record: Record) -> None:
     found = digests.results() if record.done else {}
     if rows != record.rows or any(record.digests.get(name) != digest for name, digest in found.items()):
         raise Damaged(f"{reader.path} does not hold what was recorded for {record.video_id}: run the stage again.")
+
+
+def by_stage(references: Iterable[str]) -> dict[str, list[str]]:
+    """`stage.column` references as stage -> columns, in order of appearance."""
+    columns: dict[str, list[str]] = {}
+    for reference in references:
+        stage, _, column = reference.partition(".")
+        columns.setdefault(stage, []).append(column)
+    return columns
+
+
+def joined(streams: Sequence[Iterator[Batch]]) -> Iterator[Batch]:
+    """Several stages' batches of one video side by side. Raises ValueError when they do not have the same rows."""
+    for parts in zip(*streams, strict=True):
+        yield {name: values for part in parts for name, values in part.items()}
 
 
 def regroup(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -1,0 +1,1 @@
+"""The command line: the roof of the house, the only place that knows all rooms."""

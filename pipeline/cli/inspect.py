@@ -1,0 +1,58 @@
+"""Commands that look at a workspace, a machine or a model, and change nothing but the report."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from manifests.errors import BadInput
+from pipeline.audit import Audit
+from pipeline.cli.options import Flag, WorkspaceOption, open_session, say
+from pipeline.ledger import Ledger
+from pipeline.survey import dossiers
+
+
+def status(*, workspace: WorkspaceOption = Path(), json_: Annotated[bool, Flag] = False) -> int:
+    """Show how many videos and shards stand where at each stage, and what failed."""
+    census = open_session(workspace).census()
+    for line in [json.dumps(census.to_json(), indent=1)] if json_ else census.lines():
+        say(line)
+    return 0
+
+
+def manifest(video_id: str, *, workspace: WorkspaceOption = Path()) -> int:
+    """Print the manifest of one video: everything that happened to it.
+
+    Parameters
+    ----------
+    video_id
+        The video, as in the catalogue.
+    """
+    session = open_session(workspace)
+    shard = next((video.shard for video in session.videos if video.video_id == video_id), None)
+    if shard is None:
+        raise BadInput(f"There is no video '{video_id}' in {session.workspace.catalogue}.")
+    members = [video for video in session.videos if video.shard == shard]
+    ledger = Ledger.load(session.workspace, shard, members, session.stages)
+    found = {dossier.video.video_id: dossier for dossier in dossiers(session.planner, ledger)}
+    say(json.dumps(found[video_id].manifest(), indent=1, ensure_ascii=False))
+    return 0
+
+
+def audit(
+    *, workspace: WorkspaceOption = Path(), deep: Annotated[bool, Flag] = False, json_: Annotated[bool, Flag] = False
+) -> int:
+    """Check every claim of the workspace. Prints one line a finding; exit code 1 when there is one.
+
+    Parameters
+    ----------
+    deep
+        Read the sources again too, and decode the media.
+    """
+    findings = list(Audit(open_session(workspace), deep).findings())
+    if json_:
+        say(json.dumps([finding.to_json() for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            say(finding.line())
+        say(f"{len(findings)} findings." if findings else "Nothing found: every claim holds.")
+    return 1 if findings else 0

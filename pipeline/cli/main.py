@@ -1,0 +1,50 @@
+"""`portrait-prep`: parses the command line, and turns every error into one sentence and an exit code.
+
+0 all well; 1 ran, and some videos failed a stage or the audit found something; 2 wrong usage, bad configuration or a
+missing prerequisite; 130 interrupted.
+"""
+
+import signal
+import sys
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+
+from manifests.errors import PortraitPrepError
+from pipeline.cli import catalogue, demonstrate, inspect, work
+
+USAGE, INTERRUPTED = 2, 130
+
+app = App(
+    name="portrait-prep",
+    help="From raw talking-face video to training shards, in stages that resume.",
+    result_action="return_value",
+    exit_on_error=False,
+    print_error=False,
+)
+app.command(demonstrate.demo)
+app.command(catalogue.init)
+app.command(work.run)
+app.command(inspect.status)
+app.command(inspect.manifest)
+app.command(inspect.audit)
+app.command(inspect.report)
+app.command(inspect.models)
+app.command(inspect.doctor)
+
+
+def main() -> NoReturn:
+    """Run one command and exit."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        sys.exit(app() or 0)
+    except (CycloptsError, PortraitPrepError) as error:
+        sys.stderr.write(f"portrait-prep: {' '.join(str(error).split())}\n")
+        sys.exit(USAGE)
+    except KeyboardInterrupt:
+        sys.stderr.write("portrait-prep: interrupted; run again to go on from here\n")
+        sys.exit(INTERRUPTED)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

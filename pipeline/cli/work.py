@@ -1,0 +1,71 @@
+"""`run`: brings stages up to date."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from manifests.errors import BadInput
+from pipeline.census import Census
+from pipeline.cli.options import CORES, Flag, Workers, WorkspaceOption, open_session, say
+from pipeline.cli.progress import progress_of
+from pipeline.dry_run import stale_units
+from pipeline.foreman import Selection, Tally
+from pipeline.session import Session
+
+
+def run(
+    *stages: str,
+    workspace: WorkspaceOption = Path(),
+    workers: Workers = CORES,
+    scheduler: str | None = None,
+    retry_failed: Annotated[bool, Flag] = False,
+    dry_run: Annotated[bool, Flag] = False,
+    only: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+) -> int:
+    """Bring stages up to date: compute what is missing or stale, and nothing else.
+
+    Interrupt it at any moment and run it again: it goes on from what is committed.
+
+    Parameters
+    ----------
+    stages
+        Stages to bring up to date, with those that they stand on. Default: all.
+    scheduler
+        Address of a running dask scheduler (tcp://host:port) whose workers see the workspace.
+    retry_failed
+        Try videos again that failed before.
+    dry_run
+        Say what would be computed, and why; compute nothing.
+    only
+        Videos to work on. Default: all.
+    """
+    session = open_session(workspace)
+    selection = session.select(stages, only, retry_failed)
+    if dry_run:
+        for line in stale_units(session, selection):
+            say(line)
+        return 0
+    if workers < 0:
+        raise BadInput("--workers must be 0 (this process) or more.")
+    return carry_out(session, selection, workers, scheduler)
+
+
+def carry_out(session: Session, selection: Selection, workers: int, scheduler: str | None = None) -> int:
+    """Run, and sum up. Exit code 1 when some video failed a stage."""
+    with progress_of(session, selection) as progress:
+        tally, census = session.run(selection, workers, scheduler, progress)
+    for line in summary(session, selection, tally, census):
+        say(line)
+    return 1 if census.failed else 0
+
+
+def summary(session: Session, selection: Selection, tally: Tally, census: Census) -> list[str]:
+    """What a run did, and what failed."""
+    computed = [
+        f"{stage.name} {tally.computed[stage.name]}" for stage in session.stages if stage.name in selection.stages
+    ]
+    lines = [f"Computed (videos): {', '.join(computed)}."]
+    lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in census.failures]
+    lines.append(f"{census.videos} videos: {census.accepted} accepted, {census.videos - census.accepted} not.")
+    return lines
