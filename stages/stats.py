@@ -146,10 +146,12 @@ def reduce(moments: Iterable[tuple[Video, Batch]], folder: Path) -> list[Path]:
 def file_names(subjects: Iterable[str]) -> dict[str, str]:
     """Subject -> file name: the subject's own name where it is safe, else a safe one that is nobody else's."""
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for subject in sorted(subjects, key=lambda subject: (safe_id(subject, subject) != subject, subject)):
         name = safe_id(subject, subject)
-        while f"{name}.npz" in names.values():
+        while name in taken:
             name = with_digest(name, f"{name}/{subject}")
+        taken.add(name)
         names[subject] = f"{name}.npz"
     return names
 

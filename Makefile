@@ -1,0 +1,96 @@
+# The short form of portrait-prep; `make help` lists the targets. Each target does the set-up that it needs.
+
+W ?= workspace
+WORKERS ?=
+ARGS ?=
+PYTHON ?=
+
+BIN := .venv/bin
+CLI := $(BIN)/portrait-prep
+READY := .venv/.ready
+ROOMS := manifests pipeline stages views demo tests benchmarks
+STAGES := download normalize landmarks headpose torso speech stats
+OPTIONS = -w "$(W)" $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
+
+# `make PYTHON=…` means that one and no other; a PYTHON of the environment is only tried first.
+CANDIDATES = $(PYTHON) $(if $(filter command,$(origin PYTHON)),,python3.12 python3.11 python3)
+# A candidate must run: a name on the PATH may be a shim that leads nowhere.
+FIT := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+UNFIT := portrait-prep needs Python 3.11 or 3.12 with its venv module and found none that runs: install one \
+(Debian: python3 and python3-venv), or name it with 'make PYTHON=/path/to/python3'.
+
+define HELP
+make demo        make the demo corpus and run everything on it
+make all         bring every stage up to date; one stage: make $(STAGES)
+make resume      the same, and try failed videos again
+make status      stages x states, and what failed
+make audit       check every claim of the workspace
+make report      write report/index.html
+make test        the tests (make test-slow: the long ones)
+make bench       frames a second, stage by stage
+make lint        style, types and the import contract
+make setup       make .venv with the pinned versions
+make clean       remove caches and build leftovers; never a workspace, never .venv
+
+W=DIR            the workspace (now: $(W))
+WORKERS=N        worker processes (default: one a core)
+ARGS='…'         further options for the command behind the target
+PYTHON=PATH      the Python 3.11 or 3.12 to make .venv with
+endef
+export HELP
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo all resume status audit report test test-slow bench lint clean $(STAGES)
+.NOTPARALLEL:
+
+help:
+	@echo "$$HELP"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@if ! $(BIN)/python -c 'import pip; $(FIT)' >/dev/null 2>&1; then \
+	    python=; \
+	    for candidate in $(CANDIDATES); do \
+	        if "$$candidate" -c '$(FIT)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	    done; \
+	    if [ -z "$$python" ]; then echo "$(UNFIT)" >&2; exit 1; fi; \
+	    echo "Making .venv with $$("$$python" --version): done once, takes about a minute."; \
+	    "$$python" -m venv --clear .venv || exit 1; \
+	fi
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(CLI) demo $(OPTIONS)
+
+$(STAGES): $(READY)
+	@$(CLI) run $@ $(OPTIONS)
+
+all: $(READY)
+	@$(CLI) run $(OPTIONS)
+
+resume: $(READY)
+	@$(CLI) run --retry-failed $(OPTIONS)
+
+status audit report: $(READY)
+	@$(CLI) $@ -w "$(W)" $(ARGS)
+
+test: $(READY)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(READY)
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(ROOMS) -type d -name __pycache__ -prune -exec rm -rf {} +
