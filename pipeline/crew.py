@@ -1,5 +1,6 @@
 """Who does the work: dask workers, one process a core and one thread each, or this very process."""
 
+import logging
 import os
 import threading
 import time
@@ -14,7 +15,9 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
 from distributed import wait as dask_wait
 from distributed.worker import Worker
 
-from manifests.errors import BadInput
+from manifests.errors import BadInput, MissingPrerequisite
+
+log = logging.getLogger(__name__)
 
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",
@@ -27,6 +30,7 @@ ONE_THREAD = dict.fromkeys(THREAD_LIMITS, "1")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}
 
 CONNECT_SECONDS = 15
+START_ATTEMPTS = 3
 
 
 class WorkerDied(Exception):
@@ -157,11 +161,18 @@ def _local_cluster(workers: int) -> LocalCluster:
             "distributed.worker.daemon": False,
         }
     )
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address=None,
-        silence_logs="ERROR",
-    )
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs="CRITICAL",
+            )
+        except RuntimeError as error:  # a worker was killed while it started
+            if attempt == START_ATTEMPTS:
+                raise MissingPrerequisite(f"Dask cannot start {workers} workers here ({error}): try fewer.") from error
+            log.warning("dask could not start its workers: %s", error)
+    raise AssertionError

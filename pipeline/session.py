@@ -1,6 +1,6 @@
 """A workspace opened for work: its settings, catalogue and planner, and what a run does from start to end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,7 +82,7 @@ class Session:
                 self.workspace.sweep()
 
     def run(
-        self, selection: Selection, workers: int, scheduler: str | None, progress: Progress, say: Callable[[str], None]
+        self, selection: Selection, workers: int, scheduler: str | None = None, progress: Progress = lambda *_: None
     ) -> tuple[Tally, Census]:
         """Bring the selected stages up to date, then the manifests and whatever joins videos."""
         _ = self.videos, self.settings
@@ -90,7 +90,6 @@ class Session:
         with self.held():
             tally = Tally()
             if self._work_is_left(selection):
-                say("starting workers")
                 with hire(workers, scheduler, self.workspace.logs / "workers.log") as crew:
                     foreman = Foreman(self.workspace, self.planner, self.videos, crew, selection, progress)
                     tally = foreman.run()

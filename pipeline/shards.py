@@ -29,7 +29,7 @@ class ShardReader:
         self.path = path
         try:
             self._file = pq.ParquetFile(path)
-            self.footer: str = self._file.schema_arrow.metadata[FOOTER_KEY].decode()
+            self.footer: str = self._file.metadata.metadata[FOOTER_KEY].decode()
             self.records = {row["video_id"]: Record(**row) for row in json.loads(self.footer)["records"]}
         except FileNotFoundError:
             raise
@@ -77,6 +77,15 @@ class ShardReader:
     def batches(self, video_id: str, columns: Sequence[str]) -> Iterator[Batch]:
         """Stream some columns of a video as arrays."""
         return map(batch_of, self.tables(video_id, columns))
+
+    def row(self, video_id: str, number: int, columns: Sequence[str]) -> Batch:
+        """One row of a video as arrays of length one; reads only the row group that holds it. Raises Damaged."""
+        group, offset = divmod(number, ROWS_PER_GROUP)
+        try:
+            table = self._file.read_row_group(self._groups[video_id][group], columns=list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
+        return batch_of(table.slice(offset, 1))
 
 
 class ShardWriter:

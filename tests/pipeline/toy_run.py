@@ -1,0 +1,18 @@
+"""`python -m tests.pipeline.toy_run WORKSPACE WORKERS`: runs the toy stages and prints the counts as JSON."""
+
+import json
+import sys
+from pathlib import Path
+
+from tests.pipeline.toy import toy_session
+
+
+def main() -> None:
+    session = toy_session(Path(sys.argv[1]))
+    selection = session.select((), (), retry_failed=False)
+    tally, census = session.run(selection, int(sys.argv[2]))
+    sys.stdout.write(json.dumps({"computed": tally.computed, "census": census.to_json()}))
+
+
+if __name__ == "__main__":
+    main()
