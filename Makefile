@@ -47,6 +47,7 @@ help:
 	@echo "$$HELP"
 
 setup: $(READY)
+	@echo "$(CLI) is ready."
 
 $(READY): pyproject.toml constraints.txt
 	@if ! $(BIN)/python -c 'import pip; $(FIT)' >/dev/null 2>&1; then \

@@ -90,14 +90,18 @@ def test_every_data_file_of_a_room_is_in_the_wheel() -> None:
 
 @pytest.mark.slow
 def test_the_built_wheel_holds_the_rooms_their_data_and_the_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)]
+    rooms, clean = project()["tool"]["importlinter"]["root_packages"], tmp_path / "clean"
+    for room in rooms:
+        shutil.copytree(ROOT / room, clean / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clean / name)
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(clean)]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         entry = next(name for name in names if name.endswith("entry_points.txt"))
         assert "portrait-prep = pipeline.__main__:main" in archive.read(entry).decode()
-    rooms = project()["tool"]["importlinter"]["root_packages"]
     expected = {path.relative_to(ROOT).as_posix() for room in rooms for path in (ROOT / room).rglob("*.py")}
     assert expected | {path.as_posix() for path in data_files()} <= names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
