@@ -1,0 +1,113 @@
+"""Makes the demo corpus: each clip of the plan and, beside it, what is true of it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.animator import Animator
+from demo.encode import encode
+from demo.motion import Pose, perform
+from demo.plan import CLIPS, Clip
+from demo.portrait import LICENCE, crop, portrait
+from demo.voice import Voice
+from manifests.atomic import replacing
+from manifests.corpora.demo import Truth, read_truth, truth_path
+from manifests.errors import BadInput
+from stages.models.mediapipe import FaceMesh
+
+Image = NDArray[np.uint8]
+
+PITCH = {"astronaut": 210.0, "double": 120.0, None: 160.0}
+"""Of each voice, Hz."""
+
+
+def make(folder: Path) -> None:
+    """Make the corpus in `folder`; clips that are there and as they would be made now are left alone.
+
+    Raises MissingPrerequisite when ffmpeg cannot write a file.
+    """
+    for clip in CLIPS:
+        if not _current(folder, clip):
+            make_clip(folder, clip)
+
+
+def make_clip(folder: Path, clip: Clip) -> None:
+    """Make one clip and its truth file, which is written last: a clip without one is made again."""
+    times = clip.form.times(clip.seconds)
+    voice = Voice(clip.seconds, PITCH[clip.subject], clip.seed)
+    poses = perform(times, voice, clip.seed) if clip.subject else []
+    frames = _animated(clip, poses) if clip.subject else _pattern(clip.size, times)
+    video = folder / f"{clip.video_id}{clip.form.suffix}"
+    with replacing(video) as temporary:
+        encode(temporary, frames, clip.size, voice.samples(), clip.form)
+        if clip.kept < 1:
+            temporary.write_bytes(temporary.read_bytes()[: int(clip.kept * temporary.stat().st_size)])
+        truth = _truth(clip, video.name, times, poses, _sha256(temporary))
+    with replacing(truth_path(folder, clip.video_id)) as temporary:
+        temporary.write_text(json.dumps(truth.model_dump(), indent=1) + "\n", encoding="utf-8")
+
+
+def _truth(clip: Clip, file: str, times: NDArray[np.float64], poses: list[Pose], sha256: str) -> Truth:
+    columns = {"times": times.tolist()} | {
+        name: [getattr(pose, name) for pose in poses] for name in Pose.__dataclass_fields__
+    }
+    return Truth(
+        video_id=clip.video_id,
+        file=file,
+        subject=clip.subject or "nobody",
+        split=clip.split,
+        licence=LICENCE,
+        duration=clip.seconds,
+        expected=clip.expected,
+        poses={name: [round(value, 6) for value in values] for name, values in columns.items()} if poses else {},
+        recipe=_recipe(clip),
+        sha256=sha256,
+    )
+
+
+def _current(folder: Path, clip: Clip) -> bool:
+    """Whether the clip is there, whole, and made by this very recipe."""
+    try:
+        truth = read_truth(truth_path(folder, clip.video_id))
+        return truth.recipe == _recipe(clip) and truth.sha256 == _sha256(folder / truth.file)
+    except (BadInput, OSError):
+        return False
+
+
+def _recipe(clip: Clip) -> str:
+    """Digest of the clip's plan and of the code of this room."""
+    return hashlib.sha256(f"{clip!r} {_code()}".encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _animated(clip: Clip, poses: list[Pose]) -> Iterator[Image]:
+    still = crop(portrait(clip.subject or ""), clip.window, clip.size)
+    return map(Animator(still, _face_mesh()(still)[0]).frame, poses)
+
+
+@cache
+def _face_mesh() -> FaceMesh:
+    return FaceMesh(tracking=False)
+
+
+def _pattern(size: tuple[int, int], times: NDArray[np.float64]) -> Iterator[Image]:
+    """Coloured waves that run across each other."""
+    y, x = np.mgrid[: size[1], : size[0]] / size[1]
+    for time in times:
+        waves = (np.sin(9 * x + 4 * time), np.sin(7 * y - 3 * time + 2 * x), np.sin(8 * (x - y) + 2 * time))
+        yield np.stack([128 + 90 * wave for wave in waves], axis=2).astype(np.uint8)
