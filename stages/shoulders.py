@@ -1,0 +1,221 @@
+"""The shoulder line of each side in one frame: person mask and face landmarks in, evenly spaced points out.
+
+The line is found on the outline of the person by direction: walking outward from the neck, it is the stretch that runs
+flat or falls gently, with the person beneath it. The sides of neck, hair and arms are steep, and an outline that comes
+down again on the inner side belongs to a hand. All lengths are relative to the face, so that distance does not matter.
+The outline is read in image axes, not turned with the head: torsos are upright when heads are tilted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.points import CENTRE
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+POINTS = 33
+"""Points of a line as it is found; every fourth of them makes the nine that are kept."""
+
+OUTER_EYE_CORNERS = (33, 263)
+FACE_SIDES = (234, 454)
+"""Outermost points of the face oval, before the ears; halfway between them, whatever the yaw, is the neck."""
+
+STEEPEST_FALL = float(np.tan(np.deg2rad(50)))
+"""A trapezius falls by some 20 to 40 degrees and a deltoid rounds off beyond; neck, hair and arm are near 90."""
+STEEPEST_STEP = float(np.tan(np.deg2rad(68)))
+"""A line may fall this steeply between two flatter parts: the side of a collar or a hood. It never ends so."""
+STEEPEST_RISE = float(np.tan(np.deg2rad(30)))
+"""Outward and up: a shrug at most. A raised arm or hand is steeper."""
+
+# In units of the distance of the outer eye corners, about 90 mm; an adult's shoulders are 400 to 500 mm wide.
+STEP = 0.10
+"""Half the length over which the outline's direction is measured: longer than the mask's noise."""
+BRIDGE = 0.12
+"""Steps of collars and straps, in arc length, that do not end a line."""
+REACH = 3.2
+"""Farthest from the neck that a line is followed: shoulders that lean toward the camera, and nobody else's."""
+START = 2.2
+"""Farthest from the neck that a line may begin: hair or a hand before it hides no more than that."""
+THICKNESS = 0.35
+"""Least depth of person beneath a line that lies clear of the lower edge of the frame."""
+RISE = 0.25
+"""How far along the outline, inward of a line's beginning, it must be seen to go up."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """What the search needs of a face, in pixels of the mask.
+
+    `neck` is the x that parts left from right, `y` the height of the face's centre and `unit` the distance of the
+    outer eye corners in three dimensions, which a turned head does not shorten.
+    """
+
+    neck: float
+    y: float
+    unit: float
+
+    @classmethod
+    def of(cls, landmarks: Floats) -> "Face":
+        """The face of one frame's landmarks [478, 3], finite."""
+        points = landmarks.astype(np.float64)
+        corners = points[list(OUTER_EYE_CORNERS)]
+        return cls(
+            neck=float(points[list(FACE_SIDES), 0].mean()),
+            y=float(points[CENTRE, 1].mean()),
+            unit=float(np.linalg.norm(corners[0] - corners[1])),
+        )
+
+    @property
+    def anchor(self) -> tuple[float, float, float]:
+        """Where a shoulder out of sight is measured from, and the length it is measured in: neck, y, unit."""
+        return self.neck, self.y, self.unit
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive points of an outline that may be a shoulder: columns x, topmost y in each, person beneath in px."""
+
+    x: Ints
+    y: Ints
+    depth: Ints
+
+
+def shoulder_lines(mask: Floats, landmarks: Floats, min_width: float, points: int = POINTS) -> NDArray[np.float64]:
+    """The shoulder line of each side in one frame.
+
+    `mask` [height, width] is the probability of person, 0..1; `landmarks` [478, 3], `min_width` and the result are in
+    its pixels (whole numbers are centres of pixels). Returns float64 [2, points, 2]: side 0 = image-left, x ascending
+    and evenly spaced; side 0 ends left of the neck and side 1 begins right of it. A side without a line at least
+    `min_width` wide is NaN.
+    """
+    face = Face.of(landmarks)
+    person = _person(mask > 0.5, face)
+    found: tuple[list[Stretch], list[Stretch]] = ([], [])
+    for outline in cv2.findContours(person.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]:
+        if len(outline) > 2 * min_width:
+            for side in (0, 1):
+                found[side].extend(_stretches(outline[:, 0].astype(np.intp), person, face, side, min_width))
+    lines = np.full((2, points, 2), np.nan)
+    for line, stretches in zip(lines, found, strict=True):
+        if stretches:
+            best = max(stretches, key=lambda stretch: int(stretch.depth.sum()))
+            line[:, 0] = np.linspace(best.x[0], best.x[-1], points)
+            line[:, 1] = np.interp(line[:, 0], best.x, _crossing(mask, best.x, best.y))
+    return lines
+
+
+def resample(lines: Floats, ends: Floats) -> NDArray[np.float64]:
+    """The same lines with other ends: `lines` [..., k, 2], `ends` [..., 2] the first and last x; same shape as `lines`.
+
+    Points beyond the old ends continue the line straight, with the slope of its last eighth.
+    """
+    count = lines.shape[-2]
+    x, y = lines[..., 0], lines[..., 1]
+    new = ends[..., :1] + (ends[..., 1:] - ends[..., :1]) * np.linspace(0.0, 1.0, count)
+    place = (new - x[..., :1]) / (x[..., -1:] - x[..., :1]) * (count - 1)
+    inside = np.clip(np.nan_to_num(place), 0, count - 1)
+    left = np.minimum(inside.astype(np.intp), count - 2)
+    low, high = np.take_along_axis(y, left, -1), np.take_along_axis(y, left + 1, -1)
+    span = max(1, (count - 1) // 8)
+    slope = np.where(place < 0, y[..., span, None] - y[..., :1], y[..., -1:] - y[..., -1 - span, None]) / span
+    return np.stack([new, low + (inside - left) * (high - low) + (place - inside) * slope], axis=-1)
+
+
+def mirror(lines: Floats) -> NDArray[np.float64]:
+    """Lines [..., k, 2] mirrored about x = 0, again with x ascending."""
+    return np.asarray(lines[..., ::-1, :] * (-1.0, 1.0))
+
+
+def _person(inside: Bools, face: Face) -> Bools:
+    """The parts of the mask that hold the face or the neck and chest beneath it: not people in the background."""
+    count, labels = cv2.connectedComponents(inside.astype(np.uint8))
+    height, width = inside.shape
+    left, right = (int(np.clip(face.neck + side * face.unit / 2, 0, width - 1)) for side in (-1, 1))
+    top = int(np.clip(face.y, 0, height - 1))
+    ours = np.zeros(count, np.bool_)
+    ours[labels[top:, left : right + 1]] = True
+    ours[0] = False
+    return np.asarray(ours[labels])
+
+
+def _stretches(outline: Ints, person: Bools, face: Face, side: int, min_width: float) -> Iterator[Stretch]:
+    """The stretches of one closed outline [n, 2] that run like a shoulder of that side."""
+    height, width = person.shape
+    x, y = outline.T
+    edge = (x == 0) | (x == width - 1) | (y == 0) | (y == height - 1)
+    # Begin where no line can run through: at the frame's edge, else at the top of the head.
+    first = int(np.argmax(edge)) if edge.any() else int(np.argmin(y))
+    x, y, edge = np.roll(x, -first), np.roll(y, -first), np.roll(edge, -first)
+    offset = (x - face.neck) * (2 * side - 1)
+    near = (offset > 0) & (offset < REACH * face.unit) & (y > face.y) & ~edge
+    run, fall = _direction(x, y, edge, max(2, round(STEP * face.unit)), side)
+    gentle = near & (run > 0) & (fall <= STEEPEST_STEP * run) & (fall >= -STEEPEST_RISE * run)
+    flat = gentle & (fall <= STEEPEST_FALL * run)
+    rise = max(2, round(RISE * face.unit))
+    for start, stop in _runs(flat, gentle, edge, round(BRIDGE * face.unit)):
+        inner, inward = (start, max(start - rise, 0)) if side == 0 else (stop - 1, min(stop - 1 + rise, len(y) - 1))
+        stretch = _stretch(x[start:stop], y[start:stop], person)
+        if (
+            len(stretch.x) >= min_width
+            and offset[inner] < START * face.unit
+            and y[inner] - y[inward] > rise * 0.4
+            and _is_deep(stretch, height, THICKNESS * face.unit)
+        ):
+            yield stretch
+
+
+def _direction(x: Ints, y: Ints, edge: Bools, step: int, side: int) -> tuple[Ints, Ints]:
+    """How far an open outline runs outward with the person beneath it, and how far it falls, at each of its points.
+
+    OpenCV walks outlines with the person on the left hand: along a top edge, x falls. The direction is that of the
+    chord over `step` points to either side, shortened where the outline meets the edge of the frame.
+    """
+    index = np.arange(len(x))
+    begin = np.maximum.accumulate(np.where(edge, index, 0))
+    end = np.minimum.accumulate(np.where(edge, index, len(x) - 1)[::-1])[::-1]
+    behind = np.minimum(np.maximum(index - step, begin + 1), index)
+    ahead = np.maximum(np.minimum(index + step, end - 1), index)
+    return x[behind] - x[ahead], (y[ahead] - y[behind]) * (1 if side == 0 else -1)
+
+
+def _runs(flat: Bools, gentle: Bools, edge: Bools, bridge: int) -> list[tuple[int, int]]:
+    """[start, stop) of the runs of `flat`, joined where all between them is `gentle` or short, and not at the edge."""
+    bounds = np.flatnonzero(np.diff(flat, prepend=False, append=False)).reshape(-1, 2).tolist()
+    runs: list[tuple[int, int]] = []
+    for start, stop in bounds:
+        between = slice(runs[-1][1], start) if runs else slice(0)
+        if runs and (gentle[between].all() or start - between.start <= bridge) and not edge[between].any():
+            runs[-1] = (runs[-1][0], stop)
+        else:
+            runs.append((start, stop))
+    return runs
+
+
+def _stretch(x: Ints, y: Ints, person: Bools) -> Stretch:
+    columns = np.arange(x.min(), x.max() + 1)
+    top = np.full(len(columns), person.shape[0] - 1)
+    np.minimum.at(top, x - columns[0], y)
+    beneath = np.arange(person.shape[0])[:, None] > top
+    ends = beneath & ~person[:, columns]
+    bottom = np.where(ends.any(axis=0), ends.argmax(axis=0), person.shape[0])
+    return Stretch(columns, top, bottom - top)
+
+
+def _is_deep(stretch: Stretch, height: int, thickness: float) -> bool:
+    """The person goes on beneath most of the line, down to the frame's edge or for at least `thickness`."""
+    deep = (stretch.depth >= thickness) | (stretch.y + stretch.depth >= height)
+    return bool(deep.mean() > 0.5)
+
+
+def _crossing(mask: Floats, x: Ints, y: Ints) -> NDArray[np.float64]:
+    """Where the probability passes one half, between the row above the outline's pixel and its own."""
+    below, above = mask[y, x].astype(np.float64), mask[np.maximum(y - 1, 0), x].astype(np.float64)
+    share = (below - 0.5) / np.maximum(below - above, 1e-6)
+    return np.asarray(y - np.clip(share, 0.0, 1.0))

@@ -1,0 +1,208 @@
+"""Stage `torso`: the shoulder line of each side in every frame, and the same points as a billboard at the head.
+
+`stages.shoulders` finds lines in single frames, on a person mask of 256 x 256, which is all that the segmenter sees;
+`stages.shoulder_track` makes them one steady motion. Runs of frames with landmarks are treated as videos of their own:
+nothing reaches across a long gap.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from manifests.errors import Damaged
+from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
+from stages.frames import SIZE, read_frames
+from stages.geometry import Pose, to_canonical
+from stages.models.mediapipe import person_segmenter
+from stages.models.registry import digests
+from stages.shoulder_track import fill, gate, seen, smooth, steady_anchor, steady_ends
+from stages.shoulders import POINTS, Face, shoulder_lines
+
+MASK_SIZE = 256
+"""Side of the segmenter's input: decoding straight to it saves resizing, and its mask has no finer detail."""
+KEPT = np.arange(0, POINTS, (POINTS - 1) // 8)
+"""The nine points that are kept of a line as it was found."""
+
+
+class TorsoParams(Params):
+    """Parameters of the torso stage; frames are at 25 a second, px of the 512 x 512 frame."""
+
+    min_width: float = Field(50.0, ge=8, le=256, description="narrowest shoulder line that counts as found, px")
+    gate_radius: int = Field(5, ge=0, le=50, description="frames before and behind with which a line is compared")
+    max_jump: float = Field(
+        0.25, gt=0, description="jump that sets a line aside, in distances of the outer eye corners"
+    )
+    max_gap: int = Field(25, ge=0, le=250, description="frames over which a shoulder out of sight is interpolated")
+    end_sigma: float = Field(4.0, ge=0, le=50, description="smoothing of where a line begins and ends, frames; 0 = off")
+    sigma: float = Field(2.0, ge=0, le=50, description="Gaussian smoothing of the points, frames; 0 = off")
+
+
+def process(job: Job[TorsoParams]) -> Iterator[Batch]:
+    """Yield `shoulders`, `visible` and `billboard` for each frame of the normalized video.
+
+    Raises Damaged when the video does not hold the frames that its landmarks were found in.
+    """
+    tally = _Tally()
+    for there, run in groupby(_runs(job), key=lambda batch: bool(np.isfinite(batch["anchor"]).all())):
+        for batch in _steady(run, job.params, tally) if there else run:
+            yield _columns(batch)
+    job.metrics |= tally.metrics()
+
+
+def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
+    """What each frame shows, in batches of frames that all have landmarks or all have none."""
+    frames, count = read_frames(job.media("mp4"), MASK_SIZE), 0
+    segmenter = person_segmenter()
+    segmenter.reset()
+    for rows in job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"):
+        landmarks = rows.pop("landmarks")
+        lines = np.full((len(landmarks), 2, POINTS, 2), np.nan)
+        anchor = np.full((len(landmarks), 3), np.nan)
+        for row, (points, image) in enumerate(zip(landmarks, frames, strict=False)):
+            count += 1
+            if np.isfinite(points).all():
+                lines[row] = _lines(segmenter(image), points, job.params.min_width)
+                anchor[row] = Face.of(points).anchor
+        yield from _cut(rows | {"lines": lines, "anchor": anchor})
+    if count != job.frames or next(frames, None) is not None:
+        raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
+
+
+def _lines(mask: NDArray[np.float32], landmarks: NDArray[np.float32], min_width: float) -> NDArray[np.float64]:
+    """Shoulder lines in image px, in which the centre of the first pixel is at (0.5, 0.5), as in the landmarks."""
+    scale = SIZE / MASK_SIZE
+    return (shoulder_lines(mask, landmarks / scale - 0.5, min_width / scale) + 0.5) * scale
+
+
+def _cut(batch: Batch) -> Iterator[Batch]:
+    """Cut a batch where frames with landmarks and frames without meet."""
+    there = np.isfinite(batch["anchor"][:, 0])
+    bounds = [0, *(np.flatnonzero(np.diff(there)) + 1).tolist(), len(there)]
+    for start, stop in pairwise(bounds):
+        yield {name: rows[start:stop] for name, rows in batch.items()}
+
+
+def _steady(batches: Iterable[Batch], params: TorsoParams, tally: "_Tally") -> Iterator[Batch]:
+    """Complete, steady lines for one run of frames with landmarks."""
+    gated = gate(tally.found(batches), params.gate_radius, params.max_jump)
+    complete = fill(steady_anchor(gated), params.max_gap)
+    return smooth(steady_ends(tally.kept(complete), params.end_sigma), params.sigma)
+
+
+def _columns(batch: Batch) -> Batch:
+    """The columns of a batch of steady lines, or of frames without landmarks."""
+    shoulders = batch["lines"][:, :, KEPT].astype(np.float32)
+    pose = Pose(batch["euler"], batch["translation"], batch["scale"])
+    return {
+        "shoulders": shoulders,
+        "visible": batch.get("visible", np.zeros((len(shoulders), 2), np.bool_)),
+        "billboard": billboard(shoulders, pose),
+    }
+
+
+def billboard(shoulders: NDArray[np.float32], pose: Pose) -> NDArray[np.float32]:
+    """The shoulder points [n, 2, 9, 2] in canonical space, float32 [n, 18, 3], side 0 first.
+
+    They are given the depth of the face, flipped-image z = that of the head's translation, and then carried along with
+    the head: `stages.geometry.to_image` gives back x and y, and a z that says no more than that.
+    """
+    flat = shoulders.reshape(len(shoulders), -1, 2)
+    depth = np.broadcast_to(-pose.translation[:, None, 2:], (*flat.shape[:2], 1))
+    return to_canonical(np.concatenate([flat, depth], axis=-1), pose).astype(np.float32)
+
+
+class _Tally:
+    """What the stage counts on the way: frames with landmarks, and per side the lines found and those kept."""
+
+    def __init__(self) -> None:
+        self.frames, self.found_lines, self.kept_lines = 0, np.zeros(2, int), np.zeros(2, int)
+
+    def found(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Count lines as single frames show them."""
+        for batch in batches:
+            self.frames += len(batch["lines"])
+            self.found_lines += seen(batch["lines"]).sum(axis=0)
+            yield batch
+
+    def kept(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Count lines that passed the gate."""
+        for batch in batches:
+            self.kept_lines += batch["visible"].sum(axis=0)
+            yield batch
+
+    def metrics(self) -> dict[str, list[float] | list[int]]:
+        """Share of frames with landmarks in which each side is visible, and frames whose line was set aside."""
+        return {
+            "visible_share": (self.kept_lines / max(self.frames, 1)).tolist(),
+            "gated_frames": (self.found_lines - self.kept_lines).tolist(),
+        }
+
+
+def _steps(batch: Batch) -> NDArray[np.float32]:
+    return np.asarray(np.diff(batch["shoulders"][..., 0], axis=-1))
+
+
+def _missing(batch: Batch) -> NDArray[np.bool_]:
+    return np.asarray(np.isnan(batch["shoulders"]).all(axis=(1, 2, 3)))
+
+
+def _even(batch: Batch) -> NDArray[np.bool_]:
+    steps = _steps(batch)
+    return np.asarray(_missing(batch) | (np.abs(steps - steps.mean(axis=-1, keepdims=True)) < 1e-3).all(axis=(1, 2)))
+
+
+def _ascending(batch: Batch) -> NDArray[np.bool_]:
+    return np.asarray(_missing(batch) | (_steps(batch) > 0).all(axis=(1, 2)))
+
+
+def _parted(batch: Batch) -> NDArray[np.bool_]:
+    left, right = batch["shoulders"][:, 0, :, 0], batch["shoulders"][:, 1, :, 0]
+    return np.asarray(_missing(batch) | (left.max(axis=-1) < right.min(axis=-1)))
+
+
+def _where_landmarks(batch: Batch) -> NDArray[np.bool_]:
+    there = np.asarray(np.isfinite(batch["landmarks"]).all(axis=(1, 2)))
+    values = np.concatenate([batch[name].reshape(len(there), -1) for name in ("shoulders", "billboard")], axis=1)
+    nothing = np.isnan(values).all(axis=1) & ~batch["visible"].any(axis=1)
+    return np.asarray(np.where(there, np.isfinite(values).all(axis=1), nothing))
+
+
+TORSO = Stage(
+    name="torso",
+    version=1,
+    params=TorsoParams,
+    reads=("normalize.mp4", "landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"),
+    columns=(
+        Column(
+            "shoulders",
+            "float32",
+            (2, 9, 2),
+            "px",
+            "image; side 0 = image-left, x ascending, evenly spaced in x; filled points may lie outside the frame",
+        ),
+        Column("visible", "bool", (2,), "", "false: that shoulder was not found and its points are filled"),
+        Column(
+            "billboard",
+            "float32",
+            (18, 3),
+            "canonical px",
+            "the 18 shoulder points, side 0 first, at flipped-image z = that of the head's translation",
+        ),
+    ),
+    process=process,
+    models=lambda _: digests("selfie_segmentation"),
+    invariants=(
+        Invariant("shoulder points are evenly spaced in x", ("torso.shoulders",), _even),
+        Invariant("shoulder points ascend in x", ("torso.shoulders",), _ascending),
+        Invariant("the image-left shoulder ends before the image-right one begins", ("torso.shoulders",), _parted),
+        Invariant(
+            "shoulders and billboard are NaN, and not visible, where landmarks are, and finite elsewhere",
+            ("landmarks.landmarks", "torso.shoulders", "torso.visible", "torso.billboard"),
+            _where_landmarks,
+        ),
+    ),
+    distributions=("mediapipe", "opencv-contrib-python", "av", "numpy"),
+)
