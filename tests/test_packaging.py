@@ -1,5 +1,6 @@
 """What a fresh clone promises: set-up by make, pinned versions, and a wheel that holds every room with its data."""
 
+import ast
 import hashlib
 import os
 import re
@@ -22,6 +23,9 @@ MAKE = shutil.which("make")
 STAGES = ("download", "normalize", "landmarks", "headpose", "torso", "speech", "stats")
 APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """sha256 of the licence as the Apache Software Foundation publishes it."""
+
+BROUGHT = ("opencv-contrib-python", "imageio-ffmpeg")
+"""What comes by way of mediapipe (only one OpenCV may be installed) and of imageio[ffmpeg]."""
 
 needs_make = pytest.mark.skipif(MAKE is None, reason="make is not installed")
 
@@ -63,6 +67,27 @@ def test_this_environment_is_the_pinned_one() -> None:
     differing = {name: version for name, version in installed.items() if pinned.get(name, version) != version}
     assert not differing.keys() - {"setuptools", "pip"}
     assert all(canonicalize_name(r.name) in installed for r in requirements() if r.name != "torch")
+
+
+def imported(source: str) -> set[str]:
+    """Top-level names that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(str(node.module))
+    return {name.partition(".")[0] for name in names}
+
+
+def test_what_the_rooms_import_is_required_by_name() -> None:
+    rooms = project()["tool"]["importlinter"]["root_packages"]
+    names = [Requirement(line).name for line in project()["project"]["dependencies"]]
+    required = {canonicalize_name(name) for name in (*names, *BROUGHT)}
+    makers = metadata.packages_distributions()
+    foreign = {name for room in rooms for path in (ROOT / room).rglob("*.py") for name in imported(path.read_text())}
+    for name in foreign - set(sys.stdlib_module_names) - set(rooms):
+        assert required & set(map(canonicalize_name, makers.get(name, ()))), f"{name} is imported but not required"
 
 
 def test_the_licence_is_the_whole_apache_2() -> None:
