@@ -5,16 +5,32 @@ One network of each kind lives in a process; `reset` between videos makes it equ
 
 import atexit
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from stages.frames import Image
+from stages.points import COUNT
 
-POINTS = 478
-"""Landmarks of the refined face mesh: 468 of the face, 5 of each iris."""
+_WIRE = np.dtype([("head", "S3"), ("x", "<f4"), ("y_tag", "S1"), ("y", "<f4"), ("z_tag", "S1"), ("z", "<f4")])
+"""One landmark of a serialized list that has x, y and z and nothing else: 17 bytes."""
+_TAGS = (("head", b"\x0a\x0f\x0d"), ("y_tag", b"\x15"), ("z_tag", b"\x1d"))
+
+
+def _points(face: Any) -> NDArray[np.float32]:
+    """x, y, z of a NormalizedLandmarkList, float32 [478, 3].
+
+    Reads all points at once from the message's wire format (https://protobuf.dev/programming-guides/encoding) where
+    that has the expected form, at a twentieth of the cost of asking for them one by one.
+    """
+    wire = face.SerializeToString()
+    if len(wire) == COUNT * _WIRE.itemsize:
+        rows = np.frombuffer(wire, _WIRE)
+        if all((rows[field] == tag).all() for field, tag in _TAGS):
+            return np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
+    return np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
 
 
 class FaceMesh:
@@ -35,8 +51,8 @@ class FaceMesh:
         """
         height, width = image.shape[:2]
         found = self._network.process(image).multi_face_landmarks or ()
-        points = [[(p.x, p.y, p.z) for p in face.landmark] for face in found]
-        shaped = np.asarray(points, np.float64).reshape(-1, POINTS, 3)
+        points = [_points(face) for face in found]
+        shaped = np.asarray(points, np.float64).reshape(-1, COUNT, 3)
         return (shaped * (width, height, width)).astype(np.float32)
 
 

@@ -1,0 +1,175 @@
+"""Stage `headpose`: rotation, translation and scale of the head, and the face without them (canonical)."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
+from stages import geometry, smoothing
+from stages.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
+from stages.models.registry import digests, verified
+from stages.points import CENTRE, COUNT, EXPRESSIVE
+
+CALM = np.setdiff1d(np.arange(COUNT), EXPRESSIVE)
+"""Points that the Gaussian smooths: all but eyes, irises, brows and lips."""
+
+
+class HeadposeParams(Params):
+    """Parameters of the headpose stage."""
+
+    mean_frames: Literal[0, 3, 5, 7, 9] = Field(
+        3, description="canonical points: centred mean over so many frames, without lag; 0 is off"
+    )
+    gaussian_sigma: float = Field(
+        2.0,
+        ge=0,
+        le=25,
+        description="canonical points but eyes, irises, brows and lips: then a Gaussian of so many frames; 0 is off",
+    )
+
+
+@lru_cache(maxsize=1)
+def mean_face() -> NDArray[np.float64]:
+    """The mean face [478, 3] in the canonical frame, px: what poses are measured against."""
+    with np.load(verified("mean_face").path, allow_pickle=False) as file:
+        return np.asarray(file["points"], np.float64)
+
+
+def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
+    """Yield pose and canonical points for each frame; NaN where the landmarks are."""
+    mean = smoothing.mean_kernel(job.params.mean_frames)
+    gaussian = smoothing.gaussian_kernel(job.params.gaussian_sigma)
+    radius = len(mean) + len(gaussian) - 2
+    seen = Range()
+    poses = (_pose(batch["landmarks"]) for batch in job.read("landmarks.landmarks"))
+    for batch, around in smoothing.with_halo(poses, "canonical", radius):
+        seen.add(np.column_stack([batch["euler"], batch["scale"], batch["residual"]]))
+        batch["canonical"] = smooth(around, mean, gaussian).astype(np.float32)
+        yield batch
+    job.metrics |= seen.metrics("yaw", "pitch", "roll", "scale", "residual")
+
+
+def _pose(landmarks: NDArray[np.float32]) -> Batch:
+    pose, residual = geometry.head_pose(landmarks, mean_face())
+    return {
+        "euler": pose.euler,
+        "translation": pose.translation,
+        "scale": pose.scale,
+        "canonical": geometry.to_canonical(landmarks, pose),
+        "residual": residual,
+    }
+
+
+def smooth(around: NDArray[np.float64], mean: smoothing.Half, gaussian: smoothing.Half) -> NDArray[np.float64]:
+    """Canonical points [n + 2 radius, 478, 3] with their halo -> smoothed [n, 478, 3]."""
+    averaged = smoothing.convolve(around, mean)
+    halo = len(gaussian) - 1
+    smoothed = averaged[halo : len(averaged) - halo].copy()
+    smoothed[:, CALM] = smoothing.convolve(averaged[:, CALM], gaussian)
+    return smoothed
+
+
+class Range:
+    """Least, greatest and mean value of some columns over the finite frames of a video, as they stream by."""
+
+    def __init__(self) -> None:
+        self._rows: list[NDArray[np.float64]] = []
+        self._count = 0
+
+    def add(self, values: NDArray[np.floating[Any]]) -> None:
+        """Take in rows [n, k]."""
+        finite = values[np.isfinite(values).all(axis=1)].astype(np.float64)
+        if len(finite):
+            self._count += len(finite)
+            self._rows = [np.stack([finite.min(axis=0), finite.max(axis=0), finite.sum(axis=0)]), *self._rows]
+            low, high, total = zip(*self._rows, strict=True)
+            self._rows = [np.stack([np.min(low, axis=0), np.max(high, axis=0), np.sum(total, axis=0)])]
+
+    def metrics(self, *names: str) -> dict[str, float]:
+        """`<name>_min`, `<name>_max` and `<name>_mean`; nothing when there was no finite frame."""
+        if not self._rows:
+            return {}
+        low, high, total = self._rows[0]
+        measured = {}
+        for column, name in enumerate(names):
+            measured[f"{name}_min"] = float(low[column])
+            measured[f"{name}_max"] = float(high[column])
+            measured[f"{name}_mean"] = float(total[column] / self._count)
+        return measured
+
+
+def _nan_together(batch: Batch) -> NDArray[np.bool_]:
+    rows = len(batch["landmarks"])
+    there = np.isfinite(batch["landmarks"].reshape(rows, -1)).all(axis=1)
+    holds = np.ones(rows, np.bool_)
+    for name in COLUMNS:
+        values = np.isfinite(batch[name].reshape(rows, -1))
+        holds &= np.where(there, values.all(axis=1), ~values.any(axis=1))
+    return holds
+
+
+def _within(error: NDArray[np.floating[Any]], bound: float) -> NDArray[np.bool_]:
+    """Per row: no error above the bound; NaN counts as none."""
+    return np.asarray(~(np.abs(error.reshape(len(error), -1)) > bound).any(axis=1))
+
+
+def _centred(batch: Batch) -> NDArray[np.bool_]:
+    return _within(batch["canonical"][:, CENTRE].mean(axis=1, dtype=np.float64) - CANONICAL_CENTRE, 1e-3)
+
+
+def _in_range(batch: Batch) -> NDArray[np.bool_]:
+    return _within(batch["euler"] / np.array([90.0, 180.0, 180.0]), 1.0)
+
+
+def _positive(batch: Batch) -> NDArray[np.bool_]:
+    return ~((batch["scale"] <= 0) | (batch["residual"] < 0))
+
+
+def _recomputable(batch: Batch) -> NDArray[np.bool_]:
+    pose = Pose(batch["euler"], batch["translation"], batch["scale"])
+    upright = geometry.to_canonical(batch["landmarks"], pose)
+    back = geometry.to_image(upright.astype(np.float32), pose)
+    eyes = _within(geometry.eye_distance(upright) - EYE_DISTANCE, 1e-3)
+    return np.asarray(eyes & _within(back - batch["landmarks"], 1e-2))
+
+
+COLUMNS = {
+    column.name: column
+    for column in (
+        Column("euler", "float32", (3,), "degree", "yaw, pitch, roll; R = Rx(pitch) Ry(yaw) Rz(roll)"),
+        Column("translation", "float32", (3,), "px", "mean of points 50, 280, 168 in the flipped image"),
+        Column("scale", "float32", (), "canonical px / image px", "120 px / distance of the eyes, upright"),
+        Column("canonical", "float32", (COUNT, 3), "px", "face without rotation, translation and scale, smoothed"),
+        Column("residual", "float32", (), "px", "rms of the rigid fit to the mean face, image px"),
+    )
+}
+
+HEADPOSE = Stage(
+    name="headpose",
+    version=1,
+    params=HeadposeParams,
+    reads=("landmarks.landmarks",),
+    columns=tuple(COLUMNS.values()),
+    process=process,
+    models=lambda _: digests("mean_face"),
+    invariants=(
+        Invariant(
+            "every column is NaN in exactly the frames without landmarks",
+            ("landmarks.landmarks", *(f"headpose.{name}" for name in COLUMNS)),
+            _nan_together,
+        ),
+        Invariant("canonical points 50, 280, 168 have their mean at the centre", ("headpose.canonical",), _centred),
+        Invariant("|yaw| <= 90, |pitch| and |roll| <= 180 degrees", ("headpose.euler",), _in_range),
+        Invariant("scale > 0, residual >= 0", ("headpose.scale", "headpose.residual"), _positive),
+        Invariant(
+            "the pose gives an eye distance of 120 px, and its inverse the landmarks",
+            ("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"),
+            _recomputable,
+        ),
+    ),
+    distributions=("numpy",),
+)

@@ -1,0 +1,143 @@
+"""The one registry of model files: name, file, sha256, licence, official address, and where each is found.
+
+A file is looked for in the folders of the environment variable PORTRAIT_PREP_MODELS (separated as in PATH), then in
+`models/` of the workspace that PORTRAIT_PREP_WORKSPACE names, then where an installed package brings it.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from manifests.errors import MissingPrerequisite
+
+FOLDERS_VARIABLE = "PORTRAIT_PREP_MODELS"
+WORKSPACE_VARIABLE = "PORTRAIT_PREP_WORKSPACE"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One model file. `address` is where its maker publishes it; `package` the import name of what bundles it."""
+
+    name: str
+    file: str
+    sha256: str
+    licence: str
+    address: str
+    package: str | None = None
+    folder: str = ""
+    """Folder of the file inside `package`."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a model file lies: `where` is `environment variable`, `workspace` or `bundled`."""
+
+    model: ModelFile
+    path: Path
+    where: str
+
+
+_ASSETS = "https://storage.googleapis.com/mediapipe-assets"
+_WHEEL = "https://pypi.org/project/mediapipe/0.10.14/"
+
+MODELS: Mapping[str, ModelFile] = {
+    model.name: model
+    for model in (
+        ModelFile(
+            name="face_landmark_with_attention",
+            file="face_landmark_with_attention.tflite",
+            sha256="e06a804e0144f9929eda782122916b35d60c697c3c9344013ca2bbe76a6ce2b4",
+            licence="Apache-2.0",
+            address=f"{_ASSETS}/face_landmark_with_attention.tflite?generation=1676415468821650",
+            package="mediapipe",
+            folder="modules/face_landmark",
+        ),
+        ModelFile(
+            name="face_detection_short_range",
+            file="face_detection_short_range.tflite",
+            sha256="bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+            licence="Apache-2.0",
+            address=f"{_ASSETS}/face_detection_short_range.tflite?generation=1677044301978921",
+            package="mediapipe",
+            folder="modules/face_detection",
+        ),
+        ModelFile(
+            name="face_detection_full_range_sparse",
+            file="face_detection_full_range_sparse.tflite",
+            sha256="2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+            licence="Apache-2.0",
+            address=f"{_ASSETS}/face_detection_full_range_sparse.tflite?generation=1674261618323821",
+            package="mediapipe",
+            folder="modules/face_detection",
+        ),
+        ModelFile(
+            name="selfie_segmentation",
+            file="selfie_segmentation.tflite",
+            sha256="9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
+            licence="Apache-2.0",
+            address=_WHEEL,
+            package="mediapipe",
+            folder="modules/selfie_segmentation",
+        ),
+        ModelFile(
+            name="mean_face",
+            file="mean_face.npz",
+            sha256="7307025b9f036be8298397c02d88da0931a6a83fc4027e663f000651883c59b2",
+            licence="Apache-2.0",
+            address="measured by this project: benchmarks/measure_mean_face.py",
+            package="stages",
+        ),
+    )
+}
+
+
+def locate(name: str) -> Found:
+    """Find a model file. Raises MissingPrerequisite, in one sentence, when it is nowhere."""
+    model = MODELS[name]
+    for path, where in _candidates(model):
+        if path.is_file():
+            return Found(model, path, where)
+    remedy = (
+        f"reinstall the package '{model.package}', which brings it"
+        if model.package
+        else f"get it from {model.address} and put it into the folder models/ of the workspace"
+    )
+    raise MissingPrerequisite(f"The model file {model.file} is missing: {remedy}.")
+
+
+def _candidates(model: ModelFile) -> Iterator[tuple[Path, str]]:
+    for folder in filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)):
+        yield Path(folder) / model.file, "environment variable"
+    if workspace := os.environ.get(WORKSPACE_VARIABLE):
+        yield Path(workspace) / "models" / model.file, "workspace"
+    spec = find_spec(model.package) if model.package else None
+    for root in (spec.submodule_search_locations or ()) if spec else ():
+        yield Path(root) / model.folder / model.file, "bundled"
+
+
+def verified(name: str) -> Found:
+    """Find a model file and check its sha256. Raises MissingPrerequisite when it is missing or another file."""
+    found = locate(name)
+    stat = found.path.stat()
+    digest = _sha256(found.path, stat.st_size, stat.st_mtime_ns)
+    if digest != found.model.sha256:
+        raise MissingPrerequisite(
+            f"{found.path} is not the registered {name} (sha256 {digest[:12]}…, not {found.model.sha256[:12]}…): "
+            f"replace it with the one from {found.model.address}."
+        )
+    return found
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, _size: int, _modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(*names: str) -> dict[str, str]:
+    """Name -> sha256 of model files that are there and intact: their part in a stage's fingerprint."""
+    return {name: verified(name).model.sha256 for name in names}
