@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from pipeline.foreman import Selection
+from pipeline.plan import State
 from pipeline.session import Session
 from pipeline.survey import Dossier
 
@@ -41,7 +42,8 @@ def stale_units(session: Session, selection: Selection) -> Iterator[str]:
                     reasons[stage, dossier.video.shard, f"{standing.state}: {reason}"] += 1
                     footage[stage] += dossier.video.duration or 0.0
                 elif not standing.settled and stage in selection.stages:
-                    reasons[stage, dossier.video.shard, f"{standing.state}: {standing.reason}, may stay current"] += 1
+                    hope = ", may stay current" if standing.state is State.STALE else ""
+                    reasons[stage, dossier.video.shard, f"{standing.state}: {standing.reason}{hope}"] += 1
                     waiting[stage] += 1
         for (stage, shard, reason), count in reasons.items():
             yield f"{stage} {shard}: {count} video{'s' if count != 1 else ''} {reason}"

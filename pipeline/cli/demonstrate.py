@@ -1,0 +1,58 @@
+"""`demo`: the whole pipeline on a corpus that it makes itself."""
+
+from pathlib import Path
+
+from demo import corpus, verdict
+from manifests.corpora import demo as demo_corpus
+from pipeline.audit import Audit
+from pipeline.cli.options import CORES, Workers, WorkspaceOption, open_session, say
+from pipeline.cli.work import carry_out
+from pipeline.enrol import enrol
+from pipeline.plan import State
+from pipeline.session import Session
+from pipeline.survey import Dossier
+from views.report import write_report
+
+
+def demo(*, workspace: WorkspaceOption = Path("workspace"), workers: Workers = CORES) -> int:
+    """Make the demo corpus, run every stage, audit, write the report, and check that all ended as it must.
+
+    Two of its videos are unfit on purpose: one is truncated, one shows no face.
+    """
+    session = open_session(workspace)
+    session.workspace.create()
+    release = session.workspace.sources / "demo"
+    say(f"Making the demo corpus in {release}")
+    release.mkdir(parents=True, exist_ok=True)
+    corpus.make(release)
+    say(enrol(session, demo_corpus.find(release)).line())
+    carry_out(session, session.select((), (), retry_failed=False), workers)
+    findings = [finding.line() for finding in Audit(session).findings()]
+    findings += verdict.check({name: outcome for found in session.dossiers() for name, outcome in map(_outcome, found)})
+    report = write_report(session)
+    for line in findings:
+        say(line)
+    _say_where(session, report)
+    return 1 if findings else 0
+
+
+def _outcome(dossier: Dossier) -> tuple[str, verdict.Outcome]:
+    for stage, standing in dossier.standings.items():
+        if standing.state is State.FAILED and standing.record and standing.record.error:
+            outcome = verdict.Outcome(accepted=False, failed_at=stage, message=standing.record.error.message)
+            return dossier.video.video_id, outcome
+    reasons = "; ".join(dossier.verdict.reasons)
+    return dossier.video.video_id, verdict.Outcome(accepted=dossier.verdict.accepted, message=reasons)
+
+
+def _say_where(session: Session, report: Path) -> None:
+    root = session.workspace.root
+    places = {
+        "Shards": f"{root}/<stage>/*.parquet",
+        "Media": root / "media",
+        "Statistics": root / "stats",
+        "Manifests": f"{root}/manifests/*.json and {session.workspace.manifests_table}",
+        "Report": report,
+    }
+    for name, place in places.items():
+        say(f"{name + ':':<12} {place}")

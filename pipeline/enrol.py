@@ -1,0 +1,42 @@
+"""Enrolling: videos that a corpus found enter a workspace's catalogue."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from manifests.catalogue import Video, merge, write_catalogue
+from pipeline.session import Session
+from pipeline.settings import write_settings
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """The catalogue as it is now, and how many of its rows are new."""
+
+    videos: tuple[Video, ...]
+    added: int
+
+    def line(self) -> str:
+        """One sentence about the catalogue."""
+        subjects = {video.subject for video in self.videos}
+        shards = {video.shard for video in self.videos}
+        hours = sum(video.duration or 0.0 for video in self.videos) / 3600
+        return (
+            f"{len(self.videos)} videos ({self.added} new) of {len(subjects)} subjects in {len(shards)} shards, "
+            f"{hours:.2f} h."
+        )
+
+
+def enrol(session: Session, found: Sequence[Video]) -> Enrolment:
+    """Write settings (unless they are there) and add what is new to the catalogue; rows that are there stay.
+
+    Raises BadInput or BadSetting when the workspace cannot be written or holds settings that are wrong.
+    """
+    workspace = session.workspace
+    workspace.create()
+    with session.held():
+        if not workspace.settings.exists():
+            write_settings(workspace.settings, session.stages)
+        known = session.videos if workspace.catalogue.exists() else []
+        merged = merge(known, found, session.settings.run.shard_seconds)
+        write_catalogue(workspace.catalogue, merged)
+    return Enrolment(tuple(merged), len(merged) - len(known))
