@@ -106,8 +106,8 @@ def _face_mesh() -> FaceMesh:
 
 
 def _pattern(size: tuple[int, int], times: NDArray[np.float64]) -> Iterator[Image]:
-    """Coloured waves that run across each other."""
+    """Coloured stripes that run across the picture: blots would now and then look like a face to a detector."""
     y, x = np.mgrid[: size[1], : size[0]] / size[1]
     for time in times:
-        waves = (np.sin(9 * x + 4 * time), np.sin(7 * y - 3 * time + 2 * x), np.sin(8 * (x - y) + 2 * time))
-        yield np.stack([128 + 90 * wave for wave in waves], axis=2).astype(np.uint8)
+        phase = 25 * (x + y) + 6 * time
+        yield np.stack([128 + 90 * np.sin(phase + colour) for colour in (0, 2, 4)], axis=2).astype(np.uint8)

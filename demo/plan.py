@@ -112,7 +112,7 @@ CLIPS = (
         Format(".mp4", Fraction(25), {**H264, **WHOLE_WHEN_STREAMED}, AAC),
         7,
         kept=0.6,
-        expected=Expected(stage="normalize", reason="truncated"),
+        expected=Expected(stage="normalize", reason="cut short"),
     ),
     Clip(
         "noface",
