@@ -148,7 +148,7 @@ COLUMNS = {
     )
 }
 
-HEADPOSE = Stage(
+STAGE = Stage(
     name="headpose",
     version=1,
     params=HeadposeParams,

@@ -116,7 +116,7 @@ def _seen(batch: Batch) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(batch["landmarks"]).all(axis=(1, 2)) | ~batch["detected"])
 
 
-LANDMARKS = Stage(
+STAGE = Stage(
     name="landmarks",
     version=1,
     params=LandmarksParams,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.crop import main_face
 from stages.frames import Image
 from stages.models.mediapipe import FaceDetector, FaceMesh
 
@@ -79,8 +80,7 @@ class FaceFollower:
 
     def _right_one(self, image: Image, face: NDArray[np.float32]) -> NDArray[np.float32] | None:
         if self._last is None:
-            boxes = self._detector(image)
-            return self._in_box(image, face, boxes, int(np.argmax(boxes[:, 2] * boxes[:, 3]))) if len(boxes) else face
+            return self._main_one(image, face)
         if self._last.fits(place_of(face), REACH):
             return face
         again = self._again(image, face, self._last)
@@ -91,6 +91,15 @@ class FaceFollower:
                 self.jumps += 1
                 return face
         return again
+
+    def _main_one(self, image: Image, face: NDArray[np.float32]) -> NDArray[np.float32]:
+        """At the start, the face that the square is cut around; the given one where the mesh does not see that."""
+        boxes = self._detector(image)
+        main = main_face([boxes], image.shape[1], image.shape[0])
+        if not len(main):
+            return face
+        chosen = self._in_box(image, face, boxes, int(np.flatnonzero((boxes == main).all(axis=1))[0]))
+        return face if chosen is None else chosen
 
     def _again(self, image: Image, face: NDArray[np.float32], last: Place) -> NDArray[np.float32] | None:
         """Of all faces in the picture the one nearest to the last, where that is near enough to be the same."""
