@@ -2,10 +2,12 @@
 
 import hashlib
 import math
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +19,7 @@ from manifests.record import Model
 SAFE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 MAX_ID = 96
 """Longest video id: leaves room for suffixes within the 255 bytes of a file name."""
+FILE_URI = "file://"
 
 
 class Video(Model):
@@ -48,6 +51,13 @@ class Video(Model):
     valence: float | None = None
     activation: float | None = None
     dominance: float | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file that `source` names, where it names one; see `source_of`."""
+        if self.source.startswith(FILE_URI):
+            return Path(os.fsdecode(unquote_to_bytes(self.source.removeprefix(FILE_URI))))
+        return Path(self.source)
 
     @property
     def worked_on(self) -> bool:
@@ -86,6 +96,16 @@ def with_digest(text: str, salt: str) -> str:
     return f"{stem}-{hashlib.sha256(salt.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
+def source_of(path: Path) -> str:
+    """How the catalogue names a file: its absolute path; as a file URI (RFC 8089) where that is not valid UTF-8."""
+    text = str(path.absolute())
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return FILE_URI + quote_from_bytes(os.fsencode(text))
+    return text
+
+
 def read_catalogue(path: Path) -> list[Video]:
     """Read `catalogue.parquet`. Raises BadInput when it is missing or is not a catalogue."""
     try:
@@ -107,23 +127,27 @@ def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
 
 
 def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) -> list[Video]:
-    """Add to `known` the videos of `found` whose id is new, each given a shard; known rows stay as they are.
+    """Add to `known` the videos of `found` whose id is new, each given a shard; the first of equal ids counts.
 
-    A shard takes whole videos, in order, while their footage stays within `shard_seconds`; a longer video gets a
-    shard of its own. The last shard of the corpus is filled up first; no video ever changes its shard.
+    A known row keeps everything but `source`: a release may have moved. A shard takes whole videos, in order, while
+    their footage stays within `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is
+    filled up first; no video ever changes its shard.
     """
-    ids = {video.video_id for video in known}
-    fresh = [video for video in found if video.video_id not in ids]
-    merged = list(known)
+    merged = {video.video_id: video for video in known}
+    before = frozenset(merged)
     last = _last_shards(known)
-    for video in fresh:
+    for video in found:
+        if old := merged.get(video.video_id):
+            if old.video_id in before:
+                merged[old.video_id] = old.model_copy(update={"source": video.source})
+            continue
         seconds = video.duration or 0.0
         number, footage = last.get(video.corpus, (-1, math.inf))
         if footage + seconds > shard_seconds:
             number, footage = number + 1, 0.0
         last[video.corpus] = (number, footage + seconds)
-        merged.append(video.model_copy(update={"shard": f"{video.corpus}-{number:05d}"}))
-    return merged
+        merged[video.video_id] = video.model_copy(update={"shard": f"{video.corpus}-{number:05d}"})
+    return list(merged.values())
 
 
 def _last_shards(videos: Sequence[Video]) -> dict[str, tuple[int, float]]:

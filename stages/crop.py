@@ -1,0 +1,130 @@
+"""The square: which part of the picture a video is cut to. Pure geometry, in pixels of the displayed picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.probe import Orientation
+
+EYE_ROOM = 0.46
+"""Where the middle of the face lies in the square, as a share of its height: hair above, shoulders below."""
+
+SLACK = 0.1
+"""Share of the side by which the face may leave its place to spare black padding."""
+
+CLEARANCE = 1.2
+"""The square is at least this many times as large as all that the face sweeps over in the video."""
+
+STEP = 1.5
+"""Face sizes that one face may move between two samples."""
+
+Faces = NDArray[np.float32]
+"""float32 [n, 5]: x, y, width, height in display pixels, and confidence."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle; x and y may be negative, and it may reach beyond the picture."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+    def within(self, other: Box) -> Box:
+        """The part of this box inside another; of no size when they do not meet."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        right, bottom = min(self.x + self.w, other.x + other.w), min(self.y + self.h, other.y + other.h)
+        return Box(x, y, max(right - x, 0), max(bottom - y, 0))
+
+
+def main_face(samples: Sequence[Faces], width: int, height: int) -> Faces:
+    """The face that matters: large, central and seen in many samples.
+
+    `samples` holds the faces found on each sampled frame of a picture of `width` x `height`. Faces of successive
+    samples that lie near each other and are of like size count as one. Returns its boxes, float32 [seen, 5].
+    """
+    tracks: list[list[Faces]] = []
+    for faces in samples:
+        free = list(range(len(tracks)))
+        for face in faces[np.argsort(-faces[:, 2], kind="stable")]:
+            near = [i for i in free if _same(tracks[i][-1], face)]
+            if near:
+                best = min(near, key=lambda i: _distance(tracks[i][-1], face))
+                tracks[best].append(face)
+                free.remove(best)
+            else:
+                tracks.append([face])
+    if not tracks:
+        return np.empty((0, 5), np.float32)
+    return np.stack(max(tracks, key=lambda track: _weight(np.stack(track), width, height)))
+
+
+def _centre(faces: Faces) -> NDArray[np.float64]:
+    return faces[..., :2] + faces[..., 2:4].astype(np.float64) / 2
+
+
+def _distance(one: Faces, other: Faces) -> float:
+    return float(np.linalg.norm(_centre(one) - _centre(other)))
+
+
+def _same(one: Faces, other: Faces) -> bool:
+    size, another = float(one[2]), float(other[2])
+    return _distance(one, other) < STEP * max(size, another) and 0.5 < size / another < 2
+
+
+def _weight(track: Faces, width: int, height: int) -> float:
+    """Sum over samples of size times centrality (1 in the middle of the picture, 0.5 in its corners)."""
+    away = np.linalg.norm(_centre(track) / (width, height) - 0.5, axis=1) / np.sqrt(0.5)
+    return float((track[:, 2] * (1 - 0.5 * away)).sum())
+
+
+def square(faces: Faces, frame: Box, margin: float, tightest: float) -> Box:
+    """The constant square around a face, given its boxes [seen, 5] over the video.
+
+    Its side is `margin` times the face; less, down to `tightest` times the face, where the frame is too small; more
+    where the face moves far. A frame that already is a square with a face of fitting size is taken as it is. Corners
+    lie on even pixels, so that subsampled colour stays in place. May reach beyond the frame.
+    """
+    size = float(np.median(faces[:, 2]))
+    low, high = faces[:, :2].min(axis=0), (faces[:, :2] + faces[:, 2:4]).max(axis=0)
+    short = min(frame.w, frame.h)
+    if frame.w == frame.h and 2 * margin * size >= short:
+        return frame
+    side = min(margin * size, max(short, tightest * size))
+    side = even(max(side, CLEARANCE * float((high - low).max())))
+    middle = (low + high) / 2
+    x = _settle(float(middle[0]) - side / 2, side, frame.x, frame.w)
+    y = _settle(float(middle[1]) - side * EYE_ROOM, side, frame.y, frame.h)
+    return Box(even(x), even(y), side, side)
+
+
+def _settle(wanted: float, side: int, start: int, length: int) -> float:
+    """Move an interval toward the frame's by at most SLACK of its own length."""
+    first, last = sorted((float(start), float(start + length - side)))
+    return wanted + float(np.clip(np.clip(wanted, first, last) - wanted, -SLACK * side, SLACK * side))
+
+
+def even(value: float) -> int:
+    """The nearest even number."""
+    return 2 * round(value / 2)
+
+
+def stored(box: Box, orientation: Orientation, display: tuple[int, int], size: tuple[int, int]) -> Box:
+    """Carry a box from the displayed picture, `display` = (width, height), to the stored one of `size`.
+
+    Undoes the mirrorings, the transposition and, by rounding, a sample aspect ratio that is not 1.
+    """
+    x = display[0] - box.x - box.w if orientation.flip_x else box.x
+    y = display[1] - box.y - box.h if orientation.flip_y else box.y
+    x, y, w, h = (y, x, box.h, box.w) if orientation.transposed else (x, y, box.w, box.h)
+    upright = display[1] if orientation.transposed else display[0]
+    if upright == size[0]:
+        return Box(x, y, w, h)
+    scale = size[0] / upright
+    left, right = round(x * scale), round((x + w) * scale)
+    return Box(left, y, right - left, h)

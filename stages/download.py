@@ -1,0 +1,82 @@
+"""Stage `download`: the source is there, readable, and known by its bytes."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manifests.atomic import temporary_beside
+from manifests.catalogue import Video
+from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
+
+CHUNK = 1 << 20
+
+
+class DownloadParams(Params):
+    """Nothing to set: videos of a folder are where they are."""
+
+
+def source_facts(video: Video) -> Mapping[str, Any]:
+    """Size and time of change of the source, so that a changed one is noticed; `missing` when it is not there."""
+    try:
+        stat = video.path.stat()
+    except OSError:
+        return {"missing": True}
+    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def process(job: Job[DownloadParams]) -> Iterator[Batch]:
+    """Verify the source and link it into the workspace's sources. Raises BadVideo when it cannot be had."""
+    size, digest = read_through(job.source)
+    link(job.source, job.sources / f"{job.video.video_id}{job.source.suffix.lower()}")
+    job.metrics["bytes"] = size
+    yield {
+        "source": np.array([job.video.source], object),
+        "bytes": np.array([size], np.int64),
+        "sha256": np.array([digest], object),
+    }
+
+
+def read_through(path: Path) -> tuple[int, str]:
+    """Bytes and sha256 of a file. Raises BadVideo when it is missing, no file, or not ours to read."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(CHUNK):
+                digest.update(block)
+                size += len(block)
+    except FileNotFoundError as error:
+        raise BadVideo(f"{path} does not exist") from error
+    except IsADirectoryError as error:
+        raise BadVideo(f"{path} is a folder, not a video") from error
+    except PermissionError as error:
+        raise BadVideo(f"{path} may not be read: its permissions forbid it") from error
+    return size, digest.hexdigest()
+
+
+def link(source: Path, name: Path) -> None:
+    """Make `name` a symbolic link to `source`; a link that points elsewhere is replaced, all at once."""
+    target = source.absolute()
+    if name.is_symlink() and name.readlink() == target:
+        return
+    name.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(name)
+    temporary.symlink_to(target)
+    temporary.replace(name)
+
+
+STAGE = Stage(
+    name="download",
+    version=1,
+    params=DownloadParams,
+    columns=(
+        Column("source", "str", meaning="where the video comes from, as in the catalogue"),
+        Column("bytes", "int64", unit="B", meaning="size of the source"),
+        Column("sha256", "str", meaning="sha256 of the source, hexadecimal"),
+    ),
+    process=process,
+    rows="video",
+    outside=source_facts,
+)

@@ -1,0 +1,131 @@
+"""Faces on a few frames spread over a video: enough to choose the square and to say how many people are in it."""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from manifests.probe import ONLY_LOCAL, Orientation, Probe
+from stages.crop import Box, Faces
+from stages.models.mediapipe import face_detector
+
+OVERVIEW = 640
+"""Longer side in pixels at which a whole picture is searched; the network itself looks at 192."""
+
+SURE = 0.6
+"""Confidence asked of a face found in a part of the picture: many parts give many chances to err."""
+
+EARLY = 1e-3
+"""Seconds by which a frame may come before the time asked for: clocks of files are coarse."""
+
+Image = NDArray[np.uint8]
+
+
+def sample_faces(path: Path, probe: Probe, count: int, region: Box) -> list[Faces]:
+    """Search up to `count` frames, evenly spread, for faces with their centre in `region` (display pixels).
+
+    Returns one float32 [faces, 5] a frame: x, y, width, height in display pixels, and confidence. Frames that cannot
+    be decoded are passed over.
+    """
+    return [_inside(find_faces(frame, probe), region) for frame in sample_frames(path, probe, count)]
+
+
+def _inside(faces: Faces, region: Box) -> Faces:
+    middle = faces[:, :2] + faces[:, 2:4] / 2 - (region.x, region.y)
+    return faces[((middle >= 0) & (middle < (region.w, region.h))).all(axis=1)]
+
+
+def sample_frames(path: Path, probe: Probe, count: int) -> Iterator[VideoFrame]:
+    """Decode up to `count` frames, evenly spread over what the probe bounds.
+
+    Seeks where a keyframe lies between two of them and takes that keyframe where it is near enough, so that the cost
+    does not grow with the length of the video. Only frames that others are predicted from are decoded.
+    """
+    try:
+        with av.open(str(path), options=ONLY_LOCAL) as container:
+            stream = next(stream for stream in container.streams.video if stream.index == probe.index)
+            stream.thread_type = "NONE"
+            stream.codec_context.options = {"skip_loop_filter": "all"}
+            stream.codec_context.skip_frame = "NONREF"
+            yield from _at(container, stream, probe, _targets(probe, count))
+    except av.FFmpegError:
+        return
+
+
+def _targets(probe: Probe, count: int) -> NDArray[np.float64]:
+    """The times to look at, each moved to the nearest keyframe when that is in its own stretch of the video."""
+    stretch = probe.duration / count
+    wanted = probe.start + (np.arange(count) + 0.5) * stretch
+    nearest = probe.keyframes[np.abs(probe.keyframes[:, None] - wanted).argmin(axis=0)]
+    return np.where(np.abs(nearest - wanted) <= stretch / 2, nearest, wanted)
+
+
+def _at(
+    container: InputContainer, stream: VideoStream, probe: Probe, times: NDArray[np.float64]
+) -> Iterator[VideoFrame]:
+    """The first frame at or after each of the times, in order."""
+    frames, reached = container.decode(stream), float(probe.keyframes[0])
+    for time in times:
+        key = probe.keyframes[max(int(np.searchsorted(probe.keyframes, time, "right")) - 1, 0)]
+        if key > reached:
+            container.seek(int(key / (stream.time_base or 1)), stream=stream)
+            frames = container.decode(stream)
+        for frame in frames:
+            reached = reached if frame.time is None else frame.time
+            if reached >= max(time, probe.start) - EARLY:
+                yield frame
+                break
+
+
+def find_faces(frame: VideoFrame, probe: Probe) -> Faces:
+    """All faces on a frame in display pixels, float32 [faces, 5]. Where the whole shows none, parts are searched."""
+    width, height = probe.upright
+    scale = min(OVERVIEW / max(width, height), 1.0)
+    faces = face_detector()(_image(frame, probe.orientation, round(width * scale), round(height * scale)))
+    if len(faces) == 0:
+        return _search_parts(_image(frame, probe.orientation, width, height))
+    faces[:, :4] /= scale
+    return faces
+
+
+def _image(frame: VideoFrame, orientation: Orientation, width: int, height: int) -> Image:
+    """The frame as displayed, RGB, `width` x `height` before it is turned."""
+    image = frame.to_ndarray(format="rgb24", width=max(width, 1), height=max(height, 1)).astype(np.uint8, copy=False)
+    image = image.swapaxes(0, 1) if orientation.transposed else image
+    image = image[:, ::-1] if orientation.flip_x else image
+    return np.ascontiguousarray(image[::-1] if orientation.flip_y else image)
+
+
+def _search_parts(image: Image) -> Faces:
+    """Search squares of half the shorter side that overlap by a third: faces down to a twentieth of that side."""
+    height, width = image.shape[:2]
+    side = min(height, width) // 2
+    found = []
+    for x, y in product(_starts(width, side), _starts(height, side)):
+        faces = face_detector()(np.ascontiguousarray(image[y : y + side, x : x + side]))
+        faces = faces[faces[:, 4] >= SURE]
+        faces[:, :2] += (x, y)
+        found.append(faces)
+    return _without_repeats(np.concatenate(found))
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where squares of `side` begin so that they cover `length` evenly, overlapping by at least a third."""
+    count = max(int(np.ceil((length - side) / max(side * 2 / 3, 1))) + 1, 1)
+    return [int(start) for start in np.linspace(0, length - side, count).round()]
+
+
+def _without_repeats(faces: Faces) -> Faces:
+    """Of faces whose middles lie within half a face of each other keep the surest."""
+    kept: list[Faces] = []
+    for face in faces[np.argsort(-faces[:, 4], kind="stable")]:
+        middle = face[:2] + face[2:4] / 2
+        if all(np.abs(middle - other[:2] - other[2:4] / 2).max() > max(face[2], other[2]) / 2 for other in kept):
+            kept.append(face)
+    return np.stack(kept) if kept else np.empty((0, 5), np.float32)
