@@ -39,7 +39,7 @@ AAC = {"c:a": "aac", "b:a": "96k"}
 OPUS = {"c:a": "libopus", "b:a": "64k"}
 FLAC = {"c:a": "flac"}
 WHOLE_WHEN_STREAMED = {"movflags": "+faststart"}
-"""The index first: a file cut short still opens, and only reading it to the end shows what is missing."""
+"""The index first: a file cut short still opens and promises all its frames."""
 
 CLIPS = (
     Clip(
