@@ -1,6 +1,6 @@
 """Enrolling: videos that a corpus found enter a workspace's catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from manifests.catalogue import Video, merge, write_catalogue
@@ -26,17 +26,22 @@ class Enrolment:
         )
 
 
-def enrol(session: Session, found: Sequence[Video]) -> Enrolment:
+Find = Callable[[Sequence[Video]], Sequence[Video]]
+"""Lists the videos of a corpus, given the rows that the catalogue has already (so that ids stay as they were)."""
+
+
+def enrol(session: Session, find: Find) -> Enrolment:
     """Write settings (unless they are there) and add what is new to the catalogue; rows that are there stay.
 
     Raises BadInput or BadSetting when the workspace cannot be written or holds settings that are wrong.
     """
     workspace = session.workspace
+    known = session.videos if workspace.catalogue.exists() else []
+    found = find(known)
     workspace.create()
     with session.held():
         if not workspace.settings.exists():
             write_settings(workspace.settings, session.stages)
-        known = session.videos if workspace.catalogue.exists() else []
         merged = merge(known, found, session.settings.run.shard_seconds)
         write_catalogue(workspace.catalogue, merged)
     return Enrolment(tuple(merged), len(merged) - len(known))

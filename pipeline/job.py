@@ -38,7 +38,7 @@ class VideoJob(Generic[P]):
     @property
     def source(self) -> Path:
         """The file this video comes from."""
-        return self._workspace.root / self.video.source
+        return self._workspace.root / self.video.path
 
     @property
     def sources(self) -> Path:

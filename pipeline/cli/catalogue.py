@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cyclopts import App
-from manifests.corpora.folder import SubjectFrom, find
 
+from manifests.corpora.folder import SubjectFrom, catalogue
 from pipeline.cli.options import WorkspaceOption, open_session, say
 from pipeline.enrol import enrol
 
@@ -23,7 +23,6 @@ def folder(*, source: Path, subject_from: SubjectFrom = "stem-prefix", workspace
         Whose a video is: of the name before its last number (a_7.mp4: a), of the folder it lies in, or each its own.
     """
     session = open_session(workspace)
-    found = find(source, subject_from)
-    say(enrol(session, found).line())
+    say(enrol(session, lambda known: catalogue(source, subject_from, known)).line())
     say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {workspace}")
     return 0

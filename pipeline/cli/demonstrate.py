@@ -25,7 +25,7 @@ def demo(*, workspace: WorkspaceOption = Path("workspace"), workers: Workers = C
     say(f"Making the demo corpus in {release}")
     release.mkdir(parents=True, exist_ok=True)
     corpus.make(release)
-    say(enrol(session, demo_corpus.find(release)).line())
+    say(enrol(session, lambda _: demo_corpus.find(release)).line())
     carry_out(session, session.select((), (), retry_failed=False), workers)
     findings = [finding.line() for finding in Audit(session).findings()]
     findings += verdict.check({name: outcome for found in session.dossiers() for name, outcome in map(_outcome, found)})
