@@ -1,0 +1,105 @@
+"""Draws on a frame what the stages found in it: landmarks, shoulders, and the axes of the head."""
+
+from itertools import pairwise
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages import points
+from stages.geometry import CANONICAL_CENTRE, Pose, to_image
+from views.still import Still
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.floating[Any]]
+Colour = tuple[int, int, int]
+
+FACE: Colour = (120, 225, 255)
+EYES: Colour = (255, 230, 90)
+LIPS: Colour = (255, 120, 150)
+SEEN: Colour = (90, 255, 120)
+FILLED: Colour = (255, 150, 40)
+AXES: tuple[Colour, Colour, Colour] = ((255, 70, 70), (80, 220, 80), (90, 140, 255))
+"""Of the head's x, y and z: to image right, down, and out of the face."""
+
+AXIS_LENGTH = 100.0
+"""Canonical px; the eyes are 120 apart."""
+FRACTION = 4
+"""OpenCV draws to 1/16 px."""
+
+
+def annotate(still: Still) -> Image:
+    """A copy of the frame with everything drawn on it that is there and finite."""
+    canvas = still.image.copy()
+    if still.landmarks is not None:
+        draw_landmarks(canvas, still.landmarks)
+    if still.shoulders is not None and still.visible is not None:
+        draw_shoulders(canvas, still.shoulders, still.visible)
+    if still.pose is not None:
+        draw_axes(canvas, still.pose)
+    return canvas
+
+
+def draw_landmarks(canvas: Image, landmarks: Floats) -> None:
+    """Dots at the landmarks [478, 3] in image px: face, eyes with irises and brows, lips, each in its colour."""
+    for number, point in enumerate(landmarks):
+        if number in _EYES:
+            _dot(canvas, point, 2.0, EYES)
+        elif number in _LIPS:
+            _dot(canvas, point, 2.0, LIPS)
+        else:
+            _dot(canvas, point, 1.7, FACE)
+
+
+_EYES = frozenset([*points.EYES.tolist(), *points.IRIS_CENTRES.tolist()])
+_LIPS = frozenset(points.LIPS.tolist())
+
+
+def draw_shoulders(canvas: Image, shoulders: Floats, visible: NDArray[np.bool_]) -> None:
+    """Both shoulders [2, 9, 2] in image px: a full line where seen, a broken one where filled."""
+    for line, seen in zip(shoulders, visible, strict=True):
+        colour, reach = (SEEN, 1.0) if seen else (FILLED, 0.5)
+        for start, end in pairwise(line):
+            _stroke(canvas, start, start + reach * (end - start), colour)
+        if seen:
+            for point in line:
+                _dot(canvas, point, 5.0, colour)
+
+
+def draw_axes(canvas: Image, pose: Pose) -> None:
+    """The head's axes from its centre, of a pose of one frame; z is short where the nose points at the camera."""
+    tips = CANONICAL_CENTRE + np.concatenate([np.zeros((1, 3)), AXIS_LENGTH * np.eye(3)])
+    centre, *ends = to_image(tips[np.newaxis], pose)[0]
+    for end, colour in zip(ends, AXES, strict=True):
+        _stroke(canvas, centre, end, colour)
+
+
+def _fixed(point: Floats) -> tuple[int, int] | None:
+    """x and y in 1/16 px; None for what is not finite or far off the frame, where OpenCV would overflow."""
+    place = np.asarray(point[:2], np.float64)
+    if not np.isfinite(place).all() or np.abs(place).max() > 1e4:
+        return None
+    x, y = np.rint(place * (1 << FRACTION)).astype(int).tolist()
+    return x, y
+
+
+def _dot(canvas: Image, point: Floats, radius: float, colour: Colour) -> None:
+    centre = _fixed(point)
+    if centre:
+        cv2.circle(canvas, centre, round(radius * (1 << FRACTION)), colour, cv2.FILLED, cv2.LINE_AA, FRACTION)
+
+
+def _stroke(canvas: Image, start: Floats, end: Floats, colour: Colour) -> None:
+    ends = _fixed(start), _fixed(end)
+    if ends[0] and ends[1]:
+        cv2.line(canvas, ends[0], ends[1], colour, 4, cv2.LINE_AA, FRACTION)
+
+
+def thumbnail(image: Image, side: int, quality: int = 82) -> bytes:
+    """RGB uint8 [height, width, 3] as a JPEG whose longer side is `side` px."""
+    scale = side / max(image.shape[:2])
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return encoded.tobytes()

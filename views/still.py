@@ -1,0 +1,102 @@
+"""One frame of a video with what the stages say of it: the middle one, found without reading the others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.errors import Damaged
+from pipeline.plan import State
+from pipeline.shards import ShardReader
+from pipeline.survey import Dossier
+from pipeline.workspace import Workspace
+from stages.frames import FPS
+from stages.geometry import Pose
+
+Image = NDArray[np.uint8]
+
+OVERLAYS: Mapping[str, tuple[str, ...]] = {
+    "landmarks": ("landmarks",),
+    "headpose": ("euler", "translation", "scale"),
+    "torso": ("shoulders", "visible"),
+}
+"""Stage -> its columns that can be drawn on a frame."""
+
+
+@dataclass(frozen=True)
+class Still:
+    """A frame of a normalized video, RGB uint8 [512, 512, 3], and its row of columns; what is not there is None.
+
+    `landmarks` float32 [478, 3] and `shoulders` float32 [2, 9, 2] in image px, `visible` bool [2], `pose` of one frame.
+    """
+
+    image: Image
+    landmarks: NDArray[np.float32] | None = None
+    shoulders: NDArray[np.float32] | None = None
+    visible: NDArray[np.bool_] | None = None
+    pose: Pose | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a video's middle frame is to be found: all that a report must remember of it until it is drawn."""
+
+    video_id: str
+    shard: str
+    frame: int
+    overlays: tuple[str, ...] = field(default=())
+    """The stages whose columns are current."""
+
+    @classmethod
+    def of(cls, dossier: Dossier) -> "Place | None":
+        """The middle frame of a video, or None when there are no normalized frames."""
+        normalize = dossier.standings.get("normalize")
+        record = normalize.record if normalize else None
+        if record is None or not record.done or not record.frames:
+            return None
+        current = (name for name in OVERLAYS if name in dossier.standings)
+        overlays = tuple(name for name in current if dossier.standings[name].state is State.DONE)
+        return cls(dossier.video.video_id, dossier.video.shard, record.frames // 2, overlays)
+
+    def load(self, workspace: Workspace) -> Still | None:
+        """Read the frame and its row; None when the frame cannot be read. Damaged columns are left out."""
+        image = frame_at(workspace.media(self.video_id, "mp4"), self.frame)
+        if image is None:
+            return None
+        row: dict[str, Any] = {}
+        for stage in self.overlays:
+            row |= self._row(workspace.shard(stage, self.shard), OVERLAYS[stage])
+        pose = Pose(row["euler"], row["translation"], row["scale"]) if "euler" in row else None
+        landmarks, shoulders, visible = (
+            row[name][0] if name in row else None for name in ("landmarks", "shoulders", "visible")
+        )
+        return Still(image, landmarks, shoulders, visible, pose)
+
+    def _row(self, shard: Path, columns: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+        try:
+            with ShardReader(shard) as reader:
+                return reader.row(self.video_id, self.frame, columns)
+        except (Damaged, OSError, LookupError):
+            return {}
+
+
+def frame_at(path: Path, number: int) -> Image | None:
+    """Frame `number` of a 25 fps video as RGB uint8 [height, width, 3], or None when it cannot be read.
+
+    Seeks to the key frame before it, so that the cost does not grow with the length of the video.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            container.seek(round(number / FPS * av.time_base))
+            for frame in container.decode(stream):
+                if frame.time is not None and round(frame.time * FPS) >= number:
+                    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    except (av.FFmpegError, OSError, IndexError):
+        pass
+    return None
