@@ -7,7 +7,7 @@ The outline is read in image axes, not turned with the head: torsos are upright 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -23,8 +23,8 @@ Bools = NDArray[np.bool_]
 POINTS = 33
 """Points of a line as it is found; every fourth of them makes the nine that are kept."""
 
-OUTER_EYE_CORNERS = (33, 263)
-FACE_SIDES = (234, 454)
+OUTER_EYE_CORNERS = [33, 263]
+FACE_SIDES = [234, 454]
 """Outermost points of the face oval, before the ears; halfway between them, whatever the yaw, is the neck."""
 
 STEEPEST_FALL = float(np.tan(np.deg2rad(50)))
@@ -64,11 +64,10 @@ class Face:
     @classmethod
     def of(cls, landmarks: Floats) -> "Face":
         """The face of one frame's landmarks [478, 3], finite."""
-        points = landmarks.astype(np.float64)
-        corners = points[list(OUTER_EYE_CORNERS)]
+        corners = landmarks[OUTER_EYE_CORNERS].astype(np.float64)
         return cls(
-            neck=float(points[list(FACE_SIDES), 0].mean()),
-            y=float(points[CENTRE, 1].mean()),
+            neck=float(landmarks[FACE_SIDES, 0].mean(dtype=np.float64)),
+            y=float(landmarks[CENTRE, 1].mean(dtype=np.float64)),
             unit=float(np.linalg.norm(corners[0] - corners[1])),
         )
 
@@ -80,11 +79,16 @@ class Face:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive points of an outline that may be a shoulder: columns x, topmost y in each, person beneath in px."""
+    """A piece of an outline that may be a shoulder: columns x, ascending, topmost y in each, person beneath in px."""
 
     x: Ints
     y: Ints
     depth: Ints
+
+    @property
+    def width(self) -> int:
+        """From the first column to the last, in px."""
+        return int(self.x[-1] - self.x[0] + 1) if len(self.x) else 0
 
 
 def shoulder_lines(mask: Floats, landmarks: Floats, min_width: float, points: int = POINTS) -> NDArray[np.float64]:
@@ -95,19 +99,20 @@ def shoulder_lines(mask: Floats, landmarks: Floats, min_width: float, points: in
     and evenly spaced; side 0 ends left of the neck and side 1 begins right of it. A side without a line at least
     `min_width` wide is NaN.
     """
-    face = Face.of(landmarks)
-    person = _person(mask > 0.5, face)
-    found: tuple[list[Stretch], list[Stretch]] = ([], [])
-    for outline in cv2.findContours(person.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]:
-        if len(outline) > 2 * min_width:
-            for side in (0, 1):
-                found[side].extend(_stretches(outline[:, 0].astype(np.intp), person, face, side, min_width))
     lines = np.full((2, points, 2), np.nan)
-    for line, stretches in zip(lines, found, strict=True):
-        if stretches:
-            best = max(stretches, key=lambda stretch: int(stretch.depth.sum()))
+    face = Face.of(landmarks)
+    top = max(0, int(face.y - face.unit / 2))
+    if top >= len(mask):
+        return lines
+    below, face = mask[top:], replace(face, y=face.y - top)
+    person = _person(below > 0.5, face)
+    outlines = [outline for outline in _outlines(person, face) if len(outline.x) > 2 * min_width]
+    for side, line in enumerate(lines):
+        found = [stretch for outline in outlines for stretch in _stretches(outline, person, face, side, min_width)]
+        if found:
+            best = max(found, key=lambda stretch: int(stretch.depth.sum()))
             line[:, 0] = np.linspace(best.x[0], best.x[-1], points)
-            line[:, 1] = np.interp(line[:, 0], best.x, _crossing(mask, best.x, best.y))
+            line[:, 1] = top + np.interp(line[:, 0], best.x, _crossing(below, best.x, best.y))
     return lines
 
 
@@ -142,47 +147,60 @@ def _person(inside: Bools, face: Face) -> Bools:
     ours = np.zeros(count, np.bool_)
     ours[labels[top:, left : right + 1]] = True
     ours[0] = False
-    return np.asarray(ours[labels])
+    return inside if ours[1:].all() else np.asarray(ours[labels])
 
 
-def _stretches(outline: Ints, person: Bools, face: Face, side: int, min_width: float) -> Iterator[Stretch]:
-    """The stretches of one closed outline [n, 2] that run like a shoulder of that side."""
+@dataclass(frozen=True)
+class Outline:
+    """One closed outline, opened where no line can run through, with the direction at each of its points.
+
+    OpenCV walks outlines with the person on the left hand: along a top edge, x falls. `dx` and `dy` are the chord from
+    some points before to as many after, shortened where the outline meets the edge of the frame.
+    """
+
+    x: Ints
+    y: Ints
+    edge: Bools
+    dx: Ints
+    dy: Ints
+
+
+def _outlines(person: Bools, face: Face) -> Iterator[Outline]:
+    step = max(2, round(STEP * face.unit))
     height, width = person.shape
-    x, y = outline.T
-    edge = (x == 0) | (x == width - 1) | (y == 0) | (y == height - 1)
-    # Begin where no line can run through: at the frame's edge, else at the top of the head.
-    first = int(np.argmax(edge)) if edge.any() else int(np.argmin(y))
-    x, y, edge = np.roll(x, -first), np.roll(y, -first), np.roll(edge, -first)
-    offset = (x - face.neck) * (2 * side - 1)
-    near = (offset > 0) & (offset < REACH * face.unit) & (y > face.y) & ~edge
-    run, fall = _direction(x, y, edge, max(2, round(STEP * face.unit)), side)
+    for points in cv2.findContours(person.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]:
+        x, y = points[:, 0].T
+        edge = (x == 0) | (x == width - 1) | (y == 0) | (y == height - 1)
+        first = int(edge.argmax() if edge.any() else y.argmin())
+        order = np.concatenate([np.arange(first, len(x)), np.arange(first)])
+        x, y, edge = x[order].astype(np.intp), y[order].astype(np.intp), edge[order]
+        index = np.arange(len(x))
+        begin = np.maximum.accumulate(np.where(edge, index, 0))
+        end = np.minimum.accumulate(np.where(edge, index, len(x) - 1)[::-1])[::-1]
+        behind = np.minimum(np.maximum(index - step, begin + 1), index)
+        ahead = np.maximum(np.minimum(index + step, end - 1), index)
+        yield Outline(x, y, edge, x[ahead] - x[behind], y[ahead] - y[behind])
+
+
+def _stretches(outline: Outline, person: Bools, face: Face, side: int, min_width: float) -> Iterator[Stretch]:
+    """The stretches of an outline that run like a shoulder of that side."""
+    outward = 2 * side - 1
+    x, y, run, fall = outline.x, outline.y, -outline.dx, outline.dy * -outward
+    offset = (x - face.neck) * outward
+    near = (offset > 0) & (offset < REACH * face.unit) & (y > face.y) & ~outline.edge
     gentle = near & (run > 0) & (fall <= STEEPEST_STEP * run) & (fall >= -STEEPEST_RISE * run)
     flat = gentle & (fall <= STEEPEST_FALL * run)
     rise = max(2, round(RISE * face.unit))
-    for start, stop in _runs(flat, gentle, edge, round(BRIDGE * face.unit)):
+    for start, stop in _runs(flat, gentle, outline.edge, round(BRIDGE * face.unit)):
         inner, inward = (start, max(start - rise, 0)) if side == 0 else (stop - 1, min(stop - 1 + rise, len(y) - 1))
         stretch = _stretch(x[start:stop], y[start:stop], person)
         if (
-            len(stretch.x) >= min_width
+            stretch.width >= min_width
             and offset[inner] < START * face.unit
             and y[inner] - y[inward] > rise * 0.4
-            and _is_deep(stretch, height, THICKNESS * face.unit)
+            and _is_deep(stretch, len(person), THICKNESS * face.unit)
         ):
             yield stretch
-
-
-def _direction(x: Ints, y: Ints, edge: Bools, step: int, side: int) -> tuple[Ints, Ints]:
-    """How far an open outline runs outward with the person beneath it, and how far it falls, at each of its points.
-
-    OpenCV walks outlines with the person on the left hand: along a top edge, x falls. The direction is that of the
-    chord over `step` points to either side, shortened where the outline meets the edge of the frame.
-    """
-    index = np.arange(len(x))
-    begin = np.maximum.accumulate(np.where(edge, index, 0))
-    end = np.minimum.accumulate(np.where(edge, index, len(x) - 1)[::-1])[::-1]
-    behind = np.minimum(np.maximum(index - step, begin + 1), index)
-    ahead = np.maximum(np.minimum(index + step, end - 1), index)
-    return x[behind] - x[ahead], (y[ahead] - y[behind]) * (1 if side == 0 else -1)
 
 
 def _runs(flat: Bools, gentle: Bools, edge: Bools, bridge: int) -> list[tuple[int, int]]:
@@ -199,11 +217,13 @@ def _runs(flat: Bools, gentle: Bools, edge: Bools, bridge: int) -> list[tuple[in
 
 
 def _stretch(x: Ints, y: Ints, person: Bools) -> Stretch:
-    columns = np.arange(x.min(), x.max() + 1)
-    top = np.full(len(columns), person.shape[0] - 1)
-    np.minimum.at(top, x - columns[0], y)
-    beneath = np.arange(person.shape[0])[:, None] > top
-    ends = beneath & ~person[:, columns]
+    """Of these points of an outline, those with background right above: a corner's lie on the side of what rises."""
+    open_above = ~person[y - 1, x]
+    tops = np.full(person.shape[1], person.shape[0])
+    np.minimum.at(tops, x[open_above], y[open_above])
+    columns = np.flatnonzero(tops < person.shape[0])
+    top = tops[columns]
+    ends = ~person[:, columns] & (np.arange(person.shape[0])[:, None] > top)
     bottom = np.where(ends.any(axis=0), ends.argmax(axis=0), person.shape[0])
     return Stretch(columns, top, bottom - top)
 

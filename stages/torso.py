@@ -170,7 +170,7 @@ def _where_landmarks(batch: Batch) -> NDArray[np.bool_]:
     return np.asarray(np.where(there, np.isfinite(values).all(axis=1), nothing))
 
 
-TORSO = Stage(
+STAGE = Stage(
     name="torso",
     version=1,
     params=TorsoParams,
