@@ -86,7 +86,7 @@ MODELS: Mapping[str, ModelFile] = {
         ModelFile(
             name="mean_face",
             file="mean_face.npz",
-            sha256="7307025b9f036be8298397c02d88da0931a6a83fc4027e663f000651883c59b2",
+            sha256="18a2074853fc21466de9b5439f636159dd76c84af2e2e3baab04748f9d9f1d5d",
             licence="Apache-2.0",
             address="measured by this project: benchmarks/measure_mean_face.py",
             package="stages",
