@@ -29,6 +29,9 @@ THREAD_LIMITS = (
 ONE_THREAD = dict.fromkeys(THREAD_LIMITS, "1")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Cores that this process may use."""
+
 CONNECT_SECONDS = 15
 START_ATTEMPTS = 3
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from demo import corpus, verdict
 from manifests.corpora import demo as demo_corpus
 from pipeline.audit import Audit
-from pipeline.cli.options import CORES, Workers, WorkspaceOption, open_session, say
+from pipeline.cli.options import Workers, WorkspaceOption, open_session, say
 from pipeline.cli.work import carry_out
+from pipeline.crew import CORES
 from pipeline.enrol import enrol
 from pipeline.plan import State
 from pipeline.session import Session

@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +14,6 @@ Workers = Annotated[
     int, Parameter(help="Local worker processes; 0 works in this process. Default: one a core.", show_default=False)
 ]
 Flag = Parameter(negative=())
-
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_session(workspace: Path) -> Session:

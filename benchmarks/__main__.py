@@ -1,0 +1,109 @@
+"""`make bench`: each stage's frames a second beside the bare cost of its kernel on the same frames, and end to end.
+
+All in one run on one machine: the pipeline first, on a new workspace, with one worker a core; then each kernel alone,
+with as many processes. What the kernels allow is the sum of the three that no stage can do without (encode, decode +
+FaceMesh, decode + segmentation), spread evenly over the cores.
+"""
+
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cyclopts
+import pyarrow.parquet as pq
+
+from benchmarks.kernels import KERNELS, Clip, crew, seconds_of, warm_up
+from demo import corpus
+from manifests.corpora.folder import catalogue
+from pipeline.crew import CORES, hire
+from pipeline.enrol import enrol
+from pipeline.session import Session
+from pipeline.workspace import Workspace
+from stages import STAGES
+from stages.frames import FPS
+
+CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
+KERNEL_OF = {"normalize": "encode", "landmarks": "decode + FaceMesh", "torso": "decode + segmentation"}
+PUBLISHED = "MODA's published steps without pose and parsing: 58 s for a clip of 8 s (2 cores)"
+
+
+def bench(source: Path | None = None, *, workers: int = 0) -> None:
+    """Measure.
+
+    Parameters
+    ----------
+    source
+        A folder of videos. Default: the real clips beside the project, else the demo corpus.
+    workers
+        Processes. Default: one a core.
+    """
+    workers = workers or CORES
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(Workspace(Path(folder) / "w"), STAGES)
+        enrol(session, lambda known: catalogue(source or _default_source(Path(folder)), "each", known))
+        with hire(workers, None, session.workspace.root / "start.log"):
+            pass  # the first import of the packages reads them from disk; that is not what is measured
+        start = time.perf_counter()
+        session.run(session.select((), (), retry_failed=False), workers)
+        wall = time.perf_counter() - start
+        clips = list(_clips(session))
+        kernels = _kernel_seconds(clips, workers)
+        for line in _report(session, clips, kernels, wall, workers):
+            sys.stdout.write(line + "\n")
+
+
+def _default_source(folder: Path) -> Path:
+    if CLIPS.is_dir():
+        return CLIPS
+    corpus.make(folder / "demo")
+    return folder / "demo"
+
+
+def _clips(session: Session) -> Iterator[Clip]:
+    rows = {
+        row["video_id"]: row
+        for path in (session.workspace.root / "normalize").glob("*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    }
+    for video in session.videos:
+        if row := rows.get(video.video_id):
+            square = (row["crop_x"], row["crop_y"], row["crop_w"], row["crop_h"])
+            yield Clip(video.path, square, session.workspace.media(video.video_id, "mp4"), row["n_frames"])
+
+
+def _kernel_seconds(clips: Sequence[Clip], workers: int) -> dict[str, float]:
+    """Kernel -> seconds over all clips, added up over the processes."""
+    with crew(workers) as pool:
+        list(pool.map(warm_up, [min(clips, key=lambda clip: clip.frames)] * workers))
+        return {name: sum(pool.map(seconds_of, [name] * len(clips), clips)) for name in KERNELS}
+
+
+def _stage_seconds(session: Session) -> dict[str, float]:
+    """Stage -> seconds over all videos that it is done with, added up over the workers."""
+    found = [dossier for shard in session.dossiers() for dossier in shard]
+    records = {stage.name: [dossier.standings[stage.name].record for dossier in found] for stage in session.stages}
+    return {name: sum(record.seconds for record in own if record and record.done) for name, own in records.items()}
+
+
+def _report(
+    session: Session, clips: Sequence[Clip], kernels: dict[str, float], wall: float, workers: int
+) -> Iterator[str]:
+    frames = sum(clip.frames for clip in clips)
+    yield f"{platform.processor() or platform.machine()}, {workers} workers, {len(clips)} videos, {frames} frames"
+    yield f"{'stage':<12}{'frames/s a core':>18}   {'kernel':<24}{'frames/s a core':>16}{'share':>8}"
+    for stage, seconds in _stage_seconds(session).items():
+        kernel = KERNEL_OF.get(stage, "")
+        bare = f"{frames / kernels[kernel]:>16.0f}{kernels[kernel] / seconds:>8.0%}" if kernel else ""
+        yield f"{stage:<12}{frames / seconds:>18.0f}   {kernel:<24}{bare}"
+    yield f"{'':<33}{'decode':<24}{frames / kernels['decode']:>16.0f}"
+    allowed = sum(kernels[kernel] for kernel in KERNEL_OF.values()) / workers
+    yield f"end to end   {frames / wall:.0f} frames/s on {workers} cores; the kernels allow {frames / allowed:.0f}"
+    yield f"             {allowed / wall:.0%} of what the kernels allow, starting the workers included"
+    yield f"             a clip of 8 s every {wall / frames * FPS * 8:.1f} s; {PUBLISHED}"
+
+
+if __name__ == "__main__":
+    cyclopts.run(bench)
