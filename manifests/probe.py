@@ -30,6 +30,12 @@ SHORTFALL = 1.0
 LOOKAHEAD = 1.0
 """Seconds read beyond the end asked for: packets lie in the file in decoding order, not in display order."""
 
+MOST_BOXES = 64
+"""Top-level boxes looked at; a video of one piece has a handful."""
+
+SAME_RATE = 0.001
+"""Relative difference within which the declared rate stands for the measured one, which the file's clock blurs."""
+
 PROGRESSIVE = 1
 """FFmpeg's AV_FIELD_PROGRESSIVE; 0 is unknown, all above are interlaced."""
 
@@ -213,26 +219,26 @@ def _opened(path: Path) -> Iterator[InputContainer]:
 
 def _why_unreadable(path: Path, error: av.FFmpegError) -> str:
     """An MP4 without its index is the usual leftover of an interrupted recording or download; name it."""
-    boxes = _top_boxes(path)
+    boxes = _whole_boxes(path)
     if boxes[:1] == ["ftyp"] and "moov" not in boxes:
         return "is cut short: its index (moov) is missing"
     return f"is not a readable video ({error.strerror})"
 
 
-def _top_boxes(path: Path) -> list[str]:
-    """Names of the top-level boxes of an ISO base media file (ISO/IEC 14496-12, 4.2), as far as they go."""
+def _whole_boxes(path: Path) -> list[str]:
+    """Names of the top-level boxes of an ISO base media file (ISO/IEC 14496-12, 4.2) that are there to their end."""
     names: list[str] = []
-    size = path.stat().st_size
+    size, position = path.stat().st_size, 0
     with path.open("rb") as handle:
-        position = 0
-        while position + 8 <= size and len(names) < 64:
+        while position + 8 <= size and len(names) < MOST_BOXES:
             handle.seek(position)
             header = handle.read(16)
             length = int.from_bytes(header[:4], "big")
             if length == 1:
                 length = int.from_bytes(header[8:], "big")
-            names.append(header[4:8].decode("latin-1"))
             position += length if length >= 8 else size
+            if position <= size or length == 0:
+                names.append(header[4:8].decode("latin-1"))
     return names
 
 
@@ -324,9 +330,10 @@ def _varies(times: NDArray[np.float64], tick: float) -> bool:
 
 
 def _rate(times: NDArray[np.float64], stream: VideoStream) -> float:
-    """Frames a second, measured; declared where one frame leaves nothing to measure."""
+    """Frames a second: measured, or the declared rate where that says the same more exactly."""
     span = float(times[-1] - times[0])
-    return round((len(times) - 1) / span, 6) if span > 0 else float(stream.average_rate or 0)
+    declared, measured = float(stream.average_rate or 0), (len(times) - 1) / span if span > 0 else 0.0
+    return declared if abs(declared - measured) <= SAME_RATE * declared or not measured else round(measured, 6)
 
 
 def _tracks(container: InputContainer) -> tuple[AudioTrack, ...]:

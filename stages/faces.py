@@ -18,8 +18,20 @@ from stages.models.mediapipe import face_detector
 OVERVIEW = 640
 """Longer side in pixels at which a whole picture is searched; the network itself looks at 192."""
 
-SURE = 0.6
-"""Confidence asked of a face found in a part of the picture: many parts give many chances to err."""
+PLAIN = 1 / 6
+"""Faces above this share of the picture's shorter side are believed at once; smaller ones are looked at closely."""
+
+CLOSE = 3.0
+"""Side of that closer look, in face sizes."""
+
+LOOKS = 3
+"""Closer looks at most, until two agree."""
+
+SURE = 0.65
+"""Confidence asked of a face in a closer look: many looks give many chances to err."""
+
+SMALLEST = 24
+"""Pixels of the smallest face that counts: no landmark can be told on less."""
 
 EARLY = 1e-3
 """Seconds by which a frame may come before the time asked for: clocks of files are coarse."""
@@ -88,10 +100,12 @@ def find_faces(frame: VideoFrame, probe: Probe) -> Faces:
     width, height = probe.upright
     scale = min(OVERVIEW / max(width, height), 1.0)
     faces = face_detector()(_image(frame, probe.orientation, round(width * scale), round(height * scale)))
-    if len(faces) == 0:
-        return _search_parts(_image(frame, probe.orientation, width, height))
     faces[:, :4] /= scale
-    return faces
+    if len(faces) and faces[:, 2].min() >= PLAIN * min(width, height):
+        return faces
+    image = _image(frame, probe.orientation, width, height)
+    confirmed = _confirmed(image, faces)
+    return confirmed if len(confirmed) else _confirmed(image, _search_parts(image))
 
 
 def _image(frame: VideoFrame, orientation: Orientation, width: int, height: int) -> Image:
@@ -103,16 +117,47 @@ def _image(frame: VideoFrame, orientation: Orientation, width: int, height: int)
 
 
 def _search_parts(image: Image) -> Faces:
-    """Search squares of half the shorter side that overlap by a third: faces down to a twentieth of that side."""
+    """Search squares of half the shorter side that overlap by a third."""
     height, width = image.shape[:2]
     side = min(height, width) // 2
-    found = []
-    for x, y in product(_starts(width, side), _starts(height, side)):
-        faces = face_detector()(np.ascontiguousarray(image[y : y + side, x : x + side]))
-        faces = faces[faces[:, 4] >= SURE]
-        faces[:, :2] += (x, y)
-        found.append(faces)
-    return _without_repeats(np.concatenate(found))
+    parts = product(_starts(width, side), _starts(height, side))
+    return np.concatenate([_search(image, x, y, side) for x, y in parts])
+
+
+def _search(image: Image, x: int, y: int, side: int) -> Faces:
+    """Faces in a square of the image, in pixels of the image."""
+    faces = face_detector()(np.ascontiguousarray(image[y : y + side, x : x + side]))
+    faces[:, :2] += (x, y)
+    return faces
+
+
+def _confirmed(image: Image, faces: Faces) -> Faces:
+    """Those that are found again, in the same place and size, when looked at closely; each once."""
+    close = [face for face in (_look_again(image, face) for face in faces) if face is not None]
+    return _without_repeats(np.stack(close)) if close else np.empty((0, 5), np.float32)
+
+
+def _look_again(image: Image, face: Faces) -> Faces | None:
+    """Search around a small face; follow what is found there until it stays. None when it does not."""
+    height, width = image.shape[:2]
+    for _ in range(LOOKS):
+        side = int(min(CLOSE * face[2], height, width))
+        x, y = np.clip(face[:2] + face[2:4] / 2 - side / 2, 0, (width - side, height - side)).astype(int)
+        found = _search(image, int(x), int(y), side)
+        found = found[(found[:, 4] >= SURE) & (found[:, 2] >= SMALLEST)]
+        if len(found) == 0:
+            return None
+        again = found[_distances(found, face).argmin()]
+        if _distances(again[None], face)[0] < 0.25 * face[2] and 0.7 < again[2] / face[2] < 1.4:
+            return np.asarray(again, np.float32)
+        face = again
+    return None
+
+
+def _distances(faces: Faces, face: Faces) -> NDArray[np.float64]:
+    """How far the middles of faces [n, 5] are from that of one face [5], pixels."""
+    middle = face[:2] + face[2:4] / 2
+    return np.asarray(np.linalg.norm(faces[:, :2] + faces[:, 2:4] / 2 - middle, axis=1), np.float64)
 
 
 def _starts(length: int, side: int) -> list[int]:
@@ -125,7 +170,6 @@ def _without_repeats(faces: Faces) -> Faces:
     """Of faces whose middles lie within half a face of each other keep the surest."""
     kept: list[Faces] = []
     for face in faces[np.argsort(-faces[:, 4], kind="stable")]:
-        middle = face[:2] + face[2:4] / 2
-        if all(np.abs(middle - other[:2] - other[2:4] / 2).max() > max(face[2], other[2]) / 2 for other in kept):
+        if all(_distances(other[None], face)[0] > max(face[2], other[2]) / 2 for other in kept):
             kept.append(face)
-    return np.stack(kept) if kept else np.empty((0, 5), np.float32)
+    return np.stack(kept)

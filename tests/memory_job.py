@@ -32,6 +32,7 @@ class MemoryJob(Generic[P]):
         self.metrics: dict[str, Any] = {}
         self.frames = frames
         self.source = source or Path()
+        self.sources = folder
         self.outputs: dict[str, Path] = {}
         self._folder, self._columns = folder, dict(columns or {})
         self._files, self._records = dict(files or {}), dict(records or {})
@@ -58,6 +59,6 @@ def collect(stage: Stage[Any], job: MemoryJob[Any]) -> Batch:
     joined = {column.name: np.concatenate([batch[column.name] for batch in batches]) for column in stage.columns}
     for column in stage.columns:
         assert joined[column.name].shape[1:] == column.shape
-        if column.dtype != "str":
+        if column.dtype != "str" and not column.nullable:
             assert joined[column.name].dtype == np.dtype(column.dtype)
     return joined

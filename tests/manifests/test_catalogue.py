@@ -1,0 +1,92 @@
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.catalogue import MAX_ID, Video, merge, read_catalogue, safe_id, source_of, with_digest, write_catalogue
+from manifests.errors import BadInput
+
+names = st.text(max_size=200) | st.binary(max_size=120).map(os.fsdecode)
+
+
+def video(video_id: str, seconds: float | None = 10.0, corpus: str = "folder", source: str = "/v") -> Video:
+    return Video(video_id=video_id, corpus=corpus, subject="s", source=source, duration=seconds)
+
+
+@given(names, names)
+def test_ids_are_safe_whatever_the_name(text: str, salt: str) -> None:
+    for made in (safe_id(text, salt), with_digest(text, salt)):
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", made)
+        assert not made.startswith(".")
+        assert len(made) <= MAX_ID
+        assert made not in ("", ".", "..")
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,95}", fullmatch=True))
+def test_a_safe_name_stays_as_it_is(text: str) -> None:
+    assert safe_id(text, "any") == text
+
+
+@given(names)
+def test_the_same_name_always_gets_the_same_id_and_other_salts_another(text: str) -> None:
+    assert with_digest(text, "a") == with_digest(text, "a")
+    assert with_digest(text, "a") != with_digest(text, "b")
+
+
+durations = st.lists(st.none() | st.floats(0, 300, allow_nan=False), max_size=30)
+
+
+@given(durations, st.integers(0, 30))
+def test_adding_videos_later_never_moves_the_earlier_ones(seconds: list[float | None], cut: int) -> None:
+    videos = [video(f"v{number}", length) for number, length in enumerate(seconds)]
+    before = merge([], videos[:cut], 120)
+    after = merge(before, videos, 120)
+    assert after[: len(before)] == before
+    assert [row.video_id for row in after] == [row.video_id for row in videos]
+
+
+@given(durations)
+def test_a_shard_holds_what_fits_and_only_a_longer_video_exceeds_it(seconds: list[float | None]) -> None:
+    shards: dict[str, list[float]] = {}
+    for row in merge([], [video(f"v{number}", length) for number, length in enumerate(seconds)], 120):
+        shards.setdefault(row.shard, []).append(row.duration or 0.0)
+    assert all(sum(held) <= 120 + 1e-6 or len([length for length in held if length]) == 1 for held in shards.values())
+    assert list(shards) == [f"folder-{number:05d}" for number in range(len(shards))]
+
+
+def test_each_corpus_counts_its_own_shards() -> None:
+    rows = merge([], [video("a"), video("b", corpus="hdtf"), video("c")], 120)
+    assert [row.shard for row in rows] == ["folder-00000", "hdtf-00000", "folder-00000"]
+
+
+def test_of_equal_ids_the_first_counts() -> None:
+    (row,) = merge([], [video("a", source="/1"), video("a", source="/2")], 120)
+    assert row.source == "/1"
+
+
+def test_a_known_video_keeps_all_but_where_its_file_lies() -> None:
+    before = merge([], [video("a", 10.0, source="/old/a.mp4")], 120)
+    (after,) = merge(before, [video("a", 99.0, source="/new/a.mp4")], 120)
+    assert after == before[0].model_copy(update={"source": "/new/a.mp4"})
+
+
+@pytest.mark.parametrize("name", [b"plain.mp4", b"with space \xc3\xa9.mp4", b"\xff\xfe%41.mp4", b"line\nbreak.mp4"])
+def test_a_source_is_found_again_after_a_round_trip_through_the_file(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(b"x")
+    write_catalogue(tmp_path / "catalogue.parquet", [video("a", source=source_of(path))])
+    (row,) = read_catalogue(tmp_path / "catalogue.parquet")
+    assert row.path.read_bytes() == b"x"
+    assert row.source == str(path) or not os.fsencode(path).isascii()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no parquet"])
+def test_what_is_no_catalogue_is_said_in_one_sentence(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "catalogue.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"catalogue.*portrait-prep init"):
+        read_catalogue(path)
