@@ -72,17 +72,20 @@ class FaceFollower:
     def __call__(self, image: Image) -> NDArray[np.float32] | None:
         """The face's landmarks float32 [478, 3] in an RGB image, or None when it is not there."""
         found = self._mesh(image)
-        face = self._right_one(image, found[0]) if len(found) else None
-        if face is None:
+        if not len(found):
             return None
-        self._last, self._waited = place_of(face), 0
-        return face
+        face, place = found[0], place_of(found[0])
+        if self._last is None or not self._last.fits(place, REACH):
+            right_one = self._right_one(image, face)
+            if right_one is None:
+                return None
+            face, place = right_one, place_of(right_one)
+        self._last, self._waited = place, 0
+        return np.asarray(face)
 
     def _right_one(self, image: Image, face: NDArray[np.float32]) -> NDArray[np.float32] | None:
         if self._last is None:
             return self._main_one(image, face)
-        if self._last.fits(place_of(face), REACH):
-            return face
         again = self._again(image, face, self._last)
         if again is None:
             self.strays += 1

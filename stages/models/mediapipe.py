@@ -14,21 +14,22 @@ from numpy.typing import NDArray
 from stages.frames import Image
 from stages.points import COUNT
 
-_WIRE = np.dtype([("head", "S3"), ("x", "<f4"), ("y_tag", "S1"), ("y", "<f4"), ("z_tag", "S1"), ("z", "<f4")])
+_WIRE = np.dtype([("head", "V3"), ("x", "<f4"), ("y_tag", "V1"), ("y", "<f4"), ("z_tag", "V1"), ("z", "<f4")])
 """One landmark of a serialized list that has x, y and z and nothing else: 17 bytes."""
-_TAGS = (("head", b"\x0a\x0f\x0d"), ("y_tag", b"\x15"), ("z_tag", b"\x1d"))
+_TAG_BYTES = [0, 1, 2, 7, 12]
+_TAGS = np.frombuffer(b"\x0a\x0f\x0d\x15\x1d", np.uint8)
 
 
 def _points(face: Any) -> NDArray[np.float32]:
     """x, y, z of a NormalizedLandmarkList, float32 [478, 3].
 
     Reads all points at once from the message's wire format (https://protobuf.dev/programming-guides/encoding) where
-    that has the expected form, at a twentieth of the cost of asking for them one by one.
+    that has the expected form, at a fraction of the cost of asking for them one by one.
     """
     wire = face.SerializeToString()
     if len(wire) == COUNT * _WIRE.itemsize:
         rows = np.frombuffer(wire, _WIRE)
-        if all((rows[field] == tag).all() for field, tag in _TAGS):
+        if (rows.view(np.uint8).reshape(COUNT, -1)[:, _TAG_BYTES] == _TAGS).all():
             return np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
     return np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
 
