@@ -25,7 +25,7 @@ GIB = 1 << 30
 WORKER_MEMORY = 1 * GIB
 """What a worker may come to: the networks and some frames."""
 LITTLE_DISK = 5 * GIB
-"""About what an hour of footage takes in media and shards."""
+"""Under three hours of footage: media and shards of one take about 1.7 GiB."""
 PATIENCE = 120.0
 """Seconds that a program may take to answer."""
 
@@ -190,10 +190,10 @@ def check_workspace(workspace: Path) -> Check:
 
 
 def check_disk(workspace: Path) -> Check:
-    """Whether there is room for an hour of footage."""
+    """Whether there is room to begin with."""
     free = shutil.disk_usage(_existing(workspace)).free
     finding = f"{free} bytes ({free / GIB:.1f} GiB) free"
-    advice = "make room: an hour of footage takes about 5 GiB"
+    advice = "make room: an hour of footage takes about 2 GiB"
     return Check("disk", free >= LITTLE_DISK, finding, advice, essential=False)
 
 

@@ -59,12 +59,11 @@ _LIPS = frozenset(points.LIPS.tolist())
 def draw_shoulders(canvas: Image, shoulders: Floats, visible: NDArray[np.bool_]) -> None:
     """Both shoulders [2, 9, 2] in image px: a full line where seen, a broken one where filled."""
     for line, seen in zip(shoulders, visible, strict=True):
-        colour, reach = (SEEN, 1.0) if seen else (FILLED, 0.5)
-        for start, end in pairwise(line):
-            _stroke(canvas, start, start + reach * (end - start), colour)
         if seen:
             for point in line:
-                _dot(canvas, point, 5.0, colour)
+                _dot(canvas, point, 5.0, SEEN)
+        for start, end in list(pairwise(line))[:: 1 if seen else 2]:
+            _stroke(canvas, start, end, SEEN if seen else FILLED, 4 if seen else 3)
 
 
 def draw_axes(canvas: Image, pose: Pose) -> None:
@@ -72,7 +71,7 @@ def draw_axes(canvas: Image, pose: Pose) -> None:
     tips = CANONICAL_CENTRE + np.concatenate([np.zeros((1, 3)), AXIS_LENGTH * np.eye(3)])
     centre, *ends = to_image(tips[np.newaxis], pose)[0]
     for end, colour in zip(ends, AXES, strict=True):
-        _stroke(canvas, centre, end, colour)
+        _stroke(canvas, centre, end, colour, 4)
 
 
 def _fixed(point: Floats) -> tuple[int, int] | None:
@@ -90,10 +89,10 @@ def _dot(canvas: Image, point: Floats, radius: float, colour: Colour) -> None:
         cv2.circle(canvas, centre, round(radius * (1 << FRACTION)), colour, cv2.FILLED, cv2.LINE_AA, FRACTION)
 
 
-def _stroke(canvas: Image, start: Floats, end: Floats, colour: Colour) -> None:
+def _stroke(canvas: Image, start: Floats, end: Floats, colour: Colour, width: int) -> None:
     ends = _fixed(start), _fixed(end)
     if ends[0] and ends[1]:
-        cv2.line(canvas, ends[0], ends[1], colour, 4, cv2.LINE_AA, FRACTION)
+        cv2.line(canvas, ends[0], ends[1], colour, width, cv2.LINE_AA, FRACTION)
 
 
 def thumbnail(image: Image, side: int, quality: int = 82) -> bytes:

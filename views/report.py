@@ -2,7 +2,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from manifests.atomic import replacing
 from manifests.errors import BadInput
-from manifests.record import Record
 from pipeline.census import Census
 from pipeline.plan import Standing, State
 from pipeline.session import Session
@@ -95,9 +94,9 @@ def _lot(dossier: Dossier) -> Lot:
         return Lot.LEFT_OUT
     if State.FAILED in states:
         return Lot.FAILED
-    if states & {State.PENDING, State.STALE}:
-        return Lot.UNFINISHED
-    return Lot.ACCEPTED if dossier.verdict.accepted else Lot.REJECTED
+    if dossier.verdict.accepted:
+        return Lot.ACCEPTED
+    return Lot.UNFINISHED if states & {State.PENDING, State.STALE} else Lot.REJECTED
 
 
 def _seconds(dossier: Dossier) -> float | None:
@@ -128,9 +127,9 @@ def _waiting(dossier: Dossier) -> tuple[str, ...]:
     return ()
 
 
-def _errors(standings: Sequence[Standing] | Any) -> Iterator[Error]:
+def _errors(standings: Iterable[Standing]) -> Iterator[Error]:
     for standing in standings:
-        record: Record | None = standing.record
+        record = standing.record
         if standing.state is State.FAILED and record and record.error:
             error = record.error
             yield Error(record.stage, error.message, error.type, record.attempts, error.permanent)
@@ -138,7 +137,7 @@ def _errors(standings: Sequence[Standing] | Any) -> Iterator[Error]:
 
 @dataclass
 class Totals:
-    """The figures at the head of the page."""
+    """The figures at the head of the page. A row that repeats another video adds no footage."""
 
     seconds: float = 0.0
     accepted_seconds: float = 0.0
@@ -146,8 +145,9 @@ class Totals:
 
     def add(self, dossier: Dossier, row: Row) -> None:
         """Take in one video."""
-        self.seconds += row.seconds or 0.0
-        self.accepted_seconds += (row.seconds or 0.0) if row.lot is Lot.ACCEPTED else 0.0
+        seconds = row.seconds or 0.0
+        self.seconds += seconds if dossier.video.worked_on else 0.0
+        self.accepted_seconds += seconds if dossier.verdict.accepted else 0.0
         started = (standing.record.started for standing in dossier.standings.values() if standing.record)
         self.last_work = max(self.last_work, *started, "")
 

@@ -1,4 +1,6 @@
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ import pytest
 
 from manifests.errors import BadInput
 from pipeline.session import Session
-from tests.views.toy import STAGES, enrol, run
+from tests.views.toy import STAGES, TORSO, enrol, run
 from views.report import clock, render, write_report
 
 NAMES = ("bad one", "fine", "lost", "short", "fine & <b>")
@@ -146,6 +148,35 @@ def test_before_any_run_everything_is_unfinished_and_nothing_is_drawn(tmp_path: 
 def test_a_row_that_only_repeats_another_says_so(tmp_path: Path) -> None:
     text = render(enrol(tmp_path / "w", ["one"], defect="duplicate of two"))
     assert "left out duplicate of two" in Page(text).videos()["one"]
+
+
+def figures(text: str) -> dict[str, str]:
+    found = re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", text)
+    assert len(found) == len(dict(found))
+    return dict(found)
+
+
+def test_the_figures_at_the_head(page: str) -> None:
+    assert figures(page) == {
+        "Videos": "5",
+        "Accepted": "2",
+        "Rejected for quality": "2",
+        "Failed a stage": "1",
+        "Footage": "48.50 s",
+        "Accepted footage": "24.00 s",
+    }
+
+
+def test_repeated_videos_add_no_footage(tmp_path: Path) -> None:
+    head = figures(render(enrol(tmp_path / "w", ["one", "two"], defect="duplicate of three")))
+    assert (head["Left out"], head["Footage"]) == ("2", "0.00 s")
+
+
+def test_an_accepted_video_stays_so_while_a_stage_that_joins_videos_is_behind(session: Session) -> None:
+    late = replace(TORSO, name="late", reads=("torso.visible",), process=lambda _: iter(()), reduce=lambda *_: [])
+    text = render(Session(session.workspace, (*STAGES, late)))
+    row = next(row for row in Page(text).videos().values() if "sources/fine " in row)
+    assert "accepted late is pending: not computed yet" in row
 
 
 def test_pictures_are_capped_and_go_to_problems_first(session: Session) -> None:

@@ -68,17 +68,18 @@ def torso(job: Job[Params]) -> Iterator[Batch]:
     }
 
 
+TORSO = Stage(
+    "torso",
+    1,
+    Params,
+    (Column("shoulders", "float32", (2, 9, 2)), Column("visible", "bool", (2,))),
+    torso,
+    reads=("landmarks.landmarks",),
+)
 STAGES: tuple[Stage[Any], ...] = (
     Stage("normalize", 1, Params, (Column("n_frames", "int32"),), normalize, rows="video", media=("mp4",)),
     Stage("landmarks", 1, Params, (Column("landmarks", "float32", (478, 3)),), landmarks, reads=("normalize.mp4",)),
-    Stage(
-        "torso",
-        1,
-        Params,
-        (Column("shoulders", "float32", (2, 9, 2)), Column("visible", "bool", (2,))),
-        torso,
-        reads=("landmarks.landmarks",),
-    ),
+    TORSO,
 )
 
 
