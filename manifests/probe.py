@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -257,9 +258,9 @@ def _check_extent(path: Path, container: InputContainer, stream: VideoStream) ->
     """An index that points beyond the end of the file proves that the file was cut."""
     if not container.format.name.startswith("mov"):
         return
-    size = path.stat().st_size
-    needed = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
-    if needed > size:
+    entries = chain.from_iterable(track.index_entries for track in (stream, *container.streams.audio))
+    needed = max((entry.pos + entry.size for entry in entries), default=0)
+    if needed > (size := path.stat().st_size):
         raise NotAVideo(f"is cut short: {size} bytes where its index needs at least {needed}")
 
 

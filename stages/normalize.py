@@ -111,7 +111,7 @@ def _encoded(job: Job[NormalizeParams], facts: Probe, box: Box) -> tuple[int, Le
     level = _write(job, facts, [picture, _sound(job.source, facts, channels)], sound, channels)
     downmix = "none" if channels == 1 else "mean"
     if level.cancelled:
-        level, downmix = _write(job, facts, [_sound(job.source, facts, 1, only="c0")], sound, 1), "left"
+        level, downmix = _write(job, facts, [_sound(job.source, facts, 1, only=0)], sound, 1), "left"
     frames = _count_frames(video)
     _check_count(job, facts, frames)
     finish(sound, frames * SAMPLES_PER_FRAME)
@@ -131,6 +131,7 @@ def _picture(source: Any, facts: Probe, box: Box) -> Any:
     """The filters from stored frames to upright squares.
 
     A frame is shown from the middle between it and the one before: so each 1/25 s gets the frame nearest in time.
+    That rule ends the last one half-way through its time on display, so a long one is held for the other half.
     Cropping comes before scaling, turning after it: both then touch the fewest pixels.
     """
     stream = source[str(facts.index)]
@@ -139,6 +140,9 @@ def _picture(source: Any, facts: Probe, box: Box) -> Any:
     stream = stream.filter("settb", "AVTB")
     stream = stream.filter("setpts", f"(PTS+if(isnan(PREV_INPTS),PTS,PREV_INPTS))/2-{facts.start:.9f}/TB")
     stream = stream.filter("fps", fps=FPS, start_time=0, round="up")
+    held = (facts.end - float(facts.times[-1])) / 2
+    if held * FPS > 1:
+        stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{held:.6f}")
     stream = _cropped(stream, stored(box, facts.orientation, facts.display, (facts.width, facts.height)), facts)
     stream = stream.filter("scale", SIZE, SIZE, flags="bicubic+accurate_rnd+bitexact", out_range="tv")
     for name, options in _turns(facts.orientation):
@@ -176,7 +180,7 @@ def _encoding(params: NormalizeParams, facts: Probe) -> dict[str, Any]:
         "g": params.gop,
         "x264-params": "open-gop=0",
         "threads": 1,
-        "frames:v": _expected(facts) + FEWEST_FRAMES,
+        "frames:v": _expected(facts),
         "map_metadata": -1,
         "map_chapters": -1,
         "flags:v": "+bitexact",
@@ -190,18 +194,18 @@ def _expected(facts: Probe) -> int:
     return max(round(facts.duration * FPS), 1)
 
 
-def _sound(source: Path, facts: Probe, channels: int, only: str | None = None) -> Any:
+def _sound(source: Path, facts: Probe, channels: int, only: int | None = None) -> Any:
     """The default track as 16 kHz PCM16 from the video's first frame on, written to the pipe; silence without one.
 
     Sound before the first frame is cut, a late start and gaps are filled with silence. Two or more channels come as
-    two, for their mean to be taken; `only` picks one channel instead.
+    two, for their mean to be taken; `only` picks one channel by its number instead.
     """
     if facts.audio is None:
         stream = ffmpeg.input(f"anullsrc=r={RATE}:cl=mono", format="lavfi")
     else:
         stream = _input(source, facts)[str(facts.audio.index)].filter("asetpts", f"PTS-{facts.start:.9f}/TB")
-        if only:
-            stream = stream.filter("pan", f"mono|c0={only}")
+        if only is not None:
+            stream = stream.filter("channelmap", map=only, channel_layout="mono")
         layout = "mono" if channels == 1 else "stereo"
         shape = {"out_sample_fmt": "s16", "out_chlayout": layout, "async": 1, "first_pts": 0, "min_comp": 1e-5}
         stream = stream.filter("aresample", RATE, **shape)
