@@ -48,6 +48,10 @@ THICKNESS = 0.35
 RISE = 0.25
 """How far along the outline, inward of a line's beginning, it must be seen to go up."""
 
+CONTRAST = 0.5
+"""Least rise of the probability of person across a line, over `STEP` to either side. Where the segmenter cannot tell
+clothes from background it hovers around one half, and its outline wanders; a true one rises by 0.7 to 1."""
+
 
 @dataclass(frozen=True)
 class Face:
@@ -109,6 +113,7 @@ def shoulder_lines(mask: Floats, landmarks: Floats, min_width: float, points: in
     outlines = [outline for outline in _outlines(person, face) if len(outline.x) > 2 * min_width]
     for side, line in enumerate(lines):
         found = [stretch for outline in outlines for stretch in _stretches(outline, person, face, side, min_width)]
+        found = [stretch for stretch in found if _contrast(below, stretch, round(STEP * face.unit)) > CONTRAST]
         if found:
             best = max(found, key=lambda stretch: int(stretch.depth.sum()))
             line[:, 0] = np.linspace(best.x[0], best.x[-1], points)
@@ -232,6 +237,13 @@ def _is_deep(stretch: Stretch, height: int, thickness: float) -> bool:
     """The person goes on beneath most of the line, down to the frame's edge or for at least `thickness`."""
     deep = (stretch.depth >= thickness) | (stretch.y + stretch.depth >= height)
     return bool(deep.mean() > 0.5)
+
+
+def _contrast(mask: Floats, stretch: Stretch, step: int) -> float:
+    """Mean rise of the probability from `step` px above a line to as many below it."""
+    above = mask[np.maximum(stretch.y - step, 0), stretch.x]
+    below = mask[np.minimum(stretch.y + step, len(mask) - 1), stretch.x]
+    return float((below - above).mean())
 
 
 def _crossing(mask: Floats, x: Ints, y: Ints) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -159,6 +160,13 @@ def test_a_collar_between_neck_and_shoulder_belongs_to_the_line() -> None:
     right: Points = [(156.0, 150.0), (180.0, 158.0), (188.0, 174.0), (240.0, 200.0)]
     line = found(union(head(), torso(LEFT, right)), face())[1]
     assert_on(line, right, within=2.5)
+
+
+def test_an_outline_that_the_segmenter_is_unsure_of_is_not_found() -> None:
+    """Dark clothes before a dark wall: the probability passes one half, and hovers there."""
+    blurred = cv2.GaussianBlur(person(), (0, 0), 25)
+    mask = np.where(np.arange(256)[:, None] > 150, blurred, person()).astype(np.float32)
+    assert np.isnan(found(mask, face())).all()
 
 
 @pytest.mark.parametrize("mask", [np.zeros((256, 256), np.float32), np.ones((256, 256), np.float32)])
