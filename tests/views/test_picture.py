@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.session import Session
 from stages.geometry import Pose
 from tests.views.toy import FRAMES, enrol, face, grey, run
 from views.picture import Image, annotate, thumbnail
@@ -85,27 +87,39 @@ def test_a_thumbnail_is_a_jpeg_of_the_given_side_in_the_same_colours(shape: tupl
     assert np.abs(decoded.mean(axis=(0, 1)) - (200, 100, 20)).max() < 4
 
 
-def test_the_middle_frame_is_the_middle_frame_with_its_row(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", ["fine"])
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    session = enrol(tmp_path_factory.mktemp("picture") / "w", ["fine"])
     run(session)
+    return session
+
+
+@pytest.fixture
+def media(ran: Session) -> Path:
+    return ran.workspace.media("fine", "mp4")
+
+
+def test_the_middle_frame_is_chosen(ran: Session) -> None:
+    assert place_of(ran).frame == FRAMES // 2
+
+
+def place_of(session: Session) -> Place:
     place = Place.of(next(session.dossiers())[0])
     assert place is not None
-    still = place.load(session.workspace)
+    return place
+
+
+@pytest.mark.parametrize("frame", [0, 150, 250, FRAMES - 1])
+def test_a_frame_comes_with_its_own_row(ran: Session, frame: int) -> None:
+    still = replace(place_of(ran), frame=frame).load(ran.workspace)
     assert still is not None
-    assert place.frame == FRAMES // 2
-    assert abs(still.image.mean() - grey(place.frame)) < 3
+    assert abs(still.image.mean() - grey(frame)) < 3
     assert still.landmarks is not None
-    np.testing.assert_array_equal(still.landmarks, face())
+    np.testing.assert_array_equal(still.landmarks[:, :2], face()[:, :2])
+    assert (still.landmarks[:, 2] == frame).all()
     assert still.visible is not None
     assert still.visible.tolist() == [True, False]
     assert still.pose is None
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    session = enrol(tmp_path_factory.mktemp("media") / "w", ["fine"])
-    run(session)
-    return session.workspace.media("fine", "mp4")
 
 
 @pytest.mark.parametrize("number", [0, 9, 10, 24, 25, 149, FRAMES - 1])

@@ -50,8 +50,9 @@ def face() -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def landmarks(job: Job[Params]) -> Iterator[Batch]:
-    """The same points in every frame, or none."""
+    """The same points in every frame, or none; z is the number of the frame."""
     points = np.repeat(face()[np.newaxis], job.frames, axis=0)
+    points[:, :, 2] = np.arange(job.frames)[:, np.newaxis]
     if job.source.name.startswith("lost"):
         points[:] = np.nan
     job.metrics["face_share"] = 0.0 if job.source.name.startswith("lost") else 1.0
