@@ -77,29 +77,29 @@ class Range:
     """Least, greatest and mean value of some columns over the finite frames of a video, as they stream by."""
 
     def __init__(self) -> None:
-        self._rows: list[NDArray[np.float64]] = []
         self._count = 0
+        self._low: NDArray[np.float64] | float = np.inf
+        self._high: NDArray[np.float64] | float = -np.inf
+        self._total: NDArray[np.float64] | float = 0.0
 
     def add(self, values: NDArray[np.floating[Any]]) -> None:
         """Take in rows [n, k]."""
         finite = values[np.isfinite(values).all(axis=1)].astype(np.float64)
-        if len(finite):
-            self._count += len(finite)
-            self._rows = [np.stack([finite.min(axis=0), finite.max(axis=0), finite.sum(axis=0)]), *self._rows]
-            low, high, total = zip(*self._rows, strict=True)
-            self._rows = [np.stack([np.min(low, axis=0), np.max(high, axis=0), np.sum(total, axis=0)])]
+        self._count += len(finite)
+        self._low = np.minimum(self._low, finite.min(axis=0, initial=np.inf))
+        self._high = np.maximum(self._high, finite.max(axis=0, initial=-np.inf))
+        self._total = self._total + finite.sum(axis=0)
 
     def metrics(self, *names: str) -> dict[str, float]:
         """`<name>_min`, `<name>_max` and `<name>_mean`; nothing when there was no finite frame."""
-        if not self._rows:
+        if not self._count:
             return {}
-        low, high, total = self._rows[0]
-        measured = {}
-        for column, name in enumerate(names):
-            measured[f"{name}_min"] = float(low[column])
-            measured[f"{name}_max"] = float(high[column])
-            measured[f"{name}_mean"] = float(total[column] / self._count)
-        return measured
+        kinds = {"min": self._low, "max": self._high, "mean": self._total / self._count}
+        return {
+            f"{name}_{kind}": float(value)
+            for kind, values in kinds.items()
+            for name, value in zip(names, np.asarray(values), strict=True)
+        }
 
 
 def _nan_together(batch: Batch) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 The face mesh tracks by itself while it sees a face. When it has lost it, it searches the frame afresh and takes the
 face that looks best, whoever's that is. So every face is compared with the last one. A face within half a face's size
 of it, and not half as large again, is the same. Otherwise the detector looks at the whole frame: the face in it that
-is nearest to the last one is the right one, if it is within a whole face's size; where the mesh holds another, the
+is nearest to the last one is the right one, if it is within 0.8 of a face's size; where the mesh holds another, the
 others are painted over and it searches again. With no face that near the frame counts as one without a face (a
 *stray*). A person who really moved must not be lost for ever: after `patience` strays in a row the face that is there
 is taken, and counted as a jump of identity, since nothing in the picture tells a move from a cut to somebody else.
@@ -20,8 +20,8 @@ from stages.models.mediapipe import FaceDetector, FaceMesh
 
 REACH = 0.5
 """How far from the last one a face may be, in its sizes, to be the same without a look at the others."""
-FAR_REACH = 1.0
-"""How far it may be if no other face is nearer."""
+FAR_REACH = 0.8
+"""How far it may be if no other face is nearer: heads that touch are a whole size apart."""
 GROWTH = 1.5
 """How much larger or smaller it may be."""
 
