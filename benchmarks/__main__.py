@@ -22,8 +22,8 @@ from pipeline.crew import CORES, hire
 from pipeline.enrol import enrol
 from pipeline.session import Session
 from pipeline.workspace import Workspace
-from stages import STAGES
 from stages.frames import FPS
+from stages.order import STAGES
 
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
 KERNEL_OF = {"normalize": "encode", "landmarks": "decode + FaceMesh", "torso": "decode + segmentation"}

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 """Cores that this process may use."""
 
+STDERR = 2
 CONNECT_SECONDS = 15
 START_ATTEMPTS = 3
 
@@ -113,6 +115,27 @@ class DaskCrew:
             raise WorkerDied(str(error)) from error
 
 
+def send_stderr_to(path: Path) -> None:
+    """Append to a file whatever this process, native libraries included, prints to standard error from now on."""
+    log_file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log_file, STDERR)
+    os.close(log_file)
+
+
+@contextmanager
+def quietly(path: Path) -> Iterator[None]:
+    """Do so for a while."""
+    sys.stderr.flush()
+    before = os.dup(STDERR)
+    try:
+        send_stderr_to(path)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, STDERR)
+        os.close(before)
+
+
 class WorkerSetup(WorkerPlugin):
     """Makes a local worker quiet, and lets it die with the driver so that no orphan goes on writing."""
 
@@ -122,9 +145,7 @@ class WorkerSetup(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Send what the libraries print to the log file; watch the driver."""
         del worker
-        log = os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(log, 2)
-        os.close(log)
+        send_stderr_to(self._log_file)
         threading.Thread(target=self._die_with_driver, daemon=True).start()
 
     def _die_with_driver(self) -> None:

@@ -106,7 +106,8 @@ def _attempt(unit: Unit, order: Order, attempt: int) -> Part:
         raise
     except Exception as error:
         _stop_where_disk_is_full(error, unit.workspace)
-        log.warning("%s: %s failed\n%s", unit.stage.name, order.video.video_id, traceback.format_exc())
+        told_why = str(error) if isinstance(error, BadVideo) else traceback.format_exc()
+        log.warning("%s of %s failed: %s", unit.stage.name, order.video.video_id, told_why)
         failure = Failure(
             type=type(error).__name__, message=str(error) or repr(error), permanent=isinstance(error, BadVideo)
         )

@@ -1,16 +1,1 @@
-"""The workshops, in the order in which a video passes through them. A new stage is one file here and one line below."""
-
-from typing import Any
-
-from pipeline.stage import Stage
-from stages import download, headpose, landmarks, normalize, speech, stats, torso
-
-STAGES: tuple[Stage[Any], ...] = (
-    download.STAGE,
-    normalize.STAGE,
-    landmarks.STAGE,
-    headpose.STAGE,
-    torso.STAGE,
-    speech.STAGE,
-    stats.STAGE,
-)
+"""The workshops: one file a stage, each a pure function of one video. `order` lists them."""

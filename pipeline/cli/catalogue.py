@@ -5,7 +5,8 @@ from pathlib import Path
 from cyclopts import App
 
 from manifests.corpora.folder import SubjectFrom, catalogue
-from pipeline.cli.options import WorkspaceOption, open_session, say
+from pipeline.cli.opening import open_session
+from pipeline.cli.terminal import WorkspaceOption, say
 from pipeline.enrol import enrol
 
 init = App(name="init", help="Make a workspace from a corpus, or add to it what is new.")

@@ -5,9 +5,10 @@ from pathlib import Path
 from demo import corpus, verdict
 from manifests.corpora import demo as demo_corpus
 from pipeline.audit import Audit
-from pipeline.cli.options import Workers, WorkspaceOption, open_session, say
+from pipeline.cli.opening import open_session
+from pipeline.cli.terminal import Workers, WorkspaceOption, say
 from pipeline.cli.work import carry_out
-from pipeline.crew import CORES
+from pipeline.crew import CORES, quietly
 from pipeline.enrol import enrol
 from pipeline.plan import State
 from pipeline.session import Session
@@ -25,7 +26,9 @@ def demo(*, workspace: WorkspaceOption = Path("workspace"), workers: Workers = C
     release = session.workspace.sources / "demo"
     say(f"Making the demo corpus in {release}")
     release.mkdir(parents=True, exist_ok=True)
-    corpus.make(release)
+    session.workspace.logs.mkdir(exist_ok=True)
+    with quietly(session.workspace.logs / "demo.log"):
+        corpus.make(release)
     say(enrol(session, lambda _: demo_corpus.find(release)).line())
     carry_out(session, session.select((), (), retry_failed=False), workers)
     findings = [finding.line() for finding in Audit(session).findings()]

@@ -1,17 +1,15 @@
-"""Commands that look at a workspace, a machine or a model, and change nothing but the report."""
+"""`status`, `manifest`, `audit`: look at a workspace and change nothing."""
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from manifests.errors import BadInput
 from pipeline.audit import Audit
-from pipeline.cli.options import Flag, WorkspaceOption, open_session, say
+from pipeline.cli.opening import open_session
+from pipeline.cli.terminal import Flag, WorkspaceOption, say
 from pipeline.ledger import Ledger
 from pipeline.survey import dossiers
-from stages.models.registry import MODELS, locate, verified
-from views.doctor import conclude, examine
-from views.report import write_report
 
 
 def status(*, workspace: WorkspaceOption = Path(), json_: Annotated[bool, Flag] = False) -> int:
@@ -59,33 +57,3 @@ def audit(
             say(finding.line())
         say(f"{len(findings)} findings." if findings else "Nothing found: every claim holds.")
     return 1 if findings else 0
-
-
-def report(*, workspace: WorkspaceOption = Path()) -> int:
-    """Write report/index.html: one self-contained page about every video."""
-    say(f"Report: {write_report(open_session(workspace))}")
-    return 0
-
-
-def doctor(*, workspace: WorkspaceOption = Path()) -> int:
-    """Look at python, packages, ffmpeg, models, cores, memory, disk and GPU; say what works and what to do else."""
-    checks = []
-    for check in examine(workspace.absolute()):
-        say(check.line())
-        checks.append(check)
-    say(conclude(checks))
-    return 0
-
-
-def models(action: Literal["list", "verify"] = "list") -> int:
-    """List the model files, where each was found and under which licence.
-
-    Parameters
-    ----------
-    action
-        `list` them, or `verify` that each is the registered one.
-    """
-    for name, model in MODELS.items():
-        found = locate(name) if action == "list" else verified(name)
-        say(f"{name}: {found.path} ({found.where}), {model.licence}, sha256 {model.sha256}")
-    return 0

@@ -11,7 +11,6 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from manifests.errors import PortraitPrepError
-from pipeline.cli import catalogue, demonstrate, inspect, work
 
 USAGE, INTERRUPTED = 2, 130
 
@@ -22,15 +21,21 @@ app = App(
     exit_on_error=False,
     print_error=False,
 )
-app.command(demonstrate.demo)
-app.command(catalogue.init)
-app.command(work.run)
-app.command(inspect.status)
-app.command(inspect.manifest)
-app.command(inspect.audit)
-app.command(inspect.report)
-app.command(inspect.models)
-app.command(inspect.doctor)
+COMMANDS = {
+    "demo": "demonstrate:demo",
+    "init": "catalogue:init",
+    "run": "work:run",
+    "status": "inspect:status",
+    "manifest": "inspect:manifest",
+    "audit": "inspect:audit",
+    "report": "publish:report",
+    "models": "machine:models",
+    "doctor": "machine:doctor",
+}
+"""Loaded when called: the doctor must be able to come where a package does not load."""
+
+for name, place in COMMANDS.items():
+    app.command(f"pipeline.cli.{place}", name=name)
 
 
 def main() -> NoReturn:

@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from manifests.record import Record
-from pipeline.cli.options import say
+from pipeline.cli.terminal import say
 from pipeline.foreman import Progress, Selection
 from pipeline.session import Session
 from pipeline.stage import Stage

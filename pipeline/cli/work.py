@@ -7,8 +7,9 @@ from cyclopts import Parameter
 
 from manifests.errors import BadInput
 from pipeline.census import Census
-from pipeline.cli.options import Flag, Workers, WorkspaceOption, open_session, say
+from pipeline.cli.opening import open_session
 from pipeline.cli.progress import progress_of
+from pipeline.cli.terminal import Flag, Workers, WorkspaceOption, say
 from pipeline.crew import CORES
 from pipeline.dry_run import stale_units
 from pipeline.foreman import Selection, Tally

@@ -4,11 +4,11 @@ One network of each kind lives in a process; `reset` between videos makes it equ
 """
 
 import atexit
+import importlib
 from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
-from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation
 from numpy.typing import NDArray
 
 from stages.frames import Image
@@ -34,11 +34,17 @@ def _points(face: Any) -> NDArray[np.float32]:
     return np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
 
 
+def _solution(name: str) -> Any:
+    """A module of MediaPipe, loaded on first use: it takes a second, and most commands need none."""
+    return importlib.import_module(f"mediapipe.python.solutions.{name}")
+
+
 class FaceMesh:
     """The 478-point face mesh with attention, in tracking mode. See https://arxiv.org/abs/2006.10962."""
 
     def __init__(self, faces: int = 1, tracking: bool = True) -> None:
-        self._network = face_mesh.FaceMesh(static_image_mode=not tracking, max_num_faces=faces, refine_landmarks=True)
+        networks = _solution("face_mesh")
+        self._network = networks.FaceMesh(static_image_mode=not tracking, max_num_faces=faces, refine_landmarks=True)
         atexit.register(self._network.close)
 
     def reset(self) -> None:
@@ -61,7 +67,8 @@ class FaceDetector:
     """BlazeFace, full-range model (faces within five metres). See https://arxiv.org/abs/1907.05047."""
 
     def __init__(self, confidence: float = 0.5) -> None:
-        self._network = face_detection.FaceDetection(min_detection_confidence=confidence, model_selection=1)
+        networks = _solution("face_detection")
+        self._network = networks.FaceDetection(min_detection_confidence=confidence, model_selection=1)
         atexit.register(self._network.close)
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
@@ -79,7 +86,7 @@ class PersonSegmenter:
     """MediaPipe SelfieSegmentation, the general 256x256 model."""
 
     def __init__(self) -> None:
-        self._network = selfie_segmentation.SelfieSegmentation(model_selection=0)
+        self._network = _solution("selfie_segmentation").SelfieSegmentation(model_selection=0)
         atexit.register(self._network.close)
 
     def reset(self) -> None:

@@ -1,0 +1,16 @@
+"""The stages in the order in which a video passes through them. A new one is one file here and one line below."""
+
+from typing import Any
+
+from pipeline.stage import Stage
+from stages import download, headpose, landmarks, normalize, speech, stats, torso
+
+STAGES: tuple[Stage[Any], ...] = (
+    download.STAGE,
+    normalize.STAGE,
+    landmarks.STAGE,
+    headpose.STAGE,
+    torso.STAGE,
+    speech.STAGE,
+    stats.STAGE,
+)

@@ -1,0 +1,85 @@
+"""What a user gets wrong ends in one sentence on stderr, exit code 2, and no traceback."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.whole.runs import portrait_prep
+
+
+def refused(*arguments: str | Path) -> str:
+    """The sentence."""
+    done = portrait_prep(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("portrait-prep: ")
+    return lines[0]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    source = tmp_path / "videos"
+    source.mkdir()
+    (source / "a.mp4").write_bytes(b"no video")
+    root = tmp_path / "w"
+    assert portrait_prep("init", "folder", "-w", root, "--source", source).returncode == 0
+    return root
+
+
+def test_wrong_words() -> None:
+    assert "frobnicate" in refused("frobnicate")
+    assert "--bogus" in refused("run", "--bogus")
+    assert "hdtfx" in refused("init", "hdtfx")
+    assert "--source" in refused("init", "folder")
+
+
+def test_wrong_paths(tmp_path: Path) -> None:
+    assert "no folder" in refused("init", "folder", "-w", tmp_path / "w", "--source", tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "no videos" in refused("init", "folder", "-w", tmp_path / "w", "--source", tmp_path / "empty")
+    assert "init" in refused("run", "-w", tmp_path / "nothing")
+    assert "init" in refused("status", "-w", tmp_path / "nothing")
+    assert not (tmp_path / "w").exists()
+
+
+def test_wrong_names(workspace: Path) -> None:
+    assert "the stages are download" in refused("run", "torsos", "-w", workspace)
+    assert "no video 'b'" in refused("run", "-w", workspace, "--only", "b")
+    assert "no video 'b'" in refused("manifest", "b", "-w", workspace)
+    assert "scheduler" in refused("run", "-w", workspace, "--scheduler", "tcp://127.0.0.1:1")
+
+
+def test_a_wrong_setting_is_named_with_what_is_allowed(workspace: Path) -> None:
+    settings = workspace / "pipeline.toml"
+    settings.write_text(settings.read_text().replace("min_width = 50.0", "min_width = -1"))
+    assert "[torso] min_width = -1 is not allowed: must be greater than or equal to 8" in refused(
+        "run", "-w", workspace
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_workspace_that_cannot_be_written(workspace: Path) -> None:
+    workspace.chmod(0o500)
+    try:
+        assert "not writable" in refused("run", "-w", workspace)
+    finally:
+        workspace.chmod(0o700)
+
+
+def test_a_file_where_the_workspace_should_be(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot be made" in refused("init", "folder", "-w", tmp_path / "file", "--source", tmp_path / "videos")
+
+
+def test_no_ffmpeg(workspace: Path, monkeypatch: pytest.MonkeyPatch, demo_sources: Path) -> None:
+    assert portrait_prep("init", "folder", "-w", workspace, "--source", demo_sources).returncode == 0
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nonexistent/ffmpeg")
+    assert "ffmpeg" in refused("run", "-w", workspace, "--workers", "1")
+
+
+def test_an_unfit_file_fails_and_the_run_goes_on(workspace: Path) -> None:
+    done = portrait_prep("run", "-w", workspace, "--workers", "0")
+    assert done.returncode == 1
+    assert "a: normalize failed" in done.stdout
