@@ -84,7 +84,6 @@ def fill(batches: Iterable[Batch], max_gap: int) -> Iterator[Batch]:
         visible = seen(batch["relative"])
         relative = history.complete(context[max_gap:], len(visible), max_gap)
         lines = relative * batch["anchor"][:, 2, None, None, None] + batch["anchor"][:, None, None, :2]
-        lines = np.where(visible[..., None, None], batch["lines"], lines)
         yield batch | {"lines": _apart(lines, visible), "visible": visible}
 
 

@@ -139,7 +139,7 @@ def test_a_filled_line_keeps_clear_of_a_seen_one() -> None:
     batch["lines"][20:, 0, :, 0] += 170
     filled = joined(fill(iter([batch]), 5))["lines"]
     assert (filled[:, 0, -1, 0] < filled[:, 1, 0, 0]).all()
-    np.testing.assert_array_equal(filled[:, 0], batch["lines"][:, 0])
+    np.testing.assert_allclose(filled[:, 0], batch["lines"][:, 0])
 
 
 def test_smooth_ends_leave_the_outline_where_it_is() -> None:

@@ -143,9 +143,40 @@ def test_a_tilted_head_does_not_tilt_the_search(roll: float) -> None:
 
 
 def test_someone_in_the_background_is_not_followed() -> None:
-    other = union(ellipse(235, 60, 12, 16), polygon((216, 90), (256, 90), (256, 150), (216, 150)))
-    lines = found(union(person(), other), face())
-    assert_on(lines[1], RIGHT)
+    """Ours stands at the left, turned so that the right shoulder is steep; the other's would do."""
+    ours = union(head(50), torso([(22.0, 165.0), (0.0, 175.0)], [(78.0, 165.0), (100.0, 300.0)]))
+    body = polygon((110, 256), (125, 160), (125, 140), (145, 140), (145, 160), (200, 178), (205, 256))
+    other = union(ellipse(135, 125, 14, 20), body)
+    bridge = polygon((90, 240), (90, 256), (120, 256), (120, 240))
+    assert np.isnan(found(union(ours, other), face(50))[1]).all()
+    assert np.isfinite(found(union(ours, other, bridge), face(50))[1]).all(), "it is only the background between them"
+
+
+def test_a_thin_thing_is_no_shoulder() -> None:
+    """A microphone's arm from beside the neck, where the shoulder itself is too steep."""
+    steep = union(head(), torso(LEFT, [(156.0, 165.0), (175.0, 256.0)]))
+    arm = polygon((150, 160), (230, 185), (230, 197), (150, 172))
+    assert np.isnan(found(union(steep, arm), face())[1]).all()
+
+
+def test_an_arm_at_the_height_of_the_eyes_is_no_shoulder() -> None:
+    salute = polygon((90, 74), (20, 84), (0, 110), (0, 200), (40, 200), (40, 120), (90, 100))
+    left, _ = found(union(person(), salute), face())
+    assert np.isnan(left).all() or left[:, 1].min() > 120
+
+
+def test_a_line_is_not_followed_beyond_what_shoulders_measure() -> None:
+    small = union(head(128, 90, 24), torso([(116.0, 120.0), (0.0, 150.0)], [(140.0, 120.0), (256.0, 150.0)]))
+    lines = found(small, face(128, 90, 24))
+    assert lines[..., 0].min() == pytest.approx(128 - 3.2 * 24, abs=4)
+    assert lines[..., 0].max() == pytest.approx(128 + 3.2 * 24, abs=4)
+
+
+def test_a_line_that_begins_far_from_the_neck_is_no_shoulder() -> None:
+    cloak = torso([(40.0, 110.0), (33.0, 160.0), (-20.0, 180.0)], [(216.0, 110.0), (223.0, 160.0), (276.0, 180.0)])
+    mask = union(head(128, 90, 40), cloak)
+    assert np.isnan(found(mask, face(128, 90, 40))).all()
+    assert np.isfinite(found(mask, face(128, 90, 50))).all(), "it is only too far for so small a face"
 
 
 def test_a_black_bar_below_the_person_ends_nothing() -> None:
