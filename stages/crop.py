@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from manifests.probe import Orientation
 
-EYE_ROOM = 0.46
-"""Where the middle of the face lies in the square, as a share of its height: hair above, shoulders below."""
+ABOVE = 0.43
+"""Share of the square's room beyond the face that lies above it; the shoulders get the rest."""
+
+HAIR = 0.36
+"""Face heights that the hair takes above the face (the detector's box begins at the forehead)."""
+
+NECK = 0.35
+"""Share of the room beyond the face that is left below it, however tight the square."""
 
 SLACK = 0.1
 """Share of the side by which the face may leave its place to spare black padding."""
@@ -99,8 +105,14 @@ def square(faces: Faces, frame: Box, margin: float, tightest: float) -> Box:
     side = even(max(side, CLEARANCE * float((high - low).max())))
     middle = (low + high) / 2
     x = _settle(float(middle[0]) - side / 2, side, frame.x, frame.w)
-    y = _settle(float(middle[1]) - side * EYE_ROOM, side, frame.y, frame.h)
+    y = _settle(float(middle[1]) - size / 2 - _above(size, side), side, frame.y, frame.h)
     return Box(even(x), even(y), side, side)
+
+
+def _above(size: float, side: int) -> float:
+    """Pixels between the top of the square and the top of the face."""
+    room = side - size
+    return max(ABOVE * room, min(HAIR * size, (1 - NECK) * room))
 
 
 def _settle(wanted: float, side: int, start: int, length: int) -> float:
