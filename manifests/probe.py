@@ -25,6 +25,9 @@ ONLY_LOCAL = {"protocol_whitelist": "file"}
 STILL_FORMATS = ("image2", "_pipe", "gif", "ico", "apng", "avif")
 """Parts of FFmpeg's format names that mean a picture, not a film."""
 
+STREAMED = "mpegts"
+"""In a transport stream a packet is called corrupt for a gap in its counters; only decoding can tell."""
+
 SHORTFALL = 1.0
 """Seconds by which packets may end before the declared duration: players hold a last frame, writers round up."""
 
@@ -153,7 +156,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
         frame = _first_frame(container, stream, packets.keyframes[0])
         return Probe(
             index=stream.index,
-            codec=stream.codec_context.name,
+            codec=stream.codec_context.codec.canonical_name,
             width=frame.width,
             height=frame.height,
             sample_aspect=Fraction(stream.sample_aspect_ratio or 1),
@@ -279,7 +282,7 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
             continue
         if begins > until + LOOKAHEAD:
             break
-        if packet.is_corrupt:
+        if packet.is_corrupt and not container.format.name.startswith(STREAMED):
             raise NotAVideo(f"is cut short or damaged at {begins:.2f} s")
         if packet.is_keyframe:
             keyframes.append(begins)
@@ -342,7 +345,7 @@ def _tracks(container: InputContainer) -> tuple[AudioTrack, ...]:
     return tuple(
         AudioTrack(
             index=stream.index,
-            codec=stream.codec_context.name,
+            codec=stream.codec_context.codec.canonical_name,
             rate=stream.sample_rate or 0,
             channels=stream.channels,
             start=None if stream.start_time is None else float(stream.start_time * (stream.time_base or 0)),

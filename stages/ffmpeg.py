@@ -5,7 +5,8 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, Any
@@ -22,6 +23,7 @@ COUNTS = re.compile(
     r"Input stream #(\d+):(\d+) \(\w+\): \d+ packets read .*?; (\d+) frames decoded; (\d+) decode errors"
 )
 CORRUPT = re.compile(r"\[dec:\S+ @ \S+\] \[warning\] .*corrupt decoded frame")
+CHANGED = re.compile(r"Reconfiguring filter graph because (\w+) parameters changed to (.*)")
 STREAM = re.compile(r"\[[a-z]+ist#(\d+):(\d+)/")
 ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
 
@@ -34,12 +36,24 @@ class Decoded:
     damaged: int
 
 
-class FfmpegFailed(RuntimeError):
-    """ffmpeg ended with an error; the message is its last complaint. `decoded` tells how far it got."""
+@dataclass(frozen=True)
+class Outcome:
+    """What ffmpeg says of its inputs: each decoded stream by (input, stream), and a change of format on the way.
 
-    def __init__(self, message: str, decoded: dict[tuple[int, int], Decoded]) -> None:
+    `changed` names what changed and to what; empty where the format stayed. The filters begin anew at a change, with
+    all that they knew of time.
+    """
+
+    decoded: Mapping[tuple[int, int], Decoded]
+    changed: str = ""
+
+
+class FfmpegFailed(RuntimeError):
+    """ffmpeg ended with an error; the message is its last complaint, `outcome` how far it got."""
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message)
-        self.decoded = decoded
+        self.outcome = outcome
 
 
 @lru_cache(maxsize=1)
@@ -53,17 +67,17 @@ def executable() -> str:
         ) from error
 
 
-def run(outputs: Any, consume: Callable[[IO[bytes]], None]) -> dict[tuple[int, int], Decoded]:
+def run(outputs: Any, consume: Callable[[IO[bytes]], None]) -> Outcome:
     """Run ffmpeg for the `outputs` of ffmpeg-python; `consume` reads what it writes to its standard output, to the end.
 
-    Returns what became of each decoded stream, by (input, stream). Kills ffmpeg on any exception. Raises OSError
+    Kills ffmpeg on any exception. Raises OSError
     (ENOSPC) when the disk is full, MissingPrerequisite when ffmpeg cannot be started, FfmpegFailed otherwise.
     """
     command = [executable(), *QUIET, *ffmpeg.get_args(outputs)]
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         _run(command, log, consume)
         log.seek(0)
-        return _decoded(log)
+        return _outcome(log)
 
 
 def _run(command: list[str], log: IO[str], consume: Callable[[IO[bytes]], None]) -> None:
@@ -90,18 +104,20 @@ def _failure(log: IO[str], status: int) -> Exception:
     if any("No space left on device" in line for line in lines):
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     complaints = [found[1].strip() for line in lines if (found := ERROR.search(line))]
-    return FfmpegFailed(complaints[-1] if complaints else f"ffmpeg ended with status {status}", _decoded(lines))
+    return FfmpegFailed(complaints[-1] if complaints else f"ffmpeg ended with status {status}", _outcome(lines))
 
 
-def _decoded(lines: Iterable[str]) -> dict[tuple[int, int], Decoded]:
+def _outcome(lines: Iterable[str]) -> Outcome:
     """Read ffmpeg's closing counts; frames that it decoded with flaws are announced one by one."""
-    corrupt: dict[tuple[int, int], int] = {}
-    counts: dict[tuple[int, int], Decoded] = {}
+    corrupt: Counter[tuple[int, int]] = Counter()
+    decoded: dict[tuple[int, int], Decoded] = {}
+    changed = ""
     for line in lines:
         if CORRUPT.search(line) and (stream := STREAM.search(line)):
-            key = int(stream[1]), int(stream[2])
-            corrupt[key] = corrupt.get(key, 0) + 1
+            corrupt[int(stream[1]), int(stream[2])] += 1
         elif found := COUNTS.search(line):
             key = int(found[1]), int(found[2])
-            counts[key] = Decoded(int(found[3]), int(found[4]) + corrupt.get(key, 0))
-    return counts
+            decoded[key] = Decoded(int(found[3]), int(found[4]) + corrupt[key])
+        elif found := CHANGED.search(line):
+            changed = f"{found[1]} to {found[2].strip()}"
+    return Outcome(decoded, changed)

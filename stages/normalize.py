@@ -19,7 +19,7 @@ from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from stages.crop import Box, Faces, main_face, square, stored
 from stages.faces import sample_faces
-from stages.ffmpeg import Decoded, FfmpegFailed, run
+from stages.ffmpeg import FfmpegFailed, Outcome, run
 from stages.frames import FPS, SIZE
 from stages.models.registry import digests
 from stages.sound import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
@@ -221,11 +221,11 @@ def _write(job: Job[NormalizeParams], facts: Probe, outputs: list[Any], sound: P
         heard = receive(pipe, sound, channels)
 
     try:
-        decoded = run(ffmpeg.merge_outputs(*outputs).global_args("-filter_complex_threads", "1"), consume)
+        outcome = run(ffmpeg.merge_outputs(*outputs).global_args("-filter_complex_threads", "1"), consume)
     except FfmpegFailed as error:
-        _check_decoded(job, facts, error.decoded)
+        _check_decoded(job, facts, error.outcome)
         raise
-    _check_decoded(job, facts, decoded)
+    _check_decoded(job, facts, outcome)
     return heard
 
 
@@ -235,13 +235,15 @@ def _check_whole(job: Job[NormalizeParams], facts: Probe) -> None:
     _write(job, facts, [picture.output("-", format="null", t=facts.duration)], job.output("wav"), 1)
 
 
-def _check_decoded(job: Job[NormalizeParams], facts: Probe, decoded: dict[tuple[int, int], Decoded]) -> None:
+def _check_decoded(job: Job[NormalizeParams], facts: Probe, outcome: Outcome) -> None:
     """A single damaged frame spoils those after it up to the next keyframe, so none is allowed."""
-    for (_, stream), found in decoded.items():
+    for (_, stream), found in outcome.decoded.items():
         if stream == facts.index and found.damaged > facts.unkeyed:
             raise BadVideo(f"{job.source.name} is damaged: {found.damaged} of {len(facts.times)} frames do not decode")
         if stream != facts.index and found.damaged > max(1, LOST_SOUND * found.frames):
             raise BadVideo(f"{job.source.name} is damaged: {found.damaged} pieces of its sound do not decode")
+    if outcome.changed:
+        raise BadVideo(f"{job.source.name} changes its format on the way ({outcome.changed}): cut it there")
 
 
 def _check_count(job: Job[NormalizeParams], facts: Probe, frames: int) -> None:

@@ -386,6 +386,14 @@ def test_damaged_hevc(tmp_path: Path) -> None:
         normalize(tmp_path / "b.mp4", tmp_path / "bad")
 
 
+def test_a_picture_that_changes_its_size_is_refused(tmp_path: Path) -> None:
+    write_clip(tmp_path / "1.ts", steady(25, 1), FACE)
+    write_clip(tmp_path / "2.ts", [1 + time for time in steady(25, 1)], portrait(256, 256))
+    (tmp_path / "a.ts").write_bytes((tmp_path / "1.ts").read_bytes() + (tmp_path / "2.ts").read_bytes())
+    with pytest.raises(BadVideo, match="changes its format on the way"):
+        normalize(tmp_path / "a.ts", tmp_path / "out")
+
+
 def test_too_short(tmp_path: Path) -> None:
     with pytest.raises(BadVideo, match="too short"):
         normalize(write_clip(tmp_path / "a.mp4", [0.0], FACE), tmp_path / "out")
