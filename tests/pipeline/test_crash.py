@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from distributed import LocalCluster
 
 from pipeline.audit import Audit
 from tests.pipeline.toy import enrol, numbers, tables, toy_session
@@ -109,3 +110,25 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, quiet: dict[str, Any]) -> Non
     assert not list(toy_session(root).workspace.stray())
     finish(start(root))
     assert tables(root) == quiet
+
+
+def test_an_existing_cluster_does_the_same(tmp_path: Path, quiet: dict[str, Any]) -> None:
+    root = tmp_path / "w"
+    session = enrol(root, VIDEOS)
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+        tally, census = session.run(session.select((), (), False), workers=1, scheduler=cluster.scheduler_address)
+    assert tally.computed == {"count": len(VIDEOS), "scale": len(VIDEOS), "total": len(VIDEOS)}
+    assert not census.failed
+    assert tables(root) == quiet
+
+
+def test_a_video_past_its_deadline_is_set_aside(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    enrol(root, {"a1": numbers(30), "a2": "hang 1 2", "b1": numbers(20)}, seconds=0.1)
+    settings = root / "pipeline.toml"
+    settings.write_text(settings.read_text().replace("deadline_seconds = 300.0", "deadline_seconds = 1.0"))
+    summary = finish(start(root))
+    (failed,) = summary["census"]["failed"]
+    assert (failed["video_id"], failed["type"]) == ("a2", "WorkerDied")
+    assert "deadline" in failed["message"]
+    assert summary["census"]["stages"]["total"]["videos"]["done"] == 2

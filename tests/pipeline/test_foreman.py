@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.catalogue import write_catalogue
-from manifests.errors import BadInput, WorkspaceBusy
+from manifests.errors import BadInput, MissingPrerequisite, WorkspaceBusy
 from pipeline.audit import Audit
 from pipeline.census import Census
 from pipeline.foreman import Tally
@@ -201,3 +201,14 @@ def test_leftovers_of_a_killed_run_are_swept(root: Path) -> None:
     assert list(session.workspace.stray())
     go(toy_session(root))
     assert not list(session.workspace.stray())
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_done(root: Path) -> None:
+    session = enrol(root, FOUR | {"b2": "full"})
+    with pytest.raises(MissingPrerequisite, match="is full: free some space and run again"):
+        go(session)
+    assert not list(session.workspace.stray())
+    Path(session.videos[3].source).write_text("1 2")
+    tally, census = go(toy_session(root))
+    assert tally.computed["scale"] == 2
+    assert not census.failed

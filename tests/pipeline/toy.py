@@ -1,9 +1,10 @@
 """A toy house for the foreman's tests: three stages over text files of numbers, no faces, no codecs.
 
 A source holds words: numbers become frames; `bad` is a bad video, `flaky` fails until a file `<source>.ok` is there,
-`die` ends the worker process, `slow` sleeps.
+`die` ends the worker process, `slow` and `hang` sleep, `full` finds the disk full.
 """
 
+import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from pipeline.session import Session
 from pipeline.settings import write_settings
 from pipeline.stage import BadVideo, Batch, Column, Invariant, Job, Params, Stage
 from pipeline.workspace import Workspace
+
+PAUSES = {"slow": 0.3, "hang": 60.0}
 
 
 class CountParams(Params):
@@ -55,8 +58,10 @@ def _misbehave(word: str, source: Path) -> None:
         raise RuntimeError("it is flaky")
     if word == "die":
         os._exit(1)
-    if word == "slow":
-        time.sleep(0.3)
+    if word == "full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if word in PAUSES:
+        time.sleep(PAUSES[word])
 
 
 def scale(job: Job[ScaleParams]) -> Iterator[Batch]:
