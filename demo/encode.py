@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.voice import RATE
+from manifests.atomic import TEMPORARY
 from manifests.errors import MissingPrerequisite
 
 Image = NDArray[np.uint8]
@@ -52,7 +53,7 @@ def encode(path: Path, frames: Iterable[Image], size: tuple[int, int], sound: ND
 
     Raises MissingPrerequisite when ffmpeg cannot write the file.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=TEMPORARY) as folder:
         streams = [_picture(size, form)]
         if form.audio:
             streams.append(_sound(Path(folder) / "voice.wav", sound, form.delay))

@@ -75,8 +75,10 @@ class Planner:
         models = dict(stage.models(params)) if stage.models else {}
         return {"version": stage.version, "params": params.model_dump(mode="json"), "models": models}
 
-    def basis(self, stage: Stage[Any], video: Video, upstream: Mapping[str, Record]) -> Basis:
-        """What the columns of `video` at `stage` would be computed from."""
+    def basis(
+        self, stage: Stage[Any], video: Video, upstream: Mapping[str, Record], known: Record | None = None
+    ) -> Basis:
+        """What the columns of `video` at `stage` would be computed from; `known` is what was recorded last."""
         inputs = {}
         for reference in stage.reads:
             name, _, column = reference.partition(".")
@@ -84,7 +86,7 @@ class Planner:
         return Basis(
             catalogue={name: getattr(video, name) for name in stage.catalogue},
             inputs=inputs,
-            outside=dict(stage.outside(video)) if stage.outside else {},
+            outside=_outside(stage, video, known),
             **self._constants[stage.name],
         )
 
@@ -117,7 +119,8 @@ class Planner:
         for name, above in upstream.items():
             if not above.settled:
                 return Standing(unfinished, f"waits for {name}", record)
-        basis = self.basis(stage, video, {name: above.record for name, above in upstream.items() if above.record})
+        inputs = {name: standing.record for name, standing in upstream.items() if standing.record}
+        basis = self.basis(stage, video, inputs, record)
         if record is None:
             return Standing(State.PENDING, "not computed yet", None, basis)
         reason = self._why_stale(stage, record, basis)
@@ -135,6 +138,14 @@ class Planner:
             if path.stat().st_size != output.bytes:
                 return f"{output.path} has another size than recorded"
         return ""
+
+
+def _outside(stage: Stage[Any], video: Video, known: Record | None) -> dict[str, Any]:
+    """Facts about files beyond the workspace. While these cannot be seen, what was read from them stays valid."""
+    facts = stage.outside(video) if stage.outside else {}
+    if facts is None:
+        return known.basis.outside if known and known.done else {}
+    return dict(facts)
 
 
 WORDS = {

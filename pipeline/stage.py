@@ -112,7 +112,8 @@ class Stage(Generic[P]):
 
     `reads` names every upstream column (`landmarks.detected`) and media file (`normalize.mp4`) that `process` uses:
     their digests are part of the fingerprint. `catalogue` names the catalogue fields that matter to the outcome.
-    `outside` returns facts about files beyond the workspace (size, time) that must invalidate the video when changed.
+    `outside` returns facts about files beyond the workspace (size, time) that must invalidate the video when changed,
+    or None while they cannot be seen: what was made from them stays valid.
     `models` returns name -> sha256 of the model files used under these parameters. `process` yields batches of the
     declared columns in frame order.
     """
@@ -126,7 +127,7 @@ class Stage(Generic[P]):
     rows: Literal["frame", "video"] = "frame"
     media: tuple[str, ...] = ()
     catalogue: tuple[str, ...] = ()
-    outside: Callable[[Video], Mapping[str, Any]] | None = None
+    outside: Callable[[Video], Mapping[str, Any] | None] | None = None
     models: Callable[[P], Mapping[str, str]] | None = None
     invariants: tuple[Invariant, ...] = ()
     reduce: Reduce | None = None

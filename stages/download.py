@@ -1,7 +1,7 @@
 """Stage `download`: the source is there, readable, and known by its bytes."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from manifests.atomic import temporary_beside
 from manifests.catalogue import Video
+from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 
 CHUNK = 1 << 20
@@ -18,12 +19,12 @@ class DownloadParams(Params):
     """Nothing to set: videos of a folder are where they are."""
 
 
-def source_facts(video: Video) -> Mapping[str, Any]:
-    """Size and time of change of the source, so that a changed one is noticed; `missing` when it is not there."""
+def source_facts(video: Video) -> Mapping[str, Any] | None:
+    """Size and time of change of the source, so that a changed one is noticed; None when it is not there."""
     try:
         stat = video.path.stat()
     except OSError:
-        return {"missing": True}
+        return None
     return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
@@ -31,7 +32,7 @@ def process(job: Job[DownloadParams]) -> Iterator[Batch]:
     """Verify the source and link it into the workspace's sources. Raises BadVideo when it cannot be had."""
     size, digest = read_through(job.source)
     link(job.source, job.sources / f"{job.video.video_id}{job.source.suffix.lower()}")
-    job.metrics["bytes"] = size
+    job.metrics |= {"bytes": size, "sha256": digest}
     yield {
         "source": np.array([job.video.source], object),
         "bytes": np.array([size], np.int64),
@@ -67,6 +68,17 @@ def link(source: Path, name: Path) -> None:
     temporary.replace(name)
 
 
+def proof(video: Video, record: Record, _: Callable[[str], Path]) -> Iterator[str]:
+    """Read the source again: the bytes must be those that were read then."""
+    try:
+        _, digest = read_through(video.path)
+    except BadVideo as error:
+        yield f"the source cannot be read again: {error}"
+        return
+    if digest != record.metrics["sha256"]:
+        yield f"the source {video.path} is no longer what it was"
+
+
 STAGE = Stage(
     name="download",
     version=1,
@@ -79,4 +91,5 @@ STAGE = Stage(
     process=process,
     rows="video",
     outside=source_facts,
+    proof=proof,
 )

@@ -4,12 +4,12 @@ import errno
 import os
 import re
 import subprocess
-import tempfile
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import ffmpeg
 import imageio_ffmpeg
@@ -67,57 +67,71 @@ def executable() -> str:
         ) from error
 
 
+class Listener(threading.Thread):
+    """Reads what ffmpeg says while it works, and keeps what matters: a long log takes no memory and no disk."""
+
+    def __init__(self, log: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._log = log
+        self._corrupt: Counter[tuple[int, int]] = Counter()
+        self._decoded: dict[tuple[int, int], Decoded] = {}
+        self._changed = ""
+        self.complaint = ""
+        self.disk_full = False
+
+    def run(self) -> None:
+        """Listen until ffmpeg is done. Frames decoded with flaws are announced one by one, the counts at the end."""
+        for raw in self._log:
+            line = raw.decode(errors="replace")
+            self.disk_full |= "No space left on device" in line
+            if CORRUPT.search(line) and (stream := STREAM.search(line)):
+                self._corrupt[int(stream[1]), int(stream[2])] += 1
+            elif found := COUNTS.search(line):
+                key = int(found[1]), int(found[2])
+                self._decoded[key] = Decoded(int(found[3]), int(found[4]) + self._corrupt[key])
+            elif found := CHANGED.search(line):
+                self._changed = f"{found[1]} to {found[2].strip()}"
+            elif found := ERROR.search(line):
+                self.complaint = found[1].strip()
+
+    @property
+    def outcome(self) -> Outcome:
+        """What was heard; complete once ffmpeg is done."""
+        return Outcome(self._decoded, self._changed)
+
+
 def run(outputs: Any, consume: Callable[[IO[bytes]], None]) -> Outcome:
     """Run ffmpeg for the `outputs` of ffmpeg-python; `consume` reads what it writes to its standard output, to the end.
 
-    Kills ffmpeg on any exception. Raises OSError
-    (ENOSPC) when the disk is full, MissingPrerequisite when ffmpeg cannot be started, FfmpegFailed otherwise.
+    Kills ffmpeg on any exception. Raises OSError (ENOSPC) when the disk is full, MissingPrerequisite when ffmpeg
+    cannot be started, FfmpegFailed otherwise.
     """
     command = [executable(), *QUIET, *ffmpeg.get_args(outputs)]
-    with tempfile.TemporaryFile("w+", errors="replace") as log:
-        _run(command, log, consume)
-        log.seek(0)
-        return _outcome(log)
-
-
-def _run(command: list[str], log: IO[str], consume: Callable[[IO[bytes]], None]) -> None:
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
     except OSError as error:
         raise MissingPrerequisite(f"{command[0]} cannot be started ({error}): reinstall 'imageio-ffmpeg'.") from error
-    try:
-        with process.stdout as pipe:  # type: ignore[union-attr]  # it is a pipe
-            consume(pipe)
-        status = process.wait()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+    with process:
+        listener = Listener(cast("IO[bytes]", process.stderr))
+        listener.start()
+        try:
+            consume(cast("IO[bytes]", process.stdout))
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            cast("IO[bytes]", process.stdout).close()
+            status = process.wait()
+            listener.join()
     if status:
-        log.seek(0)
-        raise _failure(log, status)
+        raise _failure(listener, status)
+    return listener.outcome
 
 
-def _failure(log: IO[str], status: int) -> Exception:
-    """What ffmpeg died of, in its own words: the first complaint that is not about one packet of the input."""
-    lines = list(log)
-    if any("No space left on device" in line for line in lines):
+def _failure(listener: Listener, status: int) -> Exception:
+    """What ffmpeg died of, in its own words: its last complaint."""
+    if listener.disk_full:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    complaints = [found[1].strip() for line in lines if (found := ERROR.search(line))]
-    return FfmpegFailed(complaints[-1] if complaints else f"ffmpeg ended with status {status}", _outcome(lines))
-
-
-def _outcome(lines: Iterable[str]) -> Outcome:
-    """Read ffmpeg's closing counts; frames that it decoded with flaws are announced one by one."""
-    corrupt: Counter[tuple[int, int]] = Counter()
-    decoded: dict[tuple[int, int], Decoded] = {}
-    changed = ""
-    for line in lines:
-        if CORRUPT.search(line) and (stream := STREAM.search(line)):
-            corrupt[int(stream[1]), int(stream[2])] += 1
-        elif found := COUNTS.search(line):
-            key = int(found[1]), int(found[2])
-            decoded[key] = Decoded(int(found[3]), int(found[4]) + corrupt[key])
-        elif found := CHANGED.search(line):
-            changed = f"{found[1]} to {found[2].strip()}"
-    return Outcome(decoded, changed)
+    return FfmpegFailed(listener.complaint or f"ffmpeg ended with status {status}", listener.outcome)

@@ -42,7 +42,7 @@ class Found:
 
 
 _ASSETS = "https://storage.googleapis.com/mediapipe-assets"
-_WHEEL = "https://pypi.org/project/mediapipe/0.10.14/"
+_WHEEL = "https://github.com/google-ai-edge/mediapipe/releases/tag/v0.10.14"
 
 MODELS: Mapping[str, ModelFile] = {
     model.name: model

@@ -107,6 +107,20 @@ def test_a_changed_source_reruns_that_video_only(root: Path) -> None:
     assert tally.computed == {"count": 1, "scale": 1, "total": 1}
 
 
+def test_a_source_that_went_away_costs_nothing_until_it_is_back(root: Path) -> None:
+    session = enrol(root, FOUR)
+    go(session, only=["a1"])
+    for video in session.videos[:2]:
+        Path(video.source).unlink()
+    _, census = go(toy_session(root))
+    assert census.by_video["count"] == {State.DONE: 3, State.FAILED: 1}
+    Path(session.videos[0].source).write_text(FOUR["a1"])
+    Path(session.videos[1].source).write_text(FOUR["a2"])
+    tally, census = go(toy_session(root))
+    assert tally.computed == {"count": 2, "scale": 1, "total": 1}
+    assert census.by_video["count"] == {State.DONE: 4}
+
+
 def test_adding_a_video_runs_that_video_only(root: Path) -> None:
     go(enrol(root, {name: FOUR[name] for name in ("a1", "a2", "b1")}))
     session = enrol(root, {"b2": FOUR["b2"]})

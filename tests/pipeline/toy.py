@@ -86,10 +86,10 @@ def reduce_totals(rows: Iterable[tuple[Video, Batch]], folder: Path) -> Sequence
     return [path]
 
 
-def outside(video: Video) -> Mapping[str, Any]:
+def outside(video: Video) -> Mapping[str, Any] | None:
     """Size and time of the source."""
     path = Path(video.source)
-    return {"bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns} if path.exists() else {"missing": True}
+    return {"bytes": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns} if path.exists() else None
 
 
 COUNT = Stage(

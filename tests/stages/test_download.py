@@ -6,7 +6,7 @@ import pytest
 
 from manifests.catalogue import Video, source_of
 from pipeline.stage import BadVideo
-from stages.download import STAGE, DownloadParams, source_facts
+from stages.download import STAGE, DownloadParams, proof, source_facts
 from tests.memory_job import MemoryJob, collect
 
 
@@ -52,7 +52,28 @@ def test_a_changed_or_missing_source_is_noticed(tmp_path: Path) -> None:
     one = source_facts(video)
     source.write_bytes(b"22")
     two = source_facts(video)
-    assert missing == {"missing": True}
+    assert missing is None
     assert one != two
+    assert two is not None
     assert two["bytes"] == 2
     assert source_facts(video) == two
+
+
+def test_proof_reads_the_source_again(tmp_path: Path) -> None:
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"1")
+    video = Video(video_id="v", corpus="folder", subject="s", source=str(source))
+    digest = hashlib.sha256(b"1").hexdigest()
+    record = Record(
+        video_id="v",
+        stage="download",
+        outcome="done",
+        fingerprint="",
+        basis=Basis(version=1),
+        metrics={"sha256": digest},
+    )
+    assert list(proof(video, record, Path)) == []
+    source.write_bytes(b"2")
+    assert "no longer what it was" in next(iter(proof(video, record, Path)))
+    source.unlink()
+    assert "cannot be read again" in next(iter(proof(video, record, Path)))
