@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from manifests.catalogue import Video, source_of
+from manifests.record import Basis, Record
 from pipeline.stage import BadVideo
 from stages.download import STAGE, DownloadParams, proof, source_facts
 from tests.memory_job import MemoryJob, collect
