@@ -71,7 +71,7 @@ def link(source: Path, name: Path) -> None:
 def proof(video: Video, record: Record, _: Callable[[str], Path]) -> Iterator[str]:
     """Read the source again: the bytes must be those that were read then."""
     try:
-        _, digest = read_through(video.path)
+        digest = read_through(video.path)[1]
     except BadVideo as error:
         yield f"the source cannot be read again: {error}"
         return

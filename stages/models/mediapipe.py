@@ -5,6 +5,7 @@ One network of each kind lives in a process; `reset` between videos makes it equ
 
 import atexit
 import importlib
+import warnings
 from functools import lru_cache
 from typing import Any, cast
 
@@ -32,6 +33,10 @@ def _points(face: Any) -> NDArray[np.float32]:
         if (rows.view(np.uint8).reshape(COUNT, -1)[:, _TAG_BYTES] == _TAGS).all():
             return np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
     return np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
+
+
+# MediaPipe's own use of protobuf, of no concern to users.
+warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
 
 
 def _solution(name: str) -> Any:
