@@ -192,7 +192,7 @@ def _local_cluster(workers: int) -> LocalCluster:
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs="CRITICAL",
             )
         except RuntimeError as error:  # a worker was killed while it started

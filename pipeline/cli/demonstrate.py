@@ -16,7 +16,7 @@ from pipeline.survey import Dossier
 from views.report import write_report
 
 
-def demo(*, workspace: WorkspaceOption = Path("workspace"), workers: Workers = CORES) -> int:
+def demo(*, workspace: WorkspaceOption = Path(), workers: Workers = CORES) -> int:
     """Make the demo corpus, run every stage, audit, write the report, and check that all ended as it must.
 
     Two of its videos are unfit on purpose: one is truncated, one shows no face.

@@ -38,7 +38,7 @@ def peaks(source: Path, root: Path) -> dict[str, int]:
     portrait_prep("init", "folder", "-w", root, "--source", source.parent)
     found = {}
     for stage in ("download", "normalize", "landmarks", "headpose", "torso", "speech", "stats"):
-        command = [sys.executable, "-c", MEASURE, root, stage]
+        command = [sys.executable, "-c", MEASURE, str(root), stage]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found[stage] = int(done.stdout.split()[-1])
     return found
