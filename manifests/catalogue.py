@@ -115,7 +115,9 @@ def read_catalogue(path: Path) -> list[Video]:
             f"There is no catalogue at {path}: run 'portrait-prep init' for this workspace first."
         ) from error
     except (pa.ArrowException, OSError) as error:
-        raise BadInput(f"{path} is not a readable catalogue: restore it or run 'portrait-prep init' again.") from error
+        raise BadInput(
+            f"{path} is not a readable catalogue: restore it, or move it away and run 'portrait-prep init'."
+        ) from error
     return [Video(**row) for row in rows]
 
 

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from manifests.record import Model, Record
 
 
 class QualitySettings(Model):
     """Thresholds of the verdict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_face_share: float = Field(0.9, ge=0, le=1, description="least share of frames in which a face was detected")
     min_seconds: float = Field(1.0, ge=0, description="least length of a video, seconds")

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.errors import Damaged
+from manifests.manifest import flat_rows
 from manifests.record import Record
 from pipeline.ledger import Ledger
 from pipeline.plan import State
@@ -23,7 +25,7 @@ from pipeline.seal import seal_of, sha256_of
 from pipeline.session import Session
 from pipeline.shards import ShardReader, by_stage, joined, verify
 from pipeline.stage import Batch, Invariant, Stage
-from pipeline.survey import Dossier, by_shard, dossiers
+from pipeline.survey import TABLE, Dossier, by_shard, dossiers
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Audit:
 
     def findings(self) -> Iterator[Finding]:
         """All findings."""
-        reducer = Reducer(self._workspace, self._stages)
+        reducer, table = Reducer(self._workspace, self._stages), _Table(self._workspace.manifests_table)
         for shard, videos in by_shard(self._session.videos).items():
             ledger = Ledger.load(self._workspace, shard, videos, self._stages)
             for stage, problem in ledger.damaged.items():
@@ -68,10 +70,13 @@ class Audit:
             yield from self._files(ledger)
             found = dossiers(self._session.planner, ledger)
             reducer.add(found)
+            table.compare(found)
             for dossier in found:
                 yield from self._video(dossier)
         yield from self._reductions(reducer)
-        yield from self._table()
+        if not table.agrees():
+            name = self._workspace.relative(self._workspace.manifests_table)
+            yield Finding(name, "it is missing, cannot be read, or says otherwise than the shards", RUN)
         yield from self._orphans()
 
     # --- a shard's files ------------------------------------------------------------------------------------------
@@ -109,6 +114,8 @@ class Audit:
         video_id = dossier.video.video_id
         yield from self._manifest(dossier)
         for stage in self._stages:
+            media = (self._workspace.media(video_id, suffix) for suffix in stage.media)
+            self._known |= {self._workspace.relative(path) for path in media}
             standing = dossier.standings[stage.name]
             path = self._shard_path(stage.name, dossier.video.shard)
             if not standing.settled:
@@ -146,7 +153,6 @@ class Audit:
 
     def _media(self, record: Record) -> Iterator[Finding]:
         for output in record.media:
-            self._known.add(output.path)
             path = self._workspace.root / output.path
             if not path.is_file():
                 yield Finding(output.path, "the file is missing", RUN, record.video_id)
@@ -214,18 +220,6 @@ class Audit:
             if not reducer.current(stage, reducer.members(stage.name)):
                 yield Finding(name, "it does not rest on the videos that are accepted now", RUN)
 
-    def _table(self) -> Iterator[Finding]:
-        path = self._workspace.manifests_table
-        name = self._workspace.relative(path)
-        expected = len(self._session.videos) * len(self._stages)
-        try:
-            rows = pq.ParquetFile(path).metadata.num_rows
-        except (OSError, ValueError):
-            yield Finding(name, "it is missing or cannot be read", RUN)
-            return
-        if rows != expected:
-            yield Finding(name, f"it has {rows} rows for {expected} (video, stage) pairs", RUN)
-
     def _orphans(self) -> Iterator[Finding]:
         """Files in the workspace's own folders that nothing accounts for."""
         folders = [*(stage.name for stage in self._stages), "media", "manifests"]
@@ -234,6 +228,33 @@ class Audit:
                 name = self._workspace.relative(path)
                 if name not in self._known:
                     yield Finding(name, "nothing in the catalogue accounts for this file", "delete it or move it away")
+
+
+class _Table:
+    """`manifests.parquet` beside what it should say: a row group a shard, in the order of the survey."""
+
+    def __init__(self, path: Path) -> None:
+        self._groups = 0
+        self._same = True
+        try:
+            self._file = pq.ParquetFile(path)
+        except (OSError, ValueError):
+            self._same = False
+
+    def compare(self, found: Sequence[Dossier]) -> None:
+        """Compare the rows of the next shard."""
+        rows = [row for dossier in found for row in flat_rows(dossier.manifest())]
+        expected = pa.Table.from_pylist(rows, schema=TABLE)
+        if self._same:
+            try:
+                self._same = self._file.read_row_group(self._groups).equals(expected)
+            except (OSError, ValueError, IndexError):
+                self._same = False
+        self._groups += 1
+
+    def agrees(self) -> bool:
+        """Whether every row was as it should be, and none is left over."""
+        return self._same and self._file.num_row_groups == self._groups
 
 
 def _files_in(folder: Path) -> Iterable[Path]:

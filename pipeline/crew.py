@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import dask
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
 from distributed import wait as dask_wait
+from distributed.client import FutureCancelledError
+from distributed.comm.core import CommClosedError
 from distributed.worker import Worker
 
 from manifests.errors import BadInput, MissingPrerequisite
@@ -32,6 +34,9 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 """Cores that this process may use."""
+
+LOST = (CommClosedError, FutureCancelledError)
+LOST_SENTENCE = "The dask scheduler is gone: start it and run again; what is committed is kept."
 
 STDERR = 2
 CONNECT_SECONDS = 15
@@ -105,7 +110,10 @@ class DaskCrew:
 
     def wait(self, futures: Sequence[Any]) -> list[Any]:
         """Block until one is finished."""
-        return list(dask_wait(list(futures), return_when="FIRST_COMPLETED").done)
+        try:
+            return list(dask_wait(list(futures), return_when="FIRST_COMPLETED").done)
+        except LOST as error:
+            raise MissingPrerequisite(LOST_SENTENCE) from error
 
     def result(self, future: Any) -> Any:
         """The outcome."""
@@ -113,6 +121,8 @@ class DaskCrew:
             return future.result()
         except KilledWorker as error:
             raise WorkerDied(str(error)) from error
+        except LOST as error:
+            raise MissingPrerequisite(LOST_SENTENCE) from error
 
 
 def send_stderr_to(path: Path) -> None:
@@ -166,6 +176,7 @@ def hire(workers: int, scheduler: str | None, log_file: Path) -> Iterator[Crew]:
         except (OSError, ValueError) as error:
             raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
         with client:
+            _require_one_thread(client, scheduler)
             yield DaskCrew(client)
     elif workers == 0:
         os.environ.update(QUIET)
@@ -174,6 +185,12 @@ def hire(workers: int, scheduler: str | None, log_file: Path) -> Iterator[Crew]:
         with _local_cluster(workers) as cluster, Client(cluster) as client:
             client.register_plugin(WorkerSetup(log_file, os.getpid()))
             yield DaskCrew(client)
+
+
+def _require_one_thread(client: Client, scheduler: str) -> None:
+    """The networks live once a process and are not made for several threads. Raises BadInput."""
+    if any(threads != 1 for threads in client.nthreads().values()):
+        raise BadInput(f"The workers of {scheduler} have several threads: start them with 'dask worker --nthreads 1'.")
 
 
 def _local_cluster(workers: int) -> LocalCluster:

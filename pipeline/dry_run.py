@@ -30,31 +30,35 @@ class Pace:
 
 def stale_units(session: Session, selection: Selection) -> Iterator[str]:
     """One line a unit and reason, then a line that sums up."""
-    pace, waiting = Pace(), Counter[str]()
+    pace = Pace()
     footage: dict[str, float] = defaultdict(float)
+    certain = True
     for found in session.dossiers():
         reasons: Counter[tuple[str, str, str]] = Counter()
         for dossier in found:
             pace.learn(dossier)
             for stage, standing in dossier.standings.items():
+                if not selection.covers(stage, dossier.video.video_id):
+                    continue
                 if selection.wants(stage, dossier.video.video_id, standing):
                     reason = standing.reason or "failed before, tried again"
                     reasons[stage, dossier.video.shard, f"{standing.state}: {reason}"] += 1
                     footage[stage] += dossier.video.duration or 0.0
-                elif not standing.settled and stage in selection.stages:
+                elif not standing.settled:
                     hope = ", may stay current" if standing.state is State.STALE else ""
                     reasons[stage, dossier.video.shard, f"{standing.state}: {standing.reason}{hope}"] += 1
-                    waiting[stage] += 1
+                    footage[stage] += dossier.video.duration or 0.0
+                    certain = False
         for (stage, shard, reason), count in reasons.items():
             yield f"{stage} {shard}: {count} video{'s' if count != 1 else ''} {reason}"
-    yield _summary(pace, footage, waiting)
+    yield _summary(pace, footage, certain)
 
 
-def _summary(pace: Pace, footage: Mapping[str, float], waiting: Counter[str]) -> str:
-    if not footage and not waiting:
+def _summary(pace: Pace, footage: Mapping[str, float], certain: bool) -> str:
+    if not footage:
         return "Everything is up to date."
     estimates = [pace.estimate(stage, seconds) for stage, seconds in footage.items()]
     known = [estimate for estimate in estimates if estimate is not None]
-    if len(known) < len(estimates) or waiting:
+    if len(known) < len(estimates):
         return "How long it will take is not known before every stage has run once."
-    return f"About {sum(known):.0f} s of work for one worker."
+    return f"{'About' if certain else 'At most about'} {sum(known):.0f} s of work for one worker."

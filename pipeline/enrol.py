@@ -36,10 +36,12 @@ def enrol(session: Session, find: Find) -> Enrolment:
     Raises BadInput or BadSetting when the workspace cannot be written or holds settings that are wrong.
     """
     workspace = session.workspace
-    known = session.videos if workspace.catalogue.exists() else []
-    found = find(known)
+    if not workspace.root.exists():
+        find(())  # raises what is wrong with the corpus before anything is made
     workspace.create()
     with session.held():
+        known = session.videos if workspace.catalogue.exists() else []
+        found = find(known)
         if not workspace.settings.exists():
             write_settings(workspace.settings, session.stages)
         merged = merge(known, found, session.settings.run.shard_seconds)

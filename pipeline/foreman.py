@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from manifests.catalogue import Video
+from manifests.errors import MissingPrerequisite
 from manifests.record import Failure, Record
 from pipeline.crew import Crew, WorkerDied
 from pipeline.ledger import Ledger
@@ -36,9 +37,13 @@ class Selection:
     only: frozenset[str] = frozenset()
     retry_failed: bool = False
 
+    def covers(self, stage: str, video_id: str) -> bool:
+        """Whether the run is about this video at this stage."""
+        return stage in self.stages and (not self.only or video_id in self.only)
+
     def wants(self, stage: str, video_id: str, standing: Standing) -> bool:
         """Whether this video is to be computed at this stage now."""
-        if stage not in self.stages or (self.only and video_id not in self.only):
+        if not self.covers(stage, video_id):
             return False
         return standing.runnable or (self.retry_failed and standing.state is State.FAILED)
 
@@ -77,6 +82,7 @@ class Site:
         self._planner = planner
         self.attempted: set[tuple[str, str]] = set()
         self.open: dict[str, OpenUnit] = {}
+        self.lost_commits: Counter[str] = Counter()
         self.refresh()
 
     def refresh(self) -> None:
@@ -189,12 +195,9 @@ class Foreman:
         return False
 
     def _cut(self, site: Site, stage: Stage[Any], videos: Sequence[Video]) -> deque[list[Order]]:
-        """The unit as one task while there are shards for everyone; video by video, longest first, when there are not.
-
-        A stage that wants a GPU gets whole shards, which it can batch over.
-        """
+        """The unit as one task while there are shards for everyone; else video by video, longest first."""
         orders = [self._order(site, stage, video) for video in videos]
-        if stage.gpu or len(self._closed) + len(self._sites) >= 2 * self._crew.size:
+        if len(self._closed) + len(self._sites) >= 2 * self._crew.size:
             return deque([orders])
         orders.sort(key=lambda order: (-_footage([order.video]), order.video.video_id))
         return deque([order] for order in orders)
@@ -253,6 +256,11 @@ class Foreman:
         unit = task.unit
         if not task.orders:
             log.warning("a worker died while it committed %s: the unit is computed again", unit.unit.path)
+            unit.site.lost_commits[unit.stage.name] += 1
+            if unit.site.lost_commits[unit.stage.name] >= DEATHS:
+                raise MissingPrerequisite(
+                    f"Workers die while they write {unit.unit.path}: see logs/workers.log, and whether memory is short."
+                )
             self._reopen(unit)
             return
         unit.out -= 1

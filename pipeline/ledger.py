@@ -46,16 +46,20 @@ class Ledger:
         return ledger
 
     def seal(self, stages: Iterable[Stage[Any]]) -> None:
-        """Seal the files that no manifest knows: verify their rows first and forget records of damaged ones."""
+        """Seal the files that no manifest knows, once their rows are verified.
+
+        A file with damaged rows gets no seal, and the records of these rows are forgotten: they are computed again.
+        """
         for stage in stages:
             if stage.name in self.seals or stage.name not in self.records:
                 continue
             path = self.workspace.shard(stage.name, self.shard)
             with ShardReader(path) as reader:
                 damaged = find_damaged(reader, stage, reader.records)
-                self.seals[stage.name] = seal_of(reader, self.workspace.relative(path))
-            records = self.records[stage.name]
-            self.records[stage.name] = {name: record for name, record in records.items() if name not in damaged}
+                if not damaged:
+                    self.seals[stage.name] = seal_of(reader, self.workspace.relative(path))
+            for video_id in damaged:
+                del self.records[stage.name][video_id]
 
 
 def _known_seals(workspace: Workspace, videos: Sequence[Video]) -> dict[str, Seal]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from manifests.catalogue import Video
 from manifests.record import Model, Output
 from pipeline.plan import State
 from pipeline.seal import sha256_of
-from pipeline.shards import ShardReader
+from pipeline.shards import ShardReader, verify
 from pipeline.stage import Batch, Stage
 from pipeline.survey import Dossier
 from pipeline.tables import digest_of
@@ -85,10 +85,12 @@ class Reducer:
             temporary.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
 
     def _rows(self, stage: Stage[Any], members: Sequence[Member]) -> Iterator[tuple[Video, Batch]]:
-        reader_of = lru_cache(maxsize=2)(lambda shard: ShardReader(self._workspace.shard(stage.name, shard)))
         columns = [column.name for column in stage.columns]
-        for member in members:
-            yield member.video, next(reader_of(member.video.shard).batches(member.video.video_id, columns))
+        for shard, own in groupby(members, key=lambda member: member.video.shard):
+            with ShardReader(self._workspace.shard(stage.name, shard)) as reader:
+                for member in own:
+                    verify(reader, stage, reader.records[member.video.video_id])
+                    yield member.video, next(reader.batches(member.video.video_id, columns))
 
 
 def reduction_path(workspace: Workspace, stage: str) -> Path:

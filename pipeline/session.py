@@ -59,10 +59,9 @@ class Session:
                 wanted |= set(stage.upstream)
         return Selection(frozenset(wanted), frozenset(only), retry_failed)
 
-    def dossiers(self) -> Iterator[list[Dossier]]:
-        """What is true of every video now, shard by shard."""
-        for _, found in survey(self.workspace, self.planner, self.videos):
-            yield found
+    def dossiers(self, sealed: bool = False) -> Iterator[list[Dossier]]:
+        """What is true of every video now, shard by shard; `sealed`: what no manifest vouches for is verified first."""
+        return survey(self.workspace, self.planner, self.videos, sealed)
 
     def census(self) -> Census:
         """Count them."""
@@ -86,8 +85,8 @@ class Session:
     ) -> tuple[Tally, Census]:
         """Bring the selected stages up to date, then the manifests and whatever joins videos."""
         _ = self.videos, self.settings
-        self.workspace.logs.mkdir(exist_ok=True)
         with self.held():
+            self.workspace.logs.mkdir(exist_ok=True)
             tally = Tally()
             if self._work_is_left(selection):
                 with hire(workers, scheduler, self.workspace.logs / "workers.log") as crew:
@@ -98,7 +97,7 @@ class Session:
     def _work_is_left(self, selection: Selection) -> bool:
         return any(
             selection.wants(stage, dossier.video.video_id, standing)
-            for found in self.dossiers()
+            for found in self.dossiers(sealed=True)
             for dossier in found
             for stage, standing in dossier.standings.items()
         )
@@ -108,8 +107,7 @@ class Session:
         census, reducer = Census(self.stages), Reducer(self.workspace, self.stages)
 
         def each() -> Iterator[list[Dossier]]:
-            for ledger, found in survey(self.workspace, self.planner, self.videos):
-                ledger.seal(self.stages)
+            for found in self.dossiers(sealed=True):
                 write_manifests(self.workspace, found)
                 census.add(found)
                 reducer.add(found)

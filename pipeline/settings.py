@@ -43,6 +43,8 @@ def read_settings(path: Path, stages: Sequence[Stage[Any]]) -> Settings:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise BadInput(f"There is no {path.name} in {path.parent}: run 'portrait-prep init' first.") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): give the directory of a workspace.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSetting(f"{path} is not valid TOML: {error}.") from error
     sections = _sections(stages)
@@ -55,6 +57,8 @@ def read_settings(path: Path, stages: Sequence[Stage[Any]]) -> Settings:
 
 
 def _parsed(path: Path, section: str, model: type[BaseModel], values: Any) -> Any:
+    if not isinstance(values, dict):
+        raise BadSetting(f"{path}: {section} = {values!r} is not allowed: [{section}] is a section.")
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -95,6 +99,6 @@ def _allowed(field: Any) -> str:
         for name, sign in SIGNS.items()
         if getattr(limit, name, None) is not None
     ]
-    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
+    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str | int)]
     told = bounds or ([" | ".join(choices)] if choices else [])
     return f" ({', '.join(told)})" if told else ""

@@ -33,7 +33,7 @@ class BadVideo(Exception):
 class Params(BaseModel):
     """Base of a stage's parameters; each field carries a default, bounds and a description for `pipeline.toml`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=Params)
@@ -132,7 +132,6 @@ class Stage(Generic[P]):
     invariants: tuple[Invariant, ...] = ()
     reduce: Reduce | None = None
     proof: Proof | None = None
-    gpu: bool = False
     distributions: tuple[str, ...] = ()
     """Packages whose versions the record notes (`mediapipe`, `av`, …)."""
 

@@ -67,11 +67,18 @@ def _told(standing: Standing) -> str:
     return f"{standing.state}: {detail}" if detail else str(standing.state)
 
 
-def survey(workspace: Workspace, planner: Planner, videos: Sequence[Video]) -> Iterator[tuple[Ledger, list[Dossier]]]:
-    """Go through the shards one by one; memory is bounded by one shard."""
+def survey(
+    workspace: Workspace, planner: Planner, videos: Sequence[Video], sealed: bool = False
+) -> Iterator[list[Dossier]]:
+    """Go through the shards one by one; memory is bounded by one shard.
+
+    `sealed`: files that no manifest vouches for are verified first, and what is damaged counts as not there.
+    """
     for shard, members in by_shard(videos).items():
         ledger = Ledger.load(workspace, shard, members, planner.stages)
-        yield ledger, dossiers(planner, ledger)
+        if sealed:
+            ledger.seal(planner.stages)
+        yield dossiers(planner, ledger)
 
 
 TABLE = pa.schema(

@@ -226,13 +226,13 @@ def _commit(unit: Unit, videos: Sequence[str], parts: Mapping[str, Part]) -> Com
 
 
 def _replace_media(unit: Unit, parts: Iterable[Part]) -> None:
-    """Move new media files into place, and remove those of videos that failed."""
+    """Move new media files into place, and remove those of videos that will never come out of their source again."""
     if unit.stage.media:
         unit.path.unlink(missing_ok=True)
     for part in parts:
         for made, final in part.media:
             commit_file(made, final)
-        if not part.record.done:
+        if part.record.error and part.record.error.permanent:
             for suffix in unit.stage.media:
                 unit.workspace.media(part.record.video_id, suffix).unlink(missing_ok=True)
 

@@ -31,13 +31,24 @@ def source_facts(video: Video) -> Mapping[str, Any] | None:
 def process(job: Job[DownloadParams]) -> Iterator[Batch]:
     """Verify the source and link it into the workspace's sources. Raises BadVideo when it cannot be had."""
     size, digest = read_through(job.source)
-    link(job.source, job.sources / f"{job.video.video_id}{job.source.suffix.lower()}")
+    link(job.source, link_of(job))
     job.metrics |= {"bytes": size, "sha256": digest}
     yield {
         "source": np.array([job.video.source], object),
         "bytes": np.array([size], np.int64),
         "sha256": np.array([digest], object),
     }
+
+
+def link_of(job: Job[Any]) -> Path:
+    """The source under a safe name, `sources/<video_id>.<suffix>`: some programs refuse names that are not UTF-8."""
+    return job.sources / f"{job.video.video_id}{job.source.suffix.lower()}"
+
+
+def readable(job: Job[Any]) -> Path:
+    """Under which name to read the source: the safe link where `download` made one."""
+    name = link_of(job)
+    return name if name.exists() else job.source
 
 
 def read_through(path: Path) -> tuple[int, str]:
@@ -90,6 +101,7 @@ STAGE = Stage(
     ),
     process=process,
     rows="video",
+    catalogue=("source",),
     outside=source_facts,
     proof=proof,
 )

@@ -8,7 +8,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from pipeline.stage import BadVideo
+from manifests.errors import Damaged
 
 FPS = 25
 SIZE = 512
@@ -20,7 +20,7 @@ Image = NDArray[np.uint8]
 def read_frames(path: Path, size: int | None = None) -> Iterator[Image]:
     """Yield the frames of a video as RGB uint8 [height, width, 3], resized to `size` x `size` when given.
 
-    Raises BadVideo when the file cannot be decoded.
+    Raises Damaged when the file, one of the workspace's own, cannot be decoded.
     """
     try:
         with av.open(str(path)) as container:
@@ -32,4 +32,4 @@ def read_frames(path: Path, size: int | None = None) -> Iterator[Image]:
                 image = convert(frame, width=size, height=size, format="rgb24").to_ndarray()
                 yield image.astype(np.uint8, copy=False)
     except (av.FFmpegError, IndexError) as error:
-        raise BadVideo(f"{path.name} cannot be decoded: {error}") from error
+        raise Damaged(f"{path} cannot be decoded ({error}): delete it and run again.") from error

@@ -18,9 +18,10 @@ from manifests.probe import ONLY_LOCAL, NotAVideo, Orientation, Probe, probe
 from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from stages.crop import Box, Faces, main_face, square, stored
+from stages.download import readable
 from stages.faces import sample_faces
 from stages.ffmpeg import FfmpegFailed, Outcome, run
-from stages.frames import FPS, SIZE
+from stages.frames import FPS, SIZE, read_frames
 from stages.models.registry import digests
 from stages.sound import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
 
@@ -76,7 +77,7 @@ def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
 
 def _probed(job: Job[NormalizeParams]) -> Probe:
     try:
-        return probe(job.source, job.video.start, job.video.end)
+        return probe(readable(job), job.video.start, job.video.end)
     except NotAVideo as error:
         raise BadVideo(f"{job.source.name} {error}") from error
 
@@ -85,7 +86,7 @@ def _framed(job: Job[NormalizeParams], facts: Probe) -> tuple[list[Faces], Box]:
     """The faces found on samples, and the square. Raises BadVideo where there is no face."""
     picture = Box(0, 0, *facts.display)
     region = _catalogued(job.video) or picture
-    samples = sample_faces(job.source, facts, job.params.samples, region.within(picture))
+    samples = sample_faces(readable(job), facts, job.params.samples, region.within(picture))
     face = main_face(samples, *facts.display)
     if len(face) == 0:
         _check_whole(job, facts)
@@ -106,12 +107,12 @@ def _catalogued(video: Video) -> Box | None:
 def _encoded(job: Job[NormalizeParams], facts: Probe, box: Box) -> tuple[int, Level | None, str]:
     """Write mp4 and wav; return the number of frames, what was heard (None without a track) and how it was mixed."""
     video, sound = job.output("mp4"), job.output("wav")
-    picture = _picture(_input(job.source, facts), facts, box).output(str(video), **_encoding(job.params, facts))
+    picture = _picture(_input(readable(job), facts), facts, box).output(str(video), **_encoding(job.params, facts))
     channels = 1 if facts.audio is None or facts.audio.channels == 1 else 2
-    level = _write(job, facts, [picture, _sound(job.source, facts, channels)], sound, channels)
+    level = _write(job, facts, [picture, _sound(readable(job), facts, channels)], sound, channels)
     downmix = "none" if channels == 1 else "mean"
     if level.cancelled:
-        level, downmix = _write(job, facts, [_sound(job.source, facts, 1, only=0)], sound, 1), "left"
+        level, downmix = _write(job, facts, [_sound(readable(job), facts, 1, only=0)], sound, 1), "left"
     frames = _count_frames(video)
     _check_count(job, facts, frames)
     finish(sound, frames * SAMPLES_PER_FRAME)
@@ -231,7 +232,7 @@ def _write(job: Job[NormalizeParams], facts: Probe, outputs: list[Any], sound: P
 
 def _check_whole(job: Job[NormalizeParams], facts: Probe) -> None:
     """Decode only: a damaged video is to be called damaged, whatever else is wrong with it."""
-    picture = _input(job.source, facts)[str(facts.index)]
+    picture = _input(readable(job), facts)[str(facts.index)]
     _write(job, facts, [picture.output("-", format="null", t=facts.duration)], job.output("wav"), 1)
 
 
@@ -304,9 +305,9 @@ def _cell(column: Column, value: Any) -> Any:
 
 
 def _proof(video: Video, record: Record, media: Any) -> Iterator[str]:
-    """Read the committed files again: as many frames and samples as recorded."""
+    """Read the committed files again: as many frames decode, and as many samples are there, as recorded."""
     del video
-    frames = _count_frames(media("mp4"))
+    frames = sum(1 for _ in read_frames(media("mp4")))
     if frames != record.frames:
         yield f"the mp4 holds {frames} frames, not {record.frames}"
     samples = (media("wav").stat().st_size - HEADER) // 2

@@ -32,7 +32,7 @@ class MemoryJob(Generic[P]):
         self.metrics: dict[str, Any] = {}
         self.frames = frames
         self.source = source or Path()
-        self.sources = folder
+        self.sources = folder / "sources"
         self.outputs: dict[str, Path] = {}
         self._folder, self._columns = folder, dict(columns or {})
         self._files, self._records = dict(files or {}), dict(records or {})

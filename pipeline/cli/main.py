@@ -4,6 +4,7 @@
 missing prerequisite; 130 interrupted.
 """
 
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -12,43 +13,56 @@ from cyclopts import App, CycloptsError
 
 from manifests.errors import PortraitPrepError
 
-USAGE, INTERRUPTED = 2, 130
+FINDINGS, USAGE, INTERRUPTED = 1, 2, 130
 
 app = App(
     name="portrait-prep",
     help="From raw talking-face video to training shards, in stages that resume.",
     result_action="return_value",
     exit_on_error=False,
+    suppress_keyboard_interrupt=False,
     print_error=False,
 )
-COMMANDS = {
-    "demo": "demonstrate:demo",
-    "init": "catalogue:init",
-    "run": "work:run",
-    "status": "inspect:status",
-    "manifest": "inspect:manifest",
-    "audit": "inspect:audit",
-    "report": "publish:report",
-    "models": "machine:models",
-    "doctor": "machine:doctor",
-}
-"""Loaded when called: the doctor must be able to come where a package does not load."""
+COMMANDS = (
+    ("demo", "demonstrate:demo", "Make the demo corpus, run every stage on it, audit, report, and check the outcome."),
+    ("init", "catalogue:init", "Make a workspace from a corpus, or add to it what is new."),
+    ("run", "work:run", "Bring stages up to date: compute what is missing or stale, and nothing else."),
+    ("status", "inspect:status", "Show how many videos and shards stand where at each stage, and what failed."),
+    ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
+    ("audit", "inspect:audit", "Check every claim of the workspace."),
+    ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
+    ("models", "machine:models", "List the model files, where each was found and under which licence."),
+    ("doctor", "machine:doctor", "Say what works on this machine, and what to do about what does not."),
+)
+"""Name, place and help of each. Loaded when called: the doctor must come where a package does not load."""
 
-for name, place in COMMANDS.items():
-    app.command(f"pipeline.cli.{place}", name=name)
+for name, place, told in COMMANDS:
+    app.command(f"pipeline.cli.{place}", name=name, help=told)
 
 
 def main() -> NoReturn:
     """Run one command and exit."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        sys.exit(app() or 0)
+        status = app() or 0
+        sys.stdout.flush()
+        sys.exit(status)
     except (CycloptsError, PortraitPrepError) as error:
-        sys.stderr.write(f"portrait-prep: {' '.join(str(error).split())}\n")
-        sys.exit(USAGE)
+        _refuse(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has had enough of it; Python must not try to write the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FINDINGS)
+    except OSError as error:
+        _refuse(f"{error.filename or 'The system'}: {error.strerror or error}.")
     except KeyboardInterrupt:
         sys.stderr.write("portrait-prep: interrupted; run again to go on from here\n")
         sys.exit(INTERRUPTED)
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.stderr.write(f"portrait-prep: {' '.join(reason.split())}\n")
+    sys.exit(USAGE)
 
 
 def _interrupt(*_: object) -> NoReturn:
