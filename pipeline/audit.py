@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.atomic import TEMPORARY
 from manifests.errors import Damaged
 from manifests.manifest import flat_rows
 from manifests.record import Record
@@ -226,7 +227,9 @@ class Audit:
         for folder in folders:
             for path in _files_in(self._workspace.root / folder):
                 name = self._workspace.relative(path)
-                if name not in self._known:
+                if path.name.startswith(TEMPORARY):
+                    yield Finding(name, "a killed run left this temporary file", RUN)
+                elif name not in self._known:
                     yield Finding(name, "nothing in the catalogue accounts for this file", "delete it or move it away")
 
 

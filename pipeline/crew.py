@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -38,6 +39,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 LOST = (CommClosedError, FutureCancelledError)
 LOST_SENTENCE = "The dask scheduler is gone: start it and run again; what is committed is kept."
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 STDERR = 2
 CONNECT_SECONDS = 15
 START_ATTEMPTS = 3
@@ -146,6 +148,23 @@ def quietly(path: Path) -> Iterator[None]:
         os.close(before)
 
 
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold interrupts back until the end of the block: dask cannot be interrupted while it builds a cluster."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: came.append(got)) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 class WorkerSetup(WorkerPlugin):
     """Makes a local worker quiet, and lets it die with the driver so that no orphan goes on writing."""
 
@@ -176,19 +195,25 @@ def hire(workers: int, scheduler: str | None, log_file: Path) -> Iterator[Crew]:
         except (OSError, ValueError) as error:
             raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
         with client:
-            _require_one_thread(client, scheduler)
+            _require_workers(client, scheduler)
             yield DaskCrew(client)
     elif workers == 0:
         os.environ.update(QUIET)
         yield ThisProcess()
     else:
-        with _local_cluster(workers) as cluster, Client(cluster) as client:
+        with signals_held():
+            cluster = _local_cluster(workers)
+        with cluster, Client(cluster) as client:
             client.register_plugin(WorkerSetup(log_file, os.getpid()))
             yield DaskCrew(client)
 
 
-def _require_one_thread(client: Client, scheduler: str) -> None:
-    """The networks live once a process and are not made for several threads. Raises BadInput."""
+def _require_workers(client: Client, scheduler: str) -> None:
+    """Some, of one thread each: the networks live once a process and are not made for several. Raises BadInput."""
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError as error:
+        raise BadInput(f"The scheduler at {scheduler} has no workers: start some with 'dask worker'.") from error
     if any(threads != 1 for threads in client.nthreads().values()):
         raise BadInput(f"The workers of {scheduler} have several threads: start them with 'dask worker --nthreads 1'.")
 

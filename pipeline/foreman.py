@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from manifests.catalogue import Video
-from manifests.errors import MissingPrerequisite
+from manifests.errors import Damaged, MissingPrerequisite
 from manifests.record import Failure, Record
 from pipeline.crew import Crew, WorkerDied
 from pipeline.ledger import Ledger
@@ -83,6 +83,8 @@ class Site:
         self.attempted: set[tuple[str, str]] = set()
         self.open: dict[str, OpenUnit] = {}
         self.lost_commits: Counter[str] = Counter()
+        self.mended: set[str] = set()
+        """Videos whose damaged inputs were computed again: once a run."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -291,11 +293,20 @@ class Foreman:
         site.attempted |= {(stage.name, record.video_id) for record in computed}
         site.ledger.records[stage.name] = {record.video_id: record for record in committed.records}
         site.ledger.seals[stage.name] = committed.seal
+        self._mend_inputs(site, stage, computed)
         site.refresh()
         write_manifests(self._workspace, dossiers(self._planner, site.ledger))
         self.tally.computed[stage.name] += len(computed)
         self.tally.failed[stage.name] += sum(not record.done for record in computed)
         self._progress(stage, site.ledger.shard, computed)
+
+    def _mend_inputs(self, site: Site, stage: Stage[Any], computed: Sequence[Record]) -> None:
+        """Where a video found its inputs damaged: have them computed again, and then try it once more."""
+        hurt = {record.video_id for record in computed if record.error and record.error.type == Damaged.__name__}
+        above = [other for other in self._planner.stages if other.name in stage.upstream]
+        if hurt - site.mended and site.ledger.distrust(above):
+            site.attempted -= {(name, video_id) for name in (stage.name, *stage.upstream) for video_id in hurt}
+            site.mended |= hurt
 
 
 def _footage(videos: Sequence[Video]) -> float:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from manifests.catalogue import Video
+from manifests.errors import Damaged
 from manifests.record import Basis, Record
 from pipeline.settings import Settings
 from pipeline.stage import Stage
@@ -131,6 +132,8 @@ class Planner:
     def _why_stale(self, stage: Stage[Any], record: Record, basis: Basis) -> str:
         if record.fingerprint != fingerprint(stage.name, basis):
             return difference(record.basis, basis)
+        if record.error and record.error.type == Damaged.__name__:
+            return "what it reads was damaged"
         for output in record.media:
             path = self._workspace.root / output.path
             if not path.is_file():

@@ -10,6 +10,8 @@ from pathlib import Path
 from manifests.atomic import TEMPORARY
 from manifests.errors import BadInput, WorkspaceBusy
 
+LOCK = ".lock"
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -75,12 +77,22 @@ class Workspace:
     def lock(self) -> Iterator[None]:
         """Hold the workspace against a second run. Raises WorkspaceBusy; the lock goes with the process."""
         self.require_writable()
-        with (self.root / ".lock").open("w") as handle:
+        with (self.root / LOCK).open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise WorkspaceBusy(f"Another run holds the workspace {self.root}: wait for it or stop it.") from error
             yield
+
+    def require_idle(self) -> None:
+        """Raise WorkspaceBusy while a run holds the workspace; needs no right to write."""
+        try:
+            with (self.root / LOCK).open("rb") as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return
+        except BlockingIOError as error:
+            raise WorkspaceBusy(f"A run holds the workspace {self.root}: wait for it or stop it.") from error
 
     def stray(self) -> Iterator[Path]:
         """Temporary files that a killed run left."""

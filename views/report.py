@@ -159,6 +159,7 @@ def write_report(session: Session, pictures: int = PICTURES) -> Path:
     video that cannot be read is a placeholder. Raises BadInput when the workspace cannot be read or written to.
     """
     workspace = session.workspace
+    _ = session.settings, session.videos
     workspace.require_writable()
     page = render(session, pictures)
     path = workspace.root / "report" / "index.html"

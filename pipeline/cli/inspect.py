@@ -49,7 +49,9 @@ def audit(
     deep
         Read the sources again too, and decode the media.
     """
-    findings = list(Audit(open_session(workspace), deep).findings())
+    session = open_session(workspace)
+    session.workspace.require_idle()
+    findings = list(Audit(session, deep).findings())
     if json_:
         say(json.dumps([finding.to_json() for finding in findings], indent=1))
     else:

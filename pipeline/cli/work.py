@@ -23,7 +23,7 @@ def run(
     scheduler: str | None = None,
     retry_failed: Annotated[bool, Flag] = False,
     dry_run: Annotated[bool, Flag] = False,
-    only: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    only: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative=())] = None,
 ) -> int:
     """Bring stages up to date: compute what is missing or stale, and nothing else.
 
@@ -42,8 +42,10 @@ def run(
     only
         Videos to work on. Default: all.
     """
+    if only == ():
+        raise BadInput("--only needs the id of at least one video.")
     session = open_session(workspace)
-    selection = session.select(stages, only, retry_failed)
+    selection = session.select(stages, only or (), retry_failed)
     if dry_run:
         for line in stale_units(session, selection):
             say(line)

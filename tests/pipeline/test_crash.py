@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,11 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
+from manifests.errors import BadInput, MissingPrerequisite
 from pipeline.audit import Audit
+from pipeline.crew import ThisProcess, WorkerDied
+from pipeline.foreman import Foreman
+from pipeline.unit import commit
 from tests.pipeline.toy import enrol, numbers, tables, toy_session
 
 PROJECT = Path(__file__).parents[2]
@@ -115,11 +121,41 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, quiet: dict[str, Any]) -> Non
 def test_an_existing_cluster_does_the_same(tmp_path: Path, quiet: dict[str, Any]) -> None:
     root = tmp_path / "w"
     session = enrol(root, VIDEOS)
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0") as cluster:
         tally, census = session.run(session.select((), (), False), workers=1, scheduler=cluster.scheduler_address)
     assert tally.computed == {"count": len(VIDEOS), "scale": len(VIDEOS), "total": len(VIDEOS)}
     assert not census.failed
     assert tables(root) == quiet
+
+
+def test_workers_of_several_threads_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    session = enrol(root, VIDEOS)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address=":0") as cluster,
+        pytest.raises(BadInput, match="--nthreads 1"),
+    ):
+        session.run(session.select((), (), False), workers=1, scheduler=cluster.scheduler_address)
+
+
+class DeadlyCommits(ThisProcess):
+    """A crew whose workers die whenever they are to commit."""
+
+    def submit(self, task: Callable[..., Any], *arguments: Any) -> Any:
+        if task is not commit:
+            return super().submit(task, *arguments)
+        future: Future[Any] = Future()
+        future.set_exception(WorkerDied("on purpose"))
+        return future
+
+
+def test_a_commit_that_kills_does_not_go_on_for_ever(tmp_path: Path) -> None:
+    session = enrol(tmp_path / "w", VIDEOS)
+    selection = session.select((), (), False)
+    session.workspace.create()
+    foreman = Foreman(session.workspace, session.planner, session.videos, DeadlyCommits(), selection)
+    with pytest.raises(MissingPrerequisite, match="Workers die while they write"):
+        foreman.run()
 
 
 def test_a_video_past_its_deadline_is_set_aside(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a run promises: whole files, one bad video alone, nothing computed twice, nothing dropped."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -177,6 +178,44 @@ def test_a_damaged_shard_is_computed_again_and_never_copied(root: Path) -> None:
     tally, _ = go(toy_session(root))
     assert tally.computed == {"scale": 2}
     assert tables(root) == before
+
+
+def flip(path: Path, at: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * at)] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def test_rebuilding_manifests_finds_damage_and_does_not_bless_it(root: Path) -> None:
+    session = enrol(root, FOUR)
+    go(session)
+    before = tables(root)
+    flip(root / "total" / "toy-00000.parquet", 0.1)
+    shutil.rmtree(root / "manifests")
+    tally, _ = go(toy_session(root))
+    assert tally.computed["total"] >= 1
+    assert tables(root) == before
+    assert list(Audit(toy_session(root)).findings()) == []
+
+
+def test_damaged_inputs_are_computed_again_before_they_are_used(root: Path) -> None:
+    session = enrol(root, FOUR)
+    go(session)
+    flip(root / "count" / "toy-00000.parquet", 0.1)
+    tally, census = go(set_value(root, "factor = 2.0", "factor = 3.0"))
+    assert tally.computed["count"] >= 1
+    assert not census.failed
+    whole = root.parent / "whole"
+    enrol(whole, FOUR)
+    go(set_value(whole, "factor = 2.0", "factor = 3.0"))
+    assert tables(root) == tables(whole)
+
+
+def test_a_damage_that_stays_is_a_failure_that_the_next_run_tries_again(root: Path) -> None:
+    session = enrol(root, FOUR | {"b2": "1 damaged"})
+    assert go(session)[1].by_video["count"][State.STALE] == 1
+    Path(session.videos[3].source).write_text("1 2")
+    assert not go(toy_session(root))[1].failed
 
 
 def test_manifests_are_rebuilt_from_shards(root: Path) -> None:

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from manifests.atomic import replacing
 from manifests.catalogue import Video, merge, write_catalogue
+from manifests.errors import Damaged
 from pipeline.session import Session
 from pipeline.settings import write_settings
 from pipeline.stage import BadVideo, Batch, Column, Invariant, Job, Params, Stage
@@ -58,6 +59,8 @@ def _misbehave(word: str, source: Path) -> None:
         raise RuntimeError("it is flaky")
     if word == "die":
         os._exit(1)
+    if word == "damaged":
+        raise Damaged("its input is damaged")
     if word == "full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if word in PAUSES:

@@ -1,6 +1,10 @@
 """What a user gets wrong ends in one sentence on stderr, exit code 2, and no traceback."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,12 +45,16 @@ def test_wrong_paths(tmp_path: Path) -> None:
     assert "no videos" in refused("init", "folder", "-w", tmp_path / "w", "--source", tmp_path / "empty")
     assert "init" in refused("run", "-w", tmp_path / "nothing")
     assert "init" in refused("status", "-w", tmp_path / "nothing")
+    assert "init" in refused("report", "-w", tmp_path / "nothing")
+    (tmp_path / "file").touch()
+    assert "cannot be read" in refused("status", "-w", tmp_path / "file")
     assert not (tmp_path / "w").exists()
 
 
 def test_wrong_names(workspace: Path) -> None:
     assert "the stages are download" in refused("run", "torsos", "-w", workspace)
     assert "no video 'b'" in refused("run", "-w", workspace, "--only", "b")
+    assert "at least one" in refused("run", "-w", workspace, "--only")
     assert "no video 'b'" in refused("manifest", "b", "-w", workspace)
     assert "scheduler" in refused("run", "-w", workspace, "--scheduler", "tcp://127.0.0.1:1")
 
@@ -77,6 +85,28 @@ def test_no_ffmpeg(workspace: Path, monkeypatch: pytest.MonkeyPatch, demo_source
     assert portrait_prep("init", "folder", "-w", workspace, "--source", demo_sources).returncode == 0
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nonexistent/ffmpeg")
     assert "ffmpeg" in refused("run", "-w", workspace, "--workers", "1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [1.0, 2.0, 4.0])
+def test_an_interrupt_is_one_sentence(workspace: Path, demo_sources: Path, number: int, delay: float) -> None:
+    portrait_prep("init", "folder", "-w", workspace, "--source", demo_sources)
+    command = [sys.executable, "-m", "pipeline", "run", "-w", str(workspace), "--workers", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "portrait-prep: interrupted; run again to go on from here\n"
+
+
+def test_a_reader_that_has_had_enough(workspace: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "status", "-w", str(workspace)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 def test_an_unfit_file_fails_and_the_run_goes_on(workspace: Path) -> None:
