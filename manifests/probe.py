@@ -94,8 +94,9 @@ class Probe:
 
     `start` and `end` bound what is displayed: from the first frame to the end of the last, or the interval asked for
     cut to what is there. `times` float64 [frames] are those of the frames inside, `keyframes` float64 [n] those where
-    decoding can begin. `origin` is what players call zero. `unkeyed` counts the packets before the first keyframe,
-    which no decoder can make sense of. `fps` is the mean rate; `audio` the default track, else the first.
+    decoding can begin, `entries` float64 [n] when each keyframe is decoded: some formats are sought by one, some by the
+    other. `origin` is what players call zero. `unkeyed` counts the packets before the first keyframe, which no decoder
+    can make sense of. `fps` is the mean rate; `audio` the default track, else the first.
     """
 
     index: int
@@ -110,6 +111,7 @@ class Probe:
     end: float
     times: NDArray[np.float64]
     keyframes: NDArray[np.float64]
+    entries: NDArray[np.float64]
     unkeyed: int
     fps: float
     variable_rate: bool
@@ -153,7 +155,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
         times = packets.times[(packets.times >= begin) & (packets.times < until)]
         if len(times) == 0:
             raise NotAVideo(f"has no video frame between {start or 0:.2f} s and {until - origin:.2f} s")
-        frame = _first_frame(container, stream, packets.keyframes[0])
+        frame = _first_frame(path, stream.index)
         return Probe(
             index=stream.index,
             codec=stream.codec_context.codec.canonical_name,
@@ -167,6 +169,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
             end=until,
             times=times,
             keyframes=packets.keyframes,
+            entries=packets.entries,
             unkeyed=packets.unkeyed,
             fps=_rate(packets.times, stream),
             variable_rate=_varies(times, float(stream.time_base or 0)),
@@ -204,6 +207,7 @@ class _Packets:
     times: NDArray[np.float64]
     last: float
     keyframes: NDArray[np.float64]
+    entries: NDArray[np.float64]
     unkeyed: int
     reached: float
 
@@ -270,7 +274,7 @@ def _check_extent(path: Path, container: InputContainer, stream: VideoStream) ->
 def _packets(container: InputContainer, stream: VideoStream, until: float) -> _Packets:
     """Read packets up to time `until`. Sound is read as well, so that its end is known."""
     shown: list[tuple[float, float]] = []
-    keyframes: list[float] = []
+    keyframes: list[tuple[float, float]] = []
     unkeyed, reached = 0, -np.inf
     for packet in container.demux([stream, *container.streams.audio]):
         stamp = packet.dts if packet.pts is None else packet.pts
@@ -285,14 +289,15 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
         if packet.is_corrupt and not container.format.name.startswith(STREAMED):
             raise NotAVideo(f"is cut short or damaged at {begins:.2f} s")
         if packet.is_keyframe:
-            keyframes.append(begins)
+            keyframes.append((begins, begins if packet.dts is None else float(packet.dts * packet.time_base)))
         unkeyed += not keyframes
         if keyframes and not packet.is_discard:
             shown.append((begins, lasts))
     if not shown:
         raise NotAVideo("has no video frame")
     shown.sort()
-    return _Packets(np.array(shown)[:, 0], shown[-1][1], np.sort(keyframes), unkeyed, reached)
+    keys = np.array(sorted(keyframes))
+    return _Packets(np.array(shown)[:, 0], shown[-1][1], keys[:, 0], keys[:, 1], unkeyed, reached)
 
 
 def _check_duration(container: InputContainer, packets: _Packets) -> None:
@@ -302,13 +307,17 @@ def _check_duration(container: InputContainer, packets: _Packets) -> None:
         raise NotAVideo(f"is cut short: it ends at {packets.reached:.2f} s of the {declared:.2f} s that it declares")
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, keyframe: float) -> VideoFrame:
-    """The first frame that decodes: it alone tells the display matrix and whether it is interlaced."""
-    stream.thread_type = "NONE"
-    if stream.time_base:
-        container.seek(int(keyframe / stream.time_base), stream=stream)
-    for frame in container.decode(stream):
-        return frame
+def _first_frame(path: Path, index: int) -> VideoFrame:
+    """The first frame that decodes: it alone tells the display matrix and whether it is interlaced.
+
+    The file is opened afresh: in streams made for broadcast, seeking to the first keyframe can land behind it.
+    """
+    with _opened(path) as container:
+        keyed = False
+        for packet in container.demux(container.streams[index]):
+            keyed = keyed or packet.is_keyframe
+            for frame in packet.decode() if keyed else ():
+                return cast("VideoFrame", frame)
     raise NotAVideo("has no frame that can be decoded")
 
 

@@ -1,12 +1,14 @@
 """Faces on a few frames spread over a video: enough to choose the square and to say how many people are in it."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -84,15 +86,37 @@ def _at(
     """The first frame at or after each of the times, in order."""
     frames, reached = container.decode(stream), float(probe.keyframes[0])
     for time in times:
-        key = probe.keyframes[max(int(np.searchsorted(probe.keyframes, time, "right")) - 1, 0)]
-        if key > reached:
-            container.seek(int(key / (stream.time_base or 1)), stream=stream)
-            frames = container.decode(stream)
+        number = max(int(np.searchsorted(probe.keyframes, time, "right")) - 1, 0)
+        if probe.keyframes[number] > reached:
+            frames = _from_keyframe(container, stream, probe.keyframes[number], probe.entries[number])
         for frame in frames:
             reached = reached if frame.time is None else frame.time
             if reached >= max(time, probe.start) - EARLY:
                 yield frame
                 break
+
+
+def _from_keyframe(
+    container: InputContainer, stream: VideoStream, shown: float, decoded: float
+) -> Iterator[VideoFrame]:
+    """Decode from the keyframe that is displayed and decoded at these times.
+
+    Most formats are sought by the time of display. Broadcast streams go by that of decoding and land anywhere: where
+    the first packet is not the keyframe, they are sought anew.
+    """
+    first, packets = _sought(container, stream, shown)
+    if not first.is_keyframe or first.pts is None or first.pts * first.time_base > shown + EARLY:
+        first, packets = _sought(container, stream, decoded)
+    for packet in chain((first,), packets):
+        yield from packet.decode()
+
+
+def _sought(
+    container: InputContainer, stream: VideoStream, time: float
+) -> tuple["Packet[Any]", Iterator["Packet[Any]"]]:
+    container.seek(round(time / (stream.time_base or 1)), stream=stream)
+    packets = container.demux(stream)
+    return next(packets), packets
 
 
 def find_faces(frame: VideoFrame, probe: Probe) -> Faces:

@@ -394,6 +394,35 @@ def test_a_picture_that_changes_its_size_is_refused(tmp_path: Path) -> None:
         normalize(tmp_path / "a.ts", tmp_path / "out")
 
 
+BROADCAST = {
+    "one group.ts": ("libx264", "copy", "999"),
+    "groups.ts": ("libx264", "copy", "25"),
+    "one group.m2ts": ("libx265", "copy", "999"),
+    "one group.mpg": ("mpeg2video", "mp2", "999"),
+    "groups.vob": ("mpeg2video", "mp2", "18"),
+}
+
+
+@pytest.mark.parametrize("name", BROADCAST)
+def test_broadcast_streams_with_frames_out_of_order_are_read_from_their_keyframes(tmp_path: Path, name: str) -> None:
+    """They are sought by decoding time, which lies before that of display where frames refer to later ones."""
+    video, audio, group = BROADCAST[name]
+    write_clip(tmp_path / "a.mp4", steady(25, 4), FACE, sound=clicks(4, 48000, [1.0, 3.0]))
+    options = ["-c:v", video, "-bf", "3", "-g", group, "-sc_threshold", "1000000000", "-b:v", "2M", "-c:a", audio]
+    make(
+        "-i",
+        tmp_path / "a.mp4",
+        *options,
+        *(["-x265-params", "log-level=none"] * (video == "libx265")),
+        tmp_path / name,
+    )
+    got = normalize(tmp_path / name, tmp_path / "out", NormalizeParams(preset="ultrafast"))
+    assert got.metrics["samples"] == 16
+    assert got.numbers == list(range(100))
+    for time in (1.0, 3.0):
+        assert abs(peak_near(got.sound, time * SECOND) - time * SECOND) <= 16
+
+
 def test_too_short(tmp_path: Path) -> None:
     with pytest.raises(BadVideo, match="too short"):
         normalize(write_clip(tmp_path / "a.mp4", [0.0], FACE), tmp_path / "out")
