@@ -12,9 +12,12 @@ from manifests.record import Model, Record
 class QualitySettings(Model):
     """Thresholds of the verdict."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     min_face_share: float = Field(0.9, ge=0, le=1, description="least share of frames in which a face was detected")
+    min_confirmed_share: float = Field(
+        0.5, ge=0, le=1, description="least share of looks at which the face detector, too, sees the tracked face"
+    )
     min_seconds: float = Field(1.0, ge=0, description="least length of a video, seconds")
     min_scale: float = Field(0.4, gt=0, description="least scale (canonical px per image px) in any frame")
     max_scale: float = Field(4.0, gt=0, description="greatest scale in any frame: above it the face is tiny")
@@ -37,6 +40,13 @@ RULES = (
         "face_share",
         lambda value, limits: value >= limits.min_face_share,
         "a face was seen in {value:.1%} of the frames, less than {limits.min_face_share:.0%}",
+    ),
+    Rule(
+        "landmarks",
+        "face_confirmed_share",
+        lambda value, limits: value >= limits.min_confirmed_share,
+        "the face detector confirms the tracked face at {value:.0%} of the looks, less than "
+        "{limits.min_confirmed_share:.0%}: it may be upside down, on its side or no face",
     ),
     Rule(
         "normalize",

@@ -55,6 +55,12 @@ def _place_of_box(box: NDArray[np.float32]) -> Place:
     return Place(x + width / 2, y + height / 2, float(np.sqrt(width * height)))
 
 
+def is_confirmed(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> bool:
+    """Whether one of the detector's boxes [n, 5] has its middle on the face of these landmarks [478, 3]."""
+    own = place_of(landmarks)
+    return any(own.distance(_place_of_box(box)) <= REACH for box in boxes)
+
+
 class FaceFollower:
     """Finds the same face in each frame of one video, in order; make a new one for each video.
 

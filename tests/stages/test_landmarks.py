@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 from skimage.data import astronaut
 
 from manifests.errors import Damaged
+from manifests.quality import QualitySettings, Verdict, judge
+from manifests.record import Basis, Record
 from pipeline.stage import BadVideo, Batch
 from stages.frames import Image, read_frames
 from stages.gaps import fill_gaps
 from stages.headpose import mean_face
 from stages.landmarks import STAGE, LandmarksParams, Noise
 from stages.models import mediapipe
-from stages.tracking import FaceFollower, place_of
+from stages.tracking import FaceFollower, is_confirmed, place_of
 from tests.memory_job import MemoryJob, collect
 
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"
@@ -231,6 +234,41 @@ def test_the_same_video_gives_the_same_bytes_whatever_came_before(tmp_path: Path
     run(tmp_path, [scene((PORTRAIT, 20, 180))] * 5)
     again, _ = run(tmp_path, mine)
     np.testing.assert_array_equal(first["landmarks"], again["landmarks"])
+
+
+def verdict(metrics: dict[str, Any]) -> Verdict:
+    basis = Basis(version=1)
+    record = Record(video_id="v", stage="landmarks", outcome="done", fingerprint="", basis=basis, metrics=metrics)
+    return judge({"landmarks": record}, {}, QualitySettings())
+
+
+@pytest.mark.parametrize("frames", [1, 12, 60])
+def test_an_upright_face_is_confirmed_by_the_detector(tmp_path: Path, frames: int) -> None:
+    _, metrics = run(tmp_path, [scene((PORTRAIT, 96, 60))] * frames)
+    assert metrics["face_confirmed_share"] == 1
+    assert verdict(metrics).accepted
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_face_that_is_not_upright_is_rejected_for_that(tmp_path: Path, turns: int) -> None:
+    turned = np.rot90(cv2.resize(PORTRAIT, (400, 400)), turns).astype(np.uint8)
+    columns, metrics = run(tmp_path, [scene((turned, 56, 56))] * 12)
+    assert columns["detected"].all(), "the mesh holds it all the same"
+    (reason,) = verdict(metrics).reasons
+    assert reason.startswith("the face detector confirms the tracked face at 0% of the looks, less than 50%")
+
+
+def test_a_face_that_comes_late_is_looked_at_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    _, metrics = run(tmp_path, [scene()] * 3 + [scene((PORTRAIT, 96, 60))] * 2)
+    assert (metrics["faces"], metrics["face_confirmed_share"]) == (1, 1.0)
+
+
+def test_a_detected_face_elsewhere_confirms_nothing() -> None:
+    place = place_of(face_at(200, 200))
+    here = (place.x - 50, place.y - 50, 100, 100, 0.9)
+    away = (place.x + 20, place.y - 50, 100, 100, 0.9)
+    for boxes, expected in [([here], True), ([away, here], True), ([away], False), ([], False)]:
+        assert is_confirmed(face_at(200, 200), np.array(boxes, np.float32).reshape(-1, 5)) is expected
 
 
 def test_no_face_is_a_bad_video(tmp_path: Path) -> None:
