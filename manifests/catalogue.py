@@ -16,7 +16,7 @@ from manifests.atomic import replacing
 from manifests.errors import BadInput
 from manifests.record import Model
 
-SAFE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MAX_ID = 96
 """Longest video id: leaves room for suffixes within the 255 bytes of a file name."""
 FILE_URI = "file://"
@@ -82,8 +82,8 @@ SCHEMA = pa.schema([pa.field(name, _arrow_type(name)) for name in Video.model_fi
 def safe_id(text: str, salt: str) -> str:
     """`text` if it already is a safe id, else a readable one made stable and unique by a digest of `salt`.
 
-    A safe id matches `[A-Za-z0-9._-]+`, does not start with a dot and is at most 96 characters long. Give the true
-    path (or name) as `salt`: the same input always gets the same id.
+    A safe id matches `[A-Za-z0-9._-]+`, starts neither with a dot (a hidden file) nor with a dash (an option) and is at
+    most 96 characters long. Give the true path (or name) as `salt`: the same input always gets the same id.
     """
     if SAFE_ID.fullmatch(text) and len(text) <= MAX_ID:
         return text
@@ -92,7 +92,7 @@ def safe_id(text: str, salt: str) -> str:
 
 def with_digest(text: str, salt: str) -> str:
     """`text` made safe, cut short, and ended by eight hexadecimal digits of the sha256 of `salt`."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[: MAX_ID - 9] or "video"
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[: MAX_ID - 9] or "video"
     return f"{stem}-{hashlib.sha256(salt.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 

@@ -20,14 +20,20 @@ def video(video_id: str, seconds: float | None = 10.0, corpus: str = "folder", s
 def test_ids_are_safe_whatever_the_name(text: str, salt: str) -> None:
     for made in (safe_id(text, salt), with_digest(text, salt)):
         assert re.fullmatch(r"[A-Za-z0-9._-]+", made)
-        assert not made.startswith(".")
+        assert not made.startswith((".", "-"))
         assert len(made) <= MAX_ID
         assert made not in ("", ".", "..")
 
 
-@given(st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,95}", fullmatch=True))
+@given(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}", fullmatch=True))
 def test_a_safe_name_stays_as_it_is(text: str) -> None:
     assert safe_id(text, "any") == text
+
+
+@pytest.mark.parametrize("name", ["-rf", "--help", "-_-x", "-", "--"])
+def test_no_id_looks_like_an_option(name: str) -> None:
+    assert not safe_id(name, name).startswith("-")
+    assert safe_id(name, name) == with_digest(name, name)
 
 
 @given(names)
