@@ -131,10 +131,12 @@ def _positive(batch: Batch) -> NDArray[np.bool_]:
 
 def _recomputable(batch: Batch) -> NDArray[np.bool_]:
     pose = Pose(batch["euler"], batch["translation"], batch["scale"])
-    upright = geometry.to_canonical(batch["landmarks"], pose)
-    back = geometry.to_image(upright.astype(np.float32), pose)
-    eyes = _within(geometry.eye_distance(upright) - EYE_DISTANCE, 1e-3)
-    return np.asarray(eyes & _within(back - batch["landmarks"], 1e-2))
+    # Damaged numbers may overflow on the way: what comes of them is judged like any other.
+    with np.errstate(all="ignore"):
+        upright = geometry.to_canonical(batch["landmarks"], pose)
+        back = geometry.to_image(upright.astype(np.float32), pose)
+        eyes = _within(geometry.eye_distance(upright) - EYE_DISTANCE, 1e-3)
+        return np.asarray(eyes & _within(back - batch["landmarks"], 1e-2))
 
 
 COLUMNS = {

@@ -139,8 +139,12 @@ def test_batches_do_not_matter_and_nan_frames_stay_where_they_are(size: int, los
         ("residual >= 0", "residual", -1.0),
         ("eye distance", "scale", 1.0),
         ("NaN in exactly", "translation", np.nan),
+        ("NaN in exactly", "euler", np.inf),
+        ("eye distance", "translation", 3e38),
+        ("scale > 0", "scale", 0.0),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_invariants_see_damage(claim: str, column: str, change: float) -> None:
     landmarks = posed(nod(3))
     made, _ = run(landmarks)
