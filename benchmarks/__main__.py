@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cyclopts
 import pyarrow.parquet as pq
@@ -82,8 +83,17 @@ def _clips(session: Session) -> Iterator[Clip]:
     }
     for video in session.videos:
         if row := rows.get(video.video_id):
-            square = (row["crop_x"], row["crop_y"], row["crop_w"], row["crop_h"])
-            yield Clip(video.path, square, session.workspace.media(video.video_id, "mp4"), row["n_frames"])
+            yield Clip(video.path, _crop(row), session.workspace.media(video.video_id, "mp4"), row["n_frames"])
+
+
+def _crop(row: dict[str, Any]) -> str:
+    """ffmpeg's filter for the part of the square that lies in the picture; none where pixels are not square."""
+    if row["sample_aspect"] != 1:
+        return ""
+    left, top = max(row["crop_x"], 0), max(row["crop_y"], 0)
+    width = min(row["crop_x"] + row["crop_w"], row["display_width"]) - left
+    height = min(row["crop_y"] + row["crop_h"], row["display_height"]) - top
+    return f"crop={width}:{height}:{left}:{top},"
 
 
 def _kernel_seconds(clips: Sequence[Clip], workers: int) -> dict[str, float]:

@@ -23,24 +23,23 @@ from stages.torso import MASK_SIZE
 
 @dataclass(frozen=True)
 class Clip:
-    """One video of the workspace: its source, its square (x, y, w, h in the displayed source), and its mp4."""
+    """One video of the workspace: its source, the filter that cuts its square from the displayed source, its mp4."""
 
     source: Path
-    square: tuple[int, int, int, int]
+    crop: str
     mp4: Path
     frames: int
 
 
 def encode(clip: Clip) -> None:
     """Source to 512x512, 25 fps, H.264, thrown away: what normalize cannot do without."""
-    x, y, w, h = clip.square
     params = NormalizeParams()
-    filters = f"fps=25,crop={w}:{h}:{max(x, 0)}:{max(y, 0)},scale={SIZE}:{SIZE}"
+    filters = f"fps=25,{clip.crop}scale={SIZE}:{SIZE}"
     inputs = ["-v", "error", "-threads", "1", "-i", str(clip.source), "-an", "-vf", filters]
     codec = ["-c:v", "libx264", "-preset", params.preset, "-crf", str(params.crf), "-g", str(params.gop)]
     codec += ["-threads", "1", "-pix_fmt", "yuv420p"]
     command = [executable(), *inputs, *codec, "-f", "mp4", "-movflags", "frag_keyframe", "-y", os.devnull]
-    subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
 
 
 def decode(clip: Clip) -> None:
