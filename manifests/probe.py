@@ -19,6 +19,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from manifests.extent import declared_size
+
 ONLY_LOCAL = {"protocol_whitelist": "file"}
 """A playlist that poses as a video must not reach beyond this machine."""
 
@@ -193,7 +195,7 @@ def duration(path: Path) -> float | None:
             stream = _video_stream(container)
             if stream.duration and stream.time_base:
                 return float(stream.duration * stream.time_base)
-            if container.duration:
+            if container.duration and (container.start_time or 0) / av.time_base <= SHORTFALL:
                 return container.duration / av.time_base
         return probe(path).duration
     except (NotAVideo, OSError):
@@ -262,13 +264,13 @@ def _video_stream(container: InputContainer) -> VideoStream:
 
 
 def _check_extent(path: Path, container: InputContainer, stream: VideoStream) -> None:
-    """An index that points beyond the end of the file proves that the file was cut."""
-    if not container.format.name.startswith("mov"):
-        return
-    entries = chain.from_iterable(track.index_entries for track in (stream, *container.streams.audio))
-    needed = max((entry.pos + entry.size for entry in entries), default=0)
+    """An index or a declared size that points beyond the end of the file proves that the file was cut."""
+    needed = declared_size(path)
+    if container.format.name.startswith("mov"):
+        entries = chain.from_iterable(track.index_entries for track in (stream, *container.streams.audio))
+        needed = max((entry.pos + entry.size for entry in entries), default=0)
     if needed > (size := path.stat().st_size):
-        raise NotAVideo(f"is cut short: {size} bytes where its index needs at least {needed}")
+        raise NotAVideo(f"is cut short: {size} bytes where it says that it has at least {needed}")
 
 
 def _packets(container: InputContainer, stream: VideoStream, until: float) -> _Packets:
@@ -301,8 +303,12 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
 
 
 def _check_duration(container: InputContainer, packets: _Packets) -> None:
-    """Packets that end well before the declared duration prove a cut where the format has no index to tell."""
-    declared = ((container.start_time or 0) + (container.duration or 0)) / av.time_base
+    """Packets that end well before the declared duration prove a cut where the format has no index to tell.
+
+    The duration of Matroska is the time of its end, whenever it starts.
+    """
+    start = 0 if container.format.name.startswith("matroska") else container.start_time or 0
+    declared = (start + (container.duration or 0)) / av.time_base
     if container.duration and declared - max(packets.reached, packets.times[-1] + packets.last) > SHORTFALL:
         raise NotAVideo(f"is cut short: it ends at {packets.reached:.2f} s of the {declared:.2f} s that it declares")
 

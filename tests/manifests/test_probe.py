@@ -129,11 +129,44 @@ def test_what_is_no_whole_video_is_refused_with_the_reason(
         probe(path)
 
 
-def test_a_cut_matroska_file(tmp_path: Path) -> None:
-    whole = write_clip(tmp_path / "a.mkv", steady(25, 6), portrait(128, 128)).read_bytes()
-    (tmp_path / "a.mkv").write_bytes(cut(whole))
-    with pytest.raises(NotAVideo, match="is cut short"):
-        probe(tmp_path / "a.mkv")
+COPIES: dict[str, list[str]] = {
+    "mkv": ["-c", "copy"],
+    "webm": ["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"],
+    "avi": ["-c", "copy"],
+}
+
+
+@pytest.mark.parametrize("suffix", COPIES)
+@pytest.mark.parametrize("missing", [1, 0.01, 0.4])
+def test_whatever_is_missing_at_the_end_of_a_file_that_knows_its_size(
+    tmp_path: Path, clip: Path, suffix: str, missing: float
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    make("-i", clip, *COPIES[suffix], path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"more behind its end")
+    assert len(probe(path).times) == 60
+    path.write_bytes(whole[: len(whole) - int(max(missing, missing * len(whole) * (missing < 1)))])
+    with pytest.raises(NotAVideo, match=r"is cut short( or damaged)?"):
+        probe(path)
+
+
+def test_a_size_left_open_says_nothing(tmp_path: Path, clip: Path) -> None:
+    make("-i", clip, "-c", "copy", "-f", "matroska", "-live", "1", tmp_path / "a.mkv")
+    assert len(probe(tmp_path / "a.mkv").times) == 60
+    make("-i", clip, "-c", "copy", tmp_path / "a.avi")
+    whole = (tmp_path / "a.avi").read_bytes()
+    (tmp_path / "a.avi").write_bytes(whole[:4] + bytes(4) + whole[8:])
+    assert len(probe(tmp_path / "a.avi").times) == 60
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "ts", "flv"])
+def test_a_file_that_starts_late_is_whole(tmp_path: Path, clip: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    make("-i", clip, "-c", "copy", "-output_ts_offset", "5", path)
+    assert len(probe(path).times) == 60
+    assert probe(path).duration == pytest.approx(2, abs=0.05)
+    assert duration(path) == pytest.approx(2, abs=0.1)
 
 
 @pytest.mark.parametrize(
