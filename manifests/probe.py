@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from stat import S_ISREG
 from typing import cast
 
 import av
@@ -217,7 +218,10 @@ class _Packets:
 @contextmanager
 def _opened(path: Path) -> Iterator[InputContainer]:
     """Open for reading; FFmpeg's complaints become NotAVideo, the system's stay OSError."""
-    if path.stat().st_size == 0:
+    status = path.stat()
+    if not S_ISREG(status.st_mode):
+        raise NotAVideo("is not a regular file")
+    if status.st_size == 0:
         raise NotAVideo("is empty (0 bytes)")
     path.open("rb").close()
     try:

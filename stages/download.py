@@ -1,8 +1,10 @@
 """Stage `download`: the source is there, readable, and known by its bytes."""
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,16 @@ from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 
 CHUNK = 1 << 20
+
+PERMANENT = {
+    errno.ENOENT: "does not exist",
+    errno.ENOTDIR: "does not exist: a part of its path is no folder",
+    errno.ELOOP: "is a link that leads back to itself",
+    errno.ENAMETOOLONG: "has a longer name than this system can read",
+    errno.EACCES: "may not be read: its permissions forbid it",
+    errno.EPERM: "may not be read: its permissions forbid it",
+}
+"""What the system says of a source that no retry will mend; all else (a disk that fails, a server that is away) may."""
 
 
 class DownloadParams(Params):
@@ -42,36 +54,64 @@ def process(job: Job[DownloadParams]) -> Iterator[Batch]:
 
 def link_of(job: Job[Any]) -> Path:
     """The source under a safe name, `sources/<video_id>.<suffix>`: some programs refuse names that are not UTF-8."""
-    return job.sources / f"{job.video.video_id}{job.source.suffix.lower()}"
+    return _link_of(job.sources, job.video, job.source)
+
+
+def _link_of(sources: Path, video: Video, source: Path) -> Path:
+    return sources / f"{video.video_id}{source.suffix.lower()}"
 
 
 def readable(job: Job[Any]) -> Path:
-    """Under which name to read the source: the safe link where `download` made one."""
+    """Under which name to read the source: the safe link that `download` made, while it leads there."""
     name = link_of(job)
-    return name if name.exists() else job.source
+    return name if leads_to(name, job.source) else job.source
+
+
+def leads_to(name: Path, source: Path) -> bool:
+    """Whether `name` is the symbolic link to `source` that `link` makes."""
+    return name.is_symlink() and name.readlink() == source.absolute()
+
+
+def require(source: Path) -> None:
+    """Raise FileNotFoundError, which a retry may mend, while the source is away: that does not make it a bad video."""
+    try:
+        source.stat()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{source} is not there: bring it back (is its disk mounted?) and run again") from error
 
 
 def read_through(path: Path) -> tuple[int, str]:
-    """Bytes and sha256 of a file. Raises BadVideo when it is missing, no file, or not ours to read."""
+    """Bytes and sha256 of a file.
+
+    Raises BadVideo when it is missing, no file, or not ours to read; OSError when reading fails and may not next time.
+    """
     digest, size = hashlib.sha256(), 0
     try:
+        _check_kind(path)
         with path.open("rb") as file:
             while block := file.read(CHUNK):
                 digest.update(block)
                 size += len(block)
-    except FileNotFoundError as error:
-        raise BadVideo(f"{path} does not exist") from error
-    except IsADirectoryError as error:
-        raise BadVideo(f"{path} is a folder, not a video") from error
-    except PermissionError as error:
-        raise BadVideo(f"{path} may not be read: its permissions forbid it") from error
+    except OSError as error:
+        if error.errno not in PERMANENT:
+            raise
+        raise BadVideo(f"{path} {PERMANENT[error.errno]}") from error
     return size, digest.hexdigest()
+
+
+def _check_kind(path: Path) -> None:
+    """Only what has an end can be read to it: pipes and devices wait, or go on for ever."""
+    mode = path.stat().st_mode
+    if S_ISDIR(mode):
+        raise BadVideo(f"{path} is a folder, not a video")
+    if not S_ISREG(mode):
+        raise BadVideo(f"{path} is a pipe or device, not a video")
 
 
 def link(source: Path, name: Path) -> None:
     """Make `name` a symbolic link to `source`; a link that points elsewhere is replaced, all at once."""
     target = source.absolute()
-    if name.is_symlink() and name.readlink() == target:
+    if leads_to(name, source):
         return
     name.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(name)
@@ -79,15 +119,18 @@ def link(source: Path, name: Path) -> None:
     temporary.replace(name)
 
 
-def proof(video: Video, record: Record, _: Callable[[str], Path]) -> Iterator[str]:
-    """Read the source again: the bytes must be those that were read then."""
+def proof(video: Video, record: Record, media: Callable[[str], Path]) -> Iterator[str]:
+    """Read the source again: the bytes must be those that were read then. And the link must still lead to it."""
+    workspace = media("").parents[1]
+    source = workspace / video.path
     try:
-        digest = read_through(video.path)[1]
-    except BadVideo as error:
-        yield f"the source cannot be read again: {error}"
-        return
-    if digest != record.metrics["sha256"]:
-        yield f"the source {video.path} is no longer what it was"
+        if read_through(source)[1] != record.metrics["sha256"]:
+            yield f"the source {source} is no longer what it was"
+    except (BadVideo, OSError) as error:
+        yield f"the source cannot be read again ({error}): bring it back, or accept that it cannot be proved"
+    name = _link_of(workspace / "sources", video, source)
+    if not leads_to(name, source):
+        yield f"sources/{name.name} does not lead to {source}: delete this shard's file"
 
 
 STAGE = Stage(

@@ -65,8 +65,12 @@ def catalogue(source: Path, subject_from: SubjectFrom = "stem-prefix", known: Se
 
 def _checked(source: Path) -> Path:
     """The folder's true path. Raises BadInput where it is none that can be listed."""
-    if not source.exists():
-        raise BadInput(f"There is no folder {source}: give the path of one that holds videos.")
+    try:
+        source.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BadInput(f"There is no folder {source}: give the path of one that holds videos.") from error
+    except OSError as error:
+        raise BadInput(f"The folder {source} cannot be read ({error.strerror}): give another, or mend that.") from error
     if not source.is_dir():
         raise BadInput(f"{source} is a file: give the folder it lies in.")
     if not os.access(source, os.R_OK | os.X_OK):
@@ -112,7 +116,7 @@ def _moved(file: Path, choices: Sequence[str], taken: Mapping[str, Video]) -> st
     """The id of the known video that this file was before its folder moved, if any."""
     for choice in choices:
         video = taken.get(choice.casefold())
-        if video and video.path.parts[-len(file.parts) :] == file.parts and not video.path.exists():
+        if video and video.path.parts[-len(file.parts) :] == file.parts and not os.path.exists(video.path):  # noqa: PTH110 (never raises)
             return video.video_id
     return None
 

@@ -114,15 +114,32 @@ def test_linked_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
 
 def test_a_link_to_a_video_that_is_gone_is_listed(tmp_path: Path) -> None:
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
-    assert [row.video_id for row in catalogue(tmp_path)] == ["gone"]
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    assert [row.video_id for row in catalogue(tmp_path)] == ["gone", "loop"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.mp4").symlink_to(tmp_path / "pipe")
+    (row,) = catalogue(tmp_path)
+    assert row.duration is None
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("nowhere", "There is no folder"), ("a.mp4", "is a file"), ("empty", "There are no videos")]
+    ("path", "words"),
+    [
+        ("nowhere", "There is no folder"),
+        ("a.mp4/b", "There is no folder"),
+        ("x" * 300, "cannot be read"),
+        ("loop", "cannot be read"),
+        ("a.mp4", "is a file"),
+        ("empty", "There are no videos"),
+    ],
 )
 def test_unusable_folders_are_told_in_one_sentence(tmp_path: Path, path: str, words: str) -> None:
     fill(tmp_path, "a.mp4")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(BadInput, match=words) as caught:
         catalogue(tmp_path / path)
     assert "\n" not in str(caught.value)

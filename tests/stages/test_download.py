@@ -1,4 +1,6 @@
+import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from manifests.catalogue import Video, source_of
 from manifests.record import Basis, Record
 from pipeline.stage import BadVideo
-from stages.download import STAGE, DownloadParams, proof, source_facts
+from stages.download import STAGE, DownloadParams, link, proof, read_through, readable, source_facts
 from tests.memory_job import MemoryJob, collect
 
 
@@ -24,7 +26,7 @@ def test_a_source_is_known_by_its_bytes_and_linked(tmp_path: Path, content: byte
     source.write_bytes(content)
     row = download(source, tmp_path / "w")
     assert row == {"source": str(source), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    link = tmp_path / "w/v.mov"
+    link = tmp_path / "w/sources/v.mov"
     assert link.is_symlink()
     assert link.read_bytes() == content
 
@@ -34,15 +36,48 @@ def test_a_link_follows_a_source_that_moved_and_nothing_is_left_aside(tmp_path: 
         (tmp_path / name).write_bytes(name.encode())
         download(tmp_path / name, tmp_path / "w")
         download(tmp_path / name, tmp_path / "w")
-    assert [path.name for path in (tmp_path / "w").iterdir()] == ["v.mp4"]
-    assert (tmp_path / "w/v.mp4").read_bytes() == b"new.mp4"
+    assert [path.name for path in (tmp_path / "w/sources").iterdir()] == ["v.mp4"]
+    assert (tmp_path / "w/sources/v.mp4").read_bytes() == b"new.mp4"
 
 
-def test_what_cannot_be_had_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadVideo, match="does not exist"):
-        download(tmp_path / "nowhere.mp4", tmp_path / "w")
-    with pytest.raises(BadVideo, match="is a folder"):
-        download(tmp_path, tmp_path / "w")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nowhere.mp4", "does not exist"),
+        (".", "is a folder"),
+        ("file/a.mp4", "a part of its path is no folder"),
+        ("loop.mp4", "leads back to itself"),
+        ("pipe.mp4", "is a pipe or device"),
+        ("x" * 300 + ".mp4", "has a longer name"),
+    ],
+)
+def test_what_cannot_be_had_is_told_at_once(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "pipe.mp4").symlink_to(tmp_path / "pipe")
+    with pytest.raises(BadVideo, match=words):
+        download(tmp_path / name, tmp_path / "w")
+
+
+def test_a_disk_that_fails_may_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "stat", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        read_through(tmp_path / "a.mp4")
+
+
+def test_only_a_link_that_leads_to_the_source_is_read_in_its_place(tmp_path: Path) -> None:
+    for name in ("mine.mp4", "other.mp4"):
+        (tmp_path / name).write_bytes(name.encode())
+    job = MemoryJob(DownloadParams(), tmp_path / "w", source=tmp_path / "mine.mp4")
+    assert readable(job) == tmp_path / "mine.mp4"
+    collect(STAGE, job)
+    assert readable(job) == tmp_path / "w/sources/v.mp4"
+    link(tmp_path / "other.mp4", tmp_path / "w/sources/v.mp4")
+    assert readable(job) == tmp_path / "mine.mp4"
 
 
 def test_a_changed_or_missing_source_is_noticed(tmp_path: Path) -> None:
@@ -60,9 +95,10 @@ def test_a_changed_or_missing_source_is_noticed(tmp_path: Path) -> None:
     assert source_facts(video) == two
 
 
-def test_proof_reads_the_source_again(tmp_path: Path) -> None:
-    source = tmp_path / "a.mp4"
+def test_proof_reads_the_source_again_and_follows_the_link(tmp_path: Path) -> None:
+    source, sources = tmp_path / "a.mp4", tmp_path / "w/sources"
     source.write_bytes(b"1")
+    download(source, tmp_path / "w")
     video = Video(video_id="v", corpus="folder", subject="s", source=str(source))
     digest = hashlib.sha256(b"1").hexdigest()
     record = Record(
@@ -73,8 +109,21 @@ def test_proof_reads_the_source_again(tmp_path: Path) -> None:
         basis=Basis(version=1),
         metrics={"sha256": digest},
     )
-    assert list(proof(video, record, Path)) == []
+
+    def problems() -> list[str]:
+        return list(proof(video, record, lambda suffix: tmp_path / f"w/media/v.{suffix}"))
+
+    assert problems() == []
     source.write_bytes(b"2")
-    assert "no longer what it was" in next(iter(proof(video, record, Path)))
+    (changed,) = problems()
+    assert "no longer what it was" in changed
     source.unlink()
-    assert "cannot be read again" in next(iter(proof(video, record, Path)))
+    (gone,) = problems()
+    assert "cannot be read again" in gone
+    assert "bring it back" in gone
+    source.write_bytes(b"1")
+    link(tmp_path / "other.mp4", sources / "v.mp4")
+    (elsewhere,) = problems()
+    (sources / "v.mp4").unlink()
+    assert problems() == [elsewhere]
+    assert elsewhere.startswith(f"sources/v.mp4 does not lead to {source}: delete")
