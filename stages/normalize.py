@@ -18,7 +18,7 @@ from manifests.probe import ONLY_LOCAL, NotAVideo, Orientation, Probe, probe
 from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from stages.crop import Box, Faces, main_face, square, stored
-from stages.download import readable
+from stages.download import readable, require
 from stages.faces import sample_faces
 from stages.ffmpeg import FfmpegFailed, Outcome, run
 from stages.frames import FPS, SIZE, read_frames
@@ -53,7 +53,20 @@ class NormalizeParams(Params):
 
 
 def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
-    """Probe, find the face, encode. Yields one row. Raises BadVideo when the source is damaged or shows no face."""
+    """Probe, find the face, encode. Yields one row.
+
+    Raises BadVideo when the source is damaged or shows no face, and FileNotFoundError while it is not there.
+    """
+    require(job.source)
+    try:
+        row = _normalized(job)
+    except BadVideo:
+        require(job.source)  # what looked damaged may have gone on the way
+        raise
+    yield row
+
+
+def _normalized(job: Job[NormalizeParams]) -> Batch:
     facts = _probed(job)
     samples, box = _framed(job, facts)
     frames, level, downmix = _encoded(job, facts, box)
@@ -72,7 +85,7 @@ def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
         faces_median=float(np.median(counts)),
         faces_max=max(counts),
     )
-    yield _row(job, facts, box, level)
+    return _row(job, facts, box, level)
 
 
 def _probed(job: Job[NormalizeParams]) -> Probe:

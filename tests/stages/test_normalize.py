@@ -394,6 +394,21 @@ def test_a_picture_that_changes_its_size_is_refused(tmp_path: Path) -> None:
         normalize(tmp_path / "a.ts", tmp_path / "out")
 
 
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_source_that_is_away_is_no_bad_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    path = tmp_path / "a.mp4"
+    if when == "meanwhile":
+        write_clip(path, steady(25, 1), FACE)
+
+        def unmounted(*_: Any) -> list[Any]:
+            path.unlink()
+            raise BadVideo("shows no face")
+
+        monkeypatch.setattr("stages.normalize.sample_faces", unmounted)
+    with pytest.raises(FileNotFoundError, match="is not there: bring it back"):
+        normalize(path, tmp_path / "out")
+
+
 BROADCAST = {
     "one group.ts": ("libx264", "copy", "999"),
     "groups.ts": ("libx264", "copy", "25"),
