@@ -274,7 +274,7 @@ def _check_extent(path: Path, container: InputContainer, stream: VideoStream) ->
         entries = chain.from_iterable(track.index_entries for track in (stream, *container.streams.audio))
         needed = max((entry.pos + entry.size for entry in entries), default=0)
     if needed > (size := path.stat().st_size):
-        raise NotAVideo(f"is cut short: {size} bytes where it says that it has at least {needed}")
+        raise NotAVideo(f"is cut short: {size} of at least {needed} bytes are there")
 
 
 def _packets(container: InputContainer, stream: VideoStream, until: float) -> _Packets:

@@ -56,9 +56,9 @@ def _place_of_box(box: NDArray[np.float32]) -> Place:
 
 
 def is_confirmed(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> bool:
-    """Whether one of the detector's boxes [n, 5] has its middle on the face of these landmarks [478, 3]."""
+    """Whether one of the detector's boxes [n, 5] is in the place and of the size of these landmarks [478, 3]."""
     own = place_of(landmarks)
-    return any(own.distance(_place_of_box(box)) <= REACH for box in boxes)
+    return any(own.fits(_place_of_box(box), REACH) for box in boxes)
 
 
 class FaceFollower:

@@ -263,11 +263,18 @@ def test_a_face_that_comes_late_is_looked_at_as_soon_as_it_is_there(tmp_path: Pa
     assert (metrics["faces"], metrics["face_confirmed_share"]) == (1, 1.0)
 
 
-def test_a_detected_face_elsewhere_confirms_nothing() -> None:
+def test_a_detected_face_elsewhere_or_of_another_size_confirms_nothing() -> None:
     place = place_of(face_at(200, 200))
     here = (place.x - 50, place.y - 50, 100, 100, 0.9)
     away = (place.x + 20, place.y - 50, 100, 100, 0.9)
-    for boxes, expected in [([here], True), ([away, here], True), ([away], False), ([], False)]:
+    small = (place.x - 25, place.y - 25, 50, 50, 0.9)
+    for boxes, expected in [
+        ([here], True),
+        ([away, small, here], True),
+        ([away], False),
+        ([small], False),
+        ([], False),
+    ]:
         assert is_confirmed(face_at(200, 200), np.array(boxes, np.float32).reshape(-1, 5)) is expected
 
 
