@@ -31,6 +31,9 @@ STILL_FORMATS = ("image2", "_pipe", "gif", "ico", "apng", "avif")
 STREAMED = "mpegts"
 """In a transport stream a packet is called corrupt for a gap in its counters; only decoding can tell."""
 
+BROADCAST = ("mpegts", "mpeg")
+"""Formats without an index, made to be joined anywhere: seeking lands anywhere, too, not on a keyframe."""
+
 SHORTFALL = 1.0
 """Seconds by which packets may end before the declared duration: players hold a last frame, writers round up."""
 
@@ -99,7 +102,8 @@ class Probe:
     cut to what is there. `times` float64 [frames] are those of the frames inside, `keyframes` float64 [n] those where
     decoding can begin, `entries` float64 [n] when each keyframe is decoded: some formats are sought by one, some by the
     other. `origin` is what players call zero. `unkeyed` counts the packets before the first keyframe, which no decoder
-    can make sense of. `fps` is the mean rate; `audio` the default track, else the first.
+    can make sense of. `indexed` is false where seeking lands anywhere, not on a keyframe. `fps` is the mean rate;
+    `audio` the default track, else the first.
     """
 
     index: int
@@ -116,6 +120,7 @@ class Probe:
     keyframes: NDArray[np.float64]
     entries: NDArray[np.float64]
     unkeyed: int
+    indexed: bool
     fps: float
     variable_rate: bool
     tracks: tuple[AudioTrack, ...]
@@ -174,6 +179,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
             keyframes=packets.keyframes,
             entries=packets.entries,
             unkeyed=packets.unkeyed,
+            indexed=container.format.name not in BROADCAST,
             fps=_rate(packets.times, stream),
             variable_rate=_varies(times, float(stream.time_base or 0)),
             tracks=_tracks(container),

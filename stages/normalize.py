@@ -133,10 +133,13 @@ def _encoded(job: Job[NormalizeParams], facts: Probe, box: Box) -> tuple[int, Le
 
 
 def _input(source: Path, facts: Probe) -> Any:
-    """The source as ffmpeg's input, on its own clock. HEVC hides what it patches up unless told to refuse it."""
+    """The source as ffmpeg's input, on its own clock. HEVC hides what it patches up unless told to refuse it.
+
+    Without an index it is read from its beginning: a decoder that joins a group of pictures half-way loses the rest.
+    """
     options: dict[str, Any] = {"err_detect": "explode"} if facts.codec == "hevc" else {}
     seek = facts.start - facts.origin - RUN_UP
-    if seek > 0:
+    if seek > 0 and facts.indexed:
         options["ss"] = f"{seek:.6f}"
     return ffmpeg.input(str(source), copyts=None, noautorotate=None, threads=1, **ONLY_LOCAL, **options)
 

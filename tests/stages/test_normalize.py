@@ -436,6 +436,10 @@ def test_broadcast_streams_with_frames_out_of_order_are_read_from_their_keyframe
     assert got.numbers == list(range(100))
     for time in (1.0, 3.0):
         assert abs(peak_near(got.sound, time * SECOND) - time * SECOND) <= 16
+    zero = got.row["audio_start"] if (got.row["audio_start"] or 0) < 0 else 0  # what players call zero
+    part = normalize(tmp_path / name, tmp_path / "out", start=2.4 - zero, end=3.4 - zero)
+    assert part.numbers == list(range(60, 85))
+    assert abs(peak_near(part.sound, 0.6 * SECOND) - 0.6 * SECOND) <= 16
 
 
 def test_too_short(tmp_path: Path) -> None:
