@@ -192,13 +192,12 @@ class Audit:
     def _proof(self, stage: Stage[Any], dossier: Dossier, record: Record) -> Iterator[Finding]:
         if not self._deep or stage.proof is None:
             return
-        video_id = dossier.video.video_id
-
-        def media(suffix: str) -> Path:
-            return self._workspace.media(video_id, suffix)
-
-        for problem in stage.proof(dossier.video, record, media):
-            yield Finding(self._shard_path(stage.name, dossier.video.shard), problem, RUN, video_id)
+        path = self._shard_path(stage.name, dossier.video.shard)
+        try:
+            for problem, mend in stage.proof(self._workspace, dossier.video, record):
+                yield Finding(path, problem, mend, dossier.video.video_id)
+        except (Damaged, OSError) as error:
+            yield Finding(path, f"what it stands for cannot be read again ({error})", RUN, dossier.video.video_id)
 
     # --- the workspace --------------------------------------------------------------------------------------------
 

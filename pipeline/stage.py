@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from manifests.catalogue import Video
 from manifests.record import Record
+from pipeline.workspace import Workspace
 
 Batch = dict[str, NDArray[Any]]
 """Column name -> array [rows, *shape]; all arrays of one batch have the same number of rows."""
@@ -33,7 +34,7 @@ class BadVideo(Exception):
 class Params(BaseModel):
     """Base of a stage's parameters; each field carries a default, bounds and a description for `pipeline.toml`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=Params)
@@ -95,9 +96,11 @@ class Job(Protocol[P_co]):
         """The workspace's `sources/` folder; only the stage that fetches writes there."""
 
 
-Proof = Callable[[Video, Record, Callable[[str], Path]], Iterable[str]]
-"""Reads again what lies outside the shard: a video, its record, and where its media of a suffix lie; yields, in plain
-words, what is not as recorded."""
+Proof = Callable[[Workspace, Video, Record], Iterable[tuple[str, str]]]
+"""Reads again what lies outside the shard of a video that is done, and compares it with the record.
+
+Yields what is not as recorded, and what mends it, in plain words.
+"""
 
 Reduce = Callable[[Iterable[tuple[Video, Batch]], Path], Sequence[Path]]
 """Joins the accepted videos' rows, in order of video_id, into files in the given folder (the stage's own).

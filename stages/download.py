@@ -2,7 +2,7 @@
 
 import errno
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any
@@ -13,6 +13,7 @@ from manifests.atomic import temporary_beside
 from manifests.catalogue import Video
 from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
+from pipeline.workspace import Workspace
 
 CHUNK = 1 << 20
 
@@ -119,18 +120,17 @@ def link(source: Path, name: Path) -> None:
     temporary.replace(name)
 
 
-def proof(video: Video, record: Record, media: Callable[[str], Path]) -> Iterator[str]:
+def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, str]]:
     """Read the source again: the bytes must be those that were read then. And the link must still lead to it."""
-    workspace = media("").parents[1]
-    source = workspace / video.path
+    source = workspace.root / video.path
     try:
         if read_through(source)[1] != record.metrics["sha256"]:
-            yield f"the source {source} is no longer what it was"
+            yield f"the source {source} is no longer what it was", "run again"
     except (BadVideo, OSError) as error:
-        yield f"the source cannot be read again ({error}): bring it back, or accept that it cannot be proved"
-    name = _link_of(workspace / "sources", video, source)
+        yield f"the source cannot be read again ({error})", "bring it back, or accept that it cannot be proved"
+    name = _link_of(workspace.sources, video, source)
     if not leads_to(name, source):
-        yield f"sources/{name.name} does not lead to {source}: delete this shard's file"
+        yield f"sources/{name.name} does not lead to {source}", "delete this shard's file and run again"
 
 
 STAGE = Stage(

@@ -17,6 +17,7 @@ from manifests.catalogue import Video
 from manifests.probe import ONLY_LOCAL, NotAVideo, Orientation, Probe, probe
 from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
+from pipeline.workspace import Workspace
 from stages.crop import Box, Faces, main_face, square, stored
 from stages.download import readable, require
 from stages.faces import sample_faces
@@ -320,15 +321,15 @@ def _cell(column: Column, value: Any) -> Any:
     return np.array([value], np.dtype(column.dtype) if plain else object)
 
 
-def _proof(video: Video, record: Record, media: Any) -> Iterator[str]:
+def _proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, str]]:
     """Read the committed files again: as many frames decode, and as many samples are there, as recorded."""
-    del video
-    frames = sum(1 for _ in read_frames(media("mp4")))
+    mend = "delete the video's media files and run again"
+    frames = sum(1 for _ in read_frames(workspace.media(video.video_id, "mp4")))
     if frames != record.frames:
-        yield f"the mp4 holds {frames} frames, not {record.frames}"
-    samples = (media("wav").stat().st_size - HEADER) // 2
+        yield f"the mp4 holds {frames} frames, not {record.frames}", mend
+    samples = (workspace.media(video.video_id, "wav").stat().st_size - HEADER) // 2
     if samples != record.frames * SAMPLES_PER_FRAME:
-        yield f"the wav holds {samples} samples, not {SAMPLES_PER_FRAME} for each of {record.frames} frames"
+        yield f"the wav holds {samples} samples, not {SAMPLES_PER_FRAME} for each of {record.frames} frames", mend
 
 
 COLUMNS = (

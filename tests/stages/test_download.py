@@ -9,6 +9,7 @@ import pytest
 from manifests.catalogue import Video, source_of
 from manifests.record import Basis, Record
 from pipeline.stage import BadVideo
+from pipeline.workspace import Workspace
 from stages.download import STAGE, DownloadParams, link, proof, read_through, readable, source_facts
 from tests.memory_job import MemoryJob, collect
 
@@ -111,7 +112,7 @@ def test_proof_reads_the_source_again_and_follows_the_link(tmp_path: Path) -> No
     )
 
     def problems() -> list[str]:
-        return list(proof(video, record, lambda suffix: tmp_path / f"w/media/v.{suffix}"))
+        return [f"{problem}: {mend}" for problem, mend in proof(Workspace(tmp_path / "w"), video, record)]
 
     assert problems() == []
     source.write_bytes(b"2")

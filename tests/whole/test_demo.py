@@ -122,3 +122,18 @@ def test_a_quality_threshold_judges_anew_and_computes_nothing(workspace: Path) -
 def test_sources_are_as_they_were(finished: Path, demo_sources: Path) -> None:
     for path in demo_sources.iterdir():
         assert (finished / "sources" / "demo" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_damaged_mp4_is_named_and_the_audit_goes_on(workspace: Path) -> None:
+    path = workspace / "media" / f"{GOOD[0]}.mp4"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3 : 2 * len(data) // 3] = bytes(len(data) // 3)
+    path.write_bytes(bytes(data))
+    audit = portrait_prep("audit", "-w", workspace, "--deep")
+    assert audit.returncode == 1
+    assert audit.stderr == ""
+    assert f"media/{path.name} [{GOOD[0]}]: its bytes are not those recorded; delete" in audit.stdout
+    path.unlink()
+    rerun = computed(portrait_prep("run", "-w", workspace, "--workers", "2").stdout)
+    assert rerun == {"normalize": 1}
+    assert portrait_prep("audit", "-w", workspace, "--deep").returncode == 0
