@@ -37,6 +37,7 @@ def encode(clip: Clip) -> None:
     filters = f"fps=25,{clip.crop}scale={SIZE}:{SIZE}"
     inputs = ["-v", "error", "-threads", "1", "-i", str(clip.source), "-an", "-vf", filters]
     codec = ["-c:v", "libx264", "-preset", params.preset, "-crf", str(params.crf), "-g", str(params.gop)]
+    codec += ["-tune", "fastdecode"] if params.fast_decode else []
     codec += ["-threads", "1", "-pix_fmt", "yuv420p"]
     command = [executable(), *inputs, *codec, "-f", "mp4", "-movflags", "frag_keyframe", "-y", os.devnull]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)  # noqa: S603

@@ -225,6 +225,9 @@ def _local_cluster(workers: int) -> LocalCluster:
             # A unit whose worker died is taken apart by the foreman, not blindly repeated by the scheduler.
             "distributed.scheduler.allowed-failures": 0,
             "distributed.worker.daemon": False,
+            # Dask's own profiler would stop each worker a hundred times a second; its monitor twice.
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.system-monitor.interval": "5s",
         }
     )
     for attempt in range(1, START_ATTEMPTS + 1):

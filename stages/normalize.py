@@ -50,6 +50,9 @@ class NormalizeParams(Params):
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = Field(
         "veryfast", description="x264 preset: slower is smaller"
     )
+    fast_decode: bool = Field(
+        True, description="encode for twice the decoding speed (CAVLC, no deblocking), about 10 % larger"
+    )
     gop: int = Field(25, ge=1, le=250, description="frames from keyframe to keyframe at most; groups are closed")
 
 
@@ -195,6 +198,7 @@ def _encoding(params: NormalizeParams, facts: Probe) -> dict[str, Any]:
         "vcodec": "libx264",
         "preset": params.preset,
         "crf": params.crf,
+        **({"tune": "fastdecode"} if params.fast_decode else {}),
         "g": params.gop,
         "x264-params": "open-gop=0",
         "threads": 1,
