@@ -36,12 +36,13 @@ def enrol(session: Session, find: Find) -> Enrolment:
     Raises BadInput or BadSetting when the workspace cannot be written or holds settings that are wrong.
     """
     workspace = session.workspace
-    if not workspace.root.exists():
-        find(())  # raises what is wrong with the corpus before anything is made
+    # Where there is no catalogue yet, what is wrong with the corpus is told before anything is made.
+    found = None if workspace.catalogue.exists() else find(())
     workspace.create()
     with session.held():
         known = session.videos if workspace.catalogue.exists() else []
-        found = find(known)
+        if known or found is None:
+            found = find(known)
         if not workspace.settings.exists():
             write_settings(workspace.settings, session.stages)
         merged = merge(known, found, session.settings.run.shard_seconds)

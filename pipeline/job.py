@@ -8,6 +8,7 @@ from manifests.atomic import temporary_beside
 from manifests.catalogue import Video
 from manifests.errors import Damaged
 from manifests.record import Record
+from pipeline.seal import sha256_of
 from pipeline.shards import ShardReader, by_stage, joined
 from pipeline.stage import Batch, Column, P, Stage
 from pipeline.tables import Digests
@@ -50,8 +51,12 @@ class VideoJob(Generic[P]):
         return self._readers[stage].records[self.video.video_id]
 
     def media(self, suffix: str) -> Path:
-        """A committed media file."""
-        return self._workspace.media(self.video.video_id, suffix)
+        """A committed media file, checked against its digest. Raises Damaged."""
+        path = self._workspace.media(self.video.video_id, suffix)
+        (maker,) = (name for name in self._stage.upstream if f"{name}.{suffix}" in self._stage.reads)
+        if not path.is_file() or sha256_of(path) != self.record(maker).digests[suffix]:
+            raise Damaged(f"{path} is not what was recorded: delete it and run again.")
+        return path
 
     def output(self, suffix: str) -> Path:
         """A temporary file that becomes `media/<video_id>.<suffix>`."""

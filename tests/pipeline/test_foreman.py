@@ -211,6 +211,16 @@ def test_damaged_inputs_are_computed_again_before_they_are_used(root: Path) -> N
     assert tables(root) == tables(whole)
 
 
+def test_damaged_media_are_made_again_before_they_are_used(root: Path) -> None:
+    session = enrol(root, FOUR)
+    go(session)
+    flip(root / "media" / "a2.txt", 0.5)
+    tally, census = go(set_value(root, "factor = 2.0", "factor = 3.0"))
+    assert tally.computed["count"] == 1
+    assert not census.failed
+    assert list(Audit(toy_session(root)).findings()) == []
+
+
 def test_a_damage_that_stays_is_a_failure_that_the_next_run_tries_again(root: Path) -> None:
     session = enrol(root, FOUR | {"b2": "1 damaged"})
     assert go(session)[1].by_video["count"][State.STALE] == 1
