@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from benchmarks.kernels import KERNELS, Clip, crew, seconds_of, warm_up
 from demo import corpus
 from manifests.corpora.folder import catalogue
-from pipeline.crew import CORES, hire
+from pipeline.cluster import hire
 from pipeline.enrol import enrol
+from pipeline.process import CORES
 from pipeline.session import Session
 from pipeline.workspace import Workspace
 from stages.frames import FPS

@@ -14,7 +14,7 @@ from typing import Any
 
 from mediapipe.python.solutions import face_mesh, selfie_segmentation
 
-from pipeline.crew import ONE_THREAD, QUIET
+from pipeline.process import ONE_THREAD, QUIET
 from stages.ffmpeg import executable
 from stages.frames import SIZE, read_frames
 from stages.normalize import NormalizeParams

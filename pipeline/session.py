@@ -9,7 +9,7 @@ from typing import Any
 from manifests.catalogue import Video, read_catalogue
 from manifests.errors import BadInput
 from pipeline.census import Census
-from pipeline.crew import hire
+from pipeline.cluster import hire
 from pipeline.foreman import Foreman, Progress, Selection, Tally
 from pipeline.plan import Planner
 from pipeline.reduction import Reducer

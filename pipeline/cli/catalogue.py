@@ -4,7 +4,9 @@ from pathlib import Path
 
 from cyclopts import App
 
+from manifests.corpora import hdtf as hdtf_corpus
 from manifests.corpora.folder import SubjectFrom, catalogue
+from manifests.corpora.hdtf import SplitBy
 from pipeline.cli.opening import open_session
 from pipeline.cli.terminal import WorkspaceOption, say
 from pipeline.enrol import enrol
@@ -25,5 +27,40 @@ def folder(*, source: Path, subject_from: SubjectFrom = "stem-prefix", workspace
     """
     session = open_session(workspace)
     say(enrol(session, lambda known: catalogue(source, subject_from, known)).line())
+    say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {workspace}")
+    return 0
+
+
+@init.command
+def hdtf(
+    *,
+    annotations: Path,
+    source: Path | None = None,
+    limit: int | None = None,
+    split: SplitBy = "subject",
+    seed: int = 0,
+    workspace: WorkspaceOption = Path(),
+) -> int:
+    """Take the videos of HDTF: its annotation lists, and the files that are there already.
+
+    Parameters
+    ----------
+    annotations
+        The folder HDTF_dataset of https://github.com/MRzzm/HDTF: fifteen text files.
+    source
+        A folder with files of the release: clips (WDA_KatieHill_000.mp4) or whole videos (KatieHill.mp4,
+        WDA_KatieHill.mp4). It is only ever read.
+    limit
+        Take only the first so many videos of the lists.
+    split
+        By subject, 80 to 20; or random, the paper's 132 and 32 videos. Videos that are known keep the split they have.
+    seed
+        Another number draws another split.
+    """
+    session = open_session(workspace)
+    videos = hdtf_corpus.catalogue(annotations, source, limit, split, seed)
+    say(enrol(session, lambda _: videos).line())
+    for line in hdtf_corpus.told(videos, annotations, source):
+        say(line)
     say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {workspace}")
     return 0

@@ -8,9 +8,9 @@ from pipeline.audit import Audit
 from pipeline.cli.opening import open_session
 from pipeline.cli.terminal import Workers, WorkspaceOption, say
 from pipeline.cli.work import carry_out
-from pipeline.crew import CORES, quietly
 from pipeline.enrol import enrol
 from pipeline.plan import State
+from pipeline.process import CORES, quietly
 from pipeline.session import Session
 from pipeline.survey import Dossier
 from views.report import write_report

@@ -10,9 +10,9 @@ from pipeline.census import Census
 from pipeline.cli.opening import open_session
 from pipeline.cli.progress import progress_of
 from pipeline.cli.terminal import Flag, Workers, WorkspaceOption, say
-from pipeline.crew import CORES
 from pipeline.dry_run import stale_units
 from pipeline.foreman import Selection, Tally
+from pipeline.process import CORES
 from pipeline.session import Session
 
 

@@ -1,0 +1,63 @@
+"""A process of the pipeline: how many threads it has, where its libraries complain, and when it may be interrupted."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
+ONE_THREAD = dict.fromkeys(THREAD_LIMITS, "1")
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Cores that this process may use."""
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+STDERR = 2
+
+
+def send_stderr_to(path: Path) -> None:
+    """Append to a file whatever this process, native libraries included, prints to standard error from now on."""
+    log_file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log_file, STDERR)
+    os.close(log_file)
+
+
+@contextmanager
+def quietly(path: Path) -> Iterator[None]:
+    """Do so for a while."""
+    sys.stderr.flush()
+    before = os.dup(STDERR)
+    try:
+        send_stderr_to(path)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, STDERR)
+        os.close(before)
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Hold interrupts back until the end of the block: dask cannot be interrupted while it builds a cluster."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: came.append(got)) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
