@@ -20,10 +20,16 @@ SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MAX_ID = 96
 """Longest video id: leaves room for suffixes within the 255 bytes of a file name."""
 FILE_URI = "file://"
+ADDRESSES = ("http://", "https://")
+CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
+"""What is taken of a source."""
 
 
 class Video(Model):
-    """One row of the catalogue. Times in seconds, crop in source pixels; null where a field does not apply."""
+    """One row of the catalogue. Times in seconds, crop in source pixels; null where a field does not apply.
+
+    `source_height` is the height of the picture that the crop is meant for, where that is known.
+    """
 
     video_id: str
     corpus: str
@@ -38,6 +44,7 @@ class Video(Model):
     crop_y: int | None = None
     crop_w: int | None = None
     crop_h: int | None = None
+    source_height: int | None = None
     duration: float | None = None
     licence: str | None = None
     defect: str | None = None
@@ -58,6 +65,11 @@ class Video(Model):
         if self.source.startswith(FILE_URI):
             return Path(os.fsdecode(unquote_to_bytes(self.source.removeprefix(FILE_URI))))
         return Path(self.source)
+
+    @property
+    def remote(self) -> bool:
+        """Whether `source` is an address, not a file of this machine."""
+        return self.source.startswith(ADDRESSES)
 
     @property
     def worked_on(self) -> bool:
@@ -131,9 +143,10 @@ def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
 def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) -> list[Video]:
     """Add to `known` the videos of `found` whose id is new, each given a shard; the first of equal ids counts.
 
-    A known row keeps everything but `source`: a release may have moved. A shard takes whole videos, in order, while
-    their footage stays within `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is
-    filled up first; no video ever changes its shard.
+    A known row keeps everything but `source`, since a release may have moved, and what is taken of it. A file at hand
+    is not given up for an address. A shard takes whole videos, in order, while their footage stays within
+    `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is filled up first; no video
+    ever changes its shard.
     """
     merged = {video.video_id: video for video in known}
     before = frozenset(merged)
@@ -141,7 +154,7 @@ def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) 
     for video in found:
         if old := merged.get(video.video_id):
             if old.video_id in before:
-                merged[old.video_id] = old.model_copy(update={"source": video.source})
+                merged[old.video_id] = _brought(old, video)
             continue
         seconds = video.duration or 0.0
         number, footage = last.get(video.corpus, (-1, math.inf))
@@ -150,6 +163,15 @@ def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) 
         last[video.corpus] = (number, footage + seconds)
         merged[video.video_id] = video.model_copy(update={"shard": f"{video.corpus}-{number:05d}"})
     return list(merged.values())
+
+
+def _brought(old: Video, new: Video) -> Video:
+    """A known row with the place of a found one; where other footage is meant than before, with its duration, too."""
+    if new.remote and not old.remote:
+        return old
+    same = not old.remote and all(getattr(old, name) == getattr(new, name) for name in CUT)
+    fields = ("source",) if same else ("source", "duration", *CUT)
+    return old.model_copy(update={name: getattr(new, name) for name in fields})
 
 
 def _last_shards(videos: Sequence[Video]) -> dict[str, tuple[int, float]]:

@@ -34,6 +34,8 @@ class DownloadParams(Params):
 
 def source_facts(video: Video) -> Mapping[str, Any] | None:
     """Size and time of change of the source, so that a changed one is noticed; None when it is not there."""
+    if video.remote:
+        return None
     try:
         stat = video.path.stat()
     except OSError:
@@ -43,6 +45,11 @@ def source_facts(video: Video) -> Mapping[str, Any] | None:
 
 def process(job: Job[DownloadParams]) -> Iterator[Batch]:
     """Verify the source and link it into the workspace's sources. Raises BadVideo when it cannot be had."""
+    if job.video.remote:
+        raise BadVideo(
+            f"{job.video.source} is not downloaded: run 'portrait-prep init {job.video.corpus}' with a --source DIR "
+            "that holds its file"
+        )
     size, digest = read_through(job.source)
     link(job.source, link_of(job))
     job.metrics |= {"bytes": size, "sha256": digest}

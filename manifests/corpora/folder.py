@@ -63,6 +63,12 @@ def catalogue(source: Path, subject_from: SubjectFrom = "stem-prefix", known: Se
     ]
 
 
+def videos_below(source: Path) -> list[Path]:
+    """True paths of the videos below a folder, in order. Raises BadInput when it cannot be listed."""
+    root = _checked(source)
+    return [root / file for file in sorted(_videos(root), key=os.fsencode)]
+
+
 def _checked(source: Path) -> Path:
     """The folder's true path. Raises BadInput where it is none that can be listed."""
     try:

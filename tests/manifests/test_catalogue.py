@@ -79,6 +79,24 @@ def test_a_known_video_keeps_all_but_where_its_file_lies() -> None:
     assert after == before[0].model_copy(update={"source": "/new/a.mp4"})
 
 
+def test_a_file_comes_in_place_of_an_address_with_what_is_taken_of_it_and_is_not_given_up_again() -> None:
+    there = video("a", 30.0, source="https://www.youtube.com/watch?v=x").model_copy(
+        update={"start": 10.0, "end": 40.0, "crop_w": 400, "source_height": 720}
+    )
+    here = video("a", 8.0, source="/a.mp4").model_copy(update={"split": "test"})
+    (before,) = merge([], [there], 120)
+    (after,) = merge([before], [here], 120)
+    assert after == here.model_copy(update={"split": None, "shard": before.shard})
+    assert merge([after], [there], 120) == [after]
+    assert (before.remote, after.remote) == (True, False)
+
+
+def test_other_footage_of_a_source_comes_with_its_duration() -> None:
+    (before,) = merge([], [video("a", 30.0, source="/a.mp4").model_copy(update={"start": 1.0, "end": 31.0})], 120)
+    (after,) = merge([before], [video("a", 8.0, source="/b.mp4")], 120)
+    assert (after.source, after.start, after.end, after.duration) == ("/b.mp4", None, None, 8.0)
+
+
 @pytest.mark.parametrize("name", [b"plain.mp4", b"with space \xc3\xa9.mp4", b"\xff\xfe%41.mp4", b"line\nbreak.mp4"])
 def test_a_source_is_found_again_after_a_round_trip_through_the_file(tmp_path: Path, name: bytes) -> None:
     path = tmp_path / os.fsdecode(name)

@@ -61,6 +61,14 @@ def test_what_cannot_be_had_is_told_at_once(tmp_path: Path, name: str, words: st
         download(tmp_path / name, tmp_path / "w")
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_address_is_no_file_and_says_what_to_do(tmp_path: Path, scheme: str) -> None:
+    video = Video(video_id="v", corpus="hdtf", subject="s", source=f"{scheme}://www.youtube.com/watch?v=Y71hHF4g7Fg")
+    with pytest.raises(BadVideo, match=r"not downloaded: run 'portrait-prep init hdtf' with a --source DIR"):
+        collect(STAGE, MemoryJob(DownloadParams(), tmp_path, source=tmp_path / video.path, video=video))
+    assert source_facts(video) is None
+
+
 def test_a_disk_that_fails_may_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(_: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")

@@ -1,0 +1,341 @@
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.catalogue import Video, merge
+from manifests.corpora import CORPORA
+from manifests.corpora.hdtf import SplitBy, catalogue, subject_of, told
+from manifests.corpora.hdtf_annotations import Clip, Crop, read_annotations
+from manifests.corpora.hdtf_files import fitted
+from manifests.errors import BadInput
+from tests.clips import SHARED, portrait, steady, write_clip
+
+HDTF = SHARED / "data/hdtf/HDTF_dataset"
+EXPECTED = SHARED / "data/hdtf/expected_clips.csv"
+real = pytest.mark.skipif(not HDTF.is_dir(), reason=f"the lists of HDTF are not at {HDTF}")
+
+SPLITS: tuple[SplitBy, ...] = ("subject", "random")
+KINDS = ("video_url", "resolution", "annotion_time", "crop_wh", "crop_ratio")
+
+
+def lists(folder: Path, rows: Sequence[tuple[str, int, str, Sequence[str]]], subset: str = "WDA") -> Path:
+    """Write the fifteen lists: name (its address made from it), height, intervals, and a crop for each or ''."""
+    folder.mkdir(exist_ok=True)
+    for other in ("RD", "WDA", "WRA"):
+        for kind in KINDS:
+            (folder / f"{other}_{kind}.txt").write_text("")
+
+    def write(kind: str, lines: Sequence[str]) -> None:
+        (folder / f"{subset}_{kind}.txt").write_text("".join(f"{line}\n" for line in lines))
+
+    crops = [(f"{name}_{number}.mp4", crop) for name, *_, found in rows for number, crop in enumerate(found) if crop]
+    write("video_url", [f"{name} {address(name)}" for name, *_ in rows])
+    write("resolution", [f"{name}.mp4 {height}" for name, height, *_ in rows])
+    write("annotion_time", [f"{name}.mp4 {intervals}" for name, _, intervals, _ in rows if intervals])
+    write("crop_wh", [f"{key} {crop}" for key, crop in crops])
+    write("crop_ratio", [f"{key} 1.2" for key, _ in crops])
+    return folder
+
+
+def address(name: str) -> str:
+    return f"https://www.youtube.com/watch?v={name.lower():_<11.11}"
+
+
+def rows_of(folder: Path, source: Path | None = None) -> Mapping[str, Video]:
+    return {row.video_id: row for row in catalogue(folder, source)}
+
+
+@real
+def test_every_row_agrees_with_what_an_independent_reading_of_the_lists_found() -> None:
+    found = CORPORA["hdtf"].catalogue(HDTF)
+    with EXPECTED.open(newline="") as file:
+        expected = [row for row in csv.DictReader(file) if row["status"] != "no_interval"]
+    assert len(found) == len(expected) == 436
+    assert sum(row.crop_w is not None for row in found) == 421
+    for row, clip in zip(found, expected, strict=True):
+        assert row.video_id == f"{clip['subset']}_{clip['video']}_{int(clip['clip_idx']):03d}"
+        assert row.source == f"https://www.youtube.com/watch?v={clip['youtube_id']}"
+        assert (row.start, row.end) == (float(clip["start_s"]), float(clip["end_s"]))
+        assert row.duration == float(clip["end_s"]) - float(clip["start_s"])
+        crop = [None if clip[name] == "" else int(clip[name]) for name in "xywh"]
+        assert [row.crop_x, row.crop_y, row.crop_w, row.crop_h] == crop
+        assert (row.source_height or 0) == int(clip["declared_height"])
+    ratios = [None if clip["crop_ratio"] == "" else float(clip["crop_ratio"]) for clip in expected]
+    assert [clip.ratio for clip in read_annotations(HDTF).clips] == ratios
+
+
+STATUS = {
+    "ok": None,
+    "no_crop": "no crop",
+    "odd_resolution": "odd declared height",
+    "crop_taller_than_declared_height": "crop taller than declared height",
+    "bad_resolution_0": "declared height 0",
+}
+
+
+@real
+def test_every_row_has_the_defects_that_are_known_of_it_and_no_other() -> None:
+    with EXPECTED.open(newline="") as file:
+        expected = {
+            f"{row['subset']}_{row['video']}_{int(row['clip_idx']):03d}": STATUS[row["status"]]
+            for row in csv.DictReader(file)
+            if row["status"] != "no_interval"
+        }
+    expected["WRA_MittRomney_001"] = "out of order; contains another interval; no crop"
+    expected["WDA_WhipJimClyburn_000"] = "duplicate of WDA_JamesClyburn1_000"
+    assert {row.video_id: row.defect for row in catalogue(HDTF)} == expected
+
+
+@real
+def test_the_rows_are_of_persons_and_all_but_one_is_worked_on() -> None:
+    found = rows_of(HDTF)
+    assert found["WDA_KatieHill_000"].subject == "KatieHill"
+    assert {found[f"WDA_{name}_000"].subject for name in ("WhipJimClyburn", "JamesClyburn", "JamesClyburn1")} == {
+        "JamesClyburn"
+    }
+    assert [row.video_id for row in found.values() if not row.worked_on] == ["WDA_WhipJimClyburn_000"]
+    assert "WDA_CarolynMaloney2_000" in found  # behind the byte-order mark
+    assert not any(any(digit.isdigit() for digit in row.subject) for row in found.values())
+
+
+@real
+def test_what_is_told_counts_each_kind_of_defect() -> None:
+    lines = "\n".join(told(catalogue(HDTF), HDTF))
+    for words in (
+        "15 x no crop",
+        "1 x duplicate of",
+        "1 x out of order",
+        "1 x contains another interval",
+        "2 x declared height 0",
+        "4 x odd declared height",
+        "3 x crop taller than declared height",
+        "RD_Radio24 has no interval",
+        "WDA_video_url.txt begins with a byte-order mark",
+        "7 lines of WRA_annotion_time.txt end in a space",
+    ):
+        assert words in lines
+
+
+@real
+def test_by_default_nobody_is_on_both_sides_and_a_fifth_is_tested_on() -> None:
+    rows = catalogue(HDTF)
+    sides = {(row.subject, row.split) for row in rows}
+    assert len(sides) == len({row.subject for row in rows})
+    tested = sum(side == "test" for _, side in sides)
+    assert tested / len(sides) == pytest.approx(0.2, abs=0.05)
+
+
+@real
+def test_the_paper_s_split_has_its_numbers_of_videos() -> None:
+    rows = catalogue(HDTF, split="random")
+    counts = Counter(dict.fromkeys((row.source, row.split) for row in rows))
+    assert Counter(side for _, side in counts) == {"train": 132, "test": 32, None: 368 - 164}
+    assert rows == catalogue(HDTF, split="random")
+    assert [row.split for row in rows] != [row.split for row in catalogue(HDTF, split="random", seed=1)]
+
+
+@real
+def test_a_limit_takes_the_first_and_changes_no_split() -> None:
+    for split in SPLITS:
+        assert catalogue(HDTF, limit=9, split=split) == catalogue(HDTF, split=split)[:9]
+
+
+def test_defects_of_a_list_of_one_s_own(tmp_path: Path) -> None:
+    folder = lists(
+        tmp_path / "lists",
+        [
+            ("Ann", 720, "00:10-00:20 00:05-00:30 00:02-00:04 ", ["1 10 2 10", "", "1 10 700 21"]),
+            ("Bob0", 0, "01:00-02:00", ["1 10 2 10"]),
+            ("Bob1", 480, "99:59-100:00", [""]),
+            ("Cy-Dee", 1080, "", []),
+        ],
+    )
+    for path in folder.glob("*url.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert {row.video_id: row.defect for row in catalogue(folder)} == {
+        "WDA_Ann_000": None,
+        "WDA_Ann_001": "out of order; contains another interval; no crop",
+        "WDA_Ann_002": "out of order; crop taller than declared height",
+        "WDA_Bob0_000": "declared height 0",
+        "WDA_Bob1_000": "no crop; odd declared height",
+    }
+    lines = told(catalogue(folder), folder)
+    assert "WDA_Cy-Dee has no interval: left out." in lines
+    assert "1 lines of WDA_annotion_time.txt end in a space: read all the same." in lines
+    assert sum("byte-order mark" in line for line in lines) == 3
+
+
+@given(st.from_regex(r"[A-Za-z]+(-[A-Za-z]+)?", fullmatch=True), st.integers(0, 999))
+def test_a_number_behind_a_name_does_not_make_another_person(name: str, number: int) -> None:
+    assert subject_of(f"{name}{number}") == subject_of(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        ("video_url", "Ann", "Line 1 of .*one value expected"),
+        ("video_url", "Ann http://x.org/Ann", "no address"),
+        ("resolution", "Ann.mp4 high", "Line 1 of .*high"),
+        ("annotion_time", "Ann.mp4 10-20", "no interval"),
+        ("annotion_time", "Ann.mp4 00:20-00:10", "ends before"),
+        ("annotion_time", "Ann.mp4 00:00-00:10\nAnn.mp4 00:00-00:10", "Line 2 of .*twice"),
+        ("annotion_time", "Eve.mp4 00:00-00:10", "Eve, which the other lists"),
+        ("crop_wh", "Ann_0.mp4 1 2 3", "four values"),
+        ("crop_wh", "Ann_0.mp4 1 0 3 0", "of no size"),
+        ("crop_wh", "Ann_7.mp4 1 2 3 2", "Ann_7, which the other lists"),
+    ],
+)
+def test_a_list_that_breaks_the_grammar_is_told_with_its_place(
+    tmp_path: Path, kind: str, text: str, words: str
+) -> None:
+    folder = lists(tmp_path / "lists", [("Ann", 720, "00:00-00:10", ["1 10 2 10"])])
+    (folder / f"WDA_{kind}.txt").write_text(text + "\n")
+    with pytest.raises(BadInput, match=words) as caught:
+        catalogue(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_the_lists_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"RD_video_url\.txt: give the folder HDTF_dataset"):
+        catalogue(tmp_path)
+
+
+@pytest.mark.parametrize(("options", "words"), [({"split": "fair"}, "subject, random"), ({"limit": 0}, "at least 1")])
+def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        catalogue(lists(tmp_path / "lists", []), **options)
+
+
+def clip(height: int, crop: Crop | None) -> Clip:
+    return Clip("WDA", "Ann", 0, "x" * 11, height, 0, 1, crop, None)
+
+
+@pytest.mark.parametrize(
+    ("height", "crop", "picture", "expected"),
+    [
+        (720, (384, 0, 549, 549), (1280, 720), (384, 0, 549, 549)),
+        (720, (384, 2, 550, 550), (1920, 1080), (576, 3, 825, 825)),
+        (1080, (600, 0, 765, 765), (640, 360), (200, 0, 255, 255)),
+        (720, (560, 0, 720, 720), (1279, 719), (559, 0, 719, 719)),  # rounding does not lead beyond the picture
+        (720, (389, 0, 776, 776), (1280, 720), None),
+        (720, (389, 0, 776, 776), (1920, 1080), None),  # too tall where it was drawn: of no known scale
+        (0, (412, 0, 465, 465), (1280, 720), None),
+        (720, (700, 0, 500, 500), (960, 720), None),  # a picture of another shape
+        (720, None, (1280, 720), None),
+    ],
+)
+def test_a_crop_is_scaled_to_the_height_that_is_there(
+    height: int,
+    crop: tuple[int, int, int, int] | None,
+    picture: tuple[int, int],
+    expected: tuple[int, int, int, int] | None,
+) -> None:
+    found = fitted(clip(height, crop and Crop(*crop)), picture)
+    assert found == (expected and Crop(*expected))
+
+
+@given(st.integers(1, 700), st.integers(0, 600), st.integers(0, 100), st.integers(90, 2160))
+def test_a_scaled_crop_stays_square_and_inside(side: int, x: int, y: int, height: int) -> None:
+    side = min(side, 720 - y)
+    picture = (round(height * 16 / 9), height)
+    found = fitted(clip(720, Crop(x, y, side, side)), picture)
+    if found is not None:
+        assert found.w == found.h
+        assert 0 <= found.x <= picture[0] - found.w
+        assert 0 <= found.y <= picture[1] - found.h
+        assert abs(found.x - x * height / 720) <= 2.5
+    else:
+        assert (x + side) * height / 720 > picture[0]
+
+
+ANN = [("Ann", 720, "00:01-00:03 00:04-00:08", ["10 400 20 400", ""]), ("Bob1", 720, "00:00-00:02", ["1 90 2 90"])]
+
+
+def test_a_ready_clip_is_taken_as_it_is_and_told_where_shorter(tmp_path: Path) -> None:
+    source = tmp_path / "files"
+    (source / "sub").mkdir(parents=True)
+    write_clip(source / "sub/WDA_Ann_001.mp4", steady(25, 1), portrait(64, 64))
+    write_clip(source / "Bob1_0.mkv", steady(25, 2), portrait(64, 64))
+    for name in ("WDA_Ann_002.mp4", "WRA_Ann_000.mp4", "notes.mov", "WDA_bob1_000.mp4"):
+        (source / name).write_bytes(b"")
+    folder = lists(tmp_path / "lists", ANN)
+    found = rows_of(folder, source)
+    row = found["WDA_Ann_001"]
+    assert row.source == str(source / "sub/WDA_Ann_001.mp4")
+    assert (row.start, row.end, row.crop_x, row.crop_w, row.source_height) == (None,) * 5
+    assert row.duration == pytest.approx(1, abs=0.05)
+    assert found["WDA_Bob1_000"].path.name == "Bob1_0.mkv"
+    assert found["WDA_Ann_000"].source == address("Ann")
+    lines = told(list(found.values()), folder, source)
+    assert any(line.startswith("1 (WDA_Ann_001) shorter than annotated") for line in lines)
+    assert any(line.startswith("4 (WDA_Ann_002.mp4, WDA_bob1_000.mp4, WRA_Ann_000.mp4 …)") for line in lines)
+    assert any(line.startswith("2 of 3 videos have a file") for line in lines)
+
+
+@pytest.mark.parametrize("name", ["Ann.mp4", "WDA_Ann.mp4"])
+def test_a_whole_video_is_cut_as_annotated_at_its_own_height(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    write_clip(source / name, steady(25, 6), portrait(640, 360))
+    folder = lists(tmp_path / "lists", ANN)
+    found = rows_of(folder, source)
+    one, two = found["WDA_Ann_000"], found["WDA_Ann_001"]
+    assert one.source == two.source == str(source / name)
+    assert (one.start, one.end, one.duration) == (1, 3, 2)
+    assert (one.crop_x, one.crop_y, one.crop_w, one.crop_h, one.source_height) == (5, 10, 200, 200, 360)
+    assert (two.start, two.crop_w) == (4, None)
+    assert two.duration == pytest.approx(2, abs=0.05)
+    lines = told(list(found.values()), folder, source)
+    assert any(line.startswith("1 (WDA_Ann_001) shorter") for line in lines)
+
+
+def test_a_file_that_is_no_video_is_listed_for_the_stages_to_judge(tmp_path: Path) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    (source / "Ann.mp4").write_bytes(b"no video")
+    row = rows_of(lists(tmp_path / "lists", ANN), source)["WDA_Ann_000"]
+    assert (row.source, row.start, row.end, row.duration) == (str(source / "Ann.mp4"), 1, 3, 2)
+
+
+def test_a_clip_s_own_file_comes_before_the_whole_video(tmp_path: Path) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    for name in ("Bob1.mp4", "WDA_Bob1_000.mp4"):
+        write_clip(source / name, steady(25, 2), portrait(64, 64))
+    assert rows_of(lists(tmp_path / "lists", ANN), source)["WDA_Bob1_000"].path.name == "WDA_Bob1_000.mp4"
+
+
+def test_files_come_to_rows_that_had_only_an_address_and_stay(tmp_path: Path) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    write_clip(source / "Ann.mp4", steady(25, 6), portrait(640, 360))
+    folder = lists(tmp_path / "lists", ANN)
+    before = merge([], catalogue(folder), 120)
+    after = merge(before, catalogue(folder, source), 120)
+    assert [(row.video_id, row.shard, row.split) for row in after] == [
+        (row.video_id, row.shard, row.split) for row in before
+    ]
+    assert (after[0].remote, after[0].crop_w, after[0].source_height) == (False, 200, 360)
+    assert (before[0].remote, before[0].crop_w, before[0].source_height) == (True, 400, 720)
+    assert merge(after, catalogue(folder), 120) == after
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_video_that_is_listed_twice_is_on_one_side(tmp_path: Path, split: SplitBy) -> None:
+    folder = lists(
+        tmp_path / "lists",
+        [("WhipJimClyburn", 720, "00:05-04:40", [""]), ("JamesClyburn1", 720, "00:05-04:40", [""])],
+    )
+    path = folder / "WDA_video_url.txt"
+    path.write_text(path.read_text().replace(address("WhipJimClyburn"), address("JamesClyburn1")))
+    one, two = catalogue(folder, split=split)
+    assert one.split == two.split is not None
+    assert one.subject == two.subject
+    assert one.defect == "duplicate of WDA_JamesClyburn1_000; no crop"
+    assert (one.worked_on, two.worked_on) == (False, True)
