@@ -7,7 +7,7 @@ split.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -34,6 +34,7 @@ ALSO = {"WhipJimClyburn": "JamesClyburn"}
 USUAL_HEIGHTS = (720, 1080)
 
 DUPLICATE = "duplicate of "
+DUPLICATED = "duplicate of another"
 NO_CROP = "no crop"
 OUT_OF_ORDER = "out of order"
 CONTAINS = "contains another interval"
@@ -42,7 +43,7 @@ ODD_HEIGHT = "odd declared height"
 TOO_TALL = "crop taller than declared height"
 
 HANDLED: Mapping[str, str] = {
-    DUPLICATE.strip(): "kept in the catalogue, never worked on",
+    DUPLICATED: "kept in the catalogue, never worked on",
     NO_CROP: "the square is set by where the face is",
     OUT_OF_ORDER: "taken as written",
     CONTAINS: "both are taken",
@@ -59,13 +60,18 @@ FEW = 3
 
 
 def catalogue(
-    annotations: Path, source: Path | None = None, limit: int | None = None, split: SplitBy = "subject", seed: int = 0
+    annotations: Path,
+    source: Path | None = None,
+    subjects: Collection[str] = (),
+    limit: int | None = None,
+    split: SplitBy = "subject",
+    seed: int = 0,
 ) -> list[Video]:
-    """One row for each interval that the lists in `annotations` give (the first `limit` of them), in their order.
+    """One row for each interval that the lists in `annotations` give, in their order: of `subjects`, at most `limit`.
 
     `source` is a folder with files that are there already. A row whose file is not there has the video's address as its
-    source. Splits are of the whole release, whatever the limit. Raises BadInput when a list or the folder cannot be
-    used.
+    source. Splits are of the whole release, whatever is taken of it. Raises BadInput when a list or the folder cannot
+    be used, and for a subject that is not there.
     """
     if split not in get_args(SplitBy):
         raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
@@ -76,8 +82,15 @@ def catalogue(
     defects, sides = _defects(clips), _sides(clips, split, seed)
     return [
         _row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.youtube_id))
-        for clip in clips[:limit]
+        for clip in _of(subjects, clips)[:limit]
     ]
+
+
+def _of(subjects: Collection[str], clips: Sequence[Clip]) -> Sequence[Clip]:
+    """The clips of these subjects, or all. Raises BadInput for one that has none."""
+    if unknown := sorted(set(subjects) - {subject_of(clip.name) for clip in clips}):
+        raise BadInput(f"HDTF has no subject '{unknown[0]}': give names such as KatieHill, without subset and number.")
+    return [clip for clip in clips if subject_of(clip.name) in subjects] if subjects else clips
 
 
 def subject_of(name: str) -> str:
@@ -160,7 +173,7 @@ def told(rows: Sequence[Video], annotations: Path, source: Path | None = None) -
     """What there is to say of these rows, one line each: defects by kind, what the lists lack, what the files are."""
     lists = read_annotations(annotations)
     kinds = Counter(
-        DUPLICATE.strip() if defect.startswith(DUPLICATE) else defect
+        DUPLICATED if defect.startswith(DUPLICATE) else defect
         for row in rows
         for defect in (row.defect or "").split("; ")
         if defect

@@ -164,7 +164,7 @@ def _lines(path: Path, oddities: list[str]) -> list[str]:
         oddities.append(f"{path.name} begins with a byte-order mark")
     lines = text.removeprefix(BYTE_ORDER_MARK).splitlines()
     if trailing := sum(line != line.rstrip() for line in lines):
-        oddities.append(f"{trailing} lines of {path.name} end in a space")
+        oddities.append(f"{path.name} has a space at the end of {trailing} line{'s' if trailing > 1 else ''}")
     return lines
 
 

@@ -31,7 +31,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Files:
-    """Files by what they are of; `others` have a name that no video of the release has."""
+    """Ready clips by clip id, whole videos by YouTube id; `others` have a name that no video of the release has."""
 
     ready: Mapping[str, Path] = field(default_factory=dict)
     whole: Mapping[str, Path] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Files:
         """The clip's own file as it is, else its part of the whole video's file, else of what lies at its address."""
         if path := self.ready.get(clip.clip_id):
             return Take(source_of(path), duration=duration(path))
-        if path := self.whole.get(f"{clip.subset}_{clip.name}"):
+        if path := self.whole.get(clip.youtube_id):
             return _part(path, clip)
         return Take(clip.address, clip.start, clip.end, clip.crop, clip.height or None, clip.end - clip.start)
 
@@ -51,19 +51,19 @@ def find_files(source: Path, clips: Sequence[Clip]) -> Files:
 
     Raises BadInput when it cannot be listed.
     """
-    subsets = {clip.name: clip.subset for clip in clips}
+    named = {clip.name: clip for clip in clips}
     known = {clip.clip_id for clip in clips}
     ready: dict[str, Path] = {}
     whole: dict[str, Path] = {}
     others: list[Path] = []
     for path in videos_below(source):
         match = NAMED.fullmatch(path.stem)
-        subset = subsets.get(match[2]) if match else None
-        if not match or subset is None or match[1] not in (None, subset):
+        clip = named.get(match[2]) if match else None
+        if not match or clip is None or match[1] not in (None, clip.subset):
             others.append(path)
         elif match[3] is None:
-            whole.setdefault(f"{subset}_{match[2]}", path)
-        elif (clip_id := f"{subset}_{match[2]}_{int(match[3]):03d}") in known:
+            whole.setdefault(clip.youtube_id, path)
+        elif (clip_id := f"{clip.subset}_{clip.name}_{int(match[3]):03d}") in known:
             ready.setdefault(clip_id, path)
         else:
             others.append(path)

@@ -36,6 +36,7 @@ def hdtf(
     *,
     annotations: Path,
     source: Path | None = None,
+    subject: tuple[str, ...] = (),
     limit: int | None = None,
     split: SplitBy = "subject",
     seed: int = 0,
@@ -50,6 +51,8 @@ def hdtf(
     source
         A folder with files of the release: clips (WDA_KatieHill_000.mp4) or whole videos (KatieHill.mp4,
         WDA_KatieHill.mp4). It is only ever read.
+    subject
+        Take only the videos of this person (KatieHill); may be given more than once.
     limit
         Take only the first so many videos of the lists.
     split
@@ -58,7 +61,7 @@ def hdtf(
         Another number draws another split.
     """
     session = open_session(workspace)
-    videos = hdtf_corpus.catalogue(annotations, source, limit, split, seed)
+    videos = hdtf_corpus.catalogue(annotations, source, subject, limit, split, seed)
     say(enrol(session, lambda _: videos).line())
     for line in hdtf_corpus.told(videos, annotations, source):
         say(line)

@@ -1,6 +1,6 @@
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +15,13 @@ from manifests.corpora.hdtf_annotations import Clip, Crop, read_annotations
 from manifests.corpora.hdtf_files import fitted
 from manifests.errors import BadInput
 from tests.clips import SHARED, portrait, steady, write_clip
+from tests.hdtf_lists import address, lists
 
 HDTF = SHARED / "data/hdtf/HDTF_dataset"
 EXPECTED = SHARED / "data/hdtf/expected_clips.csv"
 real = pytest.mark.skipif(not HDTF.is_dir(), reason=f"the lists of HDTF are not at {HDTF}")
 
 SPLITS: tuple[SplitBy, ...] = ("subject", "random")
-KINDS = ("video_url", "resolution", "annotion_time", "crop_wh", "crop_ratio")
-
-
-def lists(folder: Path, rows: Sequence[tuple[str, int, str, Sequence[str]]], subset: str = "WDA") -> Path:
-    """Write the fifteen lists: name (its address made from it), height, intervals, and a crop for each or ''."""
-    folder.mkdir(exist_ok=True)
-    for other in ("RD", "WDA", "WRA"):
-        for kind in KINDS:
-            (folder / f"{other}_{kind}.txt").write_text("")
-
-    def write(kind: str, lines: Sequence[str]) -> None:
-        (folder / f"{subset}_{kind}.txt").write_text("".join(f"{line}\n" for line in lines))
-
-    crops = [(f"{name}_{number}.mp4", crop) for name, *_, found in rows for number, crop in enumerate(found) if crop]
-    write("video_url", [f"{name} {address(name)}" for name, *_ in rows])
-    write("resolution", [f"{name}.mp4 {height}" for name, height, *_ in rows])
-    write("annotion_time", [f"{name}.mp4 {intervals}" for name, _, intervals, _ in rows if intervals])
-    write("crop_wh", [f"{key} {crop}" for key, crop in crops])
-    write("crop_ratio", [f"{key} 1.2" for key, _ in crops])
-    return folder
-
-
-def address(name: str) -> str:
-    return f"https://www.youtube.com/watch?v={name.lower():_<11.11}"
 
 
 def rows_of(folder: Path, source: Path | None = None) -> Mapping[str, Video]:
@@ -109,7 +86,7 @@ def test_what_is_told_counts_each_kind_of_defect() -> None:
     lines = "\n".join(told(catalogue(HDTF), HDTF))
     for words in (
         "15 x no crop",
-        "1 x duplicate of",
+        "1 x duplicate of another",
         "1 x out of order",
         "1 x contains another interval",
         "2 x declared height 0",
@@ -117,7 +94,7 @@ def test_what_is_told_counts_each_kind_of_defect() -> None:
         "3 x crop taller than declared height",
         "RD_Radio24 has no interval",
         "WDA_video_url.txt begins with a byte-order mark",
-        "7 lines of WRA_annotion_time.txt end in a space",
+        "WRA_annotion_time.txt has a space at the end of 7 lines",
     ):
         assert words in lines
 
@@ -146,6 +123,14 @@ def test_a_limit_takes_the_first_and_changes_no_split() -> None:
         assert catalogue(HDTF, limit=9, split=split) == catalogue(HDTF, split=split)[:9]
 
 
+def test_subjects_can_be_picked_and_keep_their_split(tmp_path: Path) -> None:
+    folder = lists(tmp_path / "lists", [(name, 720, "00:00-00:02", [""]) for name in ("Ann0", "Ann1", "Bob", "Cy")])
+    for split in SPLITS:
+        every = catalogue(folder, split=split)
+        assert catalogue(folder, subjects=["Cy", "Ann"], split=split) == [every[0], every[1], every[3]]
+        assert catalogue(folder, subjects=["Cy", "Ann"], limit=1, split=split) == every[:1]
+
+
 def test_defects_of_a_list_of_one_s_own(tmp_path: Path) -> None:
     folder = lists(
         tmp_path / "lists",
@@ -167,7 +152,7 @@ def test_defects_of_a_list_of_one_s_own(tmp_path: Path) -> None:
     }
     lines = told(catalogue(folder), folder)
     assert "WDA_Cy-Dee has no interval: left out." in lines
-    assert "1 lines of WDA_annotion_time.txt end in a space: read all the same." in lines
+    assert "WDA_annotion_time.txt has a space at the end of 1 line: read all the same." in lines
     assert sum("byte-order mark" in line for line in lines) == 3
 
 
@@ -206,7 +191,10 @@ def test_a_folder_without_the_lists_is_told(tmp_path: Path) -> None:
         catalogue(tmp_path)
 
 
-@pytest.mark.parametrize(("options", "words"), [({"split": "fair"}, "subject, random"), ({"limit": 0}, "at least 1")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"split": "fair"}, "subject, random"), ({"limit": 0}, "at least 1"), ({"subjects": ["Eve"]}, "no subject 'Eve'")],
+)
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         catalogue(lists(tmp_path / "lists", []), **options)
@@ -252,6 +240,15 @@ def test_a_scaled_crop_stays_square_and_inside(side: int, x: int, y: int, height
         assert abs(found.x - x * height / 720) <= 2.5
     else:
         assert (x + side) * height / 720 > picture[0]
+
+
+def twice_listed(tmp_path: Path) -> Path:
+    """One video under two names."""
+    names = ("WhipJimClyburn", "JamesClyburn1")
+    folder = lists(tmp_path / "lists", [(name, 720, "00:05-04:40", [""]) for name in names])
+    path = folder / "WDA_video_url.txt"
+    path.write_text(path.read_text().replace(address(names[0]), address(names[1])))
+    return folder
 
 
 ANN = [("Ann", 720, "00:01-00:03 00:04-00:08", ["10 400 20 400", ""]), ("Bob1", 720, "00:00-00:02", ["1 90 2 90"])]
@@ -311,6 +308,13 @@ def test_a_clip_s_own_file_comes_before_the_whole_video(tmp_path: Path) -> None:
     assert rows_of(lists(tmp_path / "lists", ANN), source)["WDA_Bob1_000"].path.name == "WDA_Bob1_000.mp4"
 
 
+def test_a_whole_video_serves_all_names_that_it_is_listed_under(tmp_path: Path) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    write_clip(source / "WhipJimClyburn.mp4", steady(25, 2), portrait(64, 64))
+    assert [row.path.name for row in catalogue(twice_listed(tmp_path), source)] == ["WhipJimClyburn.mp4"] * 2
+
+
 def test_files_come_to_rows_that_had_only_an_address_and_stay(tmp_path: Path) -> None:
     source = tmp_path / "files"
     source.mkdir()
@@ -328,13 +332,7 @@ def test_files_come_to_rows_that_had_only_an_address_and_stay(tmp_path: Path) ->
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_video_that_is_listed_twice_is_on_one_side(tmp_path: Path, split: SplitBy) -> None:
-    folder = lists(
-        tmp_path / "lists",
-        [("WhipJimClyburn", 720, "00:05-04:40", [""]), ("JamesClyburn1", 720, "00:05-04:40", [""])],
-    )
-    path = folder / "WDA_video_url.txt"
-    path.write_text(path.read_text().replace(address("WhipJimClyburn"), address("JamesClyburn1")))
-    one, two = catalogue(folder, split=split)
+    one, two = catalogue(twice_listed(tmp_path), split=split)
     assert one.split == two.split is not None
     assert one.subject == two.subject
     assert one.defect == "duplicate of WDA_JamesClyburn1_000; no crop"
