@@ -190,7 +190,9 @@ def _of_files(rows: Sequence[Video], lists: Annotations, files: Files, source: P
     seconds = {clip.clip_id: clip.end - clip.start for clip in lists.clips}
     here = [row for row in rows if not row.remote]
     short = [row.video_id for row in here if row.duration and seconds[row.video_id] - row.duration > CUT_SHORT]
-    lines = [f"{len(here)} of {len(rows)} videos have a file in {source}; the others have only an address."]
+    lines = [f"{len(here)} of {len(rows)} videos have a file in {source}."]
+    if len(here) < len(rows):
+        lines.append(f"{len(rows) - len(here)} have only an address and are not downloaded: give their files.")
     if short:
         lines.append(f"{_some(short)} shorter than annotated: taken as they are.")
     if files.others:

@@ -1,8 +1,9 @@
 """`init`: a corpus becomes the catalogue of a workspace."""
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from manifests.corpora import hdtf as hdtf_corpus
 from manifests.corpora.folder import SubjectFrom, catalogue
@@ -36,7 +37,7 @@ def hdtf(
     *,
     annotations: Path,
     source: Path | None = None,
-    subject: tuple[str, ...] = (),
+    subject: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     limit: int | None = None,
     split: SplitBy = "subject",
     seed: int = 0,
@@ -52,7 +53,7 @@ def hdtf(
         A folder with files of the release: clips (WDA_KatieHill_000.mp4) or whole videos (KatieHill.mp4,
         WDA_KatieHill.mp4). It is only ever read.
     subject
-        Take only the videos of this person (KatieHill); may be given more than once.
+        Take only the videos of these persons (KatieHill …).
     limit
         Take only the first so many videos of the lists.
     split
