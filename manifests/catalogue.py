@@ -120,6 +120,8 @@ def source_of(path: Path) -> str:
 
 def read_catalogue(path: Path) -> list[Video]:
     """Read `catalogue.parquet`. Raises BadInput when it is missing or is not a catalogue."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder where the catalogue should be: move it away.")
     try:
         rows = pq.read_table(path, schema=SCHEMA).to_pylist()
     except FileNotFoundError as error:

@@ -21,5 +21,9 @@ class WorkspaceBusy(PortraitPrepError):
     """Another run holds this workspace."""
 
 
+class SourceAway(PortraitPrepError):
+    """The file that a video comes from is not there now; that says nothing about the video."""
+
+
 class Damaged(PortraitPrepError):
     """A file of the workspace does not hold what its record says it holds."""

@@ -48,6 +48,9 @@ class Finding:
         return asdict(self)
 
 
+NAMED = 3
+"""Differences that a finding names one by one."""
+
 RUN = "run again"
 DELETE = "delete the file and run again"
 
@@ -149,8 +152,10 @@ class Audit:
             yield Finding(name, "the manifest cannot be read", DELETE, video_id)
             return
         expected = json.loads(json.dumps(dossier.manifest()))
-        for where in different(expected, written):
-            yield Finding(name, f"it says otherwise than the shards at {where}", DELETE, video_id)
+        places = list(different(expected, written))
+        if places:
+            told = ", ".join(places[:NAMED]) + (f" and {len(places) - NAMED} more" if len(places) > NAMED else "")
+            yield Finding(name, f"it says otherwise than the shards at {told}", DELETE, video_id)
 
     def _media(self, record: Record) -> Iterator[Finding]:
         for output in record.media:

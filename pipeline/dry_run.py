@@ -32,7 +32,7 @@ def stale_units(session: Session, selection: Selection) -> Iterator[str]:
     """One line a unit and reason, then a line that sums up."""
     pace = Pace()
     footage: dict[str, float] = defaultdict(float)
-    certain = True
+    certain, failed = True, 0
     for found in session.dossiers():
         reasons: Counter[tuple[str, str, str]] = Counter()
         for dossier in found:
@@ -44,6 +44,8 @@ def stale_units(session: Session, selection: Selection) -> Iterator[str]:
                     reason = standing.reason or "failed before, tried again"
                     reasons[stage, dossier.video.shard, f"{standing.state}: {reason}"] += 1
                     footage[stage] += dossier.video.duration or 0.0
+                elif standing.state is State.FAILED:
+                    failed += 1
                 elif not standing.settled:
                     hope = ", may stay current" if standing.state is State.STALE else ""
                     reasons[stage, dossier.video.shard, f"{standing.state}: {standing.reason}{hope}"] += 1
@@ -52,6 +54,8 @@ def stale_units(session: Session, selection: Selection) -> Iterator[str]:
         for (stage, shard, reason), count in reasons.items():
             yield f"{stage} {shard}: {count} video{'s' if count != 1 else ''} {reason}"
     yield _summary(pace, footage, certain)
+    if failed:
+        yield f"{failed} failed before: --retry-failed tries them again."
 
 
 def _summary(pace: Pace, footage: Mapping[str, float], certain: bool) -> str:

@@ -101,12 +101,16 @@ class Site:
         ]
 
     def ready(self, selection: Selection) -> Iterator[tuple[int, Stage[Any], list[Video]]]:
-        """The units that can start: (depth, stage, videos). A unit waits until nothing above it is left to do."""
+        """The units that can start: (depth, stage, videos).
+
+        A unit waits until nothing above it is left to do, and while a unit below reads what it would replace.
+        """
         unsettled: set[str] = set(self.open)
         for depth, stage in enumerate(self._planner.stages):
             above_unsettled = unsettled.intersection(stage.upstream)
             videos = [] if stage.name in self.open else self.todo(stage.name, selection)
-            if videos and not above_unsettled:
+            read_now = any(stage.name in unit.stage.upstream for unit in self.open.values())
+            if videos and not above_unsettled and not read_now:
                 yield depth, stage, videos
             if videos or above_unsettled:
                 unsettled.add(stage.name)

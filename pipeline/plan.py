@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from manifests.catalogue import Video
-from manifests.errors import Damaged
+from manifests.errors import Damaged, SourceAway
 from manifests.record import Basis, Record
 from pipeline.settings import Settings
 from pipeline.stage import Stage
@@ -132,8 +132,8 @@ class Planner:
     def _why_stale(self, stage: Stage[Any], record: Record, basis: Basis) -> str:
         if record.fingerprint != fingerprint(stage.name, basis):
             return difference(record.basis, basis)
-        if record.error and record.error.type == Damaged.__name__:
-            return "what it reads was damaged"
+        if record.error and record.error.type in TRIED_AGAIN:
+            return TRIED_AGAIN[record.error.type]
         for output in record.media:
             path = self._workspace.root / output.path
             if not path.is_file():
@@ -150,6 +150,9 @@ def _outside(stage: Stage[Any], video: Video, known: Record | None) -> dict[str,
         return known.basis.outside if known and known.done else {}
     return dict(facts)
 
+
+TRIED_AGAIN = {Damaged.__name__: "what it reads was damaged", SourceAway.__name__: "its source was away"}
+"""Failures that are no fault of the video: every run tries it again."""
 
 WORDS = {
     "version": "stage version",

@@ -150,7 +150,7 @@ def verify(reader: ShardReader, stage: Stage[Any], record: Record) -> None:
         rows += len(next(iter(batch.values())))
     found = digests.results() if record.done else {}
     if rows != record.rows or any(record.digests.get(name) != digest for name, digest in found.items()):
-        raise Damaged(f"{reader.path} does not hold what was recorded for {record.video_id}: run the stage again.")
+        raise Damaged(f"{reader.path} does not hold what was recorded for {record.video_id}: delete it and run again.")
 
 
 def by_stage(references: Iterable[str]) -> dict[str, list[str]]:

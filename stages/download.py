@@ -11,6 +11,7 @@ import numpy as np
 
 from manifests.atomic import temporary_beside
 from manifests.catalogue import Video
+from manifests.errors import SourceAway
 from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from pipeline.workspace import Workspace
@@ -81,11 +82,11 @@ def leads_to(name: Path, source: Path) -> bool:
 
 
 def require(source: Path) -> None:
-    """Raise FileNotFoundError, which a retry may mend, while the source is away: that does not make it a bad video."""
+    """Raise SourceAway while the source is not there: that does not make it a bad video."""
     try:
         source.stat()
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{source} is not there: bring it back (is its disk mounted?) and run again") from error
+        raise SourceAway(f"{source} is not there: bring it back (is its disk mounted?) and run again.") from error
 
 
 def read_through(path: Path) -> tuple[int, str]:
@@ -132,7 +133,7 @@ def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[
     source = workspace.root / video.path
     try:
         if read_through(source)[1] != record.metrics["sha256"]:
-            yield f"the source {source} is no longer what it was", "run again"
+            yield f"the source {source} is no longer what it was", "touch it, so that it is read anew, and run again"
     except (BadVideo, OSError) as error:
         yield f"the source cannot be read again ({error})", "bring it back, or accept that it cannot be proved"
     name = _link_of(workspace.sources, video, source)

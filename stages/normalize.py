@@ -59,7 +59,7 @@ class NormalizeParams(Params):
 def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
     """Probe, find the face, encode. Yields one row.
 
-    Raises BadVideo when the source is damaged or shows no face, and FileNotFoundError while it is not there.
+    Raises BadVideo when the source is damaged or shows no face, and SourceAway while it is not there.
     """
     require(job.source)
     try:

@@ -7,12 +7,12 @@ from typing import Annotated
 from manifests.errors import BadInput
 from pipeline.audit import Audit
 from pipeline.cli.opening import open_session
-from pipeline.cli.terminal import Flag, WorkspaceOption, say
+from pipeline.cli.terminal import AsJson, Flag, WorkspaceOption, say
 from pipeline.ledger import Ledger
 from pipeline.survey import dossiers
 
 
-def status(*, workspace: WorkspaceOption = Path(), json_: Annotated[bool, Flag] = False) -> int:
+def status(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
     """Show how many videos and shards stand where at each stage, and what failed."""
     census = open_session(workspace).census()
     for line in [json.dumps(census.to_json(), indent=1)] if json_ else census.lines():
@@ -39,9 +39,7 @@ def manifest(video_id: str, *, workspace: WorkspaceOption = Path()) -> int:
     return 0
 
 
-def audit(
-    *, workspace: WorkspaceOption = Path(), deep: Annotated[bool, Flag] = False, json_: Annotated[bool, Flag] = False
-) -> int:
+def audit(*, workspace: WorkspaceOption = Path(), deep: Annotated[bool, Flag] = False, json_: AsJson = False) -> int:
     """Check every claim of the workspace. Prints one line a finding; exit code 1 when there is one.
 
     Parameters

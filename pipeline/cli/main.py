@@ -4,6 +4,7 @@
 missing prerequisite; 130 interrupted.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -45,7 +46,9 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app() or 0
-        sys.stdout.flush()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done; only the leaving is left
+        if sys.stdout:
+            sys.stdout.flush()
         sys.exit(status)
     except (CycloptsError, PortraitPrepError) as error:
         _refuse(str(error))
@@ -54,6 +57,8 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINDINGS)
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _refuse("The disk is full: free some space and run again; what is done is kept.")
         _refuse(f"{error.filename or 'The system'}: {error.strerror or error}.")
     except KeyboardInterrupt:
         sys.stderr.write("portrait-prep: interrupted; run again to go on from here\n")

@@ -122,6 +122,17 @@ def test_a_source_that_went_away_costs_nothing_until_it_is_back(root: Path) -> N
     assert census.by_video["count"] == {State.DONE: 4}
 
 
+def test_a_source_that_was_away_is_tried_by_every_run(root: Path) -> None:
+    session = enrol(root, FOUR | {"b2": "1 away"})
+    tally, census = go(session)
+    assert tally.failed["count"] == census.failed == 1
+    assert go(toy_session(root))[0].computed == {"count": 1}
+    Path(session.videos[3].source).with_suffix(".back").touch()
+    tally, census = go(toy_session(root))
+    assert tally.computed == {"count": 1, "scale": 1, "total": 1}
+    assert not census.failed
+
+
 def test_adding_a_video_runs_that_video_only(root: Path) -> None:
     go(enrol(root, {name: FOUR[name] for name in ("a1", "a2", "b1")}))
     session = enrol(root, {"b2": FOUR["b2"]})
@@ -218,7 +229,10 @@ def test_damaged_media_are_made_again_before_they_are_used(root: Path) -> None:
     tally, census = go(set_value(root, "factor = 2.0", "factor = 3.0"))
     assert tally.computed["count"] == 1
     assert not census.failed
-    assert list(Audit(toy_session(root)).findings()) == []
+    whole = root.parent / "whole"
+    enrol(whole, FOUR)
+    go(set_value(whole, "factor = 2.0", "factor = 3.0"))
+    assert tables(root) == tables(whole)
 
 
 def test_a_damage_that_stays_is_a_failure_that_the_next_run_tries_again(root: Path) -> None:

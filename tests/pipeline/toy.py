@@ -18,7 +18,7 @@ from pydantic import Field
 
 from manifests.atomic import replacing
 from manifests.catalogue import Video, merge, write_catalogue
-from manifests.errors import Damaged
+from manifests.errors import Damaged, SourceAway
 from pipeline.session import Session
 from pipeline.settings import write_settings
 from pipeline.stage import BadVideo, Batch, Column, Invariant, Job, Params, Stage
@@ -59,6 +59,8 @@ def _misbehave(word: str, source: Path) -> None:
         raise RuntimeError("it is flaky")
     if word == "die":
         os._exit(1)
+    if word == "away" and not source.with_suffix(".back").exists():
+        raise SourceAway("it is not there")
     if word == "damaged":
         raise Damaged("its input is damaged")
     if word == "full":

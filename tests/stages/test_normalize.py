@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from manifests.catalogue import Video
+from manifests.errors import SourceAway
 from pipeline.stage import BadVideo
 from stages.models.mediapipe import face_detector
 from stages.normalize import STAGE, NormalizeParams
@@ -405,7 +406,7 @@ def test_a_source_that_is_away_is_no_bad_video(tmp_path: Path, monkeypatch: pyte
             raise BadVideo("shows no face")
 
         monkeypatch.setattr("stages.normalize.sample_faces", unmounted)
-    with pytest.raises(FileNotFoundError, match="is not there: bring it back"):
+    with pytest.raises(SourceAway, match="is not there: bring it back"):
         normalize(path, tmp_path / "out")
 
 
