@@ -17,6 +17,7 @@ from demo.portrait import LICENCE, crop, portrait
 from demo.voice import Voice
 from manifests.atomic import replacing
 from manifests.corpora.demo import Truth, read_truth, truth_path
+from manifests.digest import sha256_of
 from manifests.errors import BadInput
 from stages.models.mediapipe import FaceMesh
 
@@ -47,7 +48,7 @@ def make_clip(folder: Path, clip: Clip) -> None:
         encode(temporary, frames, clip.size, voice.samples(), clip.form)
         if clip.kept < 1:
             temporary.write_bytes(temporary.read_bytes()[: int(clip.kept * temporary.stat().st_size)])
-        truth = _truth(clip, video.name, times, poses, _sha256(temporary))
+        truth = _truth(clip, video.name, times, poses, sha256_of(temporary))
     with replacing(truth_path(folder, clip.video_id)) as temporary:
         temporary.write_text(json.dumps(truth.model_dump(), indent=1) + "\n", encoding="utf-8")
 
@@ -74,7 +75,7 @@ def _current(folder: Path, clip: Clip) -> bool:
     """Whether the clip is there, whole, and made by this very recipe."""
     try:
         truth = read_truth(truth_path(folder, clip.video_id))
-        return truth.recipe == _recipe(clip) and truth.sha256 == _sha256(folder / truth.file)
+        return truth.recipe == _recipe(clip) and truth.sha256 == sha256_of(folder / truth.file)
     except (BadInput, OSError):
         return False
 
@@ -88,11 +89,6 @@ def _recipe(clip: Clip) -> str:
 def _code() -> str:
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _animated(clip: Clip, poses: list[Pose]) -> Iterator[Image]:

@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.atomic import TEMPORARY
+from manifests.digest import is_intact
 from manifests.errors import Damaged
 from manifests.manifest import flat_rows
 from manifests.record import Record
 from pipeline.ledger import Ledger
 from pipeline.plan import State
 from pipeline.reduction import Reducer, read_reduction, reduction_path
-from pipeline.seal import seal_of, sha256_of
+from pipeline.seal import seal_of
 from pipeline.session import Session
 from pipeline.shards import ShardReader, by_stage, joined, verify
 from pipeline.stage import Batch, Invariant, Stage
@@ -151,7 +152,7 @@ class Audit:
         except (OSError, ValueError):
             yield Finding(name, "the manifest cannot be read", DELETE, video_id)
             return
-        expected = json.loads(json.dumps(dossier.manifest()))
+        expected = json.loads(json.dumps(dossier.manifest))
         places = list(different(expected, written))
         if places:
             told = ", ".join(places[:NAMED]) + (f" and {len(places) - NAMED} more" if len(places) > NAMED else "")
@@ -162,7 +163,7 @@ class Audit:
             path = self._workspace.root / output.path
             if not path.is_file():
                 yield Finding(output.path, "the file is missing", RUN, record.video_id)
-            elif sha256_of(path) != output.sha256:
+            elif not is_intact(path, output.sha256):
                 yield Finding(output.path, "its bytes are not those recorded", DELETE, record.video_id)
 
     def _invariants(self, stage: Stage[Any], dossier: Dossier) -> Iterator[Finding]:
@@ -219,10 +220,9 @@ class Audit:
                 continue
             for output in note.outputs:
                 self._known.add(output.path)
-                made = self._workspace.root / output.path
-                if not made.is_file() or sha256_of(made) != output.sha256:
+                if not is_intact(self._workspace.root / output.path, output.sha256):
                     yield Finding(output.path, "its bytes are not those recorded", DELETE)
-            if not reducer.current(stage, reducer.members(stage.name)):
+            if not reducer.current(stage):
                 yield Finding(name, "it does not rest on the videos that are accepted now", RUN)
 
     def _orphans(self) -> Iterator[Finding]:
@@ -250,7 +250,7 @@ class _Table:
 
     def compare(self, found: Sequence[Dossier]) -> None:
         """Compare the rows of the next shard."""
-        rows = [row for dossier in found for row in flat_rows(dossier.manifest())]
+        rows = [row for dossier in found for row in flat_rows(dossier.manifest)]
         expected = pa.Table.from_pylist(rows, schema=TABLE)
         if self._same:
             try:

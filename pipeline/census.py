@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.plan import TRIED_AGAIN, State
+from pipeline.plan import State
 from pipeline.stage import Stage
 from pipeline.survey import Dossier
 
@@ -70,15 +70,13 @@ class Census:
 def _failures(dossier: Dossier) -> list[dict[str, Any]]:
     rows = []
     for stage, standing in dossier.standings.items():
-        record = standing.record
-        again = standing.state is State.STALE and record and record.error and record.error.type in TRIED_AGAIN
-        if (standing.state is State.FAILED or again) and record and record.error:
+        if standing.record and standing.failure:
             rows.append(
                 {
                     "video_id": dossier.video.video_id,
                     "stage": stage,
-                    "attempts": record.attempts,
-                    **record.error.model_dump(),
+                    "attempts": standing.record.attempts,
+                    **standing.failure.model_dump(),
                 }
             )
     return rows

@@ -6,9 +6,9 @@ from typing import Any, Generic
 
 from manifests.atomic import temporary_beside
 from manifests.catalogue import Video
+from manifests.digest import is_intact
 from manifests.errors import Damaged
 from manifests.record import Record
-from pipeline.seal import sha256_of
 from pipeline.shards import ShardReader, by_stage, joined
 from pipeline.stage import Batch, Column, P, Stage
 from pipeline.tables import Digests
@@ -54,7 +54,7 @@ class VideoJob(Generic[P]):
         """A committed media file, checked against its digest. Raises Damaged."""
         path = self._workspace.media(self.video.video_id, suffix)
         (maker,) = (name for name in self._stage.upstream if f"{name}.{suffix}" in self._stage.reads)
-        if not path.is_file() or sha256_of(path) != self.record(maker).digests[suffix]:
+        if not is_intact(path, self.record(maker).digests[suffix]):
             raise Damaged(f"{path} is not what was recorded: delete it and run again.")
         return path
 

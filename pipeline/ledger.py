@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from manifests.catalogue import Video
+from manifests.digest import is_intact
 from manifests.errors import Damaged
 from manifests.record import Record
-from pipeline.seal import Seal, find_damaged, footer_digest, seal_of, sha256_of
+from pipeline.seal import Seal, find_damaged, footer_digest, seal_of
 from pipeline.shards import ShardReader
 from pipeline.stage import Stage
 from pipeline.workspace import Workspace
@@ -67,15 +68,11 @@ class Ledger:
         for stage in stages:
             self.seals.pop(stage.name, None)
             for video_id, record in list(self.records.get(stage.name, {}).items()):
-                if any(_is_damaged(self.workspace.root / output.path, output.sha256) for output in record.media):
+                if not all(is_intact(self.workspace.root / output.path, output.sha256) for output in record.media):
                     log.warning("%s: the media of %s are damaged", stage.name, video_id)
                     del self.records[stage.name][video_id]
             self.seal([stage])
         return sum(len(records) for records in self.records.values()) < before
-
-
-def _is_damaged(path: Path, sha256: str) -> bool:
-    return not path.is_file() or sha256_of(path) != sha256
 
 
 def _known_seals(workspace: Workspace, videos: Sequence[Video]) -> dict[str, Seal]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from manifests.catalogue import Video
 from manifests.errors import Damaged, SourceAway
-from manifests.record import Basis, Record
+from manifests.record import Basis, Failure, Record
 from pipeline.settings import Settings
 from pipeline.stage import Stage
 from pipeline.tables import digest_of
@@ -46,6 +46,13 @@ class Standing:
     def settled(self) -> bool:
         """Whether running would change nothing."""
         return self.state in (State.DONE, State.FAILED, State.BLOCKED)
+
+    @property
+    def failure(self) -> Failure | None:
+        """The error that stands, also where every run tries the video again."""
+        error = self.record.error if self.record else None
+        again = self.state is State.STALE and error is not None and error.type in TRIED_AGAIN
+        return error if self.state is State.FAILED or again else None
 
     @property
     def runnable(self) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 
 from manifests.atomic import replacing
 from manifests.catalogue import Video
+from manifests.digest import sha256_of
 from manifests.record import Model, Output
 from pipeline.plan import State
-from pipeline.seal import sha256_of
 from pipeline.shards import ShardReader, verify
 from pipeline.stage import Batch, Stage
 from pipeline.survey import Dossier
@@ -54,25 +54,24 @@ class Reducer:
     def reduce(self, wanted: frozenset[str]) -> None:
         """Make what is not current."""
         for stage in self._stages:
-            if stage.name in wanted and stage.reduce:
-                members = sorted(self._members[stage.name], key=lambda member: member.video.video_id)
-                if not self.current(stage, members):
-                    self._make(stage, members)
+            if stage.name in wanted and not self.current(stage):
+                self._make(stage)
 
-    def current(self, stage: Stage[Any], members: Sequence[Member]) -> bool:
-        """Whether the files are there and were made from just these videos."""
+    def current(self, stage: Stage[Any]) -> bool:
+        """Whether the files are there and were made from just the videos that are accepted now."""
         known = read_reduction(reduction_path(self._workspace, stage.name))
         return (
             known is not None
-            and known.basis == _basis(stage, members)
+            and known.basis == _basis(stage, self._accepted(stage))
             and all(_is_there(self._workspace.root / output.path, output.bytes) for output in known.outputs)
         )
 
-    def members(self, stage: str) -> list[Member]:
-        """The accepted videos, in order of video_id."""
-        return sorted(self._members[stage], key=lambda member: member.video.video_id)
+    def _accepted(self, stage: Stage[Any]) -> list[Member]:
+        """In order of video_id."""
+        return sorted(self._members[stage.name], key=lambda member: member.video.video_id)
 
-    def _make(self, stage: Stage[Any], members: Sequence[Member]) -> None:
+    def _make(self, stage: Stage[Any]) -> None:
+        members = self._accepted(stage)
         folder = self._workspace.root / stage.name
         folder.mkdir(exist_ok=True)
         files = stage.reduce(self._rows(stage, members), folder) if stage.reduce else ()

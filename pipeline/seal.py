@@ -6,9 +6,9 @@ A shard's own digest cannot stand inside it; it stands in the manifests of its v
 import hashlib
 import logging
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
+from manifests.digest import sha256_of
 from manifests.errors import Damaged
 from manifests.record import Output
 from pipeline.shards import ShardReader, verify
@@ -21,12 +21,6 @@ class Seal(Output):
     """Path, size and sha256 of a shard file, and the sha256 of the records in its footer, which is quick to check."""
 
     footer: str
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file, read in blocks."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def footer_digest(reader: ShardReader) -> str:

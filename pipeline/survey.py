@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ class Dossier:
     seals: Mapping[str, Seal]
     verdict: Verdict
 
+    @cached_property
     def manifest(self) -> dict[str, Any]:
         """The manifest, as it should be."""
         entries = {
@@ -104,12 +106,12 @@ TABLE = pa.schema(
 def write_manifests(workspace: Workspace, found: Iterable[Dossier]) -> None:
     """Bring the manifests of these videos up to date."""
     for dossier in found:
-        write_manifest(workspace.manifest(dossier.video.video_id), dossier.manifest())
+        write_manifest(workspace.manifest(dossier.video.video_id), dossier.manifest)
 
 
 def write_manifests_table(workspace: Workspace, surveyed: Iterable[list[Dossier]]) -> None:
     """Write `manifests.parquet`, one row a video x stage, as the shards come."""
     with replacing(workspace.manifests_table) as temporary, pq.ParquetWriter(temporary, TABLE) as writer:
         for found in surveyed:
-            rows = [row for dossier in found for row in flat_rows(dossier.manifest())]
+            rows = [row for dossier in found for row in flat_rows(dossier.manifest)]
             writer.write_table(pa.Table.from_pylist(rows, schema=TABLE))

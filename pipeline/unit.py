@@ -11,6 +11,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,11 +21,12 @@ from typing import Any
 from manifests.atomic import commit as commit_file
 from manifests.atomic import replacing, temporary_beside
 from manifests.catalogue import Video
+from manifests.digest import sha256_of
 from manifests.errors import Damaged, MissingPrerequisite
 from manifests.record import Basis, Failure, Output, Record
 from pipeline.job import VideoJob
 from pipeline.plan import fingerprint
-from pipeline.seal import Seal, find_damaged, seal_of, sha256_of
+from pipeline.seal import Seal, find_damaged, seal_of
 from pipeline.shards import ShardReader, ShardWriter
 from pipeline.stage import BadVideo, Column, Params, Stage
 from pipeline.tables import digest_of
@@ -191,8 +193,9 @@ class Committed:
 def commit(unit: Unit, videos: Sequence[str], parts: Sequence[Part]) -> Committed:
     """Write the unit's shard file from new parts and the unchanged videos of the old file, in the order of `videos`.
 
-    Old rows are verified before they are taken over; damaged ones are left out and named. Where media files are
-    replaced, the old shard file goes first, so that data and record cannot disagree however this is interrupted.
+    Old rows are verified before they are taken over; damaged ones are left out, to be computed again. Where media
+    files are replaced, the old shard file goes first, so that data and record cannot disagree however this is
+    interrupted.
     """
     try:
         return _commit(unit, videos, {part.record.video_id: part for part in parts})
@@ -210,14 +213,15 @@ def _commit(unit: Unit, videos: Sequence[str], parts: Mapping[str, Part]) -> Com
     kept = _verified(unit, [video_id for video_id in videos if video_id not in parts])
     records: list[Record] = []
     with replacing(unit.path) as temporary:
-        with ShardWriter(temporary, unit.stage) as writer:
+        with ExitStack() as files:
+            writer = files.enter_context(ShardWriter(temporary, unit.stage))
+            old = files.enter_context(ShardReader(unit.path)) if kept else None
             for video_id in videos:
                 if video_id in parts:
                     _take_part(writer, parts[video_id])
                     records.append(parts[video_id].record)
-                elif video_id in kept:
-                    with ShardReader(unit.path) as old:
-                        writer.copy(old, kept[video_id])
+                elif old and video_id in kept:
+                    writer.copy(old, kept[video_id])
                     records.append(kept[video_id])
         with ShardReader(temporary) as reader:
             seal = seal_of(reader, unit.workspace.relative(unit.path))

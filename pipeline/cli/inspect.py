@@ -35,7 +35,7 @@ def manifest(video_id: str, *, workspace: WorkspaceOption = Path()) -> int:
     members = [video for video in session.videos if video.shard == shard]
     ledger = Ledger.load(session.workspace, shard, members, session.stages)
     found = {dossier.video.video_id: dossier for dossier in dossiers(session.planner, ledger)}
-    say(json.dumps(found[video_id].manifest(), indent=1, ensure_ascii=False))
+    say(json.dumps(found[video_id].manifest, indent=1, ensure_ascii=False))
     return 0
 
 

@@ -4,7 +4,6 @@ A file is looked for in the folders of the environment variable PORTRAIT_PREP_MO
 `models/` of the workspace that PORTRAIT_PREP_WORKSPACE names, then where an installed package brings it.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from manifests.digest import sha256_of
 from manifests.errors import MissingPrerequisite
 
 FOLDERS_VARIABLE = "PORTRAIT_PREP_MODELS"
@@ -134,8 +134,7 @@ def verified(name: str) -> Found:
 
 @lru_cache(maxsize=64)
 def _sha256(path: Path, _size: int, _modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def digests(*names: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.catalogue import Video, merge, safe_id
-from manifests.corpora import CORPORA
 from manifests.corpora.folder import SubjectFrom, catalogue
 from manifests.errors import BadInput
 from tests.clips import portrait, steady, write_clip
@@ -27,7 +26,7 @@ def ids(rows: Sequence[Video], root: Path) -> dict[str, str]:
 
 def test_all_videos_are_found_in_order_and_nothing_else(tmp_path: Path) -> None:
     fill(tmp_path, "b.MOV", "a.mp4", "sub/deep/c.webm", "notes.txt", ".hidden.mp4", ".git/x.mp4", "sub/.x/y.avi")
-    rows = CORPORA["folder"].catalogue(tmp_path)
+    rows = catalogue(tmp_path)
     assert ids(rows, tmp_path) == {"a.mp4": "a", "b.MOV": "b", "sub/deep/c.webm": "sub_deep_c"}
     assert [row.source for row in rows] == sorted(row.source for row in rows)
     assert all(row.duration is None and row.corpus == "folder" for row in rows)

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.catalogue import Video, merge
-from manifests.corpora import CORPORA
 from manifests.corpora.hdtf import SplitBy, catalogue, subject_of, told
 from manifests.corpora.hdtf_annotations import Clip, Crop, read_annotations
 from manifests.corpora.hdtf_files import fitted
@@ -30,7 +29,7 @@ def rows_of(folder: Path, source: Path | None = None) -> Mapping[str, Video]:
 
 @real
 def test_every_row_agrees_with_what_an_independent_reading_of_the_lists_found() -> None:
-    found = CORPORA["hdtf"].catalogue(HDTF)
+    found = catalogue(HDTF)
     with EXPECTED.open(newline="") as file:
         expected = [row for row in csv.DictReader(file) if row["status"] != "no_interval"]
     assert len(found) == len(expected) == 436
