@@ -28,7 +28,9 @@ CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 class Video(Model):
     """One row of the catalogue. Times in seconds, crop in source pixels; null where a field does not apply.
 
-    `source_height` is the height of the picture that the crop is meant for, where that is known.
+    `sound` is a file of its own for the sound, where the source's is not to be taken; it begins at `start`.
+    `source_height` is the height of the picture that the crop is meant for: a picture of another height has the crop
+    scaled. 0: nobody knows which, so that the crop cannot be used; null: the source's own.
     """
 
     video_id: str
@@ -38,6 +40,7 @@ class Video(Model):
     split: str | None = None
     fold: int | None = None
     source: str
+    sound: str | None = None
     start: float | None = None
     end: float | None = None
     crop_x: int | None = None
@@ -50,6 +53,7 @@ class Video(Model):
     defect: str | None = None
     emotion: str | None = None
     four_class: str | None = None
+    four_class_merged: str | None = None
     intensity: str | None = None
     statement: str | None = None
     repetition: int | None = None
@@ -58,13 +62,12 @@ class Video(Model):
     valence: float | None = None
     activation: float | None = None
     dominance: float | None = None
+    votes: str | None = None
 
     @property
     def path(self) -> Path:
         """The file that `source` names, where it names one; see `source_of`."""
-        if self.source.startswith(FILE_URI):
-            return Path(os.fsdecode(unquote_to_bytes(self.source.removeprefix(FILE_URI))))
-        return Path(self.source)
+        return path_of(self.source)
 
     @property
     def remote(self) -> bool:
@@ -116,6 +119,13 @@ def source_of(path: Path) -> str:
     except UnicodeEncodeError:
         return FILE_URI + quote_from_bytes(os.fsencode(text))
     return text
+
+
+def path_of(source: str) -> Path:
+    """The file that `source_of` named."""
+    if source.startswith(FILE_URI):
+        return Path(os.fsdecode(unquote_to_bytes(source.removeprefix(FILE_URI))))
+    return Path(source)
 
 
 def read_catalogue(path: Path) -> list[Video]:

@@ -14,6 +14,7 @@ IDENTITY = ("video_id", "corpus", "subject", "shard", "split", "fold")
 LABELS = (
     "emotion",
     "four_class",
+    "four_class_merged",
     "intensity",
     "statement",
     "repetition",
@@ -22,6 +23,7 @@ LABELS = (
     "valence",
     "activation",
     "dominance",
+    "votes",
 )
 
 

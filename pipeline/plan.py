@@ -81,7 +81,8 @@ class Planner:
     def _constant(self, stage: Stage[Any]) -> dict[str, Any]:
         params = self.settings.params[stage.name]
         models = dict(stage.models(params)) if stage.models else {}
-        return {"version": stage.version, "params": params.model_dump(mode="json"), "models": models}
+        told = params.model_dump(mode="json", exclude=set(params.incidental))
+        return {"version": stage.version, "params": told, "models": models}
 
     def basis(
         self, stage: Stage[Any], video: Video, upstream: Mapping[str, Record], known: Record | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ class Params(BaseModel):
     """Base of a stage's parameters; each field carries a default, bounds and a description for `pipeline.toml`."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    incidental: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that say how to work and not what comes out: changing one makes nothing stale."""
 
 
 P = TypeVar("P", bound=Params)
@@ -135,6 +138,11 @@ class Stage(Generic[P]):
     invariants: tuple[Invariant, ...] = ()
     reduce: Reduce | None = None
     proof: Proof | None = None
+    fetches: Callable[[P], int] | None = None
+    """For a stage that waits for the network: how many tasks with remote videos may be under way at once.
+
+    Such a task has no deadline, since an honest transfer may take any time; the stage itself must notice a stalled one.
+    """
     distributions: tuple[str, ...] = ()
     """Packages whose versions the record notes (`mediapipe`, `av`, …)."""
 
