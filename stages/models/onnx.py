@@ -1,0 +1,107 @@
+"""Networks that are published as PyTorch weights, run in ONNX Runtime: exported once, opened for one thread.
+
+An export lies in the folder `cache` of the workspace that PORTRAIT_PREP_WORKSPACE names; that folder can be deleted at
+any time. PyTorch is needed to make an export, and not to use one.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnxruntime
+
+from manifests.atomic import replacing
+from manifests.errors import MissingPrerequisite
+from stages.models.registry import WORKSPACE_VARIABLE
+
+if TYPE_CHECKING:
+    import torch
+
+EXPORTER = 1
+"""Version of how networks are exported: raise it with another opset, other options or another pinned PyTorch."""
+OPSET = 17
+"""https://github.com/onnx/onnx/blob/main/docs/Versioning.md: read by every ONNX Runtime since 1.12."""
+
+IMAGE, OUTPUT = "image", "output"
+"""Names of the input and of the output of every export."""
+
+CPU = ("CPUExecutionProvider",)
+
+
+def exported(
+    name: str, sha256: str, build: Callable[[], torch.nn.Module], shape: tuple[int, ...], folder: Path | None = None
+) -> Path:
+    """The ONNX file of a network, made on first use.
+
+    `sha256` is that of the weights, and part of the file's name; `build` returns the network with these weights loaded;
+    it takes one float32 tensor [n, *shape] and returns one tensor [n, ...], for any n. The file appears whole or not at
+    all, so that processes which make it at the same time do not disturb each other: the last one stays, and all are
+    equal. `folder` stands in for the workspace's cache. Raises MissingPrerequisite where the file must be made and
+    PyTorch is missing.
+    """
+    path = (folder or _cache()) / f"{name}-{sha256[:16]}-{EXPORTER}.onnx"
+    if not path.is_file():
+        require_torch(name)
+        with replacing(path) as temporary:
+            _export(build(), shape, temporary)
+    return path
+
+
+def _cache() -> Path:
+    workspace = os.environ.get(WORKSPACE_VARIABLE)
+    if not workspace:
+        raise MissingPrerequisite(
+            f"There is no place for an export: set the environment variable {WORKSPACE_VARIABLE} to a workspace."
+        )
+    return Path(workspace) / "cache"
+
+
+def require_torch(name: str) -> None:
+    """Raise MissingPrerequisite when PyTorch, or what its exporter needs, cannot be imported."""
+    try:
+        import onnx  # noqa: F401, PLC0415
+        import torch  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise MissingPrerequisite(
+            f"The network {name} is converted on its first use, for which {error.name} is missing: "
+            "run pip install -c constraints.txt -e '.[torch]' in the folder of portrait-prep."
+        ) from error
+
+
+def _export(network: torch.nn.Module, shape: tuple[int, ...], path: Path) -> None:
+    import torch  # noqa: PLC0415  takes seconds and is rarely needed
+
+    network.eval()
+    with warnings.catch_warnings(), torch.no_grad():
+        # The exporter by tracing is the older one; it alone needs no further package, and these networks do not branch.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (torch.zeros(1, *shape),),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[IMAGE],
+            output_names=[OUTPUT],
+            dynamic_axes={IMAGE: {0: "n"}, OUTPUT: {0: "n"}},
+        )
+
+
+def session(path: Path, providers: Sequence[str] = CPU) -> onnxruntime.InferenceSession:
+    """Open an ONNX file on one thread, with kernels that repeat bit for bit; `providers` in order of preference.
+
+    Raises MissingPrerequisite when the file is not a network that ONNX Runtime can load.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's own errors have no base but this one
+        raise MissingPrerequisite(f"{path} cannot be loaded by ONNX Runtime: delete it and run again.") from error

@@ -1,0 +1,49 @@
+"""Reading published PyTorch weights, without running what a pickle may hold."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manifests.errors import MissingPrerequisite
+
+if TYPE_CHECKING:
+    import torch
+
+PARALLEL = "module."
+"""What `torch.nn.DataParallel` puts before the name of each parameter."""
+
+
+def load_weights(network: torch.nn.Module, path: Path) -> None:
+    """Load the state dict in `path` into a network: every parameter, each of its shape, and nothing besides.
+
+    The file is a state dict, or a checkpoint with one under `state_dict`; the prefix of parallel training is dropped.
+    Raises MissingPrerequisite where the file is truncated, holds anything but plain data, or belongs to another
+    network.
+    """
+    try:
+        network.load_state_dict({name.removeprefix(PARALLEL): value for name, value in _read(path).items()})
+    except RuntimeError as error:
+        told = " ".join(str(error).split())[:200]
+        raise MissingPrerequisite(
+            f"{path} holds the weights of another network ({told}): get the right file."
+        ) from error
+
+
+def _read(path: Path) -> Mapping[str, torch.Tensor]:
+    import torch  # noqa: PLC0415  takes seconds and is rarely needed
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise MissingPrerequisite(
+            f"{path} is no file of plain weights, and is not read since a pickle could run code: get the published file."
+        ) from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        raise MissingPrerequisite(f"{path} is damaged or no file of weights: get the published file again.") from error
+    state = found.get("state_dict", found) if isinstance(found, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise MissingPrerequisite(f"{path} holds no state dict: get the published file again.")
+    return {str(name): value for name, value in state.items()}
