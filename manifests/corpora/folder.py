@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -45,7 +45,7 @@ def catalogue(source: Path, subject_from: SubjectFrom = "stem-prefix", known: Se
     if subject_from not in get_args(SubjectFrom):
         raise BadInput(f"'{subject_from}' is no way to name subjects: use {', '.join(get_args(SubjectFrom))}.")
     root = _checked(source)
-    files = sorted(_videos(root), key=os.fsencode)
+    files = sorted(_files(root, SUFFIXES), key=os.fsencode)
     if not files:
         raise BadInput(
             f"There are no videos in {root} or below: give a folder that has some (.mp4, .mov, .mkv, .webm, .avi …)."
@@ -65,8 +65,13 @@ def catalogue(source: Path, subject_from: SubjectFrom = "stem-prefix", known: Se
 
 def videos_below(source: Path) -> list[Path]:
     """True paths of the videos below a folder, in order. Raises BadInput when it cannot be listed."""
+    return files_below(source, SUFFIXES)
+
+
+def files_below(source: Path, suffixes: Collection[str] | None = None) -> list[Path]:
+    """The same of the files that end in one of `suffixes`, which are in lower case; of all files without."""
     root = _checked(source)
-    return [root / file for file in sorted(_videos(root), key=os.fsencode)]
+    return [root / file for file in sorted(_files(root, suffixes), key=os.fsencode)]
 
 
 def _checked(source: Path) -> Path:
@@ -84,8 +89,8 @@ def _checked(source: Path) -> Path:
     return source.resolve()
 
 
-def _videos(root: Path) -> Iterator[Path]:
-    """Paths below `root` of all that looks like a video; hidden files and folders are passed over.
+def _files(root: Path, suffixes: Collection[str] | None) -> Iterator[Path]:
+    """Paths below `root` of all that looks like what is sought; hidden files and folders are passed over.
 
     Links to folders are followed once. A link to a file that is gone counts: what was expected there must be missed.
     """
@@ -96,7 +101,8 @@ def _videos(root: Path) -> Iterator[Path]:
         folders[:] = [] if real in seen else [name for name in folders if name[0] != "." and name not in own]
         for name in names if real not in seen else ():
             path = Path(folder, name)
-            if name[0] != "." and path.suffix.lower() in SUFFIXES and (path.is_file() or path.is_symlink()):
+            sought = name[0] != "." and (suffixes is None or path.suffix.lower() in suffixes)
+            if sought and (path.is_file() or path.is_symlink()):
                 yield path.relative_to(root)
         seen.add(real)
 
