@@ -62,6 +62,11 @@ class Audit:
     def __init__(self, session: Session, deep: bool = False) -> None:
         self._session, self._deep = session, deep
         self._workspace, self._stages = session.workspace, session.stages
+        self._columns = {
+            f"{stage.name}.{column.name}"
+            for stage in self._stages
+            for column in stage.columns_under(session.settings.params[stage.name])
+        }
         self._known: set[str] = set()
         """Every file that some claim accounts for, relative to the workspace."""
 
@@ -168,6 +173,8 @@ class Audit:
 
     def _invariants(self, stage: Stage[Any], dossier: Dossier) -> Iterator[Finding]:
         for invariant in stage.invariants:
+            if not self._columns.issuperset(invariant.reads):
+                continue
             broken = self._broken_rows(invariant, dossier)
             if broken is None or broken:
                 problem = f"does not hold: {invariant.claim}" + (f" (first at row {broken[0]})" if broken else "")

@@ -84,9 +84,9 @@ class Reducer:
             temporary.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
 
     def _rows(self, stage: Stage[Any], members: Sequence[Member]) -> Iterator[tuple[Video, Batch]]:
-        columns = [column.name for column in stage.columns]
         for shard, own in groupby(members, key=lambda member: member.video.shard):
             with ShardReader(self._workspace.shard(stage.name, shard)) as reader:
+                columns = [column.name for column in reader.columns(stage)]
                 for member in own:
                     verify(reader, stage, reader.records[member.video.video_id])
                     yield member.video, next(reader.batches(member.video.video_id, columns))

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from manifests.errors import Damaged
 from manifests.record import Record
-from pipeline.stage import ROWS_PER_GROUP, Batch, Stage
+from pipeline.stage import ROWS_PER_GROUP, Batch, Column, P, Stage
 from pipeline.tables import Digests, batch_of, schema, to_arrow
 
 FOOTER_KEY = b"portrait_prep"
@@ -56,6 +56,11 @@ class ShardReader:
         """All columns, keys first."""
         return list(self._file.schema_arrow.names)
 
+    def columns(self, stage: Stage[Any]) -> tuple[Column, ...]:
+        """The stage's columns that are there; which ones depends on the parameters at the time of writing."""
+        there = set(self.column_names)
+        return tuple(column for column in stage.columns if column.name in there)
+
     @cached_property
     def _groups(self) -> dict[str, range]:
         """Video id -> its row groups."""
@@ -68,6 +73,8 @@ class ShardReader:
 
     def tables(self, video_id: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Stream a video's rows, one Arrow table a row group. Raises Damaged when bytes cannot be read back."""
+        if missing := set(columns or ()).difference(self.column_names):
+            raise Damaged(f"{self.path} holds no {', '.join(sorted(missing))}: delete it and run again.")
         try:
             for group in self._groups[video_id]:
                 yield self._file.read_row_group(group, columns=None if columns is None else list(columns))
@@ -91,9 +98,10 @@ class ShardReader:
 class ShardWriter:
     """Writes one shard file: rows video by video, then the records. The caller commits the file."""
 
-    def __init__(self, path: Path, stage: Stage[Any]) -> None:
-        self._stage = stage
-        self._schema = schema(stage)
+    def __init__(self, path: Path, stage: Stage[P], params: P) -> None:
+        self._stage = stage.name
+        self._columns = stage.columns_under(params)
+        self._schema = schema(stage, params)
         self._records: list[Record] = []
         self._writer = pq.ParquetWriter(
             path,
@@ -108,13 +116,13 @@ class ShardWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        footer = {"stage": self._stage.name, "records": [record.model_dump(mode="json") for record in self._records]}
+        footer = {"stage": self._stage, "records": [record.model_dump(mode="json") for record in self._records]}
         self._writer.add_key_value_metadata({FOOTER_KEY: json.dumps(footer)})
         self._writer.close()
 
     def rows(self, video_id: str, batches: Iterator[Batch]) -> tuple[int, dict[str, str]]:
         """Write a video's rows as they come; return how many, and the digest of each column."""
-        digests, count = Digests(self._stage.columns), 0
+        digests, count = Digests(self._columns), 0
         for batch in regroup(batches):
             table = self._table(video_id, count, batch)
             digests.update(batch_of(table))
@@ -125,6 +133,10 @@ class ShardWriter:
     def record(self, record: Record) -> None:
         """Note a record; its rows, if any, are the ones written last."""
         self._records.append(record)
+
+    def takes(self, reader: ShardReader, record: Record) -> bool:
+        """Whether a video can be taken over from another file: its rows must have the columns of this one."""
+        return not record.rows or reader.column_names == self._schema.names
 
     def copy(self, reader: ShardReader, record: Record) -> None:
         """Take over a video, rows and record, from another file."""
@@ -138,18 +150,20 @@ class ShardWriter:
             "video_id": pa.array([video_id] * length, pa.string()),
             "frame": pa.array(range(first, first + length), pa.int32()),
         }
-        arrays |= {column.name: to_arrow(column, batch[column.name]) for column in self._stage.columns}
+        arrays |= {column.name: to_arrow(column, batch[column.name]) for column in self._columns}
         return pa.Table.from_arrays([arrays[name] for name in self._schema.names], schema=self._schema)
 
 
 def verify(reader: ShardReader, stage: Stage[Any], record: Record) -> None:
     """Read a video's rows and compare them with its record. Raises Damaged."""
-    digests, rows = Digests(stage.columns), 0
-    for batch in reader.batches(record.video_id, [column.name for column in stage.columns]):
+    columns = reader.columns(stage)
+    digests, rows = Digests(columns), 0
+    for batch in reader.batches(record.video_id, [column.name for column in columns]):
         digests.update(batch)
         rows += len(next(iter(batch.values())))
     found = digests.results() if record.done else {}
-    if rows != record.rows or any(record.digests.get(name) != digest for name, digest in found.items()):
+    recorded = {column.name: record.digests[column.name] for column in stage.columns if column.name in record.digests}
+    if rows != record.rows or found != recorded:
         raise Damaged(f"{reader.path} does not hold what was recorded for {record.video_id}: delete it and run again.")
 
 

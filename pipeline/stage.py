@@ -46,7 +46,10 @@ P_co = TypeVar("P_co", bound=Params, covariant=True)
 
 @dataclass(frozen=True)
 class Column:
-    """One column that a stage adds. `dtype` is a NumPy name or `str`; `shape` is that of one row's value."""
+    """One column that a stage adds. `dtype` is a NumPy name or `str`; `shape` is that of one row's value.
+
+    `when` tells from the stage's parameters whether the column is there; None: always.
+    """
 
     name: str
     dtype: str
@@ -54,11 +57,15 @@ class Column:
     unit: str = ""
     meaning: str = ""
     nullable: bool = False
+    when: Callable[[Any], bool] | None = None
 
 
 @dataclass(frozen=True)
 class Invariant:
-    """A claim about columns that the audit checks. `holds` gets a batch of `reads` and returns one bool a row."""
+    """A claim about columns that the audit checks. `holds` gets a batch of `reads` and returns one bool a row.
+
+    Where a column that it reads is not there under the parameters, the claim is about nothing and passed over.
+    """
 
     claim: str
     reads: tuple[str, ...]
@@ -150,3 +157,7 @@ class Stage(Generic[P]):
     def upstream(self) -> tuple[str, ...]:
         """The stages that this one reads, in declaration order."""
         return tuple(dict.fromkeys(ref.partition(".")[0] for ref in self.reads))
+
+    def columns_under(self, params: P) -> tuple[Column, ...]:
+        """The columns that `process` yields under these parameters."""
+        return tuple(column for column in self.columns if column.when is None or column.when(params))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.stage import Batch, Column, Stage
+from pipeline.stage import Batch, Column, P, Stage
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -27,15 +27,15 @@ def keys(stage: Stage[Any]) -> tuple[Column, ...]:
     return (video, frame) if stage.rows == "frame" else (video,)
 
 
-def schema(stage: Stage[Any]) -> pa.Schema:
-    """The schema of a stage's shard; field metadata names unit, shape and meaning."""
+def schema(stage: Stage[P], params: P) -> pa.Schema:
+    """The schema of a stage's shard under these parameters; field metadata names unit, shape and meaning."""
     fields = [
         pa.field(
             column.name,
             arrow_type(column),
             metadata={"unit": column.unit, "shape": json.dumps(column.shape), "meaning": column.meaning},
         )
-        for column in (*keys(stage), *stage.columns)
+        for column in (*keys(stage), *stage.columns_under(params))
     ]
     return pa.schema(fields, metadata={"stage": stage.name, "stage_version": str(stage.version)})
 

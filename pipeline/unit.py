@@ -123,7 +123,7 @@ def _process(unit: Unit, video: Video, told: dict[str, Any], clock: float) -> Pa
     table = temporary_beside(unit.path.with_name(f"{video.video_id}.parquet"))
     job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns)
     try:
-        with ShardWriter(table, unit.stage) as writer:
+        with ShardWriter(table, unit.stage, unit.params) as writer:
             rows, digests = writer.rows(video.video_id, unit.stage.process(job))
             expected = 1 if unit.stage.rows == "video" else job.frames
             if rows != expected:
@@ -193,9 +193,10 @@ class Committed:
 def commit(unit: Unit, videos: Sequence[str], parts: Sequence[Part]) -> Committed:
     """Write the unit's shard file from new parts and the unchanged videos of the old file, in the order of `videos`.
 
-    Old rows are verified before they are taken over; damaged ones are left out, to be computed again. Where media
-    files are replaced, the old shard file goes first, so that data and record cannot disagree however this is
-    interrupted.
+    Old rows are verified before they are taken over; damaged ones are left out, to be computed again. So are stale
+    ones with other columns than are written now, since columns may depend on parameters and a file has one schema.
+    Where media files are replaced, the old shard file goes first, so that data and record cannot disagree however this
+    is interrupted.
     """
     try:
         return _commit(unit, videos, {part.record.video_id: part for part in parts})
@@ -214,13 +215,13 @@ def _commit(unit: Unit, videos: Sequence[str], parts: Mapping[str, Part]) -> Com
     records: list[Record] = []
     with replacing(unit.path) as temporary:
         with ExitStack() as files:
-            writer = files.enter_context(ShardWriter(temporary, unit.stage))
+            writer = files.enter_context(ShardWriter(temporary, unit.stage, unit.params))
             old = files.enter_context(ShardReader(unit.path)) if kept else None
             for video_id in videos:
                 if video_id in parts:
                     _take_part(writer, parts[video_id])
                     records.append(parts[video_id].record)
-                elif old and video_id in kept:
+                elif old and video_id in kept and writer.takes(old, kept[video_id]):
                     writer.copy(old, kept[video_id])
                     records.append(kept[video_id])
         with ShardReader(temporary) as reader:

@@ -56,8 +56,9 @@ class MemoryJob(Generic[P]):
 def collect(stage: Stage[Any], job: MemoryJob[Any]) -> Batch:
     """Run a stage's function to its end and join its batches, checked against the declared columns."""
     batches = list(stage.process(job))
-    joined = {column.name: np.concatenate([batch[column.name] for batch in batches]) for column in stage.columns}
-    for column in stage.columns:
+    columns = stage.columns_under(job.params)
+    joined = {column.name: np.concatenate([batch[column.name] for batch in batches]) for column in columns}
+    for column in columns:
         assert joined[column.name].shape[1:] == column.shape
         if column.dtype != "str" and not column.nullable:
             assert joined[column.name].dtype == np.dtype(column.dtype)
