@@ -45,6 +45,12 @@ EYE_PAIRS = np.stack([LEFT_EYE, RIGHT_EYE], axis=1)
 EXPRESSIVE = _union(EYES, IRIS_CENTRES, LIPS)
 """Points that carry fast expression: smoothing over time would blur blinks, gaze and speech."""
 
+BROWS = _union(LEFT_BROW, RIGHT_BROW)
+JAW = _indices(
+    *(127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152),
+    *(377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 356),
+)
+"""The outline of the face below the eyes, from the right ear over the chin to the left one."""
 FOREHEAD = _indices(8, 9, 10, 67, 69, 108, 109, 151, 297, 299, 337, 338)
 NOSE_RIDGE = _indices(1, 4, 5, 6, 168, 195, 197)
 EYE_CORNERS = _indices(33, 133, 263, 362)

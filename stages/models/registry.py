@@ -43,6 +43,7 @@ class Found:
 
 _ASSETS = "https://storage.googleapis.com/mediapipe-assets"
 _WHEEL = "https://github.com/google-ai-edge/mediapipe/releases/tag/v0.10.14"
+_TDDFA = "https://github.com/cleardusk/3DDFA_V2/raw/master"
 
 MODELS: Mapping[str, ModelFile] = {
     model.name: model
@@ -84,12 +85,42 @@ MODELS: Mapping[str, ModelFile] = {
             folder="modules/selfie_segmentation",
         ),
         ModelFile(
+            name="bisenet",
+            file="79999_iter.pth",
+            sha256="468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567",
+            licence="MIT",
+            address="https://github.com/clibdev/face-parsing.PyTorch/releases/latest/download/face-parsing-bisenet.pth",
+        ),
+        ModelFile(
             name="mean_face",
             file="mean_face.npz",
             sha256="18a2074853fc21466de9b5439f636159dd76c84af2e2e3baab04748f9d9f1d5d",
             licence="Apache-2.0",
             address="measured by this project: benchmarks/measure_mean_face.py",
             package="stages",
+        ),
+        ModelFile(
+            name="tddfa_param_mean_std",
+            file="tddfa_param_mean_std_62d.npz",
+            sha256="0d388ea967886499f2f9c1073c44312ae0b4f73817a17ea83ee353f4ece0c52e",
+            licence="MIT",
+            address=f"{_TDDFA}/configs/param_mean_std_62d_120x120.pkl (the same 2 x 62 numbers)",
+            package="stages",
+            folder="models",
+        ),
+        ModelFile(
+            name="tddfa_mb05",
+            file="tddfa_mb05_120x120.pth",
+            sha256="f93ed7f1c4c0382b16d7c18480a5f67473c1917a47475a9823924f38aeb27280",
+            licence="MIT",
+            address=f"{_TDDFA}/weights/mb05_120x120.pth",
+        ),
+        ModelFile(
+            name="tddfa_mb1",
+            file="tddfa_mb1_120x120.pth",
+            sha256="a45a946c6e9b16f8d3cf2e69376da9560a7cf9afae671bebceb7e437a405ea79",
+            licence="MIT",
+            address=f"{_TDDFA}/weights/mb1_120x120.pth",
         ),
     )
 }
