@@ -81,7 +81,7 @@ def catalogue(
     files = Files() if source is None else find_files(source, clips)
     defects, sides = _defects(clips), _sides(clips, split, seed)
     return [
-        _row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.youtube_id))
+        _row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.video_key))
         for clip in _of(subjects, clips)[:limit]
     ]
 
@@ -121,10 +121,10 @@ def _row(clip: Clip, take: Take, defect: str, side: str | None) -> Video:
 
 
 def _sides(clips: Sequence[Clip], split: SplitBy, seed: int) -> Mapping[str, str]:
-    """YouTube id -> split: a video that is listed twice is on one side only."""
+    """video_key -> split: a video that is listed twice is on one side only."""
     if split == "random":
-        return drawn((clip.youtube_id for clip in clips), PAPER["train"], PAPER["test"], seed)
-    return {clip.youtube_id: by_subject(subject_of(clip.name), seed=seed) for clip in clips}
+        return drawn((clip.video_key for clip in clips), PAPER["train"], PAPER["test"], seed)
+    return {clip.video_key: by_subject(subject_of(clip.name), seed=seed) for clip in clips}
 
 
 def _defects(clips: Sequence[Clip]) -> Mapping[str, list[str]]:
@@ -133,7 +133,7 @@ def _defects(clips: Sequence[Clip]) -> Mapping[str, list[str]]:
     same: dict[tuple[str, float, float], list[Clip]] = defaultdict(list)
     for clip in clips:
         siblings[clip.subset, clip.name].append(clip)
-        same[clip.youtube_id, clip.start, clip.end].append(clip)
+        same[clip.video_key, clip.start, clip.end].append(clip)
     found: dict[str, list[str]] = defaultdict(list)
     for group in same.values():
         kept = min(group, key=lambda clip: _person(clip) in ALSO)

@@ -2,7 +2,7 @@
 
 Fields are separated by spaces; `NAME` is a person's name and perhaps a number that tells that person's videos apart.
 
-    <subset>_video_url.txt      NAME https://www.youtube.com/watch?v=ID[&t=Ns]
+    <subset>_video_url.txt      NAME https://www.youtube.com/watch?v=ID[&t=Ns]   (or any other http(s) address)
     <subset>_resolution.txt     NAME.mp4 HEIGHT                    pixels
     <subset>_annotion_time.txt  NAME.mp4 MM:SS-MM:SS …             (the file name really is spelled so)
     <subset>_crop_wh.txt        NAME_INDEX.mp4 X WIDTH Y HEIGHT    pixels of a picture that is HEIGHT high
@@ -22,7 +22,10 @@ from manifests.errors import BadInput
 
 SUBSETS = ("RD", "WDA", "WRA")
 BYTE_ORDER_MARK = "\ufeff"
-ADDRESS = re.compile(r"https?://(?:www\.)?youtube\.com/watch\?v=([A-Za-z0-9_-]{11})(?:&.*)?")
+WATCH = "https://www.youtube.com/watch?v="
+ON_YOUTUBE = re.compile(r"https?://(?:www\.|m\.)?youtube\.com/watch\?v=([A-Za-z0-9_-]{11})(?:[&#].*)?")
+ELSEWHERE = re.compile(r"https?://(?!(?:www\.|m\.)?youtube\.com/watch\b)[^/?#]+(?:[/?#].*)?")
+"""A mirror or a server of one's own; a YouTube address with an id that cannot be one is a slip of the pen."""
 INTERVAL = re.compile(r"(\d+):([0-5]\d)-(\d+):([0-5]\d)")
 
 T = TypeVar("T")
@@ -40,12 +43,15 @@ class Crop:
 
 @dataclass(frozen=True)
 class Clip:
-    """One annotated interval, in seconds; `ratio` says how far to zoom out. None for what the lists do not have."""
+    """One annotated interval, in seconds; `ratio` says how far to zoom out. None for what the lists do not have.
+
+    `video_key` tells one video from another: the id by which YouTube knows it, elsewhere the address itself.
+    """
 
     subset: str
     name: str
     index: int
-    youtube_id: str
+    video_key: str
     height: int
     start: float
     end: float
@@ -60,7 +66,7 @@ class Clip:
     @property
     def address(self) -> str:
         """Where the whole video is."""
-        return f"https://www.youtube.com/watch?v={self.youtube_id}"
+        return self.video_key if ELSEWHERE.fullmatch(self.video_key) else WATCH + self.video_key
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def read_annotations(folder: Path) -> Annotations:
     for subset in SUBSETS:
         lists = _Lists.read(folder, subset, oddities)
         clips += lists.clips(subset)
-        without += [f"{subset}_{name}" for name in lists.addresses if name not in lists.intervals]
+        without += [f"{subset}_{name}" for name in lists.videos if name not in lists.intervals]
     return Annotations(tuple(clips), tuple(without), tuple(oddities))
 
 
@@ -88,7 +94,7 @@ def read_annotations(folder: Path) -> Annotations:
 class _Lists:
     """The five lists of a subset, by name or by name and index."""
 
-    addresses: dict[str, str]
+    videos: dict[str, str]
     heights: dict[str, int]
     intervals: dict[str, list[tuple[float, float]]]
     crops: dict[str, Crop]
@@ -100,7 +106,7 @@ class _Lists:
             return _entries(folder / f"{subset}_{kind}.txt", parse, oddities)
 
         lists = cls(
-            addresses=entries("video_url", _address),
+            videos=entries("video_url", _video_key),
             heights=entries("resolution", lambda fields: int(_only(fields))),
             intervals=entries("annotion_time", lambda fields: [_interval(field) for field in fields]),
             crops=entries("crop_wh", _crop),
@@ -113,8 +119,8 @@ class _Lists:
         """What one list names, another must know. Raises BadInput."""
         indexed = {f"{name}_{index}" for name, found in self.intervals.items() for index in range(len(found))}
         for kind, names, known in (
-            ("resolution", self.heights.keys(), self.addresses.keys()),
-            ("annotion_time", self.intervals.keys(), self.addresses.keys() & self.heights.keys()),
+            ("resolution", self.heights.keys(), self.videos.keys()),
+            ("annotion_time", self.intervals.keys(), self.videos.keys() & self.heights.keys()),
             ("crop_wh", self.crops.keys(), indexed),
             ("crop_ratio", self.ratios.keys(), indexed),
         ):
@@ -125,11 +131,11 @@ class _Lists:
                 )
 
     def clips(self, subset: str) -> Iterator[Clip]:
-        for name, youtube_id in self.addresses.items():
+        for name, video_key in self.videos.items():
             for index, (start, end) in enumerate(self.intervals.get(name, ())):
                 key = f"{name}_{index}"
                 crop, ratio = self.crops.get(key), self.ratios.get(key)
-                yield Clip(subset, name, index, youtube_id, self.heights[name], start, end, crop, ratio)
+                yield Clip(subset, name, index, video_key, self.heights[name], start, end, crop, ratio)
 
 
 def _entries(path: Path, parse: Callable[[list[str]], T], oddities: list[str]) -> dict[str, T]:
@@ -174,11 +180,14 @@ def _only(fields: list[str]) -> str:
     return fields[0]
 
 
-def _address(fields: list[str]) -> str:
-    """The eleven characters by which YouTube knows the video."""
-    if not (match := ADDRESS.fullmatch(_only(fields))):
-        raise ValueError(f"{fields[0]} is no address of a YouTube video")
-    return match[1]
+def _video_key(fields: list[str]) -> str:
+    """The eleven characters by which YouTube knows the video, or the address of a video that lies elsewhere."""
+    address = _only(fields)
+    if match := ON_YOUTUBE.fullmatch(address):
+        return match[1]
+    if not ELSEWHERE.fullmatch(address):
+        raise ValueError(f"{address} is no address of a video")
+    return address
 
 
 def _interval(field: str) -> tuple[float, float]:

@@ -19,7 +19,10 @@ ROUNDING = 2
 
 @dataclass(frozen=True)
 class Take:
-    """What to take of a source: `start` to `end` in seconds, inside `crop` in pixels of a picture `height` high."""
+    """What to take of a source: `start` to `end` in seconds, inside `crop` in pixels of a picture `height` high.
+
+    0: nobody knows how high, so that the crop cannot be used; None: as high as the source's own.
+    """
 
     source: str
     start: float | None = None
@@ -31,7 +34,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Files:
-    """Ready clips by clip id, whole videos by YouTube id; `others` have a name that no video of the release has."""
+    """Ready clips by clip id, whole videos by `video_key`; `others` have a name that no video of the release has."""
 
     ready: Mapping[str, Path] = field(default_factory=dict)
     whole: Mapping[str, Path] = field(default_factory=dict)
@@ -41,9 +44,9 @@ class Files:
         """The clip's own file as it is, else its part of the whole video's file, else of what lies at its address."""
         if path := self.ready.get(clip.clip_id):
             return Take(source_of(path), duration=duration(path))
-        if path := self.whole.get(clip.youtube_id):
+        if path := self.whole.get(clip.video_key):
             return _part(path, clip)
-        return Take(clip.address, clip.start, clip.end, clip.crop, clip.height or None, clip.end - clip.start)
+        return Take(clip.address, clip.start, clip.end, clip.crop, clip.height, clip.end - clip.start)
 
 
 def find_files(source: Path, clips: Sequence[Clip]) -> Files:
@@ -62,7 +65,7 @@ def find_files(source: Path, clips: Sequence[Clip]) -> Files:
         if not match or clip is None or match[1] not in (None, clip.subset):
             others.append(path)
         elif match[3] is None:
-            whole.setdefault(clip.youtube_id, path)
+            whole.setdefault(clip.video_key, path)
         elif (clip_id := f"{clip.subset}_{clip.name}_{int(match[3]):03d}") in known:
             ready.setdefault(clip_id, path)
         else:

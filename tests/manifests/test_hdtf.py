@@ -41,7 +41,7 @@ def test_every_row_agrees_with_what_an_independent_reading_of_the_lists_found() 
         assert row.duration == float(clip["end_s"]) - float(clip["start_s"])
         crop = [None if clip[name] == "" else int(clip[name]) for name in "xywh"]
         assert [row.crop_x, row.crop_y, row.crop_w, row.crop_h] == crop
-        assert (row.source_height or 0) == int(clip["declared_height"])
+        assert row.source_height == int(clip["declared_height"])
     ratios = [None if clip["crop_ratio"] == "" else float(clip["crop_ratio"]) for clip in expected]
     assert [clip.ratio for clip in read_annotations(HDTF).clips] == ratios
 
@@ -164,7 +164,10 @@ def test_a_number_behind_a_name_does_not_make_another_person(name: str, number: 
     ("kind", "text", "words"),
     [
         ("video_url", "Ann", "Line 1 of .*one value expected"),
-        ("video_url", "Ann http://x.org/Ann", "no address"),
+        ("video_url", "Ann ftp://x.org/Ann", "no address"),
+        ("video_url", "Ann /videos/Ann.mp4", "no address"),
+        ("video_url", "Ann https:///Ann.mp4", "no address"),
+        ("video_url", "Ann https://www.youtube.com/watch?v=tooshort", "no address"),
         ("resolution", "Ann.mp4 high", "Line 1 of .*high"),
         ("annotion_time", "Ann.mp4 10-20", "no interval"),
         ("annotion_time", "Ann.mp4 00:20-00:10", "ends before"),
@@ -248,6 +251,60 @@ def twice_listed(tmp_path: Path) -> Path:
     path = folder / "WDA_video_url.txt"
     path.write_text(path.read_text().replace(address(names[0]), address(names[1])))
     return folder
+
+
+WATCH = "https://www.youtube.com/watch?v="
+
+
+def addressed(tmp_path: Path, *addresses: str) -> list[Video]:
+    """The rows of names that stand at these addresses, with the same interval each."""
+    names = [f"Ann{number}" for number in range(len(addresses))]
+    folder = lists(tmp_path / "lists", [(name, 720, "00:00-00:10", [""]) for name in names])
+    lines = [f"{name} {address}\n" for name, address in zip(names, addresses, strict=True)]
+    (folder / "WDA_video_url.txt").write_text("".join(lines))
+    return catalogue(folder)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (f"{WATCH}abcdefghij_", f"{WATCH}abcdefghij_"),
+        ("http://youtube.com/watch?v=abcdefghij_&t=6s", f"{WATCH}abcdefghij_"),
+        ("https://m.youtube.com/watch?v=abcdefghij_#t=6", f"{WATCH}abcdefghij_"),
+        ("http://127.0.0.1:8000/a%20b/Ann.mp4?x=1", "http://127.0.0.1:8000/a%20b/Ann.mp4?x=1"),
+        ("https://mirror.example/watch?v=Ann", "https://mirror.example/watch?v=Ann"),
+        ("https://www.youtube.com.mirror.example/watch?v=1", "https://www.youtube.com.mirror.example/watch?v=1"),
+        ("https://mirror.example", "https://mirror.example"),
+    ],
+)
+def test_a_video_may_lie_on_youtube_or_elsewhere(tmp_path: Path, written: str, expected: str) -> None:
+    (row,) = addressed(tmp_path, written)
+    assert (row.source, row.remote) == (expected, True)
+
+
+def test_videos_are_the_same_by_their_id_on_youtube_and_by_their_address_elsewhere(tmp_path: Path) -> None:
+    rows = addressed(
+        tmp_path,
+        f"{WATCH}abcdefghij_&t=6s",
+        "http://youtube.com/watch?v=abcdefghij_",
+        "http://mirror.example/a.mp4",
+        "http://mirror.example/b.mp4",
+        "http://mirror.example/a.mp4",
+    )
+    assert [row.defect for row in rows] == [
+        "no crop",
+        "duplicate of WDA_Ann0_000; no crop",
+        "no crop",
+        "no crop",
+        "duplicate of WDA_Ann2_000; no crop",
+    ]
+
+
+def test_a_height_that_nobody_knows_is_not_taken_for_the_source_s_own(tmp_path: Path) -> None:
+    rows = catalogue(
+        lists(tmp_path / "lists", [("Ann", 0, "00:00-00:10", ["1 10 2 10"]), ("Bob", 714, "00:00-00:10", [""])])
+    )
+    assert [row.source_height for row in rows] == [0, 714]
 
 
 ANN = [("Ann", 720, "00:01-00:03 00:04-00:08", ["10 400 20 400", ""]), ("Bob1", 720, "00:00-00:02", ["1 90 2 90"])]
