@@ -1,0 +1,219 @@
+"""The corpus IEMOCAP: 10039 labelled utterances of ten actors, cut from 151 dialogs of two.
+
+A video's id is the utterance's, `Ses01F_impro01_F000`; its subject is who speaks, `Ses01F`. The picture is the
+speaker's half of the dialog's video: a camera each, side by side, one of them always on the actor who wears the
+markers. The sound is the utterance's own file. Folds are the sessions, to leave one out: fold k tests session k.
+
+Source: Busso et al., IEMOCAP: Interactive emotional dyadic motion capture database, Language Resources and Evaluation
+42(4), 2008. Four classes as is usual, excitement counted as happiness; which half is whose as in MERBench (Lian et al.,
+2024), since the release does not say.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from manifests.catalogue import Video, path_of, source_of
+from manifests.corpora.iemocap_evaluations import SESSIONS, Evaluation, Evaluations, read_evaluations, votes_text
+from manifests.errors import BadInput
+from manifests.probe import NotAVideo, probe
+from manifests.splits import TEST, TRAIN
+
+CORPUS = "iemocap"
+LICENCE = "IEMOCAP release licence: academic and other non-commercial use, not to be passed on"
+
+Side = Literal["left", "right"]
+"""A half of the picture as one looks at it."""
+OTHER: Mapping[Side, Side] = {"left": "right", "right": "left"}
+
+Classes = Literal["all", "four"]
+"""`all`: every labelled utterance. `four`: those of neutral, happy (with excited), angry and sad."""
+FOUR_CLASS = {"neu": "neu", "hap": "hap", "exc": "hap", "ang": "ang", "sad": "sad"}
+
+PUBLISHED = {1: (1819, 1085), 2: (1811, 1023), 3: (2136, 1151), 4: (2103, 1031), 5: (2170, 1241)}
+"""Labelled utterances of each session, and those of them that have one of the four classes."""
+
+PICTURE = (720, 480)
+"""Width and height that the dialogs are said to have: for one whose video cannot be read now."""
+
+NO_SOUND = "no sentence wav"
+"""The defect of an utterance whose sound has to be that of the dialog's video, with both voices."""
+
+FEW = 3
+
+
+def catalogue(
+    source: Path,
+    sessions: Collection[int] = (),
+    subjects: Collection[str] = (),
+    limit: int | None = None,
+    marker_side: Side = "left",
+    classes: Classes = "all",
+    test_session: int = 5,
+) -> list[Video]:
+    """One row for each labelled utterance of the release in `source`, by session, dialog and start.
+
+    `sessions`, `subjects`, `classes` and `limit` pick, in this order; none of them changes a row. `marker_side` is the
+    half of the picture in which the wearer of the markers sits. Split: `test_session` is for testing, the others for
+    training; `fold` has what it takes for any other. A row whose video is not there names where it should be. Raises
+    BadInput where there is no release (it says how to obtain one), and for what is asked of it that it does not have.
+    """
+    _check("marker side", marker_side, get_args(Side))
+    _check("set of classes", classes, get_args(Classes))
+    _check("session to test", test_session, SESSIONS)
+    if limit is not None and limit < 1:
+        raise BadInput("--limit must be at least 1.")
+    release = read_evaluations(source)
+    picked = [found for found in _of(release, sessions, subjects) if classes == "all" or found.emotion in FOUR_CLASS]
+    if not picked:
+        raise BadInput("No utterance is of all that was asked for: give other sessions, subjects or classes.")
+    dialogs: dict[str, _Dialog] = {}
+    rows = []
+    for found in picked[:limit]:
+        dialog = dialogs.get(found.dialog) or dialogs.setdefault(found.dialog, _Dialog.of(found, release.root))
+        side = marker_side if found.wearer == found.speaker else OTHER[marker_side]
+        rows.append(_row(found, dialog, side, TEST if found.session == test_session else TRAIN))
+    return rows
+
+
+def _check(kind: str, value: object, allowed: Iterable[object]) -> None:
+    if value not in (known := tuple(allowed)):
+        raise BadInput(f"'{value}' is no {kind}: use {', '.join(map(str, known))}.")
+
+
+def _of(release: Evaluations, sessions: Collection[int], subjects: Collection[str]) -> Sequence[Evaluation]:
+    """The utterances of these sessions and subjects, or all. Raises BadInput for one that has none."""
+    for session in sorted(sessions):
+        _check(f"session of {release.root}", session, sorted({found.session for found in release.utterances}))
+    for subject in sorted(subjects):
+        _check(f"speaker of {release.root}", subject, sorted({found.subject for found in release.utterances}))
+    return [
+        found
+        for found in release.utterances
+        if (not sessions or found.session in sessions) and (not subjects or found.subject in subjects)
+    ]
+
+
+@dataclass(frozen=True)
+class _Dialog:
+    """Where a dialog's video is, width and height of its picture as displayed, and which sentence files there are."""
+
+    video: Path
+    picture: tuple[int, int]
+    sentences: Path
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, found: Evaluation, root: Path) -> "_Dialog":
+        session = root / f"Session{found.session}"
+        video = session / "dialog/avi/DivX" / f"{found.dialog}.avi"
+        sentences = session / "sentences/wav" / found.dialog
+        return cls(video, _picture(video), sentences, _names(sentences))
+
+    def sound(self, utterance: str) -> Path | None:
+        """The utterance's own file, if it is there."""
+        name = f"{utterance}.wav"
+        return self.sentences / name if name in self.names else None
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """Names in a folder; none where it cannot be listed."""
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
+
+
+def _picture(video: Path) -> tuple[int, int]:
+    try:
+        return probe(video, end=1.0).display
+    except (NotAVideo, OSError):
+        return PICTURE
+
+
+def half(picture: tuple[int, int], side: Side) -> tuple[int, int, int, int]:
+    """x, y, width and height of one half of a picture of (width, height), in pixels.
+
+    It is never square: a square crop would be taken as it is, while in a half the face has yet to be found. Where it
+    would be, the column at the seam is left out.
+    """
+    width, height = picture
+    taken = width // 2 - (width // 2 == height)
+    return (0 if side == "left" else width - taken), 0, taken, height
+
+
+def _row(found: Evaluation, dialog: _Dialog, side: Side, split: str) -> Video:
+    sound = dialog.sound(found.utterance)
+    x, y, w, h = half(dialog.picture, side)
+    valence, activation, dominance = found.means
+    return Video(
+        video_id=found.utterance,
+        corpus=CORPUS,
+        subject=found.subject,
+        split=split,
+        fold=found.session,
+        source=source_of(dialog.video),
+        sound=sound and source_of(sound),
+        start=found.start,
+        end=found.end,
+        crop_x=x,
+        crop_y=y,
+        crop_w=w,
+        crop_h=h,
+        source_height=dialog.picture[1],
+        duration=found.end - found.start,
+        licence=LICENCE,
+        defect=None if sound else NO_SOUND,
+        emotion=found.emotion,
+        four_class=FOUR_CLASS.get(found.emotion),
+        session=found.session,
+        valence=valence,
+        activation=activation,
+        dominance=dominance,
+        votes=votes_text(found.votes),
+    )
+
+
+def told(rows: Sequence[Video], source: Path) -> list[str]:
+    """What there is to say of these rows and of the release in `source`, one line each."""
+    release = read_evaluations(source)
+    dialogs = {found.dialog for found in release.utterances}
+    four = Counter(row.four_class for row in rows if row.four_class)
+    lines = [
+        f"{len(release.utterances)} labelled utterances of {len(dialogs)} dialogs are in {release.root}.",
+        f"By session: {_counts(Counter(f'session {row.session}' for row in rows))}.",
+        f"By emotion: {_counts(Counter(row.emotion or '' for row in rows))}.",
+        f"Of the four classes: {four.total()} ({_counts(four)}).",
+        *_other_than_published(release),
+        *release.oddities,
+    ]
+    if alone := [row.video_id for row in rows if row.sound is None]:
+        lines.append(f"{_some(alone)} with {NO_SOUND}: the sound is that of the dialog's video, with both voices.")
+    videos = [path_of(video) for video in dict.fromkeys(row.source for row in rows)]
+    if away := [path.name for path in videos if not os.path.exists(path)]:  # noqa: PTH110 (never raises)
+        lines.append(f"{_some(away)} not in Session*/dialog/avi/DivX: bring them and run init again.")
+    return lines
+
+
+def _other_than_published(release: Evaluations) -> list[str]:
+    """One line that names the sessions whose numbers of utterances are not those of the full release."""
+    every = Counter(found.session for found in release.utterances)
+    four = Counter(found.session for found in release.utterances if found.emotion in FOUR_CLASS)
+    other = [
+        f"session {session} has {every[session]} ({four[session]} of the four classes), not {all_} ({of_four})"
+        for session, (all_, of_four) in PUBLISHED.items()
+        if (every[session], four[session]) != (all_, of_four)
+    ]
+    return [f"Not the full release: {'; '.join(other)}."] if other else []
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counter.items()))
+
+
+def _some(names: Sequence[str]) -> str:
+    """How many and the first few."""
+    return f"{len(names)} ({', '.join(names[:FEW])}{' …' if len(names) > FEW else ''})"
