@@ -26,6 +26,7 @@ class VideoJob(Generic[P]):
         self.metrics: dict[str, Any] = {}
         self.outputs: dict[str, Path] = {}
         self._workspace, self._stage, self._columns = workspace, stage, columns
+        self._reads = stage.reads_under(params)
         self._readers = {name: ShardReader(workspace.shard(name, video.shard)) for name in stage.upstream}
         self.frames = max((self.record(name).frames for name in stage.upstream), default=0)
 
@@ -53,7 +54,7 @@ class VideoJob(Generic[P]):
     def media(self, suffix: str) -> Path:
         """A committed media file, checked against its digest. Raises Damaged."""
         path = self._workspace.media(self.video.video_id, suffix)
-        (maker,) = (name for name in self._stage.upstream if f"{name}.{suffix}" in self._stage.reads)
+        (maker,) = (name for name in self._stage.upstream if f"{name}.{suffix}" in self._reads)
         if not is_intact(path, self.record(maker).digests[suffix]):
             raise Damaged(f"{path} is not what was recorded: delete it and run again.")
         return path
@@ -68,7 +69,7 @@ class VideoJob(Generic[P]):
 
     def read(self, *columns: str) -> Iterator[Batch]:
         """Stream upstream columns, checked on the way against their digests: damage is never passed on."""
-        undeclared = set(columns) - set(self._stage.reads)
+        undeclared = set(columns) - set(self._reads)
         if undeclared:
             raise KeyError(f"stage {self._stage.name} does not declare that it reads {sorted(undeclared)}")
         yield from joined([self._checked(stage, names) for stage, names in by_stage(columns).items()])

@@ -89,7 +89,7 @@ class Planner:
     ) -> Basis:
         """What the columns of `video` at `stage` would be computed from; `known` is what was recorded last."""
         inputs = {}
-        for reference in stage.reads:
+        for reference in stage.reads_under(self.settings.params[stage.name]):
             name, _, column = reference.partition(".")
             inputs[reference] = upstream[name].digests.get(column, "")
         return Basis(

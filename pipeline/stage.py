@@ -8,7 +8,7 @@ are the foreman's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -124,7 +124,9 @@ class Stage(Generic[P]):
     """The declaration of a stage.
 
     `reads` names every upstream column (`landmarks.detected`) and media file (`normalize.mp4`) that `process` uses:
-    their digests are part of the fingerprint. `catalogue` names the catalogue fields that matter to the outcome.
+    their digests are part of the fingerprint. `reads_when` tells from the parameters whether one of them is used at
+    all; where it is not, its bytes make nothing stale. `catalogue` names the catalogue fields that matter to the
+    outcome.
     `outside` returns facts about files beyond the workspace (size, time) that must invalidate the video when changed,
     or None while they cannot be seen: what was made from them stays valid.
     `models` returns name -> sha256 of the model files used under these parameters. `process` yields batches of the
@@ -137,6 +139,7 @@ class Stage(Generic[P]):
     columns: tuple[Column, ...]
     process: Callable[[Any], Iterator[Batch]]
     reads: tuple[str, ...] = ()
+    reads_when: Mapping[str, Callable[[P], bool]] = field(default_factory=dict)
     rows: Literal["frame", "video"] = "frame"
     media: tuple[str, ...] = ()
     catalogue: tuple[str, ...] = ()
@@ -155,8 +158,12 @@ class Stage(Generic[P]):
 
     @property
     def upstream(self) -> tuple[str, ...]:
-        """The stages that this one reads, in declaration order."""
+        """The stages that this one reads under some parameters or other, in declaration order."""
         return tuple(dict.fromkeys(ref.partition(".")[0] for ref in self.reads))
+
+    def reads_under(self, params: P) -> tuple[str, ...]:
+        """What `process` reads under these parameters."""
+        return tuple(ref for ref in self.reads if ref not in self.reads_when or self.reads_when[ref](params))
 
     def columns_under(self, params: P) -> tuple[Column, ...]:
         """The columns that `process` yields under these parameters."""

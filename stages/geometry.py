@@ -79,27 +79,46 @@ def fit_similarity(points: Floats, model: Floats, weights: Floats) -> tuple[NDAr
     handedness = np.sign(np.linalg.det(u) * np.linalg.det(vt))
     spread[:, 2] *= handedness
     vt[:, 2] *= handedness[:, None]
-    rotation = np.swapaxes(u @ vt, -1, -2)
+    return np.swapaxes(u @ vt, -1, -2), _left_over(source, target, shares, spread.sum(-1))
+
+
+def similarity_residual(points: Floats, model: Floats, weights: Floats, rotation: Floats) -> NDArray[np.float64]:
+    """What the best shift and scale leave over under given rotations [n, 3, 3]; as in `fit_similarity`, float64 [n]."""
+    shares = np.asarray(weights, np.float64) / np.sum(weights)
+    source = np.asarray(points, np.float64)
+    source = source - np.einsum("k,nkd->nd", shares, source)[:, None]
+    target = model - shares @ model
+    common = np.einsum("k,nkj,nij,ki->n", shares, source, rotation, target, optimize=True)
+    return _left_over(source, target, shares, np.maximum(common, 0.0))
+
+
+def _left_over(source: Floats, target: Floats, shares: Floats, common: Floats) -> NDArray[np.float64]:
     size = np.einsum("k,nkd->n", shares, source**2)
-    explained = spread.sum(-1) ** 2 / np.einsum("k,kd->", shares, target**2)
-    return rotation, np.sqrt(np.maximum(size - explained, 0.0))
+    explained = common**2 / np.einsum("k,kd->", shares, target**2)
+    return np.asarray(np.sqrt(np.maximum(size - explained, 0.0)))
 
 
-def head_pose(landmarks: Floats, model: Floats) -> tuple[Pose, NDArray[np.float32]]:
+def head_pose(landmarks: Floats, model: Floats, euler: Floats | None = None) -> tuple[Pose, NDArray[np.float32]]:
     """Pose of each face, and the residual of the rigid fit in image px, float32 [n].
 
     `landmarks` [n, 478, 3] image px, NaN where there is no face; `model` [478, 3] the mean face in canonical
-    orientation. The fit is on the points over bone. Scale and translation are computed from the angles as they are
-    stored, so that what is recomputed from the columns agrees with them.
+    orientation. The fit is on the points over bone; `euler` [n, 3], where given, are its angles instead of the best
+    ones. Scale and translation are computed from the angles as they are stored, so that what is recomputed from the
+    columns agrees with them.
     """
     found = np.isfinite(landmarks).all(axis=(1, 2))
     columns = np.full((len(landmarks), 8), np.nan, np.float32)
     if found.any():
         flipped = flip(landmarks[found])
-        rotation, residual = fit_similarity(flipped[:, RIGID], model[RIGID], RIGID_WEIGHTS)
-        euler = euler_from_rotation(rotation).astype(np.float32)
-        scale = EYE_DISTANCE / eye_distance(flipped @ np.swapaxes(rotation_from_euler(euler), -1, -2))
-        columns[found] = np.column_stack([euler, flipped[:, CENTRE].mean(axis=1), scale, residual])
+        bone = flipped[:, RIGID]
+        if euler is None:
+            rotation, residual = fit_similarity(bone, model[RIGID], RIGID_WEIGHTS)
+            angles = euler_from_rotation(rotation).astype(np.float32)
+        else:
+            angles = euler[found].astype(np.float32)
+            residual = similarity_residual(bone, model[RIGID], RIGID_WEIGHTS, rotation_from_euler(angles))
+        scale = EYE_DISTANCE / eye_distance(flipped @ np.swapaxes(rotation_from_euler(angles), -1, -2))
+        columns[found] = np.column_stack([angles, flipped[:, CENTRE].mean(axis=1), scale, residual])
     return Pose(columns[:, :3], columns[:, 3:6], columns[:, 6]), columns[:, 7]
 
 

@@ -1,6 +1,10 @@
-"""Stage `headpose`: rotation, translation and scale of the head, and the face without them (canonical)."""
+"""Stage `headpose`: rotation, translation and scale of the head, and the face without them (canonical).
 
-from collections.abc import Iterator
+The rotation is that of the best rigid fit of the landmarks to the mean face, or what the network of 3DDFA_V2 sees in
+the picture; everything else follows from it and the landmarks.
+"""
+
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -8,19 +12,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from manifests.errors import Damaged
 from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
 from stages import geometry, smoothing
+from stages.frames import Image, read_frames
 from stages.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
+from stages.models import tddfa
 from stages.models.registry import digests, verified
 from stages.points import CENTRE, COUNT, EXPRESSIVE
 
 CALM = np.setdiff1d(np.arange(COUNT), EXPRESSIVE)
 """Points that the Gaussian smooths: all but eyes, irises, brows and lips."""
 
+NETWORKS: Mapping[str, str] = {"tddfa": "tddfa_mb05", "tddfa_mb1": "tddfa_mb1"}
+"""Backend -> model file, of those that look at the picture."""
+
 
 class HeadposeParams(Params):
     """Parameters of the headpose stage."""
 
+    backend: Literal["procrustes", "tddfa", "tddfa_mb1"] = Field(
+        "procrustes",
+        description="angles: of the best fit of the landmarks to a mean face, or by the network of 3DDFA_V2, at half "
+        "(tddfa) or full width (tddfa_mb1), from its weights in models/",
+    )
     mean_frames: Literal[0, 3, 5, 7, 9] = Field(
         3, description="canonical points: centred mean over so many frames, without lag; 0 is off"
     )
@@ -45,16 +60,52 @@ def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
     gaussian = smoothing.gaussian_kernel(job.params.gaussian_sigma)
     radius = len(mean) + len(gaussian) - 2
     seen = Range()
-    poses = (_pose(batch["landmarks"]) for batch in job.read("landmarks.landmarks"))
-    for batch, around in smoothing.with_halo(poses, "canonical", radius):
+    for batch, around in smoothing.with_halo(_poses(job), "canonical", radius):
         seen.add(np.column_stack([batch["euler"], batch["scale"], batch["residual"]]))
         batch["canonical"] = smooth(around, mean, gaussian).astype(np.float32)
         yield batch
     job.metrics |= seen.metrics("yaw", "pitch", "roll", "scale", "residual")
 
 
-def _pose(landmarks: NDArray[np.float32]) -> Batch:
-    pose, residual = geometry.head_pose(landmarks, mean_face())
+def _poses(job: Job[HeadposeParams]) -> Iterator[Batch]:
+    for landmarks, euler in _seen(job) if job.params.backend in NETWORKS else _unseen(job):
+        yield _pose(landmarks, euler)
+
+
+def _unseen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], None]]:
+    for batch in job.read("landmarks.landmarks"):
+        yield batch["landmarks"], None
+
+
+def _seen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
+    """Landmarks with what a network makes of the frames that they are of; raises Damaged when there are not as many."""
+    network = tddfa.pose_network(NETWORKS[job.params.backend])
+    frames, count = read_frames(job.media("mp4")), 0
+    for batch in job.read("landmarks.landmarks"):
+        landmarks = batch["landmarks"]
+        looks = [_look(image, points) for points, image in zip(landmarks, frames, strict=False)]
+        count += len(looks)
+        if len(looks) == len(landmarks):
+            yield landmarks, _angles(network, looks)
+    if count != job.frames or next(frames, None) is not None:
+        raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
+
+
+def _look(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+    return tddfa.crop(image, landmarks) if np.isfinite(landmarks).all() else None
+
+
+def _angles(network: tddfa.PoseNetwork, looks: list[NDArray[np.uint8] | None]) -> NDArray[np.float64]:
+    """Yaw, pitch, roll [n, 3] of what there is to see in each of n frames; NaN where that is nothing."""
+    euler = np.full((len(looks), 3), np.nan)
+    faces = {row: look for row, look in enumerate(looks) if look is not None}
+    if faces:
+        euler[list(faces)] = tddfa.euler(network(np.stack(list(faces.values()))))
+    return euler
+
+
+def _pose(landmarks: NDArray[np.float32], euler: NDArray[np.float64] | None) -> Batch:
+    pose, residual = geometry.head_pose(landmarks, mean_face(), euler)
     return {
         "euler": pose.euler,
         "translation": pose.translation,
@@ -150,14 +201,21 @@ COLUMNS = {
     )
 }
 
+
+def _models(params: HeadposeParams) -> dict[str, str]:
+    looked_through = (NETWORKS[params.backend], tddfa.STATISTICS) if params.backend in NETWORKS else ()
+    return digests("mean_face", *looked_through)
+
+
 STAGE = Stage(
     name="headpose",
     version=1,
     params=HeadposeParams,
-    reads=("landmarks.landmarks",),
+    reads=("landmarks.landmarks", "normalize.mp4"),
+    reads_when={"normalize.mp4": lambda params: params.backend in NETWORKS},
     columns=tuple(COLUMNS.values()),
     process=process,
-    models=lambda _: digests("mean_face"),
+    models=_models,
     invariants=(
         Invariant(
             "every column is NaN in exactly the frames without landmarks",
@@ -173,5 +231,5 @@ STAGE = Stage(
             _recomputable,
         ),
     ),
-    distributions=("numpy",),
+    distributions=("numpy", "av", "opencv-contrib-python", "onnxruntime"),
 )
