@@ -155,8 +155,8 @@ def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
 def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) -> list[Video]:
     """Add to `known` the videos of `found` whose id is new, each given a shard; the first of equal ids counts.
 
-    A known row keeps everything but `source`, since a release may have moved, and what is taken of it. A file at hand
-    is not given up for an address. A shard takes whole videos, in order, while their footage stays within
+    A known row keeps everything but its files, since a release may have moved, and what is taken of them. A file at
+    hand is not given up for an address. A shard takes whole videos, in order, while their footage stays within
     `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is filled up first; no video
     ever changes its shard.
     """
@@ -182,7 +182,7 @@ def _brought(old: Video, new: Video) -> Video:
     if new.remote and not old.remote:
         return old
     same = not old.remote and all(getattr(old, name) == getattr(new, name) for name in CUT)
-    fields = ("source",) if same else ("source", "duration", *CUT)
+    fields = ("source", "sound") if same else ("source", "sound", "duration", *CUT)
     return old.model_copy(update={name: getattr(new, name) for name in fields})
 
 

@@ -1,0 +1,275 @@
+"""The corpus RAVDESS: 24 actors, each of whom speaks 60 takes and sings 44; actor 18 does not sing.
+
+A row is a take: one performance, of which the release has up to three files. The picture is that of the full-AV file
+(modality 01), else of the video-only one (02); the sound is the clean recording (03), else the full-AV file's own. A
+take without a video is no row.
+
+A row's id is the name of the take's full-AV file, `01-01-06-01-02-01-12`, whichever of its files are there: so it stays
+when more come. Its subject is the actor, `Actor_12`. `emotion` is RAVDESS's word; `intensity` is `normal` or `strong`;
+`statement` is the sentence itself; `repetition` is 1 or 2; `channel` is `speech` or `song`.
+
+Facts of the release: `ravdess_names`. Known defects: an audit of the published sound files, which found six of them to
+be stereo and two to be the same.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import Literal, get_args
+
+from manifests.catalogue import Video, path_of, source_of
+from manifests.corpora.ravdess_files import Files, find_files, sound_channels, sound_digest
+from manifests.corpora.ravdess_names import (
+    ACTORS,
+    AUDIO_ONLY,
+    CHANNELS,
+    EMOTIONS,
+    FULL_AV,
+    INTENSITIES,
+    MODALITIES,
+    SILENT_ACTOR,
+    SPEECH,
+    STATEMENTS,
+    Take,
+    takes,
+)
+from manifests.errors import BadInput
+from manifests.probe import duration
+
+CORPUS = "ravdess"
+LICENCE = "CC BY-NC-SA 4.0"
+
+SplitBy = Literal["actor", "stratified"]
+"""`actor`: actors 1 to 18 for training, 19 to 21 for validation, 22 to 24 for testing; nobody on two sides.
+
+`stratified`: the published split of the 1440 spoken takes, 1005, 210 and 225, with the same share of each emotion on
+all sides (https://github.com/Wionerlol/MultimodalEmotionRecognition, whose seed is 42). It leaks: all 24 actors are on
+all sides, so that what is measured is not how well unknown people are understood. Songs have no part in it.
+"""
+PUBLISHED_SEED = 42
+SIDES: Mapping[str, range] = {"train": range(1, 19), "val": range(19, 22), "test": range(22, 25)}
+
+FOUR_CLASS: Mapping[str, str] = {"neutral": "neu", "happy": "hap", "sad": "sad", "angry": "ang"}
+"""The four classes of SpeechBrain's emotion diarization; takes of the other four emotions are left out."""
+MERGED: Mapping[str, str] = {
+    **dict.fromkeys(("neutral", "calm"), "neutral"),
+    "happy": "happy",
+    **dict.fromkeys(("sad", "angry", "fearful", "disgust"), "negative"),
+    "surprised": "surprised",
+}
+"""The four classes of MultimodalEmotionRecognition: every emotion is in one."""
+
+FOLDS = ((1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 15, 16, 18), (6, 13, 17, 22))
+"""EmoBox: in which of folds 1 to 6 an actor is tested."""
+
+TYPICAL: Mapping[str, float] = {"speech": 3.7, "song": 4.6}
+"""Seconds that a take lasts more or less: an estimate, so that takes whose video is not there yet fill shards."""
+
+STEREO_SOUND = "stereo sound"
+STEREO = frozenset(
+    (
+        *("01-01-02-01-01-02-01", "01-01-08-01-02-02-01", "01-01-02-01-02-02-05"),
+        *("01-01-03-01-02-01-20", "01-01-06-01-01-02-20", "01-02-01-01-01-01-24"),
+    )
+)
+SAME_SOUND = "same sound file as "
+TWINS = ("01-01-03-01-02-01-07", "01-01-03-01-02-02-07")
+"""Two takes whose sound files have the same samples. One must be wrong and nobody knows which, so that both have the
+sound of their own full-AV file, which is in step with the picture, and the sound file only where there is no other."""
+
+HANDLED: Mapping[str, str] = {
+    STEREO_SOUND: "mixed down to one channel",
+    SAME_SOUND + "another take": "one of them must be wrong: the full-AV file's own sound is taken where it is there",
+}
+"""Each kind of defect, and what is done about it."""
+
+FEW = 3
+
+
+def catalogue(
+    source: Path | None = None,
+    actors: Collection[int] = (),
+    channels: Collection[str] = (),
+    limit: int | None = None,
+    split: SplitBy = "actor",
+    seed: int = PUBLISHED_SEED,
+) -> list[Video]:
+    """One row a take, by actor, channel and name: of these `actors` and `channels` (none: of all), at most `limit`.
+
+    `source` is a folder with files of the release, in folders or not; only takes whose video is in there become rows.
+    Without it all takes do: their source is an archive's address and, behind `#`, a path in it, their duration an
+    estimate (`TYPICAL`). Splits and folds are of the whole release, whatever is taken of it; `seed` draws another
+    stratified split than the published one, and is nothing to the split by actor. Raises BadInput for options that make
+    no sense, a folder that cannot be used, and when there is nothing to list.
+    """
+    _check(actors, channels, limit, split)
+    files = None if source is None else find_files(source)
+    wanted = [take for take in takes() if _among(take.actor, actors) and _among(CHANNELS[take.channel], channels)]
+    if not wanted:
+        raise BadInput(f"Actor {SILENT_ACTOR} of RAVDESS has no songs: ask for speech, or for other actors, too.")
+    there = [take for take in wanted if files is None or files.video(take)]
+    if not there:
+        raise BadInput(
+            f"There are no videos of what is asked for in {source} or below: give the folder where the archives of "
+            f"RAVDESS are unpacked (files such as {wanted[0].file(FULL_AV)})."
+        )
+    sides = _stratified(seed) if split == "stratified" else {take: _side(take.actor) for take in takes()}
+    return [_row(take, files, sides.get(take)) for take in there[:limit]]
+
+
+def _check(actors: Collection[int], channels: Collection[str], limit: int | None, split: str) -> None:
+    if split not in get_args(SplitBy):
+        raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
+    if unknown := sorted(set(actors) - set(ACTORS)):
+        raise BadInput(f"RAVDESS has no actor {unknown[0]}: give numbers from {ACTORS[0]} to {ACTORS[-1]}.")
+    if strange := sorted(set(channels) - set(CHANNELS.values())):
+        raise BadInput(f"RAVDESS has no channel '{strange[0]}': give {' or '.join(CHANNELS.values())}.")
+    if limit is not None and limit < 1:
+        raise BadInput("--limit must be at least 1.")
+
+
+def _among(value: int | str, wanted: Collection[int] | Collection[str]) -> bool:
+    return not wanted or value in wanted
+
+
+def video_id(take: Take) -> str:
+    """The name of the take's full-AV file, without suffix, whether that file is there or not."""
+    return f"{FULL_AV:02d}-{take.code}"
+
+
+def _row(take: Take, files: Files | None, side: str | None) -> Video:
+    emotion, channel = EMOTIONS[take.emotion - 1], CHANNELS[take.channel]
+    source, sound, seconds = _published(take) if files is None else _at_hand(take, files)
+    return Video(
+        video_id=video_id(take),
+        corpus=CORPUS,
+        subject=take.folder,
+        split=side,
+        fold=next(number for number, actors in enumerate(FOLDS, 1) if take.actor in actors),
+        source=source,
+        sound=sound,
+        duration=seconds,
+        licence=LICENCE,
+        defect=_defect(video_id(take)),
+        emotion=emotion,
+        four_class=FOUR_CLASS.get(emotion),
+        four_class_merged=MERGED[emotion],
+        intensity=INTENSITIES[take.intensity - 1],
+        statement=STATEMENTS[take.statement - 1],
+        repetition=take.repetition,
+        channel=channel,
+    )
+
+
+def _published(take: Take) -> tuple[str, str | None, float | None]:
+    """Addresses of the picture and of the sound, and about how many seconds it is."""
+    sound = None if video_id(take) in TWINS else take.address(AUDIO_ONLY)
+    return take.address(FULL_AV), sound, TYPICAL[CHANNELS[take.channel]]
+
+
+def _at_hand(take: Take, files: Files) -> tuple[str, str | None, float | None]:
+    """Files of the picture and of the sound, where that has one, and seconds of the picture."""
+    video, sound, full = files.video(take), files.of(take, AUDIO_ONLY), files.of(take, FULL_AV)
+    if video is None:
+        raise ValueError(f"{take.code} has no video")
+    if video_id(take) in TWINS and full and sound_channels(full):
+        sound = None
+    return source_of(video), source_of(sound) if sound else None, duration(video)
+
+
+def _defect(name: str) -> str | None:
+    if name in TWINS:
+        return SAME_SOUND + next(other for other in TWINS if other != name)
+    return STEREO_SOUND if name in STEREO else None
+
+
+def _side(actor: int) -> str:
+    return next(side for side, actors in SIDES.items() if actor in actors)
+
+
+@lru_cache
+def _stratified(seed: int) -> Mapping[Take, str]:
+    """Split of each spoken take: each emotion shuffled, 70 % to train on, 15 % to validate on, the rest to test on.
+
+    The sequence is Python's (Mersenne Twister, Fisher-Yates from the end), the same in all its versions since 3.2; that
+    of `Random(seed)` is that of `random.seed(seed)`.
+    """
+    groups: dict[int, list[Take]] = defaultdict(list)
+    for take in sorted(takes(), key=lambda take: take.code):
+        if take.channel == SPEECH:
+            groups[take.emotion].append(take)
+    random = Random(seed)  # noqa: S311 (no secret: it must be repeatable)
+    sides: dict[Take, str] = {}
+    for _, group in sorted(groups.items()):
+        random.shuffle(group)
+        train, val = int(0.7 * len(group)), int(0.15 * len(group))
+        sides |= dict.fromkeys(group[:train], "train")
+        sides |= dict.fromkeys(group[train : train + val], "val")
+        sides |= dict.fromkeys(group[train + val :], "test")
+    return sides
+
+
+def told(rows: Sequence[Video], source: Path | None = None) -> list[str]:
+    """What there is to say of these rows, one line each: defects by kind, splits that leak, what the files are."""
+    return [*_of_defects(rows), *_of_splits(rows), *(_of_addresses() if source is None else _of_files(rows, source))]
+
+
+def _of_defects(rows: Sequence[Video]) -> Iterator[str]:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.defect:
+            kind = SAME_SOUND + "another take" if row.defect.startswith(SAME_SOUND) else row.defect
+            kinds[kind].append(row.video_id)
+    for kind, names in kinds.items():
+        yield f"{len(names)} x {kind}: {HANDLED[kind]}."
+
+
+def _of_splits(rows: Sequence[Video]) -> Iterator[str]:
+    sides = Counter(actor for actor, _ in {(row.subject, row.split) for row in rows if row.split})
+    if leaking := sum(count > 1 for count in sides.values()):
+        yield f"{leaking} actors are on more than one side of the split: it does not tell how unknown people fare."
+    if without := sum(row.split is None for row in rows):
+        yield f"{without} songs have no split: the published one is of speech."
+
+
+def _of_addresses() -> Iterator[str]:
+    yield f"Durations are estimates ({TYPICAL['speech']} s for speech, {TYPICAL['song']} s for song): no file is there."
+
+
+def _of_files(rows: Sequence[Video], source: Path) -> Iterator[str]:
+    files = find_files(source)
+    yield f"{len(rows)} takes are taken from {source}."
+    for (modality, channel), count in sorted(files.missing().items()):
+        yield f"{count} {MODALITIES[modality]} {CHANNELS[channel]} files of the release are not there."
+    for count, words in (
+        (files.only_heard(), "takes have only a sound file: left out"),
+        (len(files.again), "files are there again: the first by path is taken"),
+    ):
+        if count:
+            yield f"{count} {words}."
+    if files.misnamed:
+        yield f"{_some(files.misnamed)} named as no file of the release is: left out."
+    if files.others:
+        yield f"{_some(files.others)} not of RAVDESS: left out."
+    yield from _of_sound(rows, files)
+
+
+def _of_sound(rows: Sequence[Video], files: Files) -> Iterator[str]:
+    """What was not expected of the sound: none at all, or not the defects that are known."""
+    silent = [row.path for row in rows if row.sound is None and sound_channels(row.path) == 0]
+    if silent:
+        yield f"{_some(silent)} without sound, and there is no sound file: give the audio-only files, too."
+    stereo = [path_of(row.sound) for row in rows if row.sound and row.video_id in STEREO]
+    if mono := [path for path in stereo if sound_channels(path) == 1]:
+        yield f"{_some(mono)} mono, where the release is known to have stereo: not as published."
+    here = {row.video_id for row in rows}
+    twins = [files.of(take, AUDIO_ONLY) for take in takes() if video_id(take) in TWINS and video_id(take) in here]
+    if len({path and sound_digest(path) for path in twins} - {None}) > 1:
+        yield f"{_some([path for path in twins if path])} differ, where the release has the same: not as published."
+
+
+def _some(paths: Sequence[Path]) -> str:
+    """How many and the first few."""
+    return f"{len(paths)} ({', '.join(path.name for path in paths[:FEW])}{' …' if len(paths) > FEW else ''})"
