@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from manifests.catalogue import Video, path_of, source_of
-from manifests.corpora.iemocap_evaluations import SESSIONS, Evaluation, Evaluations, read_evaluations, votes_text
+from manifests.corpora.iemocap_evaluations import (
+    SESSIONS,
+    Evaluation,
+    Evaluations,
+    line_of,
+    read_evaluations,
+    votes_text,
+)
 from manifests.errors import BadInput
 from manifests.probe import NotAVideo, probe
 from manifests.splits import TEST, TRAIN
@@ -41,8 +48,6 @@ PICTURE = (720, 480)
 
 NO_SOUND = "no sentence wav"
 """The defect of an utterance whose sound has to be that of the dialog's video, with both voices."""
-
-FEW = 3
 
 
 def catalogue(
@@ -184,17 +189,17 @@ def told(rows: Sequence[Video], source: Path) -> list[str]:
     four = Counter(row.four_class for row in rows if row.four_class)
     lines = [
         f"{len(release.utterances)} labelled utterances of {len(dialogs)} dialogs are in {release.root}.",
-        f"By session: {_counts(Counter(f'session {row.session}' for row in rows))}.",
+        f"By session: {_counts(Counter(str(row.session) for row in rows))}.",
         f"By emotion: {_counts(Counter(row.emotion or '' for row in rows))}.",
         f"Of the four classes: {four.total()} ({_counts(four)}).",
         *_other_than_published(release),
         *release.oddities,
     ]
     if alone := [row.video_id for row in rows if row.sound is None]:
-        lines.append(f"{_some(alone)} with {NO_SOUND}: the sound is that of the dialog's video, with both voices.")
+        lines.append(line_of(f"Utterances with {NO_SOUND}", alone, "the dialog's sound is taken, with both voices"))
     videos = [path_of(video) for video in dict.fromkeys(row.source for row in rows)]
     if away := [path.name for path in videos if not os.path.exists(path)]:  # noqa: PTH110 (never raises)
-        lines.append(f"{_some(away)} not in Session*/dialog/avi/DivX: bring them and run init again.")
+        lines.append(line_of("Dialogs without their video", away, "bring it to Session*/dialog/avi/DivX"))
     return lines
 
 
@@ -211,9 +216,4 @@ def _other_than_published(release: Evaluations) -> list[str]:
 
 
 def _counts(counter: Counter[str]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counter.items()))
-
-
-def _some(names: Sequence[str]) -> str:
-    """How many and the first few."""
-    return f"{len(names)} ({', '.join(names[:FEW])}{' …' if len(names) > FEW else ''})"
+    return ", ".join(f"{name}: {count}" for name, count in sorted(counter.items())) or "none"

@@ -45,6 +45,7 @@ ROUNDING = 1e-3
 """By which a mean may differ from what its ratings give: the files have four decimals."""
 
 MOST = 10
+"""Names told of a list that may be long."""
 
 
 @dataclass(frozen=True)
@@ -166,15 +167,20 @@ class _Reading:
 
     def oddities(self) -> Iterator[str]:
         wrong = [found.utterance for found in self.found.values() if not found.averaged]
-        for names, said in (
-            (self.unread, "no utterance that can be read: left out"),
-            (self.unread_votes, "no vote or rating that can be read: passed over"),
-            (self.astray, "in a file that is not their dialog's: taken by their ids"),
-            (self.twice, "there twice: the first is taken"),
-            (wrong, "with other means than the evaluators' ratings give: taken as written"),
+        for what, names, done in (
+            ("Lines of no readable utterance", self.unread, "left out"),
+            ("Lines of no readable vote or rating", self.unread_votes, "passed over"),
+            ("Utterances in a file that is not their dialog's", self.astray, "taken by their ids"),
+            ("Utterances that are there twice", self.twice, "the first is taken"),
+            ("Utterances whose means are not those of their ratings", wrong, "taken as written"),
         ):
             if names:
-                yield f"{len(names)} ({', '.join(names[:MOST])}{' …' if len(names) > MOST else ''}) {said}."
+                yield line_of(what, names, done)
+
+
+def line_of(what: str, names: Sequence[str], done: str) -> str:
+    """A line to tell: of what how many there are, the first of them, and what is done about it."""
+    return f"{what}: {len(names)} ({', '.join(names[:MOST])}{' …' if len(names) > MOST else ''}), {done}."
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
