@@ -1,0 +1,127 @@
+"""One member of a zip archive, taken out safely: an archive from elsewhere says neither where to write nor how much."""
+
+import copy
+import errno
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from manifests.atomic import replacing
+from pipeline.stage import BadVideo
+
+BLOCK = 1 << 20
+MOST_BYTES = 4 << 30
+"""Largest member that is taken out."""
+HIGHEST_RATIO = 100
+"""Most bytes out of one byte in, of a member larger than PLAUSIBLE; sound and video shrink to a half at best."""
+PLAUSIBLE = 1 << 24
+METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+ENCRYPTED = 0x1
+"""Bit of the general purpose flags (PKWARE APPNOTE 4.4.4)."""
+DRIVE = re.compile(r"[A-Za-z]:")
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)
+"""What reading a damaged archive raises."""
+
+
+class BrokenArchive(OSError):
+    """The archive is damaged: fetched again, it may be whole."""
+
+
+def extract(archive: Path, member: str, target: Path) -> None:
+    """Take one member of a zip into `target`, whole or not at all, checked against its size and CRC-32.
+
+    `member` is its path in the archive; when it is not there, the one with the same base name is taken, since copies
+    of a release nest its folders deeper. What macOS adds (`__MACOSX`, `._*`) is passed over. Memory does not grow with
+    the size of the member.
+
+    Raises BadVideo when there is no such member, when it is a link, encrypted, packed in a way that is not read here or
+    larger than plausible, or when any entry of the archive leads out of its folder; BrokenArchive when it is damaged.
+    """
+    with _damage_told(archive), zipfile.ZipFile(archive) as opened:
+        entries = opened.infolist()
+        _require_safe(archive, entries)
+        entry = _find(archive, entries, member)
+        _require_plain(archive, entry)
+        # One byte more than declared is asked for: the library would cut a longer member short without a word.
+        one_more = copy.copy(entry)
+        one_more.file_size += 1
+        with opened.open(one_more) as source, replacing(target) as temporary, temporary.open("wb") as file:
+            _pour(source, file, entry)
+
+
+@contextmanager
+def _damage_told(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (*BROKEN, OSError) as error:
+        # An offset beyond what the file system can have is refused by the system itself.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
+        raise BrokenArchive(f"{archive} is a damaged archive ({error})") from error
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The name as the archive has it: the library's own ends at the first NUL."""
+    return entry.orig_filename.replace("\\", "/")
+
+
+def _require_safe(archive: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse an archive that would write elsewhere: who made one such entry is not to be trusted with the others."""
+    for entry in entries:
+        name = _name(entry)
+        if name.startswith("/") or DRIVE.match(name) or "\0" in name or ".." in name.split("/"):
+            raise BadVideo(f"{archive} is not to be trusted: its entry {entry.orig_filename!r} leads out of its folder")
+
+
+def _find(archive: Path, entries: Sequence[zipfile.ZipInfo], member: str) -> zipfile.ZipInfo:
+    """The entry of that path, else of that base name; copies of one file count as one, the shallowest."""
+    wanted = PurePosixPath(member.replace("\\", "/"))
+    paths = [(PurePosixPath(_name(entry)), entry) for entry in entries if not _is_extra(entry)]
+    found = [(path, entry) for path, entry in paths if path == wanted] or [
+        (path, entry) for path, entry in paths if path.name == wanted.name
+    ]
+    if not found:
+        raise BadVideo(f"{archive} has no member {member}")
+    if len({(entry.file_size, entry.CRC) for _, entry in found}) > 1:
+        raise BadVideo(f"{archive} has several members {wanted.name} that are not the same")
+    return min(found, key=lambda item: (len(item[0].parts), str(item[0])))[1]
+
+
+def _is_extra(entry: zipfile.ZipInfo) -> bool:
+    """Whether this is a folder, or what macOS adds beside each file."""
+    parts = PurePosixPath(_name(entry)).parts
+    return not parts or _name(entry).endswith("/") or "__MACOSX" in parts or parts[-1].startswith("._")
+
+
+def _require_plain(archive: Path, entry: zipfile.ZipInfo) -> None:
+    """Raise BadVideo unless the entry is a regular file of plausible size that can be read here."""
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    swollen = entry.file_size > max(PLAUSIBLE, HIGHEST_RATIO * entry.compress_size)
+    refusals = (
+        (kind not in (0, stat.S_IFREG), "is a link or a device, not a file"),
+        (entry.flag_bits & ENCRYPTED, "is encrypted"),
+        (entry.compress_type not in METHODS, "is packed in a way that is not read here: unpack and zip it anew"),
+        (entry.file_size > MOST_BYTES, f"would have {entry.file_size} bytes, more than the {MOST_BYTES} allowed"),
+        (swollen, f"would have {entry.file_size} bytes out of {entry.compress_size}: more than is plausible"),
+    )
+    for refused, said in refusals:
+        if refused:
+            raise BadVideo(f"{entry.orig_filename} of {archive} {said}")
+
+
+def _pour(source: IO[bytes], file: IO[bytes], entry: zipfile.ZipInfo) -> None:
+    """Copy a member to its end, where the library compares its CRC-32, and hold it to its declared size."""
+    size = 0
+    while block := source.read(BLOCK):
+        size += len(block)
+        if size > entry.file_size:
+            break
+        file.write(block)
+    if size != entry.file_size:
+        raise zipfile.BadZipFile(f"{entry.orig_filename} does not have the {entry.file_size} bytes that it declares")

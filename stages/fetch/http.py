@@ -1,0 +1,275 @@
+"""One whole file over HTTP: resumed where it broke off, proved by size and digest, under its name only when whole."""
+
+import hashlib
+import random
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Never
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from pipeline.stage import BadVideo
+from stages.fetch import room
+from stages.fetch.headers import Span, content_length, content_range, retry_after, validator
+from stages.fetch.partial import Origin, Partial
+from stages.fetch.session import open_session, proxies_of
+from stages.fetch.terms import Terms
+
+SCHEMES = ("http", "https")
+BLOCK = 1 << 18
+"""Bytes read at once, at most."""
+MB = 1_000_000
+FIRST_WAIT = 0.5
+"""Seconds before a transfer that broke off is taken up again; each further time twice as long."""
+LONGEST_WAIT = 60.0
+LONGEST_RETRY_AFTER = 120.0
+"""Seconds that a server may make us wait by its Retry-After."""
+PASSING = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS))
+"""Client errors that pass; with them all server errors (5xx)."""
+
+
+class TransferFailed(OSError):
+    """A transfer that did not come to its end and may another time; the message is one sentence."""
+
+
+class _Interrupted(Exception):
+    """This request came to nothing, another may not; `wait` is how long the server wants us to wait, in seconds."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class _Stale(Exception):
+    """The bytes that are here are of no use: begin anew."""
+
+
+class _Wrong(Exception):
+    """What came is not what was expected."""
+
+
+def fetch(address: str, target: Path, terms: Terms, size: int | None = None, md5: str | None = None) -> None:
+    """Bring what lies at `address` to `target`, whole or not at all; a target that is there is left alone.
+
+    `size` (bytes) and `md5` (hexadecimal) are what is expected of it, where that is known. A target of another size is
+    replaced; its digest was checked when it was put there. Bytes that came before are not asked for again (`Range`,
+    RFC 9110) when the server (`If-Range`), the size or the digest can prove that they are of the same file. A file
+    that is not as expected is fetched a second time from its beginning.
+
+    Raises BadVideo when the server refuses for good (404, 403, …), TransferFailed when the transfer broke off too often
+    or brought another file than expected, MissingPrerequisite when the disk has too little room, BadSetting when the
+    proxy or the cookies are unusable, and OSError as the system gives it when the bytes cannot be written.
+    """
+    _require_http(address)
+    if target.is_file() and size in (None, target.stat().st_size):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Partial(target)
+    with open_session(terms) as session:
+        transfer = _Transfer(session, address, partial, terms, size, md5)
+        for last in (False, True):
+            try:
+                transfer.complete()
+                _verify(partial, size, md5)
+                break
+            except _Wrong as wrong:
+                partial.discard()
+                if last:
+                    raise TransferFailed(f"{address} {wrong}, twice in a row") from wrong
+    partial.commit()
+
+
+def _require_http(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme.lower() not in SCHEMES or not parts.netloc:
+        raise BadVideo(f"{address} is not an address of http or https")
+
+
+def _verify(partial: Partial, size: int | None, md5: str | None) -> None:
+    if size is not None and partial.bytes != size:
+        raise _Wrong(f"has {partial.bytes} bytes, not the {size} expected")
+    if md5 is None:
+        return
+    with partial.path.open("rb") as handle:
+        got = hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if got != md5.lower():
+        raise _Wrong(f"has the MD5 {got}, not the {md5.lower()} expected")
+
+
+class _Transfer:
+    """Requests for one file until all of it is in the partial file."""
+
+    def __init__(
+        self,
+        session: requests.Session,
+        address: str,
+        partial: Partial,
+        terms: Terms,
+        size: int | None,
+        md5: str | None,
+    ) -> None:
+        self._session, self._proxies = session, proxies_of(terms)
+        self._address, self._partial, self._terms, self._size, self._md5 = address, partial, terms, size, md5
+
+    def complete(self) -> None:
+        """Ask until the file is whole; only failures in a row, with no new bytes between them, count as retries."""
+        failures, furthest = 0, self._partial.bytes
+        while True:
+            try:
+                if self._take_up():
+                    return
+            except _Stale:
+                self._partial.discard()
+            except _Interrupted as interrupted:
+                reached = self._partial.bytes
+                failures = 1 if reached > furthest else failures + 1
+                furthest = max(furthest, reached)
+                if failures > self._terms.retries:
+                    tries = "one try" if failures == 1 else f"{failures} tries"
+                    raise TransferFailed(f"{self._address} did not come in {tries}: {interrupted}") from interrupted
+                time.sleep(_wait(failures, interrupted.wait))
+
+    def _take_up(self) -> bool:
+        """One request for what is missing; True when the file is whole."""
+        origin, have = self._kept()
+        total = self._total(origin)
+        if have and have == total:
+            return True
+        self._require_room(have, total)
+        with self._ask(origin, have) as response:
+            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+                return self._is_whole(response, have)
+            span = self._span(response)
+            self._accept(Origin(address=self._address, validator=validator(response.headers), total=span.total), span)
+            self._receive(response, span.total)
+        return True
+
+    def _kept(self) -> tuple[Origin | None, int]:
+        """Origin and number of the bytes that are here; they are thrown away when nothing can prove them."""
+        origin, have = self._partial.origin(self._address), self._partial.bytes
+        total = self._total(origin)
+        proof = self._size is not None or self._md5 is not None or (origin is not None and origin.validator is not None)
+        if not have or (proof and (total is None or have <= total)):
+            return origin, have
+        self._partial.discard()
+        return None, 0
+
+    def _total(self, origin: Origin | None) -> int | None:
+        return self._size if self._size is not None or origin is None else origin.total
+
+    def _require_room(self, have: int, total: int | None) -> None:
+        room.require(self._partial.target.parent, max(0, (total or 0) - have), self._terms.reserve)
+
+    def _ask(self, origin: Origin | None, have: int) -> requests.Response:
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        if have and origin and origin.validator:
+            headers["If-Range"] = origin.validator
+        seconds = self._terms.timeout
+        try:
+            return self._session.get(
+                self._address, headers=headers, stream=True, timeout=(seconds, seconds), proxies=dict(self._proxies)
+            )
+        except (ValueError, requests.TooManyRedirects) as error:
+            raise BadVideo(f"{self._address} cannot be asked for: {error}") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise _Interrupted(_reason(error, seconds)) from error
+
+    def _is_whole(self, response: requests.Response, have: int) -> bool:
+        """Told that nothing lies beyond what is here: it is all, or more than all."""
+        span = content_range(response.headers.get("Content-Range"))
+        if span is None or span.total != have:
+            raise _Stale
+        return True
+
+    def _span(self, response: requests.Response) -> Span:
+        """What part of the file the answer holds. Raises BadVideo or _Interrupted when it holds none."""
+        packed = response.headers.get("Content-Encoding", "identity")
+        if packed != "identity" and self._size is None and self._md5 is None:
+            raise BadVideo(f"{self._address} is sent packed as {packed}, though asked for as it is")
+        if response.status_code == HTTPStatus.OK:
+            return Span(0, content_length(response.headers))
+        if response.status_code == HTTPStatus.PARTIAL_CONTENT:
+            return content_range(response.headers.get("Content-Range")) or Span(None, None)
+        return self._refused(response)
+
+    def _refused(self, response: requests.Response) -> Never:
+        code = response.status_code
+        said = f"answered {code} {response.reason or ''}".strip()
+        if code in PASSING or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise _Interrupted(f"the server {said}", retry_after(response.headers.get("Retry-After")))
+        raise BadVideo(f"{self._address} {said}")
+
+    def _accept(self, offered: Origin, span: Span) -> None:
+        """Make the partial file ready for the part that follows: empty for a whole file, as it is for its rest."""
+        if self._size is not None and span.total not in (None, self._size):
+            raise _Wrong(f"has {span.total} bytes, not the {self._size} expected")
+        origin, have = self._kept()
+        if span.first == 0:
+            self._partial.begin(offered)
+        elif not have:
+            raise _Interrupted("the server sent another part of the file than the one asked for")
+        elif span.first != have or (origin is not None and _differ(origin, offered)):
+            raise _Stale
+
+    def _receive(self, response: requests.Response, total: int | None) -> None:
+        """Add the body to the partial file."""
+        expected, have = self._size if total is None else total, self._partial.bytes
+        self._require_room(have, expected)
+        with self._partial.append() as file:
+            for block in self._blocks(response):
+                file.write(block)
+                file.flush()
+                have += len(block)
+                if expected is not None and have > expected:
+                    raise _Wrong(f"has more than the {expected} bytes expected")
+        if expected is not None and have < expected:
+            raise _Interrupted(f"it broke off after {have} of {expected} bytes")
+
+    def _blocks(self, response: requests.Response) -> Iterator[bytes]:
+        """The body as it comes, no faster than the terms allow. Raises _Interrupted when it stops coming."""
+        rate = self._terms.rate * MB
+        largest = min(BLOCK, max(1024, int(rate / 4))) if rate else BLOCK
+        while True:
+            started = time.monotonic()
+            try:
+                block = response.raw.read1(largest, decode_content=False)
+            except urllib3.exceptions.HTTPError as error:
+                raise _Interrupted(_reason(error, self._terms.timeout)) from error
+            if not block:
+                return
+            yield block
+            if rate:
+                time.sleep(max(0.0, len(block) / rate - (time.monotonic() - started)))
+
+
+def _differ(one: Origin, other: Origin) -> bool:
+    """Whether the two cannot be the same state of a file; what one of them does not say counts for neither."""
+    pairs = ((one.validator, other.validator), (one.total, other.total))
+    return any(a is not None and b is not None and a != b for a, b in pairs)
+
+
+def _wait(failures: int, asked: float | None) -> float:
+    """Seconds to wait after so many failures; less by chance, so that many transfers do not come back as one."""
+    if asked is not None:
+        return min(asked, LONGEST_RETRY_AFTER)
+    longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 16))
+    return random.SystemRandom().uniform(longest / 2, longest)
+
+
+def _reason(error: BaseException, timeout: float) -> str:
+    """In plain words why a request failed, from the exception in the chain that the system or the protocol raised."""
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+        return f"the server sent nothing for {timeout:g} s"
+    while isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
+        inner = error.__cause__ or error.__context__
+        if inner is None:
+            break
+        error = inner
+    return str(getattr(error, "strerror", None) or error)

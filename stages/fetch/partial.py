@@ -1,0 +1,66 @@
+"""A file that is still coming: its bytes so far, and a note of which file they are of.
+
+Both have stable names beside the target, unlike temporary files, so that they outlive a killed process and the next one
+goes on where it stopped.
+"""
+
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import ValidationError
+
+from manifests.atomic import commit, replacing
+from manifests.record import Model
+
+
+class Origin(Model):
+    """Which file the bytes are of: `validator` is what the server calls this state of it, `total` its size in bytes."""
+
+    address: str
+    validator: str | None = None
+    total: int | None = None
+
+
+class Partial:
+    """The part of `target` that is here: `.<name>.part`, with its origin in `.<name>.part.json`."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(f".{target.name}.part")
+        self._note = target.with_name(f".{target.name}.part.json")
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes are here."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def origin(self, address: str) -> Origin | None:
+        """Where the bytes come from; None when that was not noted, or is not `address`."""
+        try:
+            origin = Origin.model_validate_json(self._note.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return origin if origin.address == address else None
+
+    def begin(self, origin: Origin) -> None:
+        """Start from nothing. The old bytes go before the note changes: never do bytes lie beside another's note."""
+        self.discard()
+        with replacing(self._note) as temporary:
+            temporary.write_text(origin.model_dump_json())
+
+    def append(self) -> BinaryIO:
+        """Open the bytes to add to them."""
+        return self.path.open("ab")
+
+    def discard(self) -> None:
+        """Throw the bytes away."""
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def commit(self) -> None:
+        """Give the bytes the name of the target, flushed to disk."""
+        commit(self.path, self.target)
+        self._note.unlink(missing_ok=True)
