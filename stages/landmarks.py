@@ -1,7 +1,8 @@
 """Stage `landmarks`: the 478 points of the same face in every frame, as the network gave them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,11 @@ from manifests.errors import Damaged
 from pipeline.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
 from stages.frames import Image, read_frames
 from stages.gaps import fill_gaps
-from stages.models.mediapipe import face_detector, face_mesh_tracker
+from stages.models import blendshapes
+from stages.models.mediapipe import face_detector, face_landmarker, face_mesh_tracker
 from stages.models.registry import digests
 from stages.points import COUNT
-from stages.tracking import FaceFollower, is_confirmed
+from stages.tracking import FaceFollower, FaceNetwork, is_confirmed
 
 COUNT_EVERY = 25
 """Of the frames with a face, in how many the detector looks at the whole picture: a second opinion for 4 % more time.
@@ -27,6 +29,11 @@ long, with points that are nowhere near, where the detector sees none.
 class LandmarksParams(Params):
     """Parameters of the landmarks stage."""
 
+    backend: Literal["facemesh", "face_landmarker"] = Field(
+        "facemesh",
+        description="network: facemesh is built in and faster; face_landmarker gives blendshapes too and needs its "
+        "file ('portrait-prep models fetch face_landmarker')",
+    )
     max_gap: int = Field(
         5, ge=0, le=250, description="longest run of frames without a face that is interpolated; longer ones are NaN"
     )
@@ -36,7 +43,7 @@ class LandmarksParams(Params):
 
 
 def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
-    """Yield `landmarks` and `detected` for each frame of the normalized video.
+    """Yield `landmarks`, `detected` and, where the network gives them, `blendshapes` for each frame of the video.
 
     Raises BadVideo when no frame shows a face, and Damaged when the video does not hold the frames it was made with.
     """
@@ -45,9 +52,9 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
     noise = Noise()
     rows = fill_gaps(search.faces(), job.params.max_gap, runs)
     while part := list(islice(rows, ROWS_PER_GROUP)):
-        landmarks = np.stack([row for row, _ in part])
-        noise.add(landmarks)
-        yield {"landmarks": landmarks, "detected": np.array([found for _, found in part])}
+        batch = _batch(np.stack([row for row, _ in part]))
+        noise.add(batch["landmarks"])
+        yield batch | {"detected": np.array([found for _, found in part])}
     if not search.found:
         raise BadVideo(f"no face was found in any of its {search.frames} frames")
     lengths = [end - start for start, end in runs]
@@ -63,23 +70,39 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
     }
 
 
+def _batch(rows: NDArray[np.float32]) -> Batch:
+    """Rows of `_Search.faces` as columns."""
+    points, scores = rows[:, : 3 * COUNT], rows[:, 3 * COUNT :]
+    batch: Batch = {"landmarks": points.reshape(-1, COUNT, 3)}
+    return batch | {"blendshapes": scores} if scores.size else batch
+
+
+def _network(backend: str) -> FaceNetwork:
+    return face_landmarker() if backend == "face_landmarker" else face_mesh_tracker()
+
+
+def _gives_scores(params: LandmarksParams) -> bool:
+    return params.backend == "face_landmarker"
+
+
 class _Search:
     """One pass over a video's frames: its faces, and what is counted on the way."""
 
     def __init__(self, job: Job[LandmarksParams]) -> None:
         self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = 0
-        self.follower = FaceFollower(face_mesh_tracker(), face_detector(), job.params.patience)
+        self.follower = FaceFollower(_network(job.params.backend), face_detector(), job.params.patience)
         self._path, self._expected = job.media("mp4"), job.frames
 
     def faces(self) -> Iterator[NDArray[np.float32] | None]:
+        """Each frame's face: its points, one after another, then its scores; None where it was not found."""
         for image in read_frames(self._path):
             face = self.follower(image)
             self.frames += 1
             if face is not None:
                 if self.found % COUNT_EVERY == 0:
-                    self._count(image, face)
+                    self._count(image, face.landmarks)
                 self.found += 1
-            yield face
+            yield None if face is None else np.concatenate([face.landmarks.reshape(-1), face.blendshapes])
         if self.frames != self._expected:
             raise Damaged(
                 f"{self._path.name} holds {self.frames} frames where {self._expected} were written: "
@@ -127,6 +150,19 @@ def _seen(batch: Batch) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(batch["landmarks"]).all(axis=(1, 2)) | ~batch["detected"])
 
 
+def _scored(batch: Batch) -> NDArray[np.bool_]:
+    there = np.asarray(np.isfinite(batch["landmarks"]).all(axis=(1, 2)))
+    scores = batch["blendshapes"]
+    within = (scores >= 0) & (scores <= 1 + np.finfo(np.float32).eps)
+    return np.where(there, within.all(axis=1), np.isnan(scores).all(axis=1))
+
+
+MODEL_FILES: Mapping[str, tuple[str, ...]] = {
+    "facemesh": ("face_landmark_with_attention", "face_detection_short_range"),
+    "face_landmarker": ("face_landmarker",),
+}
+"""Backend -> its model files."""
+
 STAGE = Stage(
     name="landmarks",
     version=1,
@@ -141,15 +177,26 @@ STAGE = Stage(
             "MediaPipe face mesh in the 512x512 frame, x right, y down, z negative toward the camera; NaN in long gaps",
         ),
         Column("detected", "bool", (), "", "the network returned this face in this frame"),
+        Column(
+            "blendshapes",
+            "float32",
+            (blendshapes.COUNT,),
+            "0..1",
+            f"scores of facial movements, left and right the subject's own: {', '.join(blendshapes.NAMES)}",
+            when=_gives_scores,
+        ),
     ),
     process=process,
-    models=lambda _: digests(
-        "face_landmark_with_attention", "face_detection_short_range", "face_detection_full_range_sparse"
-    ),
+    models=lambda params: digests(*MODEL_FILES[params.backend], "face_detection_full_range_sparse"),
     invariants=(
         Invariant("a frame's landmarks are all finite or all NaN", ("landmarks.landmarks",), _whole),
         Invariant(
             "a frame in which the face was detected has landmarks", ("landmarks.landmarks", "landmarks.detected"), _seen
+        ),
+        Invariant(
+            "blendshapes are within 0..1, and NaN in exactly the frames without landmarks",
+            ("landmarks.landmarks", "landmarks.blendshapes"),
+            _scored,
         ),
     ),
     distributions=("mediapipe", "av", "numpy"),

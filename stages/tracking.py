@@ -7,16 +7,21 @@ is nearest to the last one is the right one, if it is within 0.8 of a face's siz
 others are painted over and it searches again. With no face that near the frame counts as one without a face (a
 *stray*). A person who really moved must not be lost for ever: after `patience` strays in a row the face that is there
 is taken, and counted as a jump of identity, since nothing in the picture tells a move from a cut to somebody else.
+
+A network that gives several faces at once is held to the same rules: of all that it gives, the one in question is the
+one that is nearest to the last.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.crop import main_face
 from stages.frames import Image
-from stages.models.mediapipe import FaceDetector, FaceMesh
+from stages.models.mediapipe import Face, FaceDetector
 
 REACH = 0.5
 """How far from the last one a face may be, in its sizes, to be the same without a look at the others."""
@@ -61,76 +66,96 @@ def is_confirmed(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> 
     return any(own.fits(_place_of_box(box), REACH) for box in boxes)
 
 
+class FaceNetwork(Protocol):
+    """Finds faces with their landmarks; may find one only, and may look for it where it was in the frame before."""
+
+    def reset(self) -> None:
+        """Forget the frame before: the next one is searched afresh."""
+
+    def find(self, image: Image) -> list[Face]:
+        """The faces in an RGB image, best first."""
+
+
+def _nearest(faces: Sequence[Face], place: Place) -> Face:
+    """Of some faces, at least one, the nearest to a place."""
+    return min(faces, key=lambda face: place.distance(place_of(face.landmarks)))
+
+
 class FaceFollower:
     """Finds the same face in each frame of one video, in order; make a new one for each video.
 
     `jumps` counts the times another face had to be taken, `strays` the frames in which only another face was seen.
     """
 
-    def __init__(self, mesh: FaceMesh, detector: FaceDetector, patience: int) -> None:
+    def __init__(self, network: FaceNetwork, detector: FaceDetector, patience: int) -> None:
         self.jumps = 0
         self.strays = 0
-        self._mesh, self._detector, self._patience = mesh, detector, patience
+        self._network, self._detector, self._patience = network, detector, patience
         self._last: Place | None = None
         self._waited = 0
-        mesh.reset()
+        network.reset()
 
-    def __call__(self, image: Image) -> NDArray[np.float32] | None:
-        """The face's landmarks float32 [478, 3] in an RGB image, or None when it is not there."""
-        found = self._mesh(image)
-        if not len(found):
+    def __call__(self, image: Image) -> Face | None:
+        """The face in an RGB image, or None when it is not there."""
+        found = self._network.find(image)
+        if not found:
             return None
-        face, place = found[0], place_of(found[0])
-        if self._last is None or not self._last.fits(place, REACH):
-            right_one = self._right_one(image, face)
-            if right_one is None:
-                return None
-            face, place = right_one, place_of(right_one)
-        self._last, self._waited = place, 0
-        return np.asarray(face)
+        face = self._same(found) or self._right_one(image, found)
+        if face is not None:
+            self._last, self._waited = place_of(face.landmarks), 0
+        return face
 
-    def _right_one(self, image: Image, face: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    def _same(self, found: Sequence[Face]) -> Face | None:
+        """The face that is so near to the last that it needs no look at the others."""
         if self._last is None:
-            return self._main_one(image, face)
-        again = self._again(image, face, self._last)
+            return None
+        face = _nearest(found, self._last)
+        return face if self._last.fits(place_of(face.landmarks), REACH) else None
+
+    def _right_one(self, image: Image, found: Sequence[Face]) -> Face | None:
+        if self._last is None:
+            return self._main_one(image, found)
+        again = self._again(image, found, self._last)
         if again is None:
             self.strays += 1
             self._waited += 1
             if self._waited > self._patience:
                 self.jumps += 1
-                return face
+                return found[0]
         return again
 
-    def _main_one(self, image: Image, face: NDArray[np.float32]) -> NDArray[np.float32]:
-        """At the start, the face that the square is cut around; the given one where the mesh does not see that."""
+    def _main_one(self, image: Image, found: Sequence[Face]) -> Face:
+        """At the start, the face that the square is cut around; the best one where the network does not see that."""
         boxes = self._detector(image)
         main = main_face([boxes], image.shape[1], image.shape[0])
         if not len(main):
-            return face
-        chosen = self._in_box(image, face, boxes, int(np.flatnonzero((boxes == main).all(axis=1))[0]))
-        return face if chosen is None else chosen
+            return found[0]
+        return self._in_box(image, found, boxes, int(np.flatnonzero((boxes == main).all(axis=1))[0])) or found[0]
 
-    def _again(self, image: Image, face: NDArray[np.float32], last: Place) -> NDArray[np.float32] | None:
+    def _again(self, image: Image, found: Sequence[Face], last: Place) -> Face | None:
         """Of all faces in the picture the one nearest to the last, where that is near enough to be the same."""
         boxes = self._detector(image)
         if not len(boxes):
-            return face if last.fits(place_of(face), FAR_REACH) else None
+            face = _nearest(found, last)
+            return face if last.fits(place_of(face.landmarks), FAR_REACH) else None
         places = [_place_of_box(box) for box in boxes]
         nearest = int(np.argmin([last.distance(place) for place in places]))
-        return self._in_box(image, face, boxes, nearest) if last.fits(places[nearest], FAR_REACH) else None
+        return self._in_box(image, found, boxes, nearest) if last.fits(places[nearest], FAR_REACH) else None
 
-    def _in_box(
-        self, image: Image, face: NDArray[np.float32], boxes: NDArray[np.float32], wanted: int
-    ) -> NDArray[np.float32] | None:
-        """The given face if it lies in the wanted box, else what the mesh finds with the other boxes painted over."""
-        own = place_of(face)
-        if int(np.argmin([own.distance(_place_of_box(box)) for box in boxes])) == wanted:
+    def _in_box(self, image: Image, found: Sequence[Face], boxes: NDArray[np.float32], wanted: int) -> Face | None:
+        """The face that lies in the wanted box, if need be found with the other boxes painted over."""
+        places = [_place_of_box(box) for box in boxes]
+        face = _nearest(found, places[wanted])
+        own = place_of(face.landmarks)
+        if int(np.argmin([own.distance(place) for place in places])) == wanted:
             return face
-        self._mesh.reset()
-        found = self._mesh(_without(image, np.delete(boxes, wanted, axis=0), boxes[wanted]))
-        if len(found) and _place_of_box(boxes[wanted]).distance(place_of(found[0])) <= REACH:
-            return np.asarray(found[0])
-        self._mesh.reset()
+        self._network.reset()
+        alone = self._network.find(_without(image, np.delete(boxes, wanted, axis=0), boxes[wanted]))
+        if alone:
+            face = _nearest(alone, places[wanted])
+            if places[wanted].distance(place_of(face.landmarks)) <= REACH:
+                return face
+        self._network.reset()
         return None
 
 

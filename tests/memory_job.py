@@ -53,6 +53,12 @@ class MemoryJob(Generic[P]):
         return self.outputs.setdefault(suffix, self._folder / f"{self.video.video_id}.{suffix}")
 
 
+def claims_hold(stage: Stage[Any], columns: Batch) -> bool:
+    """Whether every invariant about these columns holds in every row."""
+    told = [claim for claim in stage.invariants if {read.partition(".")[2] for read in claim.reads} <= columns.keys()]
+    return all(claim.holds(columns).all() for claim in told)
+
+
 def collect(stage: Stage[Any], job: MemoryJob[Any]) -> Batch:
     """Run a stage's function to its end and join its batches, checked against the declared columns."""
     batches = list(stage.process(job))

@@ -7,12 +7,15 @@ import atexit
 import importlib
 import warnings
 from functools import lru_cache
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.frames import Image
+from stages.models import blendshapes
+from stages.models.registry import verified
 from stages.points import COUNT
 
 _WIRE = np.dtype([("head", "V3"), ("x", "<f4"), ("y_tag", "V1"), ("y", "<f4"), ("z_tag", "V1"), ("z", "<f4")])
@@ -33,6 +36,25 @@ def _points(face: Any) -> NDArray[np.float32]:
         if (rows.view(np.uint8).reshape(COUNT, -1)[:, _TAG_BYTES] == _TAGS).all():
             return np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
     return np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
+
+
+class Face(NamedTuple):
+    """One face that a network found."""
+
+    landmarks: NDArray[np.float32]
+    """[478, 3]: x and y in pixels of the image, z on the scale of x (times the width), negative toward the camera."""
+    blendshapes: NDArray[np.float32]
+    """Scores in 0..1: [52] named in `stages.models.blendshapes`, or [0] from a network that gives none."""
+
+
+NO_SCORES = np.empty(0, np.float32)
+
+
+def _in_pixels(faces: Any, image: Image) -> NDArray[np.float32]:
+    """Points [faces, 478, 3] in shares of the image -> pixels of it."""
+    height, width = image.shape[:2]
+    shaped = np.asarray(faces, np.float64).reshape(-1, COUNT, 3)
+    return (shaped * (width, height, width)).astype(np.float32)
 
 
 # MediaPipe's own use of protobuf, of no concern to users.
@@ -61,11 +83,41 @@ class FaceMesh:
 
         x and y in pixels of the image, z on the scale of x (times the width), negative toward the camera.
         """
-        height, width = image.shape[:2]
         found = self._network.process(image).multi_face_landmarks or ()
-        points = [_points(face) for face in found]
-        shaped = np.asarray(points, np.float64).reshape(-1, COUNT, 3)
-        return (shaped * (width, height, width)).astype(np.float32)
+        return _in_pixels([_points(face) for face in found], image)
+
+    def find(self, image: Image) -> list[Face]:
+        """The faces in an RGB image, without scores."""
+        return [Face(landmarks, NO_SCORES) for landmarks in self(image)]
+
+
+class FaceLandmarker:
+    """MediaPipe Tasks' face landmarker: 478 points and 52 blendshape scores. See https://arxiv.org/abs/2309.05782.
+
+    In image mode: each frame is searched afresh, so that nothing leads or lags. Its video mode smooths the points of a
+    single face over time (by a third of a frame and more), and with several faces finds each frame's afresh, too.
+    """
+
+    def __init__(self, model: Path, faces: int = 4) -> None:
+        self._mediapipe = importlib.import_module("mediapipe")
+        tasks = self._mediapipe.tasks
+        options = tasks.vision.FaceLandmarkerOptions(
+            base_options=tasks.BaseOptions(model_asset_path=str(model)), num_faces=faces, output_face_blendshapes=True
+        )
+        self._network = tasks.vision.FaceLandmarker.create_from_options(options)
+        atexit.register(self._network.close)
+
+    def reset(self) -> None:
+        """Nothing is remembered from frame to frame."""
+
+    def find(self, image: Image) -> list[Face]:
+        """The faces in an RGB image."""
+        rgb = self._mediapipe.ImageFormat.SRGB
+        found = self._network.detect(self._mediapipe.Image(image_format=rgb, data=image))
+        points = [[(point.x, point.y, point.z) for point in face] for face in found.face_landmarks]
+        scores = [[category.score for category in face] for face in found.face_blendshapes]
+        shaped = np.asarray(scores, np.float32).reshape(-1, blendshapes.COUNT)
+        return [Face(*face) for face in zip(_in_pixels(points, image), shaped, strict=True)]
 
 
 class FaceDetector:
@@ -107,6 +159,12 @@ class PersonSegmenter:
 def face_mesh_tracker() -> FaceMesh:
     """This process's tracking face mesh for one face; call `reset` at the start of each video."""
     return FaceMesh(faces=1, tracking=True)
+
+
+@lru_cache(maxsize=1)
+def face_landmarker() -> FaceLandmarker:
+    """This process's face landmarker. Raises MissingPrerequisite when its file is missing or another."""
+    return FaceLandmarker(verified("face_landmarker").path)
 
 
 @lru_cache(maxsize=1)

@@ -38,8 +38,16 @@ def test_the_pinned_mediapipe_is_the_one_whose_models_are_registered() -> None:
     assert version("mediapipe") == "0.10.14"
 
 
-def test_missing_file_is_one_sentence_that_says_where_to_get_it(foreign: registry.ModelFile) -> None:
-    with pytest.raises(MissingPrerequisite, match=r"^[^\n]*foreign\.bin is missing: get it from https://[^\n]*\.$"):
+def test_missing_file_is_one_sentence_with_the_command_and_the_address(
+    foreign: registry.ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        MissingPrerequisite,
+        match=r"^[^\n]*foreign\.bin is missing: run 'portrait-prep models fetch foreign', or get it from https://[^\n]*\.$",
+    ):
+        registry.locate("foreign")
+    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, "/my data")
+    with pytest.raises(MissingPrerequisite, match="run 'portrait-prep models fetch foreign -w '/my data'', or"):
         registry.locate("foreign")
 
 
