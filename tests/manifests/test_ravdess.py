@@ -60,6 +60,7 @@ def test_a_take_is_one_row_whatever_number_of_files_it_has(release: Path, rows: 
     }
     actors = Counter((row.subject, row.channel) for row in rows)
     assert set(Counter(row.subject for row in rows).values()) == {104, 60}
+    assert rows == sorted(rows, key=lambda row: (row.subject, row.video_id))
     assert actors["Actor_18", "song"] == 0
     assert actors["Actor_18", "speech"] == 60
     assert all(SAFE_ID.fullmatch(row.video_id) for row in rows)
@@ -216,7 +217,7 @@ def test_the_files_of_a_take_are_joined(
 
 
 def test_a_take_that_is_only_heard_is_told_and_no_row(tmp_path: Path) -> None:
-    source = make_release(tmp_path / "some", [FULL, WAV.replace("-02-01-12", "-02-02-12")])
+    source = make_release(tmp_path / "some", [FULL, WAV, WAV.replace("-02-01-12", "-02-02-12")])
     rows = catalogue(source)
     assert only(rows).video_id == "01-01-06-01-02-01-12"
     assert "1 takes have only a sound file: left out." in told(rows, source)
@@ -233,7 +234,10 @@ def test_files_are_found_by_name_wherever_they_lie_and_once(tmp_path: Path) -> N
 
 
 def test_what_is_not_of_the_release_is_told_and_left_out(tmp_path: Path) -> None:
-    source = make_release(tmp_path / "some", [FULL, f"__MACOSX/{SILENT}", "Actor_12/._01-01-06-01-02-02-12.mp4"])
+    source = make_release(
+        tmp_path / "some",
+        [FULL, "__MACOSX/Actor_12/01-01-06-01-01-01-12.mp4", "Actor_12/._01-01-06-01-02-02-12.mp4"],
+    )
     strange = ("01-01-09-01-01-01-01.mp4", "01-02-01-01-01-01-18.mp4", "01-01-01-02-01-01-01.mp4", FULL[9:-3] + "wav")
     for name in (*strange, "holiday.mp4", "readme.txt"):
         (source / name).write_bytes(b"")
@@ -366,6 +370,12 @@ def test_files_come_to_rows_that_had_only_addresses(tmp_path: Path) -> None:
     assert after.shard == before.shard
     again = {row.video_id: row for row in merge(list(merged.values()), catalogue(), 120)}
     assert again["01-01-06-01-02-01-12"] == after
+
+
+def test_a_sound_file_that_comes_later_is_the_row_s_sound(tmp_path: Path) -> None:
+    known = merge([], catalogue(make_release(tmp_path / "one", [FULL])), 120)
+    row = only(merge(known, catalogue(make_release(tmp_path / "two", [FULL, WAV])), 120))
+    assert (only(known).sound, row.sound) == (None, str(tmp_path / "two" / WAV))
 
 
 @given(st.sampled_from(takes()), st.sampled_from((1, 2, 3)))
