@@ -46,7 +46,7 @@ START = 2.2
 THICKNESS = 0.35
 """Least depth of person beneath a line that lies clear of the lower edge of the frame."""
 RISE = 0.25
-"""How far along the outline, inward of a line's beginning, it must be seen to go up."""
+"""How far along the outline, inward of a line's beginning, it must be seen to go up, or to be clothes no more."""
 
 CONTRAST = 0.5
 """Least rise of the probability of person across a line, over `STEP` to either side. Where the segmenter cannot tell
@@ -94,6 +94,10 @@ class Stretch:
         """From the first column to the last, in px."""
         return int(self.x[-1] - self.x[0] + 1) if len(self.x) else 0
 
+    def area(self) -> int:
+        """How much of the person lies beneath it, in px."""
+        return int(self.depth.sum())
+
 
 def shoulder_lines(mask: Floats, landmarks: Floats, min_width: float, points: int = POINTS) -> NDArray[np.float64]:
     """The shoulder line of each side in one frame.
@@ -104,21 +108,36 @@ def shoulder_lines(mask: Floats, landmarks: Floats, min_width: float, points: in
     `min_width` wide is NaN.
     """
     lines = np.full((2, points, 2), np.nan)
-    face = Face.of(landmarks)
-    top = max(0, int(face.y - face.unit / 2))
-    if top >= len(mask):
-        return lines
-    below, face = mask[top:], replace(face, y=face.y - top)
-    person = _person(below > 0.5, face)
-    outlines = [outline for outline in _outlines(person, face) if len(outline.x) > 2 * min_width]
-    for side, line in enumerate(lines):
-        found = [stretch for outline in outlines for stretch in _stretches(outline, person, face, side, min_width)]
-        found = [stretch for stretch in found if _contrast(below, stretch, round(STEP * face.unit)) > CONTRAST]
+    top, face = beneath(Face.of(landmarks), len(mask))
+    below = mask[top:]
+    person = person_of(below > 0.5, face)
+    for line, stretches in zip(lines, find_stretches(person, person, face, min_width), strict=True):
+        found = [stretch for stretch in stretches if _contrast(below, stretch, round(STEP * face.unit)) > CONTRAST]
         if found:
-            best = max(found, key=lambda stretch: int(stretch.depth.sum()))
+            best = max(found, key=Stretch.area)
             line[:, 0] = np.linspace(best.x[0], best.x[-1], points)
             line[:, 1] = top + np.interp(line[:, 0], best.x, _crossing(below, best.x, best.y))
     return lines
+
+
+def beneath(face: Face, height: int) -> tuple[int, Face]:
+    """The first row, of `height`, that is searched, just above the eyes, and the face as seen from there."""
+    top = int(np.clip(face.y - face.unit / 2, 0, height - 1))
+    return top, replace(face, y=face.y - top)
+
+
+def find_stretches(person: Bools, clothes: Bools, face: Face, min_width: float) -> tuple[list[Stretch], list[Stretch]]:
+    """What may be a shoulder, of either side, on the outlines of a person.
+
+    `person` and `clothes` [height, width]: who casts the outline, and where on it a shoulder can be seen. Each stretch
+    is at least `min_width` px wide.
+    """
+    outlines = [outline for outline in _outlines(person, face) if len(outline.x) > 2 * min_width]
+    left, right = (
+        [found for outline in outlines for found in _stretches(outline, person, clothes, face, side, min_width)]
+        for side in (0, 1)
+    )
+    return left, right
 
 
 def resample(lines: Floats, ends: Floats) -> NDArray[np.float64]:
@@ -143,7 +162,7 @@ def mirror(lines: Floats) -> NDArray[np.float64]:
     return np.asarray(lines[..., ::-1, :] * (-1.0, 1.0))
 
 
-def _person(inside: Bools, face: Face) -> Bools:
+def person_of(inside: Bools, face: Face) -> Bools:
     """The parts of the mask that hold the face or the neck and chest beneath it: not people in the background."""
     count, labels = cv2.connectedComponents(inside.astype(np.uint8))
     height, width = inside.shape
@@ -187,22 +206,24 @@ def _outlines(person: Bools, face: Face) -> Iterator[Outline]:
         yield Outline(x, y, edge, x[ahead] - x[behind], y[ahead] - y[behind])
 
 
-def _stretches(outline: Outline, person: Bools, face: Face, side: int, min_width: float) -> Iterator[Stretch]:
+def _stretches(
+    outline: Outline, person: Bools, clothes: Bools, face: Face, side: int, min_width: float
+) -> Iterator[Stretch]:
     """The stretches of an outline that run like a shoulder of that side."""
     outward = 2 * side - 1
     x, y, run, fall = outline.x, outline.y, -outline.dx, outline.dy * -outward
     offset = (x - face.neck) * outward
-    near = (offset > 0) & (offset < REACH * face.unit) & (y > face.y) & ~outline.edge
+    near = (offset > 0) & (offset < REACH * face.unit) & (y > face.y) & clothes[y, x] & ~outline.edge
     gentle = near & (run > 0) & (fall <= STEEPEST_STEP * run) & (fall >= -STEEPEST_RISE * run)
     flat = gentle & (fall <= STEEPEST_FALL * run)
     rise = max(2, round(RISE * face.unit))
     for start, stop in _runs(flat, gentle, outline.edge, round(BRIDGE * face.unit)):
         inner, inward = (start, max(start - rise, 0)) if side == 0 else (stop - 1, min(stop - 1 + rise, len(y) - 1))
-        stretch = _stretch(x[start:stop], y[start:stop], person)
+        stretch = _stretch(x[start:stop], y[start:stop], person, clothes)
         if (
             stretch.width >= min_width
             and offset[inner] < START * face.unit
-            and y[inner] - y[inward] > rise * 0.4
+            and (y[inner] - y[inward] > rise * 0.4 or not clothes[y[inward], x[inward]])
             and _is_deep(stretch, len(person), THICKNESS * face.unit)
         ):
             yield stretch
@@ -221,9 +242,9 @@ def _runs(flat: Bools, gentle: Bools, edge: Bools, bridge: int) -> list[tuple[in
     return runs
 
 
-def _stretch(x: Ints, y: Ints, person: Bools) -> Stretch:
+def _stretch(x: Ints, y: Ints, person: Bools, clothes: Bools) -> Stretch:
     """Of these points of an outline, those with background right above: a corner's lie on the side of what rises."""
-    open_above = ~person[y - 1, x]
+    open_above = ~person[y - 1, x] & clothes[y, x]
     tops = np.full(person.shape[1], person.shape[0])
     np.minimum.at(tops, x[open_above], y[open_above])
     columns = np.flatnonzero(tops < person.shape[0])

@@ -1,12 +1,14 @@
 """Stage `torso`: the shoulder line of each side in every frame, and the same points as a billboard at the head.
 
-`stages.shoulders` finds lines in single frames, on a person mask of 256 x 256, which is all that the segmenter sees;
-`stages.shoulder_track` makes them one steady motion. Runs of frames with landmarks are treated as videos of their own:
-nothing reaches across a long gap.
+A backend finds lines in single frames: `selfie` with `stages.shoulders` on a person mask, `bisenet` with
+`stages.parsing` on a map of 19 classes. `stages.shoulder_track` makes them one steady motion, whoever found them. Runs
+of frames with landmarks are treated as videos of their own: nothing reaches across a long gap.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby, pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice, pairwise
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,10 @@ from pydantic import Field
 
 from manifests.errors import Damaged
 from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
-from stages.frames import SIZE, read_frames
+from stages import parsing
+from stages.frames import SIZE, Image, read_frames
 from stages.geometry import Pose, to_canonical
+from stages.models import bisenet
 from stages.models.mediapipe import person_segmenter
 from stages.models.registry import digests
 from stages.shoulder_track import fill, gate, seen, smooth, steady_anchor, steady_ends
@@ -30,6 +34,14 @@ KEPT = np.arange(0, POINTS, (POINTS - 1) // 8)
 class TorsoParams(Params):
     """Parameters of the torso stage; frames are at 25 a second, px of the 512 x 512 frame."""
 
+    incidental: ClassVar[frozenset[str]] = frozenset({"batch_size"})
+
+    backend: Literal["selfie", "bisenet"] = Field(
+        "selfie",
+        description="network: selfie is built in and faster; bisenet tells clothes from hair and neck, and needs its "
+        "file ('portrait-prep models fetch bisenet')",
+    )
+    batch_size: int = Field(8, ge=1, le=256, description="frames that bisenet looks at together, memory permitting")
     min_width: float = Field(50.0, ge=8, le=256, description="narrowest shoulder line that counts as found, px")
     gate_radius: int = Field(5, ge=0, le=50, description="frames before and behind with which a line is compared")
     max_jump: float = Field(
@@ -52,29 +64,64 @@ def process(job: Job[TorsoParams]) -> Iterator[Batch]:
     job.metrics |= tally.metrics()
 
 
-def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
-    """What each frame shows, in batches of frames that all have landmarks or all have none."""
-    frames, count = read_frames(job.media("mp4"), MASK_SIZE), 0
+@dataclass(frozen=True)
+class Backend:
+    """One way to find lines in single frames.
+
+    `model` is its name in the registry and `size` the side of the frames that it looks at. `begin`, called for each
+    video, returns what makes a mask or a map of classes of each of some frames; `lines` finds the lines in one of them,
+    with landmarks and least width in its pixels.
+    """
+
+    model: str
+    size: int
+    begin: Callable[[], Callable[[Sequence[Image]], Iterable[NDArray[Any]]]]
+    lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
+
+
+def _person_masks() -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
     segmenter = person_segmenter()
     segmenter.reset()
+    return lambda images: map(segmenter, images)
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "selfie": Backend("selfie_segmentation", MASK_SIZE, _person_masks, shoulder_lines),
+    "bisenet": Backend(bisenet.NAME, SIZE, lambda: bisenet.parse, parsing.shoulder_lines),
+}
+
+
+def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
+    """What each frame shows, in batches of frames that all have landmarks or all have none."""
+    backend, size = BACKENDS[job.params.backend], job.params.batch_size
+    frames, count = read_frames(job.media("mp4"), backend.size), 0
+    look = backend.begin()
     for rows in job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"):
         landmarks = rows.pop("landmarks")
+        there = np.asarray(np.isfinite(landmarks).all(axis=(1, 2)))
         lines = np.full((len(landmarks), 2, POINTS, 2), np.nan)
-        anchor = np.full((len(landmarks), 3), np.nan)
-        for row, (points, image) in enumerate(zip(landmarks, frames, strict=False)):
-            count += 1
-            if np.isfinite(points).all():
-                lines[row] = _lines(segmenter(image), points, job.params.min_width)
-                anchor[row] = Face.of(points).anchor
-        yield from _cut(rows | {"lines": lines, "anchor": anchor})
+        for start in range(0, len(landmarks), size):
+            images = list(islice(frames, min(size, len(landmarks) - start)))
+            seen_at = start + np.flatnonzero(there[start : start + len(images)])
+            if len(seen_at):
+                shown = look([images[row - start] for row in seen_at])
+                lines[seen_at] = _lines(backend, shown, landmarks[seen_at], job.params.min_width)
+            count += len(images)
+        anchor = np.array([Face.of(points).anchor for points in landmarks]).reshape(-1, 3)
+        yield from _cut(rows | {"lines": lines, "anchor": np.where(there[:, None], anchor, np.nan)})
     if count != job.frames or next(frames, None) is not None:
         raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
 
 
-def _lines(mask: NDArray[np.float32], landmarks: NDArray[np.float32], min_width: float) -> NDArray[np.float64]:
+def _lines(
+    backend: Backend, shown: Iterable[NDArray[Any]], landmarks: NDArray[np.float32], min_width: float
+) -> list[NDArray[np.float64]]:
     """Shoulder lines in image px, in which the centre of the first pixel is at (0.5, 0.5), as in the landmarks."""
-    scale = SIZE / MASK_SIZE
-    return (shoulder_lines(mask, landmarks / scale - 0.5, min_width / scale) + 0.5) * scale
+    scale = SIZE / backend.size
+    return [
+        (backend.lines(picture, points / scale - 0.5, min_width / scale) + 0.5) * scale
+        for picture, points in zip(shown, landmarks, strict=True)
+    ]
 
 
 def _cut(batch: Batch) -> Iterator[Batch]:
@@ -193,7 +240,7 @@ STAGE = Stage(
         ),
     ),
     process=process,
-    models=lambda _: digests("selfie_segmentation"),
+    models=lambda params: digests(BACKENDS[params.backend].model),
     invariants=(
         Invariant("shoulder points are evenly spaced in x", ("torso.shoulders",), _even),
         Invariant("shoulder points ascend in x", ("torso.shoulders",), _ascending),
@@ -204,5 +251,5 @@ STAGE = Stage(
             _where_landmarks,
         ),
     ),
-    distributions=("mediapipe", "opencv-contrib-python", "av", "numpy"),
+    distributions=("mediapipe", "onnxruntime", "opencv-contrib-python", "av", "numpy"),
 )

@@ -46,6 +46,7 @@ class Found:
 _ASSETS = "https://storage.googleapis.com/mediapipe-assets"
 _TASKS = "https://storage.googleapis.com/mediapipe-models"
 _WHEEL = "https://github.com/google-ai-edge/mediapipe/releases/tag/v0.10.14"
+_BISENET = "https://huggingface.co/ManyOtherFunctions/face-parse-bisent"
 _TDDFA = "https://github.com/cleardusk/3DDFA_V2/raw/master"
 
 MODELS: Mapping[str, ModelFile] = {
@@ -99,7 +100,9 @@ MODELS: Mapping[str, ModelFile] = {
             file="79999_iter.pth",
             sha256="468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567",
             licence="MIT",
-            address="https://github.com/clibdev/face-parsing.PyTorch/releases/latest/download/face-parsing-bisenet.pth",
+            # A copy that plain HTTP gets, at a fixed revision. The maker's own lies in a store that asks back:
+            # https://drive.google.com/open?id=154JgKpzCPW82qINcVieuPH3fZ2e0P812 (face-parsing.PyTorch by zllrunning).
+            address=f"{_BISENET}/resolve/0073b233a5a3c4b1377d4dbf49245017938a72b5/79999_iter.pth",
         ),
         ModelFile(
             name="mean_face",
