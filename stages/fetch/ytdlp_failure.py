@@ -1,0 +1,127 @@
+"""What it means that yt-dlp failed: whether it may pass, and how to tell it in one sentence."""
+
+import errno
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from manifests.errors import MissingPrerequisite
+from pipeline.stage import BadVideo
+from stages.fetch.http import PASSING, TransferFailed
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A failure whose words match `said`: whether it may pass, and what the user can do about it."""
+
+    said: re.Pattern[str]
+    passes: bool
+    advice: str = ""
+
+
+def _rule(said: str, passes: bool, advice: str = "") -> Rule:
+    return Rule(re.compile(said, re.IGNORECASE), passes, advice)
+
+
+RULES = (
+    _rule(r"not a bot|captcha", True, "name a browser's cookies in 'cookies'"),
+    _rule(r"rate.?limit|try again later|HTTP Error 429", True, "set a longer 'pause'"),
+    _rule(r"premieres? in|will begin in|will premiere", True),
+    _rule(r"in your country|your location|geo.?restrict", False, "a 'proxy' elsewhere may be let in"),
+    _rule(
+        r"private|sign in|log.?in|members|registered users|age.?restrict",
+        False,
+        "if you have access, name your browser's cookies in 'cookies'",
+    ),
+)
+"""In the words of yt-dlp and of the pages that it quotes; the first that matches counts."""
+
+STATUS = re.compile(r"HTTP Error (\d{3})")
+BROKEN_OFF = re.compile(r"Got error:|Giving up after|content too short|Did not get any data|timed out", re.IGNORECASE)
+"""Said of transfers that were taken up again in vain: by then yt-dlp has let go of the exception."""
+
+NO_RUNTIME = "JavaScript runtime"
+NO_FORMAT = re.compile(r"Requested format is not available|No video formats|only images", re.IGNORECASE)
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL_DISK = re.compile("|".join(re.escape(os.strerror(code)) for code in FULL))
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+FRAME = re.compile(
+    r"^(?:ERROR:|\[download\]|Got error:|\s)+(?:\[[^]\s]+\] (?:[^\s:]+: )?)?|\(caused by .*\)", re.DOTALL
+)
+"""What yt-dlp puts around a reason: who found it, over which video, and from what exception."""
+STOP = re.compile(r"\.?\s*\n\s*|\.\s+(?=[A-Z])")
+"""What stands between two sentences."""
+FOR_DEVELOPERS = re.compile(
+    r"[\s;.:,]*(?:please report this|confirm you are on the latest|use\s+--|add\s+--|also see\s|see\s+https?:|"
+    r"for more (?:information|details)|it is recommended to use|you might want to use|review any warnings).*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Advice for those who use yt-dlp from a command line, or develop it."""
+
+
+def failure(error: BaseException, address: str, warnings: Sequence[str] = ()) -> Exception:
+    """The exception to raise where yt-dlp raised `error` over `address`, after it had said `warnings`.
+
+    OSError (ENOSPC) for a full disk, MissingPrerequisite for a page that cannot be read without a JavaScript runtime,
+    TransferFailed for what may pass, BadVideo for what will not.
+    """
+    said, causes = COLOUR.sub("", str(error)), list(_causes(error))
+    if FULL_DISK.search(said) or any(isinstance(cause, OSError) and cause.errno in FULL for cause in causes):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if NO_FORMAT.search(said) and (missing := without_runtime(address, warnings)):
+        return missing
+    rule = next((rule for rule in RULES if rule.said.search(said)), None)
+    passes = rule.passes if rule else _passes(said, causes)
+    sentence = f"{address} cannot be fetched: {_reason(said)}" + (f"; {rule.advice}" if rule and rule.advice else "")
+    return TransferFailed(sentence) if passes else BadVideo(sentence)
+
+
+def damaged(error: BaseException) -> bool:
+    """Whether all came and ffmpeg could not make a video of it: those bytes are not worth keeping."""
+    from yt_dlp.utils import PostProcessingError  # noqa: PLC0415
+
+    return any(isinstance(cause, PostProcessingError) for cause in _causes(error))
+
+
+def without_runtime(address: str, warnings: Iterable[str]) -> MissingPrerequisite | None:
+    """The error for a page of which yt-dlp warned that it cannot be read in full without a JavaScript runtime."""
+    if not any(NO_RUNTIME in warning for warning in warnings):
+        return None
+    return MissingPrerequisite(
+        f"{address} is not offered as it should be: yt-dlp needs a JavaScript runtime for it, so install "
+        "'yt-dlp[default,deno]' and run again."
+    )
+
+
+def _passes(said: str, causes: Sequence[BaseException]) -> bool:
+    """By the server's status where there is one, else by what broke."""
+    from yt_dlp.networking.exceptions import TransportError  # noqa: PLC0415  loads slowly, and only who fetches needs it
+    from yt_dlp.utils import ContentTooShortError, PostProcessingError  # noqa: PLC0415
+
+    if status := STATUS.search(said):
+        return int(status[1]) in PASSING or int(status[1]) >= HTTPStatus.INTERNAL_SERVER_ERROR
+    passing = (TransportError, ContentTooShortError, PostProcessingError, OSError)
+    return bool(BROKEN_OFF.search(said)) or any(isinstance(cause, passing) for cause in causes)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that led to it, as Python and as yt-dlp keep it (`exc_info`, `cause`)."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop()
+        if isinstance(cause, BaseException) and not any(cause is other for other in seen):
+            seen.append(cause)
+            yield cause
+            waiting += [cause.__cause__, cause.__context__, getattr(cause, "cause", None)]
+            waiting += (getattr(cause, "exc_info", None) or ())[1:2]
+
+
+def _reason(said: str) -> str:
+    """The reason alone, on one line."""
+    plain = FOR_DEVELOPERS.sub("", FRAME.sub("", said)).strip()
+    return " ".join(STOP.sub("; ", plain).split()).strip(" .;:") or "yt-dlp gives no reason"
