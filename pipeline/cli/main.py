@@ -31,8 +31,9 @@ COMMANDS = (
     ("status", "inspect:status", "Show how many videos and shards stand where at each stage, and what failed."),
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
     ("audit", "inspect:audit", "Check every claim of the workspace."),
+    ("sides", "sides:sides", "Check with mouths and sound where the speakers of IEMOCAP's dialogs sit."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
-    ("models", "machine:models", "List the model files, where each was found and under which licence."),
+    ("models", "models:models", "List the model files: where each was found, its licence; fetch or verify them."),
     ("doctor", "machine:doctor", "Say what works on this machine, and what to do about what does not."),
 )
 """Name, place and help of each. Loaded when called: the doctor must come where a package does not load."""

@@ -1,0 +1,87 @@
+"""`sides` as a user runs it: which dialogs of IEMOCAP seat their speakers otherwise than the catalogue says."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from manifests.catalogue import Video, write_catalogue
+from tests.side_by_side import TURNS, drawn, rows, spoken, write_dialog, write_wav
+from tests.whole.runs import portrait_prep
+from tests.whole.test_errors import refused
+
+
+@pytest.fixture(scope="module")
+def dialog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two turns: F on the left speaks, then M on the right."""
+    folder = tmp_path_factory.mktemp("release")
+    for number, turn in enumerate(TURNS[:2]):
+        write_wav(folder / f"{number}.wav", spoken(turn))
+    return write_dialog(folder / "Ses01F_impro01.avi", drawn("astronaut", "F"), drawn("double", "M"), seconds=5)
+
+
+def rows_of(dialog: Path, left: str) -> list[Video]:
+    return rows(dialog, [dialog.with_name(f"{number}.wav") for number in (0, 1)], left)
+
+
+def sides(root: Path, videos: list[Video], *options: str) -> subprocess.CompletedProcess[str]:
+    root.mkdir()
+    write_catalogue(root / "catalogue.parquet", videos)
+    return portrait_prep("sides", "-w", root, "--workers", "0", *options)
+
+
+def test_a_catalogue_that_is_right(tmp_path: Path, dialog: Path) -> None:
+    """Rows of other corpora are left out; a dialog that is not there is told."""
+    away = [video.model_copy(update={"source": "/nowhere/b.avi"}) for video in rows_of(dialog, "M")]
+    other = Video(video_id="x", corpus="folder", subject="x", shard="folder-00000", source="/nowhere/x.mp4")
+    done = sides(tmp_path / "w", [*rows_of(dialog, "F"), *away, other])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines() == [
+        "b.avi: undetermined; it cannot be read (No such file or directory)",
+        "Ses01F_impro01.avi: agrees (2 of 2 utterances for the catalogue, 0 against)",
+        "Dialogs: 1 agree with the catalogue, 0 disagree, 1 undetermined.",
+    ]
+
+
+def test_a_catalogue_that_is_the_wrong_way_round(tmp_path: Path, dialog: Path) -> None:
+    done = sides(tmp_path / "w", rows_of(dialog, "M"))
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Ses01F_impro01.avi: disagrees (0 of 2 utterances for the catalogue, 2 against)"
+    assert lines[1] == "Dialogs: 0 agree with the catalogue, 1 disagree, 0 undetermined."
+    assert "init iemocap" in lines[2]
+    assert "--marker-side right" in lines[2]
+
+
+def test_the_numbers_behind_it(tmp_path: Path, dialog: Path) -> None:
+    broken = dialog.with_name("Ses01F_impro02.avi")
+    broken.write_bytes(dialog.read_bytes()[:100])
+    done = sides(tmp_path / "w", [*rows_of(dialog, "M"), *rows_of(broken, "F")], "--json", "--utterances", "1")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert told["totals"] == {"agrees": 0, "disagrees": 1, "undetermined": 1}
+    whole, cut = told["dialogs"]
+    assert (whole["source"], whole["verdict"], whole["trouble"]) == (str(dialog), "disagrees", None)
+    assert (cut["verdict"], cut["utterances"]) == ("undetermined", [])
+    assert cut["trouble"]
+    (vote,) = whole["utterances"]
+    assert (vote["video_id"], vote["claimed"], vote["speaks"]) == ("Ses01F_impro01_F000", "right", "left")
+    assert (vote["start"], vote["end"], vote["verdict"], vote["why"]) == (0.0, 2.5, "disagrees", None)
+    assert vote["faces"] == [1.0, 1.0]
+    assert vote["activity"][0] > 3 * vote["activity"][1]
+    assert 1 < vote["voice"] < 2.5
+
+
+def test_what_cannot_be_checked(tmp_path: Path, dialog: Path) -> None:
+    root = tmp_path / "w"
+    root.mkdir()
+    other = Video(video_id="x", corpus="folder", subject="x", shard="folder-00000", source="/nowhere/x.mp4")
+    write_catalogue(root / "catalogue.parquet", [other])
+    assert "init iemocap" in refused("sides", "-w", root)
+    write_catalogue(
+        root / "catalogue.parquet", [rows_of(dialog, "F")[0].model_copy(update={"source": "/nowhere/b.avi"})]
+    )
+    assert "/nowhere/b.avi" in refused("sides", "-w", root)
+    assert "--utterances" in refused("sides", "-w", root, "--utterances", "0")
+    assert "no catalogue" in refused("sides", "-w", tmp_path)
