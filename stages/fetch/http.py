@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
+from manifests.errors import BadSetting
 from pipeline.stage import BadVideo
 from stages.fetch import room
 from stages.fetch.headers import Span, content_length, content_range, retry_after, validator
@@ -28,8 +29,15 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 LONGEST_RETRY_AFTER = 120.0
 """Seconds that a server may make us wait by its Retry-After."""
-PASSING = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS))
-"""Client errors that pass; with them all server errors (5xx)."""
+PASSING = frozenset(
+    (
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    )
+)
+"""Client errors that say nothing against the file; with them all server errors (5xx)."""
 
 
 class TransferFailed(OSError):
@@ -86,9 +94,10 @@ def fetch(address: str, target: Path, terms: Terms, size: int | None = None, md5
 def _require_http(address: str) -> None:
     try:
         parts = urlsplit(address)
+        usable = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        parts = urlsplit("")
-    if parts.scheme.lower() not in SCHEMES or not parts.netloc:
+        usable = False
+    if not usable:
         raise BadVideo(f"{address} is not an address of http or https")
 
 
@@ -115,12 +124,12 @@ class _Transfer:
         size: int | None,
         md5: str | None,
     ) -> None:
-        self._session, self._proxies = session, proxies_of(terms)
+        self._session, self._proxies = session, proxies_of(terms, address)
         self._address, self._partial, self._terms, self._size, self._md5 = address, partial, terms, size, md5
 
     def complete(self) -> None:
         """Ask until the file is whole; only failures in a row, with no new bytes between them, count as retries."""
-        failures, furthest = 0, self._partial.bytes
+        failures, furthest = 0, self._kept()[1]
         while True:
             try:
                 if self._take_up():
@@ -176,8 +185,10 @@ class _Transfer:
             return self._session.get(
                 self._address, headers=headers, stream=True, timeout=(seconds, seconds), proxies=dict(self._proxies)
             )
+        except requests.exceptions.InvalidProxyURL as error:
+            raise BadSetting(f"The proxy cannot be used ({error}): set 'proxy', or mend HTTP_PROXY.") from error
         except (ValueError, requests.TooManyRedirects) as error:
-            raise BadVideo(f"{self._address} cannot be asked for: {error}") from error
+            raise BadVideo(f"{self._address} cannot be asked for: {_line(error)}") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _Interrupted(_reason(error, seconds)) from error
 
@@ -190,16 +201,17 @@ class _Transfer:
 
     def _span(self, response: requests.Response) -> Span:
         """What part of the file the answer holds. Raises BadVideo or _Interrupted when it holds none."""
-        packed = response.headers.get("Content-Encoding", "identity")
+        headers = response.headers
+        if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            self._refuse(response)
+        packed = headers.get("Content-Encoding", "identity")
         if packed != "identity" and self._size is None and self._md5 is None:
             raise BadVideo(f"{self._address} is sent packed as {packed}, though asked for as it is")
         if response.status_code == HTTPStatus.OK:
-            return Span(0, content_length(response.headers))
-        if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-            return content_range(response.headers.get("Content-Range")) or Span(None, None)
-        return self._refused(response)
+            return Span(0, content_length(headers))
+        return content_range(headers.get("Content-Range")) or Span(None, None)
 
-    def _refused(self, response: requests.Response) -> Never:
+    def _refuse(self, response: requests.Response) -> Never:
         code = response.status_code
         said = f"answered {code} {response.reason or ''}".strip()
         if code in PASSING or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -207,10 +219,14 @@ class _Transfer:
         raise BadVideo(f"{self._address} {said}")
 
     def _accept(self, offered: Origin, span: Span) -> None:
-        """Make the partial file ready for the part that follows: empty for a whole file, as it is for its rest."""
-        if self._size is not None and span.total not in (None, self._size):
-            raise _Wrong(f"has {span.total} bytes, not the {self._size} expected")
+        """Make the partial file ready for the part that follows: empty for a whole file, as it is for its rest.
+
+        A file of another size than expected may be but the page of a server in trouble: what is here stays for now.
+        """
         origin, have = self._kept()
+        if self._size is not None and span.total not in (None, self._size):
+            said = f"has {span.total} bytes, not the {self._size} expected"
+            raise _Interrupted(f"what the server sent {said}") if have else _Wrong(said)
         if span.first == 0:
             self._partial.begin(offered)
         elif not have:
@@ -272,4 +288,8 @@ def _reason(error: BaseException, timeout: float) -> str:
         if inner is None:
             break
         error = inner
-    return str(getattr(error, "strerror", None) or error)
+    return _line(getattr(error, "strerror", None) or error)
+
+
+def _line(said: object) -> str:
+    return " ".join(str(said).split())

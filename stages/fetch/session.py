@@ -1,17 +1,17 @@
 """What every request shares: the proxy, the cookies, and how we name ourselves."""
 
+import re
 import warnings
 from http.cookiejar import MozillaCookieJar
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 
 from manifests.errors import BadSetting, MissingPrerequisite
 from stages.fetch.terms import Terms
 
-PROXY_SCHEMES = frozenset(("http", "https", "socks4", "socks4a", "socks5", "socks5h"))
+PROXY = re.compile(r"(https?|socks4a?|socks5h?)://[^/]", re.IGNORECASE)
 
 
 def open_session(terms: Terms) -> requests.Session:
@@ -27,23 +27,24 @@ def open_session(terms: Terms) -> requests.Session:
     return session
 
 
-def proxies_of(terms: Terms) -> dict[str, str]:
-    """The proxy for each scheme; give it to each request, since a session's own yields to the environment's.
+def proxies_of(terms: Terms, address: str) -> dict[str, str]:
+    """The proxy for each scheme: the one that is set, else the environment's for `address`, if any.
 
-    Raises BadSetting when it is no address of a proxy, MissingPrerequisite when its kind needs a package.
+    Give them to each request: those of a session yield to the environment's.
+
+    Raises BadSetting when the one set is no address of a proxy, MissingPrerequisite when its kind needs a package.
     """
-    if not terms.proxy:
-        return {}
-    scheme = urlsplit(terms.proxy).scheme.lower()
-    if scheme not in PROXY_SCHEMES:
+    if terms.proxy and not PROXY.match(terms.proxy):
         raise BadSetting(
             f"The proxy {terms.proxy!r} is no address: write it as http://host:port or socks5://host:port."
         )
-    if scheme.startswith("socks") and find_spec("socks") is None:
+    given = {"http": terms.proxy, "https": terms.proxy}
+    proxies = given if terms.proxy else dict(requests.utils.get_environ_proxies(address))
+    if any(proxy.lower().startswith("socks") for proxy in proxies.values()) and find_spec("socks") is None:
         raise MissingPrerequisite(
             "A SOCKS proxy needs the package PySocks: 'pip install PySocks', or use an http proxy."
         )
-    return {"http": terms.proxy, "https": terms.proxy}
+    return proxies
 
 
 def cookies_of(path: Path) -> MozillaCookieJar:

@@ -106,9 +106,7 @@ def test_an_archive_with_an_entry_that_leads_out_is_refused_as_a_whole(tmp_path:
     inside = tmp_path / "in"
     inside.mkdir()
     made = zipped(inside / "a.zip", {MEMBER: CONTENT, name: b"evil"})
-    with pytest.raises(
-        BadVideo, match=r"^[^\n]*is not to be trusted: its entry [^\n]*evil|x|\.\.[^\n]*leads out"
-    ) as caught:
+    with pytest.raises(BadVideo, match=r"^[^\n]*is not to be trusted: its entry [^\n]* leads out") as caught:
         extract(made, MEMBER, inside / "out/video.mp4")
     assert repr(name) in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["in", "a.zip"]

@@ -272,6 +272,17 @@ def test_bytes_spoilt_on_disk_are_found_out(server: Server, tmp_path: Path) -> N
     assert [exchange.status for exchange in server.log] == [200, 206, 200]
 
 
+def test_a_page_in_place_of_the_file_costs_nothing_that_is_here(server: Server, tmp_path: Path) -> None:
+    half = leave_half(server, tmp_path / "a.zip", etag='"v1"')
+    page = Turn(content=b"<html>back soon</html>", ignore_range=True)
+    address = server.put(PATH, CONTENT, page, page, etag='"v1"')
+    with pytest.raises(TransferFailed, match=f"what the server sent has 22 bytes, not the {len(CONTENT)} expected"):
+        fetch(address, tmp_path / "a.zip", terms(retries=0), size=len(CONTENT), md5=MD5)
+    fetch(address, tmp_path / "a.zip", terms(retries=1), size=len(CONTENT), md5=MD5)
+    assert_whole(tmp_path / "a.zip")
+    assert server.log[-1].sent == len(CONTENT) - half
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [(404, "Not Found"), (410, "Gone"), (403, "Forbidden"), (401, "Unauthorized"), (400, "Bad Request"), (204, "No")],
@@ -292,7 +303,7 @@ def test_a_refusal_keeps_what_is_here(server: Server, tmp_path: Path) -> None:
     assert server.log[-1].status == 206
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408])
+@pytest.mark.parametrize("status", [407, 408, 429, 500, 502, 503, 504])
 def test_a_refusal_that_passes_is_asked_again(server: Server, tmp_path: Path, status: int) -> None:
     fetch(server.put(PATH, CONTENT, Turn(status=status)), tmp_path / "a.zip", terms(retries=1))
     assert_whole(tmp_path / "a.zip")
@@ -331,14 +342,25 @@ def test_a_redirect_is_followed_but_not_away_from_the_web(server: Server, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "address", ["file:///etc/passwd", "ftp://a/b", "a.zip", "", "http://", "http://[::1", "https:/x"]
+    "address",
+    [
+        "file:///etc/passwd",
+        "ftp://a/b",
+        "a.zip",
+        "",
+        "http://",
+        "http://[::1",
+        "https:/x",
+        "http://a:port/b",
+        "http://:80/",
+    ],
 )
 def test_only_the_web_is_asked(tmp_path: Path, address: str) -> None:
     with pytest.raises(BadVideo, match="is not an address of http or https"):
         fetch(address, tmp_path / "a.zip", terms())
 
 
-@pytest.mark.parametrize("address", ["http://a:port/b", "http://" + "a" * 70 + ".invalid/b", "http://*.x/b"])
+@pytest.mark.parametrize("address", ["http://" + "a" * 70 + ".invalid/b", "http://*.x/b"])
 def test_an_address_that_cannot_be_is_told_in_a_sentence(server: Server, tmp_path: Path, address: str) -> None:
     with pytest.raises((BadVideo, TransferFailed), match=r"^http://[^\n]*$"):
         fetch(address, tmp_path / "a.zip", terms(retries=0))
@@ -351,6 +373,9 @@ def test_a_packed_body_counts_as_it_comes_and_only_with_proof(server: Server, tm
     assert_whole(tmp_path / "a.zip")
     with pytest.raises(BadVideo, match="is sent packed as gzip"):
         fetch(address, tmp_path / "b.zip", terms())
+    gone = server.put("/c", always=Turn(status=404, headers=packed.headers))
+    with pytest.raises(BadVideo, match="answered 404"):
+        fetch(gone, tmp_path / "b.zip", terms())
 
 
 def test_the_rate_is_kept(server: Server, tmp_path: Path) -> None:
@@ -376,10 +401,27 @@ def test_a_proxy_that_is_no_address_is_told(tmp_path: Path, proxy: str) -> None:
         fetch("http://127.0.0.1:9/a", tmp_path / "a.zip", terms(proxy=proxy))
 
 
-def test_a_proxy_that_needs_a_package_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("setting", ["socks5://127.0.0.1:9", ""])
+def test_a_proxy_that_needs_a_package_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setattr("stages.fetch.session.find_spec", lambda _: None)
+    only_proxy(monkeypatch, "SOCKS5h://127.0.0.1:9")
     with pytest.raises(MissingPrerequisite, match="PySocks"):
-        fetch("http://127.0.0.1:9/a", tmp_path / "a.zip", terms(proxy="socks5://127.0.0.1:9"))
+        fetch("http://nowhere.invalid/a", tmp_path / "a.zip", terms(proxy=setting))
+
+
+@pytest.mark.parametrize("proxy", ["http:///x", "http://"])
+def test_a_proxy_of_the_environment_that_cannot_be_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    only_proxy(monkeypatch, proxy)
+    with pytest.raises(BadSetting, match="HTTP_PROXY"):
+        fetch("http://nowhere.invalid/a", tmp_path / "a.zip", terms())
+
+
+def only_proxy(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    for name in ("http_proxy", "all_proxy", "no_proxy", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", proxy)
 
 
 def test_cookies_are_shown(server: Server, tmp_path: Path) -> None:
