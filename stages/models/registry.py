@@ -117,7 +117,7 @@ MODELS: Mapping[str, ModelFile] = {
             file="tddfa_param_mean_std_62d.npz",
             sha256="0d388ea967886499f2f9c1073c44312ae0b4f73817a17ea83ee353f4ece0c52e",
             licence="MIT",
-            address=f"{_TDDFA}/configs/param_mean_std_62d_120x120.pkl (the same 2 x 62 numbers)",
+            address=f"{_TDDFA}/configs/param_mean_std_62d_120x120.pkl",  # the same numbers, in a file that runs nothing
             package="stages",
             folder="models",
         ),

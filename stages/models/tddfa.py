@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SIZE = 120
 """Side in pixels of what the network looks at."""
-BATCH = 50
+BATCH = 32
 """Faces that go through the network at once. Their number can show in the last bits: it is no setting."""
 PARAMETERS = 62
 """12 of the camera, 40 of the shape, 10 of the expression."""
