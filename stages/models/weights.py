@@ -39,7 +39,7 @@ def _read(path: Path) -> Mapping[str, torch.Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise MissingPrerequisite(
-            f"{path} is no file of plain weights, and is not read since a pickle could run code: get the published file."
+            f"{path} is no file of plain weights, and not read since a pickle could run code: get the published file."
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
         raise MissingPrerequisite(f"{path} is damaged or no file of weights: get the published file again.") from error
