@@ -1,15 +1,15 @@
 """`models`: which model files there are, and fetching those that no package brings. It loads no stage."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from manifests.errors import BadInput, MissingPrerequisite
 from pipeline.cli.terminal import AsJson, WorkspaceOption, say
+from pipeline.workspace import Workspace
 from stages.models import registry
-from stages.models.registry import WORKSPACE_VARIABLE, Found, command_to_fetch, digest_of, locate, verified
+from stages.models.registry import Found, command_to_fetch, digest_of, locate, verified
 
 
 def models(
@@ -28,14 +28,14 @@ def models(
     names
         Only these; all when none is named.
     """
-    workspace = workspace.absolute()
-    os.environ[WORKSPACE_VARIABLE] = str(workspace)
+    opened = Workspace(workspace.absolute())
+    opened.announce()
     for name in names:
         if name not in registry.MODELS:
             raise BadInput(f"There is no model '{name}'; the models are {', '.join(registry.MODELS)}.")
     if action == "fetch":
         return _fetch(
-            names or [name for name, model in registry.MODELS.items() if not model.package], workspace / "models"
+            names or [name for name, model in registry.MODELS.items() if not model.package], opened.root / "models"
         )
     rows = [_row(name) for name in names or registry.MODELS]
     for line in [json.dumps(rows, indent=1)] if json_ else map(_line, rows):
