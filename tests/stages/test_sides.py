@@ -70,6 +70,12 @@ def test_a_slow_smile_is_no_speech() -> None:
     assert speaking_side(lips(syllables(0.025), smile), ALWAYS).side == "left"
 
 
+def test_a_sudden_grin_is_no_speech() -> None:
+    grin = np.where((TIMES > 1) & (TIMES < 3), 0.2, 0.0)
+    assert speaking_side(lips(grin, syllables(0.025)), ALWAYS).side == "right"
+    assert speaking_side(lips(grin, np.zeros(MOMENTS)), ALWAYS).side is None
+
+
 def test_only_lips_that_move_with_the_voice_count() -> None:
     """The right one chews while nobody speaks."""
     voiced = TIMES < 2

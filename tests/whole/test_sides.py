@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from manifests.catalogue import Video, write_catalogue
+from manifests.errors import BadInput
+from pipeline.cli.sides import sides as check_sides
 from tests.side_by_side import TURNS, drawn, rows, spoken, write_dialog, write_wav
 from tests.whole.runs import portrait_prep
-from tests.whole.test_errors import refused
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +75,16 @@ def test_the_numbers_behind_it(tmp_path: Path, dialog: Path) -> None:
 
 
 def test_what_cannot_be_checked(tmp_path: Path, dialog: Path) -> None:
-    root = tmp_path / "w"
-    root.mkdir()
-    other = Video(video_id="x", corpus="folder", subject="x", shard="folder-00000", source="/nowhere/x.mp4")
-    write_catalogue(root / "catalogue.parquet", [other])
-    assert "init iemocap" in refused("sides", "-w", root)
+    catalogue = tmp_path / "catalogue.parquet"
+    with pytest.raises(BadInput, match="no catalogue"):
+        check_sides(workspace=tmp_path)
     write_catalogue(
-        root / "catalogue.parquet", [rows_of(dialog, "F")[0].model_copy(update={"source": "/nowhere/b.avi"})]
+        catalogue, [Video(video_id="x", corpus="folder", subject="x", shard="folder-00000", source="/nowhere/x.mp4")]
     )
-    assert "/nowhere/b.avi" in refused("sides", "-w", root)
-    assert "--utterances" in refused("sides", "-w", root, "--utterances", "0")
-    assert "no catalogue" in refused("sides", "-w", tmp_path)
+    with pytest.raises(BadInput, match="init iemocap"):
+        check_sides(workspace=tmp_path)
+    write_catalogue(catalogue, [rows_of(dialog, "F")[0].model_copy(update={"source": "/nowhere/b.avi"})])
+    with pytest.raises(BadInput, match="bring them back"):
+        check_sides(workspace=tmp_path)
+    with pytest.raises(BadInput, match="--utterances"):
+        check_sides(utterances=0, workspace=tmp_path)
