@@ -41,7 +41,7 @@ class TorsoParams(Params):
         description="network: selfie is built in and faster; bisenet tells clothes from hair and neck, and needs its "
         "file ('portrait-prep models fetch bisenet')",
     )
-    batch_size: int = Field(8, ge=1, le=256, description="frames that bisenet looks at together, memory permitting")
+    batch_size: int = Field(4, ge=1, le=256, description="frames that bisenet looks at together, memory permitting")
     min_width: float = Field(50.0, ge=8, le=256, description="narrowest shoulder line that counts as found, px")
     gate_radius: int = Field(5, ge=0, le=50, description="frames before and behind with which a line is compared")
     max_jump: float = Field(

@@ -43,7 +43,7 @@ def parse(frames: Sequence[Image], gpu: bool = False) -> Labels:
     Raises MissingPrerequisite when the weights are missing, are not the published ones or cannot be read, or when
     PyTorch is missing and needed.
     """
-    pixels = np.stack(frames).transpose(0, 3, 1, 2).astype(np.float32)
+    pixels = np.stack(frames).transpose(0, 3, 1, 2).astype(np.float32, order="C")
     return _network(gpu)(pixels)
 
 

@@ -1,9 +1,7 @@
 """BiSeNet with seeded random weights, saved as the published ones are, and the torso stage that looks through it."""
 
 import dataclasses
-import hashlib
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +14,8 @@ import numpy as np
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
+from scipy.interpolate import RegularGridInterpolator
 
 from manifests.catalogue import Video
 from manifests.errors import MissingPrerequisite
@@ -34,48 +34,15 @@ from stages.torso import STAGE, TorsoParams
 from tests.memory_job import MemoryJob, collect
 from tests.stages.drawn_labels import CLOTH, HAIR, Labels, cloth, head, painted, person
 from tests.stages.drawn_person import LEFT, RIGHT, height_at, polygon
+from tests.stages.random_bisenet import PARAMETERS, publish, random_state, register
 from tests.stages.test_torso import faces, job_of
 
 torch = pytest.importorskip("torch")
+F = torch.nn.functional
 
 SHARED = Path(__file__).parents[2].parent / "shared"
-PARAMETERS = json.loads(Path(__file__).with_name("bisenet_parameters.json").read_text())
-"""Name -> shape of each of the 191 tensors of the published checkpoint, as its published architecture has them."""
 PUBLISHED_BYTES = 53_289_463
 """Size of the published checkpoint, as those tell who pin its sha256."""
-
-
-def random_state() -> dict[str, Any]:
-    """Tensors of the published names and shapes."""
-    generator = torch.Generator().manual_seed(7)
-    state = {}
-    for name, shape in PARAMETERS.items():
-        if name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(80_000)
-        elif name.endswith("running_var"):
-            state[name] = 0.5 + torch.rand(shape, generator=generator)
-        elif len(shape) == 1:
-            state[name] = torch.rand(shape, generator=generator)
-        else:
-            state[name] = torch.randn(shape, generator=generator) * np.sqrt(2 / np.prod(shape[1:]))
-    return state
-
-
-def publish(folder: Path, monkeypatch: pytest.MonkeyPatch, state: object = None) -> Path:
-    """Save weights in the format and under the name of the published ones, and register them."""
-    path = folder / "79999_iter.pth"
-    torch.save(random_state() if state is None else state, path, _use_new_zipfile_serialization=False)
-    register(path, monkeypatch)
-    return path
-
-
-def register(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make what lies there the registered file, and its folder a workspace."""
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    known = dataclasses.replace(registry.MODELS["bisenet"], sha256=sha256)
-    monkeypatch.setattr(registry, "MODELS", {**registry.MODELS, "bisenet": known})
-    monkeypatch.setenv(registry.FOLDERS_VARIABLE, str(path.parent))
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(path.parent))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +86,67 @@ def test_every_parameter_is_loaded(weights: Path) -> None:
     loaded = bisenet.build(weights).network.state_dict()
     for name, tensor in random_state().items():
         assert torch.equal(loaded[name], tensor), name
+
+
+class Published:
+    """The network written once more, without modules: operation by operation on the tensors of a checkpoint."""
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self.state = state
+
+    def conv(self, x: Any, name: str, stride: int = 1) -> Any:
+        weight = self.state[f"{name}.weight"]
+        return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
+
+    def norm(self, x: Any, name: str) -> Any:
+        mean, var, weight, bias = (
+            self.state[f"{name}.{part}"][:, None, None] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return (x - mean) / torch.sqrt(var + 1e-5) * weight + bias
+
+    def block(self, x: Any, name: str) -> Any:
+        return self.norm(self.conv(x, f"{name}.conv"), f"{name}.bn").clamp(min=0)
+
+    def layer(self, x: Any, name: str, stride: int) -> Any:
+        for number, step in enumerate((stride, 1)):
+            unit, shortcut = f"{name}.{number}", x
+            if f"{unit}.downsample.0.weight" in self.state:
+                shortcut = self.norm(self.conv(x, f"{unit}.downsample.0", step), f"{unit}.downsample.1")
+            x = self.norm(self.conv(x, f"{unit}.conv1", step), f"{unit}.bn1").clamp(min=0)
+            x = (self.norm(self.conv(x, f"{unit}.conv2"), f"{unit}.bn2") + shortcut).clamp(min=0)
+        return x
+
+    def refined(self, x: Any, name: str) -> Any:
+        x = self.block(x, f"{name}.conv")
+        weight = self.norm(self.conv(x.mean(dim=(2, 3), keepdim=True), f"{name}.conv_atten"), f"{name}.bn_atten")
+        return x / (1 + torch.exp(-weight))
+
+    def scores(self, x: Any) -> Any:
+        x = self.norm(self.conv(x, "cp.resnet.conv1", 2), "cp.resnet.bn1").clamp(min=0)
+        x = self.layer(F.max_pool2d(x, 3, 2, 1), "cp.resnet.layer1", 1)
+        eighth = self.layer(x, "cp.resnet.layer2", 2)
+        sixteenth = self.layer(eighth, "cp.resnet.layer3", 2)
+        last = self.layer(sixteenth, "cp.resnet.layer4", 2)
+        whole = self.block(last.mean(dim=(2, 3), keepdim=True), "cp.conv_avg")
+        coarse = (self.refined(last, "cp.arm32") + whole).repeat_interleave(2, 2).repeat_interleave(2, 3)
+        middle = self.refined(sixteenth, "cp.arm16") + self.block(coarse, "cp.conv_head32")
+        context = self.block(middle.repeat_interleave(2, 2).repeat_interleave(2, 3), "cp.conv_head16")
+        x = self.block(torch.cat([eighth, context], dim=1), "ffm.convblk")
+        weight = self.conv(self.conv(x.mean(dim=(2, 3), keepdim=True), "ffm.conv1").clamp(min=0), "ffm.conv2")
+        x = x * (1 + 1 / (1 + torch.exp(-weight)))
+        return self.conv(self.block(x, "conv_out.conv"), "conv_out.conv_out")
+
+
+def test_the_network_computes_what_the_published_one_does(weights: Path) -> None:
+    x = torch.randn(2, 3, 96, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        coarse = Published(random_state()).scores(x).numpy()
+        scores = bisenet.build(weights).network(x).numpy()
+    corners = np.ix_([0, 1], range(19), [0, -1], [0, -1])
+    np.testing.assert_allclose(scores[corners], coarse[corners], atol=1e-4 * np.ptp(coarse))
+    rows, columns = np.linspace(0, 11, 96), np.linspace(0, 7, 64)
+    expected = RegularGridInterpolator((np.arange(12), np.arange(8)), coarse[1, 5])(np.meshgrid(rows, columns))
+    np.testing.assert_allclose(scores[1, 5], expected.T, atol=1e-4 * np.ptp(coarse))
 
 
 def test_the_export_gives_the_scores_of_pytorch(weights: Path, tmp_path: Path) -> None:
@@ -181,6 +209,23 @@ def test_without_pytorch_an_export_can_be_used_but_not_made(
     monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
     with pytest.raises(MissingPrerequisite, match=r"^[^\n]*torch[^\n]*pip install[^\n]*\.$"):
         bisenet.parse(pictures(1))
+
+
+def test_out_of_memory_costs_time_and_nothing_else(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pictures(3)
+    expected = bisenet.parse(images)
+    made = onnx.session(next(weights.parent.rglob("*.onnx")))
+
+    class Cramped:
+        def run(self, names: None, feed: Mapping[str, NDArray[np.float32]]) -> Any:
+            if len(feed[onnx.IMAGE]) > 2:
+                raise RuntimeException("Failed to allocate memory for requested buffer of size 4547406516")
+            return made.run(names, feed)
+
+    monkeypatch.setattr(bisenet, "session", lambda *_: Cramped())
+    bisenet._opened.cache_clear()
+    np.testing.assert_array_equal(bisenet.parse(images), expected)
+    bisenet._opened.cache_clear()
 
 
 class Runs:

@@ -1,5 +1,6 @@
 """Shoulder lines on label maps of drawn people, whose lines are known."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -88,9 +89,19 @@ def test_a_shoulder_all_under_hair_is_not_found() -> None:
 
 
 def test_background_between_two_pieces_is_not_bridged() -> None:
-    """A strapless dress: beyond the strap there is nothing, and then a thing of cloth at the height of the shoulder."""
-    gap = (0, polygon((70, 0), (50, 0), (50, 256), (70, 256)))
-    left, _ = found(painted(cloth(), gap, *head()))
+    """A gap in the clothes, and beyond it a thin strand that falls from the head."""
+    gap = (0, polygon((80, 100), (62, 110), (62, 215), (80, 215)))
+    strand = (HAIR, polygon((84, 60), (57, 110), (57, 230), (62, 230), (62, 112), (88, 64)))
+    left, right = found(painted(cloth(), gap, *head(), strand))
+    assert_on(left, part(LEFT, 20.0, 57.0))
+    assert_on(right, RIGHT)
+
+
+def test_what_lies_far_below_beyond_the_hair_is_not_the_same_shoulder() -> None:
+    """Past the lock, something else of cloth: the back of a chair."""
+    drop: Points = [(100.0, 165.0), (70.0, 177.5), (69.0, 232.0), (20.0, 238.0)]
+    lock = (HAIR, polygon((84, 60), (52, 110), (52, 250), (70, 250), (70, 130), (96, 60)))
+    left, _ = found(painted(cloth(drop), *head(), lock))
     assert_on(left, part(LEFT, 70.0, 100.0))
 
 
@@ -213,3 +224,18 @@ def test_twice_the_resolution_gives_the_same_lines() -> None:
     lines = (shoulder_lines(double, (face() + 0.5) * 2 - 0.5, 2 * MIN_WIDTH) + 0.5) / 2 - 0.5
     for line, truth in zip(lines, (LEFT, RIGHT), strict=True):
         assert_on(line, truth)
+
+
+LOCK = (HAIR, polygon((84, 60), (52, 110), (52, 230), (70, 230), (70, 130), (96, 60)))
+
+
+@pytest.mark.parametrize("labels", [person(), painted(cloth(), *head(), LOCK)], ids=["short hair", "a lock across"])
+def test_maps_as_coarse_as_the_network_makes_them_give_the_same_lines(labels: Labels) -> None:
+    """BiSeNet scores at 64 x 64, and enlarges its scores to 512 x 512, so that the outlines of its labels are wavy."""
+    scores = cv2.resize(np.eye(19, dtype=np.float32)[labels], (64, 64), interpolation=cv2.INTER_AREA)
+    x, y = np.meshgrid(*2 * [np.linspace(0, 63, 512, dtype=np.float32)])
+    enlarged = [cv2.remap(np.ascontiguousarray(scores[..., k]), x, y, cv2.INTER_LINEAR) for k in range(19)]
+    coarse = np.argmax(enlarged, axis=0).astype(np.uint8)
+    lines = (shoulder_lines(coarse, (face() + 0.5) * 2 - 0.5, 2 * MIN_WIDTH) + 0.5) / 2 - 0.5
+    for line, truth in zip(lines, (LEFT, RIGHT), strict=True):
+        assert_on(line, truth, within=1.5)
