@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from yt_dlp.networking.exceptions import TransportError
+from yt_dlp.utils import ContentTooShortError, PostProcessingError
+
 from manifests.errors import MissingPrerequisite
 from pipeline.stage import BadVideo
 from stages.fetch.http import PASSING, TransferFailed
@@ -31,7 +34,7 @@ RULES = (
     _rule(r"premieres? in|will begin in|will premiere", True),
     _rule(r"in your country|your location|geo.?restrict", False, "a 'proxy' elsewhere may be let in"),
     _rule(
-        r"private|sign in|log.?in|members|registered users|age.?restrict",
+        r"\b(?:private|sign in|log.?in|members|registered users|age.?restricted)\b",
         False,
         "if you have access, name your browser's cookies in 'cookies'",
     ),
@@ -39,8 +42,10 @@ RULES = (
 """In the words of yt-dlp and of the pages that it quotes; the first that matches counts."""
 
 STATUS = re.compile(r"HTTP Error (\d{3})")
-BROKEN_OFF = re.compile(r"Got error:|Giving up after|content too short|Did not get any data|timed out", re.IGNORECASE)
-"""Said of transfers that were taken up again in vain: by then yt-dlp has let go of the exception."""
+BROKEN = (TransportError, ContentTooShortError, OSError)
+BROKEN_OFF = re.compile(r"Got error:|Did not get any data", re.IGNORECASE)
+"""Said of a transfer that broke off: by then yt-dlp has let go of the exception."""
+ADDRESS = re.compile(r"https?://\S+")
 
 NO_RUNTIME = "JavaScript runtime"
 NO_FORMAT = re.compile(r"Requested format is not available|No video formats|only images", re.IGNORECASE)
@@ -63,28 +68,35 @@ FOR_DEVELOPERS = re.compile(
 """Advice for those who use yt-dlp from a command line, or develop it."""
 
 
-def failure(error: BaseException, address: str, warnings: Sequence[str] = ()) -> Exception:
-    """The exception to raise where yt-dlp raised `error` over `address`, after it had said `warnings`.
+@dataclass(frozen=True)
+class Verdict:
+    """The exception to raise, whether to try `again` at once, and whether what came is `spoilt`."""
+
+    error: Exception
+    again: bool = False
+    spoilt: bool = False
+
+
+def judge(error: BaseException, address: str, warnings: Sequence[str] = ()) -> Verdict:
+    """What it means that yt-dlp raised `error` over `address`, after it had said `warnings`.
 
     OSError (ENOSPC) for a full disk, MissingPrerequisite for a page that cannot be read without a JavaScript runtime,
-    TransferFailed for what may pass, BadVideo for what will not.
+    TransferFailed for what may pass, BadVideo for what will not. What broke off is worth another try at once; a page
+    that wants us to wait is not, nor are bytes of which ffmpeg could make no video.
     """
     said, causes = COLOUR.sub("", str(error)), list(_causes(error))
     if FULL_DISK.search(said) or any(isinstance(cause, OSError) and cause.errno in FULL for cause in causes):
-        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return Verdict(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     if NO_FORMAT.search(said) and (missing := without_runtime(address, warnings)):
-        return missing
-    rule = next((rule for rule in RULES if rule.said.search(said)), None)
-    passes = rule.passes if rule else _passes(said, causes)
-    sentence = f"{address} cannot be fetched: {_reason(said)}" + (f"; {rule.advice}" if rule and rule.advice else "")
-    return TransferFailed(sentence) if passes else BadVideo(sentence)
-
-
-def damaged(error: BaseException) -> bool:
-    """Whether all came and ffmpeg could not make a video of it: those bytes are not worth keeping."""
-    from yt_dlp.utils import PostProcessingError  # noqa: PLC0415
-
-    return any(isinstance(cause, PostProcessingError) for cause in _causes(error))
+        return Verdict(missing)
+    sentence = f"{address} cannot be fetched: {_reason(said)}"
+    if rule := next((rule for rule in RULES if rule.said.search(ADDRESS.sub("", said))), None):
+        sentence += f"; {rule.advice}" if rule.advice else ""
+        return Verdict(TransferFailed(sentence) if rule.passes else BadVideo(sentence))
+    if any(isinstance(cause, PostProcessingError) for cause in causes):
+        return Verdict(TransferFailed(sentence), spoilt=True)
+    passes = _passes(said, causes)
+    return Verdict(TransferFailed(sentence) if passes else BadVideo(sentence), again=passes)
 
 
 def without_runtime(address: str, warnings: Iterable[str]) -> MissingPrerequisite | None:
@@ -99,13 +111,9 @@ def without_runtime(address: str, warnings: Iterable[str]) -> MissingPrerequisit
 
 def _passes(said: str, causes: Sequence[BaseException]) -> bool:
     """By the server's status where there is one, else by what broke."""
-    from yt_dlp.networking.exceptions import TransportError  # noqa: PLC0415  loads slowly, and only who fetches needs it
-    from yt_dlp.utils import ContentTooShortError, PostProcessingError  # noqa: PLC0415
-
     if status := STATUS.search(said):
         return int(status[1]) in PASSING or int(status[1]) >= HTTPStatus.INTERNAL_SERVER_ERROR
-    passing = (TransportError, ContentTooShortError, PostProcessingError, OSError)
-    return bool(BROKEN_OFF.search(said)) or any(isinstance(cause, passing) for cause in causes)
+    return bool(BROKEN_OFF.search(said)) or any(isinstance(cause, BROKEN) for cause in causes)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,162 @@
+"""A visit to a page by yt-dlp as a library: see what is offered, choose, look for room, and bring it."""
+
+import logging
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yt_dlp import YoutubeDL
+from yt_dlp.globals import plugin_dirs
+from yt_dlp.utils import YoutubeDLError
+
+from manifests.probe import NotAVideo, probe
+from pipeline.stage import BadVideo
+from stages import ffmpeg
+from stages.fetch import http, room
+from stages.fetch.session import cookies_of, proxies_of
+from stages.fetch.terms import Terms
+from stages.fetch.ytdlp_verdict import judge, without_runtime
+
+log = logging.getLogger(__name__)
+
+BEST = "bv*+ba/b"
+"""The best video and the best sound, joined; else the best of those that have both (or of which nobody says)."""
+
+
+class Voice:
+    """What yt-dlp says goes to the log; its warnings are kept, since a failure may be understood from them."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def debug(self, message: str) -> None:
+        """Take what it does, step by step."""
+        log.debug("%s", message)
+
+    def warning(self, message: str) -> None:
+        """Take what it finds wanting."""
+        log.info("%s", message)
+        self.warnings.append(message)
+
+    def error(self, message: str) -> None:
+        """Take what it will raise at once."""
+        log.debug("%s", message)
+
+
+class Visit:
+    """Visits to the page at `address` until what it shows lies in the folder `work`."""
+
+    def __init__(self, address: str, work: Path, terms: Terms, height: int | None) -> None:
+        self._address, self._work, self._terms, self._height = address, work, terms, height
+        self._voice = Voice()
+        self._begun: set[str] = set()
+
+    def bring(self) -> Path:
+        """The file that came, whole. Each try sees the page anew, since the addresses that it gives run out.
+
+        Only failures in a row, with no new bytes between them, count as retries. Raises as `fetch_video` does.
+        """
+        plugin_dirs.value = []
+        failures, furthest = 0, self._here()
+        while True:
+            try:
+                return self._proved(self._try())
+            except YoutubeDLError as error:
+                verdict = judge(error, self._address, self._voice.warnings)
+                here = self._here()
+                failures = 1 if here > furthest else failures + 1
+                furthest = max(here, furthest)
+                if verdict.spoilt:
+                    self._require(0)
+                    shutil.rmtree(self._work)
+                if not verdict.again or failures > self._terms.retries:
+                    raise verdict.error from error
+                time.sleep(min(http.LONGEST_WAIT, http.FIRST_WAIT * 2.0 ** min(failures - 1, 16)))
+            except ValueError as error:
+                raise BadVideo(f"{self._address} cannot be asked for: {' '.join(str(error).split())}") from error
+
+    def _try(self) -> Path:
+        self._begun.clear()
+        proxies_of(self._terms, self._address)  # to be told where it cannot be used
+        with YoutubeDL(self._options()) as client:
+            for cookie in cookies_of(Path(self._terms.cookies)) if self._terms.cookies else ():
+                client.cookiejar.set_cookie(cookie)  # a file named in the options would be written to
+            time.sleep(self._terms.pause)
+            video = client.extract_info(self._address, download=False)
+            self._examine(video)
+            client.process_info(video)
+        return Path(video["filepath"])
+
+    def _options(self) -> dict[str, Any]:
+        """Settings of yt-dlp; their meaning stands in the docstring of `yt_dlp.YoutubeDL`."""
+        terms = self._terms
+        height = f"+height:{self._height}" if self._height else "res"
+        return {
+            "format": BEST,
+            "format_sort": ["lang", height, "ext:mp4:m4a"],
+            "merge_output_format": "mp4/mkv",
+            "outtmpl": {"default": f"{str(self._work).replace('%', '%%')}/%(format_id)s.%(ext)s"},
+            "ffmpeg_location": shutil.which(ffmpeg.executable()),
+            "proxy": terms.proxy or None,  # None: the environment's
+            "ratelimit": terms.rate * http.MB or None,
+            "sleep_interval_requests": terms.pause,
+            "socket_timeout": terms.timeout,
+            "extractor_retries": 0,
+            "skip_unavailable_fragments": False,  # a video with holes is none
+            "noplaylist": True,
+            "extract_flat": "in_playlist",
+            "playlist_items": "1",
+            "cachedir": False,
+            "updatetime": False,
+            "logger": self._voice,
+            "progress_hooks": [self._at_progress],
+            "quiet": True,
+            "noprogress": True,
+            "color": "never",
+        }
+
+    def _examine(self, video: Mapping[str, Any]) -> None:
+        """Raise an error where what was chosen of the page is not to be brought."""
+        if video.get("_type", "video") != "video":
+            raise BadVideo(f"{self._address} shows a list of videos, not one: give the address of each")
+        if video.get("is_live"):
+            raise http.TransferFailed(f"{self._address} is still being broadcast: try again when it has ended")
+        chosen = video.get("requested_formats") or [video]
+        if all(part.get("vcodec") == "none" for part in chosen):
+            raise BadVideo(f"{self._address} offers only sound, no picture")
+        tallest = max(part.get("height") or 0 for part in chosen)
+        if 0 < tallest < (self._height or 0) and (missing := without_runtime(self._address, self._voice.warnings)):
+            raise missing
+        self._require_room(chosen)
+
+    def _require_room(self, chosen: Sequence[Mapping[str, Any]]) -> None:
+        """Two parts that are joined lie on the disk twice: apart and together."""
+        sizes = [part.get("filesize") or part.get("filesize_approx") or 0 for part in chosen]
+        self._require(int(sum(sizes)) * min(len(sizes), 2) - self._here())
+
+    def _at_progress(self, status: Mapping[str, Any]) -> None:
+        """Many pages do not say how large a file is; its server does when it begins to send."""
+        name = status["filename"]
+        if name not in self._begun and status["status"] == "downloading":
+            self._begun.add(name)
+            total = status.get("total_bytes") or status.get("total_bytes_estimate") or 0
+            self._require(int(total) - int(status.get("downloaded_bytes") or 0))
+
+    def _require(self, needed: int) -> None:
+        room.require(self._work.parent, max(0, needed), self._terms.reserve)
+
+    def _here(self) -> int:
+        """Bytes that came so far."""
+        return sum(path.stat().st_size for path in self._work.iterdir())
+
+    def _proved(self, path: Path) -> Path:
+        """The file, where it is a video: many servers answer with a page of their own where they have none."""
+        try:
+            probe(path, end=math.inf)
+        except NotAVideo as error:
+            shutil.rmtree(self._work)
+            raise BadVideo(f"what lies at {self._address} {error}") from error
+        return path
