@@ -3,6 +3,7 @@
 import copy
 import errno
 import re
+import shutil
 import stat
 import struct
 import zipfile
@@ -117,11 +118,6 @@ def _require_plain(archive: Path, entry: zipfile.ZipInfo) -> None:
 
 def _pour(source: IO[bytes], file: IO[bytes], entry: zipfile.ZipInfo) -> None:
     """Copy a member to its end, where the library compares its CRC-32, and hold it to its declared size."""
-    size = 0
-    while block := source.read(BLOCK):
-        size += len(block)
-        if size > entry.file_size:
-            break
-        file.write(block)
-    if size != entry.file_size:
+    shutil.copyfileobj(source, file, BLOCK)
+    if file.tell() != entry.file_size:
         raise zipfile.BadZipFile(f"{entry.orig_filename} does not have the {entry.file_size} bytes that it declares")

@@ -100,6 +100,7 @@ def test_what_is_not_that_file_is_passed_over(tmp_path: Path, name: str) -> None
         "c:x",
         "//host/x",
         "good.mp4\0/../evil",
+        "good.mp4\0.exe",
     ],
 )
 def test_an_archive_with_an_entry_that_leads_out_is_refused_as_a_whole(tmp_path: Path, name: str) -> None:
@@ -158,11 +159,14 @@ def test_a_bomb_is_refused_and_silence_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("difference", [-1000, -1, 1])
-def test_a_member_that_is_not_as_long_as_declared_is_refused(tmp_path: Path, method: int, difference: int) -> None:
-    """Also when the CRC is that of the declared length, so that nothing else would tell."""
+@pytest.mark.parametrize("length", [0, -1000, -1, 1])
+def test_a_member_that_is_not_as_long_as_declared_is_refused(
+    tmp_path: Path, method: int, difference: int, length: int
+) -> None:
+    """Also when the CRC is that of the bytes there are, or of the declared length, so that nothing else would tell."""
     made = zipped(tmp_path / "a.zip", {MEMBER: CONTENT}, method)
     declare(made, SIZE, struct.pack("<I", len(CONTENT) + difference))
-    declare(made, CRC, struct.pack("<I", zlib.crc32((CONTENT + b"\0")[: len(CONTENT) + difference])))
+    declare(made, CRC, struct.pack("<I", zlib.crc32((CONTENT + b"\0")[: len(CONTENT) + length])))
     with pytest.raises(BrokenArchive):
         extract(made, MEMBER, tmp_path / "video.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]

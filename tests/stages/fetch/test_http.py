@@ -23,7 +23,7 @@ from manifests.atomic import TEMPORARY
 from manifests.errors import BadSetting, MissingPrerequisite
 from pipeline.stage import BadVideo
 from stages.fetch import http
-from stages.fetch.headers import Span, content_range, retry_after
+from stages.fetch.headers import Span, content_length, content_range, retry_after
 from stages.fetch.http import TransferFailed, fetch
 from stages.fetch.partial import Partial
 from stages.fetch.terms import Terms
@@ -224,6 +224,26 @@ def test_nothing_beyond_what_is_here(server: Server, tmp_path: Path, extra: int)
     fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", terms(), md5=MD5)
     assert_whole(tmp_path / "a.zip")
     assert [exchange.status for exchange in server.log] == ([416, 200] if extra else [416])
+
+
+def test_more_than_there_is_begins_anew(server: Server, tmp_path: Path) -> None:
+    """Nothing but the 416 can tell: the server did not say how long the file is."""
+    address = server.put(PATH, CONTENT, Turn(chunked=True, stop_after=10), etag='"v1"')
+    with pytest.raises(TransferFailed):
+        fetch(address, tmp_path / "a.zip", terms(retries=0))
+    with partial(tmp_path / "a.zip").open("ab") as file:
+        file.write(CONTENT)
+    fetch(address, tmp_path / "a.zip", terms())
+    assert_whole(tmp_path / "a.zip")
+    assert [exchange.status for exchange in server.log] == [200, 416, 200]
+
+
+def test_a_body_that_goes_on_and_on_is_cut(server: Server, tmp_path: Path) -> None:
+    address = server.put(PATH, CONTENT, always=Turn(chunked=True, drip=0.02))
+    with pytest.raises(TransferFailed, match="has more than the 1000 bytes expected, twice in a row"):
+        fetch(address, tmp_path / "a.zip", terms(), size=1000)
+    assert server.sent() < len(CONTENT)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_more_than_expected_begins_anew(server: Server, tmp_path: Path) -> None:
@@ -549,6 +569,12 @@ def test_header_fields_that_make_no_sense_are_none(text: str | None) -> None:
     span, wait = content_range(text), retry_after(text)
     assert span is None or text is not None
     assert wait is None or wait >= 0
+
+
+def test_content_length() -> None:
+    assert content_length({"Content-Length": " 12 "}) == 12
+    assert content_length({"Content-Length": "12", "Transfer-Encoding": "chunked"}) is None
+    assert [content_length({"Content-Length": text}) for text in ("", "-1", "1, 1", "1" * 5000)] == [None] * 4
 
 
 @pytest.mark.parametrize(
