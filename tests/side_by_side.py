@@ -23,6 +23,7 @@ from demo.portrait import crop, portrait
 from demo.voice import RATE as VOICE_RATE
 from demo.voice import Voice
 from manifests.catalogue import Video
+from manifests.corpora.iemocap import half
 from stages.models.mediapipe import FaceMesh, face_detector
 
 Image = NDArray[np.uint8]
@@ -33,8 +34,8 @@ Person = Callable[[float], Image]
 FPS = Fraction(30000, 1001)
 RATE = 16000
 WIDTH, HEIGHT = 360, 240
-TURNS = ((0.0, 2.5, "F"), (2.5, 5.0, "M"), (5.0, 7.5, "F"), (7.5, 10.0, "M"))
-SECONDS = 10.0
+TURNS = ((0.0, 2.5, "F"), (2.5, 5.0, "M"))
+SECONDS = 5.0
 FACE = 70.0
 """Height in px of a filmed person's face."""
 
@@ -162,11 +163,12 @@ def rows(source: Path, sounds: Sequence[Path | None], left: str = "F") -> list[V
             sound=sound and str(sound),
             start=begin,
             end=end,
-            crop_x=0 if who == left else WIDTH,
-            crop_y=120,
-            crop_w=WIDTH,
-            crop_h=HEIGHT,
+            crop_x=x,
+            crop_y=y,
+            crop_w=w,
+            crop_h=h,
             source_height=480,
         )
         for number, ((begin, end, who), sound) in enumerate(zip(TURNS, sounds, strict=False))
+        for x, y, w, h in (half((2 * WIDTH, 480), "left" if who == left else "right"),)
     ]

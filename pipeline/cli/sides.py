@@ -50,7 +50,7 @@ def sides(
     if json_:
         say(json.dumps({"dialogs": [_to_json(outcome) for outcome in outcomes], "totals": counts}, indent=1))
     else:
-        for line in _summary(**counts):
+        for line in summary(**counts):
             say(line)
     return 1 if counts["disagrees"] else 0
 
@@ -105,7 +105,7 @@ def _line(outcome: Outcome) -> str:
     return f"{name}: {outcome.verdict} ({pro} of {len(outcome.votes)} utterances for the catalogue, {contra} against)"
 
 
-def _summary(agrees: int, disagrees: int, undetermined: int) -> Iterator[str]:
+def summary(agrees: int, disagrees: int, undetermined: int) -> Iterator[str]:
     """Totals, and what to do."""
     yield f"Dialogs: {agrees} agree with the catalogue, {disagrees} disagree, {undetermined} undetermined."
     if not agrees + disagrees:

@@ -136,18 +136,18 @@ def looked_at(videos: list[Video]) -> Outcome:
 
 def test_the_speaker_is_found_on_either_side(people: Path, tmp_path: Path) -> None:
     found = looked_at(rows(people, voices(tmp_path), left="F"))
-    assert [vote.speaking.side for vote in found.votes] == ["left", "right", "left", "right"]
+    assert [vote.speaking.side for vote in found.votes] == ["left", "right"]
     assert (found.verdict, found.trouble) == ("agrees", None)
 
 
 def test_a_wrong_claim_is_told(people: Path, tmp_path: Path) -> None:
     found = looked_at(rows(people, voices(tmp_path), left="M"))
-    assert [vote.verdict for vote in found.votes] == ["disagrees"] * 4
+    assert [vote.verdict for vote in found.votes] == ["disagrees"] * 2
     assert found.verdict == "disagrees"
 
 
 def test_looking_again_finds_the_same(people: Path, tmp_path: Path) -> None:
-    videos = rows(people, voices(tmp_path))[:2]
+    videos = rows(people, voices(tmp_path))
     assert looked_at(videos) == looked_at(videos)
 
 
@@ -187,9 +187,9 @@ def test_real_people(tmp_path: Path) -> None:
         for number, (begin, end, who) in enumerate(TURNS)
     ]
     found = looked_at(rows(path, sounds))
-    assert [vote.speaking.side for vote in found.votes] == ["left", "right", "left", "right"]
+    assert [vote.speaking.side for vote in found.votes] == ["left", "right"]
     assert found.verdict == "agrees"
-    assert looked_at(rows(path, sounds, left="M")[:2]).verdict == "disagrees"
+    assert looked_at(rows(path, sounds, left="M")).verdict == "disagrees"
 
 
 @pytest.mark.parametrize(
