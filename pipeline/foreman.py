@@ -73,6 +73,11 @@ class Task:
     unit: OpenUnit
     orders: Sequence[Order] = ()
 
+    @property
+    def fetches(self) -> bool:
+        """Whether it waits for the network."""
+        return self.unit.stage.fetches is not None and any(order.video.remote for order in self.orders)
+
 
 class Site:
     """A shard being worked on."""
@@ -163,11 +168,22 @@ class Foreman:
     def _next_task(self) -> Task | None:
         """A part of a unit under way, or the deepest unit that is ready, or a unit of a shard opened now."""
         while True:
+            held_back = 0
             for unit in self._units_under_way():
-                if unit.waiting:
+                if unit.waiting and self._may_start(Task(unit, unit.waiting[0])):
                     return Task(unit, unit.waiting.popleft())
-            if not self._start_unit() and not self._open_site():
+                held_back += bool(unit.waiting)
+            # Beyond these, opening shards would only lengthen the queue for the network.
+            if held_back >= self._crew.size or (not self._start_unit() and not self._open_site()):
                 return None
+
+    def _may_start(self, task: Task) -> bool:
+        """Whether the network has room for one more."""
+        stage = task.unit.stage
+        if stage.fetches is None or not task.fetches:
+            return True
+        fetching = sum(other.fetches and other.unit.stage is stage for other in self._under_way.values())
+        return fetching < stage.fetches(self._planner.settings.params[stage.name])
 
     def _units_under_way(self) -> Iterator[OpenUnit]:
         units = [unit for site in self._sites for unit in site.open.values()]
@@ -213,6 +229,7 @@ class Foreman:
         if standing.basis is None:
             raise RuntimeError(f"{stage.name} of {video.video_id} is not ready")
         settings = self._planner.settings.run
+        unhurried = not self._crew.watched or (stage.fetches is not None and video.remote)
         deadline = settings.deadline_seconds + settings.deadline_per_second * _footage([video])
         known = standing.record
         retried = known is not None and known.fingerprint == fingerprint(stage.name, standing.basis)
@@ -221,7 +238,7 @@ class Foreman:
             basis=standing.basis,
             attempts=known.attempts if known and retried else 0,
             retries=settings.retries,
-            deadline=deadline if self._crew.watched else None,
+            deadline=None if unhurried else deadline,
         )
 
     def _unit(self, stage: Stage[Any], shard: str) -> Unit:
@@ -308,7 +325,7 @@ class Foreman:
         """Where a video found its inputs damaged: have them computed again, and then try it once more."""
         hurt = {record.video_id for record in computed if record.error and record.error.type == Damaged.__name__}
         above = [other for other in self._planner.stages if other.name in stage.upstream]
-        if hurt - site.mended and site.ledger.distrust(above):
+        if hurt - site.mended and site.ledger.distrust(above, hurt):
             site.attempted -= {(name, video_id) for name in (stage.name, *stage.upstream) for video_id in hurt}
             site.mended |= hurt
 

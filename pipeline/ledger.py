@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +62,33 @@ class Ledger:
             for video_id in damaged:
                 del self.records[stage.name][video_id]
 
-    def distrust(self, stages: Iterable[Stage[Any]]) -> bool:
-        """Verify rows and media of these stages anew and forget what is damaged; whether anything was."""
+    def distrust(self, stages: Iterable[Stage[Any]], hurt: Container[str] = ()) -> bool:
+        """Verify rows and media of these stages anew and forget what is damaged; whether anything was.
+
+        Of the videos that were `hurt`, what was fetched is proved again, too.
+        """
         before = sum(len(records) for records in self.records.values())
         for stage in stages:
             self.seals.pop(stage.name, None)
+            for video in self.videos:
+                record = self.records.get(stage.name, {}).get(video.video_id)
+                if video.video_id in hurt and record and record.done and self._refuted(stage, video, record):
+                    del self.records[stage.name][video.video_id]
             for video_id, record in list(self.records.get(stage.name, {}).items()):
                 if not all(is_intact(self.workspace.root / output.path, output.sha256) for output in record.media):
                     log.warning("%s: the media of %s are damaged", stage.name, video_id)
                     del self.records[stage.name][video_id]
             self.seal([stage])
         return sum(len(records) for records in self.records.values()) < before
+
+    def _refuted(self, stage: Stage[Any], video: Video, record: Record) -> bool:
+        """Whether what the stage fetched is no longer as recorded."""
+        if stage.proof is None or stage.fetches is None:
+            return False
+        problems = [problem for problem, _ in stage.proof(self.workspace, video, record)]
+        for problem in problems:
+            log.warning("%s of %s: %s", stage.name, video.video_id, problem)
+        return bool(problems)
 
 
 def _known_seals(workspace: Workspace, videos: Sequence[Video]) -> dict[str, Seal]:

@@ -21,4 +21,6 @@ class Terms(Params):
     timeout: float = Field(30.0, gt=0, description="seconds without a byte after which a connection counts as stalled")
     proxy: str = Field("", description="address of a proxy (http://…, socks5://…); empty: the environment's, if any")
     cookies: str = Field("", description="path of a cookies.txt (Netscape format) to show to the server; empty: none")
-    reserve: float = Field(2.0, ge=0, description="GB that must stay free on the disk; checked before a transfer starts")
+    reserve: float = Field(
+        2.0, ge=0, description="GB that must stay free on the disk; checked before a transfer starts"
+    )
