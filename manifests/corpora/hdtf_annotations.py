@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from manifests.crops import Crop
 from manifests.errors import BadInput
 
 SUBSETS = ("RD", "WDA", "WRA")
@@ -29,16 +30,6 @@ ELSEWHERE = re.compile(r"https?://(?!(?:www\.|m\.)?youtube\.com/watch\b)[^/?#]+(
 INTERVAL = re.compile(r"(\d+):([0-5]\d)-(\d+):([0-5]\d)")
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A box in pixels; the lists write it in another order (x, width, y, height)."""
-
-    x: int
-    y: int
-    w: int
-    h: int
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from manifests.catalogue import source_of
 from manifests.corpora.folder import videos_below
-from manifests.corpora.hdtf_annotations import SUBSETS, Clip, Crop
+from manifests.corpora.hdtf_annotations import SUBSETS, Clip
+from manifests.crops import Crop, fitted
 from manifests.probe import NotAVideo, duration, probe
 
 NAMED = re.compile(rf"(?:({'|'.join(SUBSETS)})_)?([A-Za-z-]+[0-9]*)(?:_([0-9]+))?")
 """`WDA_KatieHill_000`, `KatieHill_0`: a clip that is cut already; `KatieHill`, `WDA_KatieHill`: a whole video."""
-
-ROUNDING = 2
-"""Pixels by which a scaled crop may reach beyond the picture before it counts as one that does not fit."""
 
 
 @dataclass(frozen=True)
@@ -77,26 +75,9 @@ def _part(path: Path, clip: Clip) -> Take:
     """The clip's interval of a whole video; its crop, where there is one that can be used, at the picture's height."""
     length, picture = _measured(path)
     end = clip.end if length is None else min(clip.end, length)
-    crop = fitted(clip, picture) if picture else None
+    crop = fitted(clip.crop, clip.height, picture) if picture and clip.crop else None
     height = picture[1] if picture and crop else None
     return Take(source_of(path), clip.start, clip.end, crop, height, max(end - clip.start, 0.0))
-
-
-def fitted(clip: Clip, picture: tuple[int, int]) -> Crop | None:
-    """The annotated crop in pixels of a picture of (width, height): scaled as its height is to the declared one.
-
-    None without a crop, and where it cannot be right: it is too tall for the declared height, that is not known, or
-    the picture is narrower than it must be.
-    """
-    if clip.crop is None or clip.crop.y + clip.crop.h > clip.height:
-        return None
-    scale = picture[1] / clip.height
-    x, y, w, h = (round(value * scale) for value in (clip.crop.x, clip.crop.y, clip.crop.w, clip.crop.h))
-    if x + w > picture[0] + ROUNDING or y + h > picture[1] + ROUNDING:
-        return None
-    side = min(picture)
-    w, h = (min(w, side), min(h, side)) if w == h else (min(w, picture[0]), min(h, picture[1]))
-    return Crop(max(min(x, picture[0] - w), 0), max(min(y, picture[1] - h), 0), w, h)
 
 
 def _measured(path: Path) -> tuple[float | None, tuple[int, int] | None]:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from manifests.catalogue import Video, merge
 from manifests.corpora.hdtf import SplitBy, catalogue, subject_of, told
-from manifests.corpora.hdtf_annotations import Clip, Crop, read_annotations
-from manifests.corpora.hdtf_files import fitted
+from manifests.corpora.hdtf_annotations import read_annotations
 from manifests.errors import BadInput
 from tests.clips import SHARED, portrait, steady, write_clip
 from tests.hdtf_lists import address, lists
@@ -200,48 +199,6 @@ def test_a_folder_without_the_lists_is_told(tmp_path: Path) -> None:
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         catalogue(lists(tmp_path / "lists", []), **options)
-
-
-def clip(height: int, crop: Crop | None) -> Clip:
-    return Clip("WDA", "Ann", 0, "x" * 11, height, 0, 1, crop, None)
-
-
-@pytest.mark.parametrize(
-    ("height", "crop", "picture", "expected"),
-    [
-        (720, (384, 0, 549, 549), (1280, 720), (384, 0, 549, 549)),
-        (720, (384, 2, 550, 550), (1920, 1080), (576, 3, 825, 825)),
-        (1080, (600, 0, 765, 765), (640, 360), (200, 0, 255, 255)),
-        (720, (560, 0, 720, 720), (1279, 719), (559, 0, 719, 719)),  # rounding does not lead beyond the picture
-        (720, (389, 0, 776, 776), (1280, 720), None),
-        (720, (389, 0, 776, 776), (1920, 1080), None),  # too tall where it was drawn: of no known scale
-        (0, (412, 0, 465, 465), (1280, 720), None),
-        (720, (700, 0, 500, 500), (960, 720), None),  # a picture of another shape
-        (720, None, (1280, 720), None),
-    ],
-)
-def test_a_crop_is_scaled_to_the_height_that_is_there(
-    height: int,
-    crop: tuple[int, int, int, int] | None,
-    picture: tuple[int, int],
-    expected: tuple[int, int, int, int] | None,
-) -> None:
-    found = fitted(clip(height, crop and Crop(*crop)), picture)
-    assert found == (expected and Crop(*expected))
-
-
-@given(st.integers(1, 700), st.integers(0, 600), st.integers(0, 100), st.integers(90, 2160))
-def test_a_scaled_crop_stays_square_and_inside(side: int, x: int, y: int, height: int) -> None:
-    side = min(side, 720 - y)
-    picture = (round(height * 16 / 9), height)
-    found = fitted(clip(720, Crop(x, y, side, side)), picture)
-    if found is not None:
-        assert found.w == found.h
-        assert 0 <= found.x <= picture[0] - found.w
-        assert 0 <= found.y <= picture[1] - found.h
-        assert abs(found.x - x * height / 720) <= 2.5
-    else:
-        assert (x + side) * height / 720 > picture[0]
 
 
 def twice_listed(tmp_path: Path) -> Path:
