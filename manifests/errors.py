@@ -25,5 +25,9 @@ class SourceAway(PortraitPrepError):
     """The file that a video comes from is not there now; that says nothing about the video."""
 
 
+class TransferFailed(PortraitPrepError):
+    """A transfer did not come to its end and may another time; that says nothing about the video."""
+
+
 class Damaged(PortraitPrepError):
     """A file of the workspace does not hold what its record says it holds."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from manifests.catalogue import Video
-from manifests.errors import Damaged, SourceAway
+from manifests.errors import Damaged, SourceAway, TransferFailed
 from manifests.record import Basis, Failure, Record
 from pipeline.settings import Settings
 from pipeline.stage import Stage
@@ -159,7 +159,11 @@ def _outside(stage: Stage[Any], video: Video, known: Record | None) -> dict[str,
     return dict(facts)
 
 
-TRIED_AGAIN = {Damaged.__name__: "what it reads was damaged", SourceAway.__name__: "its source was away"}
+TRIED_AGAIN = {
+    Damaged.__name__: "what it reads was damaged",
+    SourceAway.__name__: "its source was away",
+    TransferFailed.__name__: "its transfer failed",
+}
 """Failures that are no fault of the video: every run tries it again."""
 
 WORDS = {

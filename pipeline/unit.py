@@ -22,7 +22,7 @@ from manifests.atomic import commit as commit_file
 from manifests.atomic import replacing, temporary_beside
 from manifests.catalogue import Video
 from manifests.digest import sha256_of
-from manifests.errors import Damaged, MissingPrerequisite
+from manifests.errors import BadSetting, Damaged, MissingPrerequisite, PortraitPrepError
 from manifests.record import Basis, Failure, Output, Record
 from pipeline.job import VideoJob
 from pipeline.plan import fingerprint
@@ -76,7 +76,7 @@ class Part:
 
 
 def compute(unit: Unit, orders: Sequence[Order]) -> list[Part]:
-    """Compute the videos one after another. Raises MissingPrerequisite for what no other video can succeed without."""
+    """Compute the videos one after another. Raises MissingPrerequisite or BadSetting for what concerns all videos."""
     unit.workspace.announce()  # a worker of an existing cluster was not started for this workspace
     return [_with_retries(unit, order) for order in orders]
 
@@ -105,11 +105,11 @@ def _attempt(unit: Unit, order: Order, attempt: int) -> Part:
         faulthandler.dump_traceback_later(order.deadline, exit=True)
     try:
         return _process(unit, order.video, told, clock)
-    except MissingPrerequisite:
+    except (MissingPrerequisite, BadSetting):
         raise
     except Exception as error:
         _stop_where_disk_is_full(error, unit.workspace)
-        told_why = str(error) if isinstance(error, BadVideo) else traceback.format_exc()
+        told_why = str(error) if isinstance(error, BadVideo | PortraitPrepError) else traceback.format_exc()
         log.warning("%s of %s failed: %s", unit.stage.name, order.video.video_id, told_why)
         failure = Failure(
             type=type(error).__name__, message=str(error) or repr(error), permanent=isinstance(error, BadVideo)

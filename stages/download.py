@@ -1,20 +1,21 @@
-"""Stage `download`: the source is there, readable, and known by its bytes."""
+"""Stage `download`: the source is there, readable, and known by its bytes; what lies at an address is fetched."""
 
 import errno
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any
 
 import numpy as np
 
-from manifests.atomic import temporary_beside
 from manifests.catalogue import Video
-from manifests.errors import SourceAway
 from manifests.record import Record
-from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
+from pipeline.stage import BadVideo, Batch, Column, Job, Stage
 from pipeline.workspace import Workspace
+from stages.fetch.source import fetch_source
+from stages.fetch.terms import Terms
+from stages.sources import facts, is_address, leads_to, link, link_name, local
 
 CHUNK = 1 << 20
 
@@ -29,64 +30,45 @@ PERMANENT = {
 """What the system says of a source that no retry will mend; all else (a disk that fails, a server that is away) may."""
 
 
-class DownloadParams(Params):
-    """Nothing to set: videos of a folder are where they are."""
+@dataclass(frozen=True)
+class Had:
+    """A file that was read to its end: the name below `sources/` that leads to it, its bytes and its sha256."""
+
+    name: str
+    size: int
+    sha256: str
 
 
-def source_facts(video: Video) -> Mapping[str, Any] | None:
-    """Size and time of change of the source, so that a changed one is noticed; None when it is not there."""
-    if video.remote:
-        return None
-    try:
-        stat = video.path.stat()
-    except OSError:
-        return None
-    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+def process(job: Job[Terms]) -> Iterator[Batch]:
+    """Fetch what lies at an address, read it through, and link it. Raises BadVideo when it cannot be had.
 
-
-def process(job: Job[DownloadParams]) -> Iterator[Batch]:
-    """Verify the source and link it into the workspace's sources. Raises BadVideo when it cannot be had."""
-    if job.video.remote:
-        raise BadVideo(
-            f"{job.video.source} is not downloaded: run 'portrait-prep init {job.video.corpus}' with a --source DIR "
-            "that holds its file"
-        )
-    size, digest = read_through(job.source)
-    link(job.source, link_of(job))
-    job.metrics |= {"bytes": size, "sha256": digest}
+    Raises also what `fetch_source` does.
+    """
+    picture = _had(job, job.video.source)
+    sound = None if job.video.sound is None else _had(job, job.video.sound, sound=True)
+    job.metrics |= {"file": picture.name, "bytes": picture.size, "sha256": picture.sha256}
+    if sound:
+        job.metrics |= {"sound_file": sound.name, "sound_bytes": sound.size, "sound_sha256": sound.sha256}
     yield {
         "source": np.array([job.video.source], object),
-        "bytes": np.array([size], np.int64),
-        "sha256": np.array([digest], object),
+        "file": np.array([picture.name], object),
+        "bytes": np.array([picture.size], np.int64),
+        "sha256": np.array([picture.sha256], object),
+        "sound_file": np.array([sound and sound.name], object),
+        "sound_bytes": np.array([sound and sound.size], object),
+        "sound_sha256": np.array([sound and sound.sha256], object),
     }
 
 
-def link_of(job: Job[Any]) -> Path:
-    """The source under a safe name, `sources/<video_id>.<suffix>`: some programs refuse names that are not UTF-8."""
-    return _link_of(job.sources, job.video, job.source)
-
-
-def _link_of(sources: Path, video: Video, source: Path) -> Path:
-    return sources / f"{video.video_id}{source.suffix.lower()}"
-
-
-def readable(job: Job[Any]) -> Path:
-    """Under which name to read the source: the safe link that `download` made, while it leads there."""
-    name = link_of(job)
-    return name if leads_to(name, job.source) else job.source
-
-
-def leads_to(name: Path, source: Path) -> bool:
-    """Whether `name` is the symbolic link to `source` that `link` makes."""
-    return name.is_symlink() and name.readlink() == source.absolute()
-
-
-def require(source: Path) -> None:
-    """Raise SourceAway while the source is not there: that does not make it a bad video."""
-    try:
-        source.stat()
-    except FileNotFoundError as error:
-        raise SourceAway(f"{source} is not there: bring it back (is its disk mounted?) and run again.") from error
+def _had(job: Job[Terms], source: str, sound: bool = False) -> Had:
+    if is_address(source):
+        file = fetch_source(source, job.sources, job.params, job.video.source_height)
+    else:
+        file = local(job.sources.parent, source)
+    size, sha256 = read_through(file)
+    name = link_name(job.video, file, sound)
+    link(file, job.sources / name)
+    return Had(name, size, sha256)
 
 
 def read_through(path: Path) -> tuple[int, str]:
@@ -117,42 +99,52 @@ def _check_kind(path: Path) -> None:
         raise BadVideo(f"{path} is a pipe or device, not a video")
 
 
-def link(source: Path, name: Path) -> None:
-    """Make `name` a symbolic link to `source`; a link that points elsewhere is replaced, all at once."""
-    target = source.absolute()
-    if leads_to(name, source):
-        return
-    name.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(name)
-    temporary.symlink_to(target)
-    temporary.replace(name)
-
-
 def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, str]]:
-    """Read the source again: the bytes must be those that were read then. And the link must still lead to it."""
-    source = workspace.root / video.path
+    """Read picture and sound again: the bytes must be those that were read then, and the links must lead to them."""
+    for prefix, source in (("", video.source), ("sound_", video.sound)):
+        if source is not None and f"{prefix}file" in record.metrics:
+            name = workspace.sources / record.metrics[f"{prefix}file"]
+            own = None if is_address(source) else local(workspace.root, source)
+            yield from _proved(own or name, record.metrics[f"{prefix}sha256"], MENDS[own is None])
+            if own and not leads_to(name, own):
+                yield f"sources/{name.name} does not lead to {own}", "delete this shard's file and run again"
+
+
+MENDS = {
+    False: ("touch it, so that it is read anew, and run again", "bring it back, or accept that it cannot be proved"),
+    True: (
+        "delete what it leads to and this shard's file, and run again: it is fetched once more",
+        "delete this shard's file and run again: it is fetched once more; or accept that it cannot be proved",
+    ),
+}
+"""Whether it was fetched -> what mends one that changed, and one that cannot be read."""
+
+
+def _proved(file: Path, sha256: str, mends: tuple[str, str]) -> Iterator[tuple[str, str]]:
     try:
-        if read_through(source)[1] != record.metrics["sha256"]:
-            yield f"the source {source} is no longer what it was", "touch it, so that it is read anew, and run again"
+        if read_through(file)[1] != sha256:
+            yield f"the source {file} is no longer what it was", mends[0]
     except (BadVideo, OSError) as error:
-        yield f"the source cannot be read again ({error})", "bring it back, or accept that it cannot be proved"
-    name = _link_of(workspace.sources, video, source)
-    if not leads_to(name, source):
-        yield f"sources/{name.name} does not lead to {source}", "delete this shard's file and run again"
+        yield f"the source cannot be read again ({error})", mends[1]
 
 
 STAGE = Stage(
     name="download",
-    version=1,
-    params=DownloadParams,
+    version=2,
+    params=Terms,
     columns=(
         Column("source", "str", meaning="where the video comes from, as in the catalogue"),
+        Column("file", "str", meaning="name below sources/ by which it is read"),
         Column("bytes", "int64", unit="B", meaning="size of the source"),
         Column("sha256", "str", meaning="sha256 of the source, hexadecimal"),
+        Column("sound_file", "str", nullable=True, meaning="the same of a sound file of its own; null without one"),
+        Column("sound_bytes", "int64", unit="B", nullable=True, meaning="size of the sound file"),
+        Column("sound_sha256", "str", nullable=True, meaning="sha256 of the sound file, hexadecimal"),
     ),
     process=process,
     rows="video",
-    catalogue=("source",),
-    outside=source_facts,
+    catalogue=("source", "sound"),
+    outside=facts,
     proof=proof,
+    fetches=lambda terms: terms.at_once,
 )

@@ -19,12 +19,12 @@ from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from pipeline.workspace import Workspace
 from stages.crop import Box, Faces, main_face, square, stored
-from stages.download import readable, require
 from stages.faces import sample_faces
 from stages.ffmpeg import FfmpegFailed, Outcome, run
 from stages.frames import FPS, SIZE, read_frames
 from stages.models.registry import digests
 from stages.sound import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
+from stages.sources import readable, require
 
 FEWEST_FRAMES = 2
 
@@ -61,11 +61,11 @@ def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
 
     Raises BadVideo when the source is damaged or shows no face, and SourceAway while it is not there.
     """
-    require(job.source)
+    require(job)
     try:
         row = _normalized(job)
     except BadVideo:
-        require(job.source)  # what looked damaged may have gone on the way
+        require(job)  # what looked damaged may have gone on the way
         raise
     yield row
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from manifests.errors import BadSetting
+from manifests.errors import BadSetting, TransferFailed
 from pipeline.stage import BadVideo
 from stages.fetch import room
 from stages.fetch.headers import Span, content_length, content_range, retry_after, validator
@@ -38,10 +38,6 @@ PASSING = frozenset(
     )
 )
 """Client errors that say nothing against the file; with them all server errors (5xx)."""
-
-
-class TransferFailed(OSError):
-    """A transfer that did not come to its end and may another time; the message is one sentence."""
 
 
 class _Interrupted(Exception):

@@ -16,7 +16,8 @@ from urllib.parse import urljoin
 
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from stages.fetch.http import TransferFailed, fetch
+from manifests.errors import TransferFailed
+from stages.fetch.http import fetch
 from stages.fetch.terms import Terms
 
 MOST_BYTES = 1 << 26

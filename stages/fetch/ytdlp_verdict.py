@@ -10,9 +10,9 @@ from http import HTTPStatus
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.utils import ContentTooShortError, PostProcessingError
 
-from manifests.errors import MissingPrerequisite
+from manifests.errors import MissingPrerequisite, TransferFailed
 from pipeline.stage import BadVideo
-from stages.fetch.http import PASSING, TransferFailed
+from stages.fetch.http import PASSING
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from yt_dlp import YoutubeDL
 from yt_dlp.globals import plugin_dirs
 from yt_dlp.utils import YoutubeDLError
 
+from manifests.errors import TransferFailed
 from manifests.probe import NotAVideo, probe
 from pipeline.stage import BadVideo
 from stages import ffmpeg
@@ -123,7 +124,7 @@ class Visit:
         if video.get("_type", "video") != "video":
             raise BadVideo(f"{self._address} shows a list of videos, not one: give the address of each")
         if video.get("is_live"):
-            raise http.TransferFailed(f"{self._address} is still being broadcast: try again when it has ended")
+            raise TransferFailed(f"{self._address} is still being broadcast: try again when it has ended")
         chosen = video.get("requested_formats") or [video]
         if all(part.get("vcodec") == "none" for part in chosen):
             raise BadVideo(f"{self._address} offers only sound, no picture")

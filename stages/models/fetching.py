@@ -4,9 +4,9 @@ from pathlib import Path
 
 from manifests.atomic import commit
 from manifests.digest import is_intact
-from manifests.errors import MissingPrerequisite
+from manifests.errors import MissingPrerequisite, TransferFailed
 from pipeline.stage import BadVideo
-from stages.fetch.http import TransferFailed, fetch
+from stages.fetch.http import fetch
 from stages.fetch.terms import Terms
 from stages.models import registry
 

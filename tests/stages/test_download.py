@@ -10,14 +10,16 @@ from manifests.catalogue import Video, source_of
 from manifests.record import Basis, Record
 from pipeline.stage import BadVideo
 from pipeline.workspace import Workspace
-from stages.download import STAGE, DownloadParams, link, proof, read_through, readable, source_facts
+from stages.download import STAGE, proof, read_through
+from stages.fetch.terms import Terms
+from stages.sources import facts, link, readable
 from tests.memory_job import MemoryJob, collect
 
 
 def download(source: Path, workspace: Path) -> dict[str, Any]:
     workspace.mkdir(exist_ok=True)
     video = Video(video_id="v", corpus="folder", subject="s", source=source_of(source))
-    job = MemoryJob(DownloadParams(), workspace, source=source, video=video)
+    job = MemoryJob(Terms(), workspace, source=source, video=video)
     return {name: values[0] for name, values in collect(STAGE, job).items()}
 
 
@@ -26,7 +28,9 @@ def test_a_source_is_known_by_its_bytes_and_linked(tmp_path: Path, content: byte
     source = tmp_path / "Clip 1.MOV"
     source.write_bytes(content)
     row = download(source, tmp_path / "w")
-    assert row == {"source": str(source), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    known = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    alone = {"sound_file": None, "sound_bytes": None, "sound_sha256": None}
+    assert row == {"source": str(source), "file": "v.mov", **known, **alone}
     link = tmp_path / "w/sources/v.mov"
     assert link.is_symlink()
     assert link.read_bytes() == content
@@ -61,14 +65,6 @@ def test_what_cannot_be_had_is_told_at_once(tmp_path: Path, name: str, words: st
         download(tmp_path / name, tmp_path / "w")
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_an_address_is_no_file_and_says_what_to_do(tmp_path: Path, scheme: str) -> None:
-    video = Video(video_id="v", corpus="hdtf", subject="s", source=f"{scheme}://www.youtube.com/watch?v=Y71hHF4g7Fg")
-    with pytest.raises(BadVideo, match=r"not downloaded: run 'portrait-prep init hdtf' with a --source DIR"):
-        collect(STAGE, MemoryJob(DownloadParams(), tmp_path, source=tmp_path / video.path, video=video))
-    assert source_facts(video) is None
-
-
 def test_a_disk_that_fails_may_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(_: Path) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -81,7 +77,7 @@ def test_a_disk_that_fails_may_be_tried_again(tmp_path: Path, monkeypatch: pytes
 def test_only_a_link_that_leads_to_the_source_is_read_in_its_place(tmp_path: Path) -> None:
     for name in ("mine.mp4", "other.mp4"):
         (tmp_path / name).write_bytes(name.encode())
-    job = MemoryJob(DownloadParams(), tmp_path / "w", source=tmp_path / "mine.mp4")
+    job = MemoryJob(Terms(), tmp_path / "w", source=tmp_path / "mine.mp4")
     assert readable(job) == tmp_path / "mine.mp4"
     collect(STAGE, job)
     assert readable(job) == tmp_path / "w/sources/v.mp4"
@@ -92,16 +88,16 @@ def test_only_a_link_that_leads_to_the_source_is_read_in_its_place(tmp_path: Pat
 def test_a_changed_or_missing_source_is_noticed(tmp_path: Path) -> None:
     source = tmp_path / "a.mp4"
     video = Video(video_id="v", corpus="folder", subject="s", source=str(source))
-    missing = source_facts(video)
+    missing = facts(video)
     source.write_bytes(b"1")
-    one = source_facts(video)
+    one = facts(video)
     source.write_bytes(b"22")
-    two = source_facts(video)
+    two = facts(video)
     assert missing is None
     assert one != two
     assert two is not None
     assert two["bytes"] == 2
-    assert source_facts(video) == two
+    assert facts(video) == two
 
 
 def test_proof_reads_the_source_again_and_follows_the_link(tmp_path: Path) -> None:
@@ -116,7 +112,7 @@ def test_proof_reads_the_source_again_and_follows_the_link(tmp_path: Path) -> No
         outcome="done",
         fingerprint="",
         basis=Basis(version=1),
-        metrics={"sha256": digest},
+        metrics={"file": "v.mp4", "sha256": digest},
     )
 
     def problems() -> list[str]:

@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.atomic import TEMPORARY
-from manifests.errors import BadSetting, MissingPrerequisite
+from manifests.errors import BadSetting, MissingPrerequisite, TransferFailed
 from pipeline.stage import BadVideo
 from stages.fetch import http
 from stages.fetch.headers import Span, content_length, content_range, retry_after
-from stages.fetch.http import TransferFailed, fetch
+from stages.fetch.http import fetch
 from stages.fetch.partial import Partial
 from stages.fetch.terms import Terms
 from tests.stages.fetch.server import Server, Turn

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from manifests.errors import TransferFailed
 from pipeline.stage import BadVideo
-from stages.fetch.http import TransferFailed, fetch
+from stages.fetch.http import fetch
 from stages.fetch.record import RecordFile, files
 from stages.fetch.terms import Terms
 from tests.stages.fetch.server import Server, Turn

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 from yt_dlp.downloader.http import HttpFD
 from yt_dlp.utils import DownloadError
 
-from manifests.errors import BadSetting, MissingPrerequisite
+from manifests.errors import BadSetting, MissingPrerequisite, TransferFailed
 from manifests.probe import probe
 from pipeline.stage import BadVideo
-from stages.fetch.http import TransferFailed
 from stages.fetch.terms import Terms
 from stages.fetch.ytdlp import fetch_video
 from stages.fetch.ytdlp_verdict import judge

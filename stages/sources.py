@@ -1,0 +1,104 @@
+"""Where the source of a video lies, and under which safe name of the workspace its picture and its sound are read.
+
+`sources/<video_id>.<suffix>` is a link: to the user's own file, or to what was fetched, which lies beside it.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from manifests.atomic import temporary_beside
+from manifests.catalogue import ADDRESSES, Video, path_of
+from manifests.errors import Damaged, SourceAway
+from pipeline.stage import Job
+
+SOUND = ".sound"
+"""Ends the stem of the link to a sound file."""
+
+
+def is_address(source: str) -> bool:
+    """Whether this is an address, not a file of this machine."""
+    return source.startswith(ADDRESSES)
+
+
+def local(root: Path, source: str) -> Path:
+    """The file that the catalogue of the workspace at `root` names."""
+    return root / path_of(source)
+
+
+def facts(video: Video) -> Mapping[str, Any] | None:
+    """Size and time of change of the user's own files, so that a changed one is noticed; None while one is away."""
+    found: dict[str, Any] = {}
+    for prefix, source in (("", video.source), ("sound_", video.sound)):
+        if source is None or is_address(source):
+            continue
+        try:
+            stat = path_of(source).stat()
+        except OSError:
+            return None
+        found |= {f"{prefix}bytes": stat.st_size, f"{prefix}mtime_ns": stat.st_mtime_ns}
+    return found
+
+
+def link_name(video: Video, file: Path, sound: bool = False) -> str:
+    """The name of the link to `file`: some programs refuse names that are not UTF-8, so it is of the video's id."""
+    return f"{video.video_id}{SOUND if sound else ''}{file.suffix.lower()}"
+
+
+def link(target: Path, name: Path) -> None:
+    """Make `name` a symbolic link to `target`; a link that points elsewhere is replaced, all at once."""
+    if leads_to(name, target):
+        return
+    name.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(name)
+    temporary.symlink_to(_written(name, target))
+    temporary.replace(name)
+
+
+def leads_to(name: Path, target: Path) -> bool:
+    """Whether `name` is the symbolic link to `target` that `link` makes."""
+    return name.is_symlink() and name.readlink() == _written(name, target)
+
+
+def _written(name: Path, target: Path) -> Path:
+    """What the link says: within one folder only a name, so that a workspace can be moved."""
+    target = target.absolute()
+    return Path(target.name) if target.parent == name.parent.absolute() else target
+
+
+def require(job: Job[Any]) -> None:
+    """Raise SourceAway while a file of the user's is not there: that does not make it a bad video."""
+    for source in _own(job):
+        try:
+            source.stat()
+        except FileNotFoundError as error:
+            raise SourceAway(f"{source} is not there: bring it back (is its disk mounted?) and run again.") from error
+
+
+def _own(job: Job[Any]) -> Iterator[Path]:
+    for source in (job.video.source, job.video.sound):
+        if source is not None and not is_address(source):
+            yield local(job.sources.parent, source)
+
+
+def readable(job: Job[Any]) -> Path:
+    """The file to read the picture from. Raises Damaged where it was fetched and is gone."""
+    return _readable(job, job.video.source, "file")
+
+
+def readable_sound(job: Job[Any]) -> Path | None:
+    """The file to read the sound from; None where that is the picture's own. Raises Damaged as `readable` does."""
+    return None if job.video.sound is None else _readable(job, job.video.sound, "sound_file")
+
+
+def _readable(job: Job[Any], source: str, column: str) -> Path:
+    """The link that `download` made, while it leads there."""
+    if is_address(source):
+        (name,) = (value for batch in job.read(f"download.{column}") for value in batch[column])
+        path = job.sources / str(name)
+        if not path.is_file():
+            raise Damaged(f"{path} is gone: run again, and it is fetched once more.")
+        return path
+    own = local(job.sources.parent, source)
+    path = job.sources / link_name(job.video, own, sound=column == "sound_file")
+    return path if leads_to(path, own) else own

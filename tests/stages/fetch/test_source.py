@@ -1,0 +1,176 @@
+import hashlib
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from manifests.errors import TransferFailed
+from pipeline.stage import BadVideo
+from stages.fetch import source as source_module
+from stages.fetch.source import fetch_source
+from stages.fetch.terms import Terms
+from tests.stages.fetch.server import Server, Turn
+
+TERMS = Terms(reserve=0.0, retries=0, timeout=5.0)
+ARCHIVE = "/records/7/files/Video_Speech_Actor_01.zip"
+CONTENT = "/api/records/7/files/Video_Speech_Actor_01.zip/content"
+NAME = "01-01-01-01-01-01-01.mp4"
+MEMBERS = {f"Actor_01/{NAME}": b"one" * 5000, "Actor_01/01-01-01-01-01-02-01.mp4": b"two" * 5000}
+
+
+@pytest.fixture(autouse=True)
+def _no_memory() -> Iterator[None]:
+    source_module._failed.clear()
+    yield
+    source_module._failed.clear()
+
+
+def zipped(members: dict[str, bytes] = MEMBERS) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return made.getvalue()
+
+
+def publish(server: Server, content: bytes, *turns: Turn, told: bytes | None = None) -> str:
+    """A record with one archive, which it describes as `told`; its address, as the release's page gives it."""
+    described = content if told is None else told
+    entry = {
+        "key": "Video_Speech_Actor_01.zip",
+        "size": len(described),
+        "checksum": f"md5:{hashlib.md5(described).hexdigest()}",
+        "links": {"self": server.put(CONTENT, content, *turns, etag='"1"')},
+    }
+    server.put("/api/records/7", json.dumps({"files": [entry]}).encode())
+    return f"{server.address}{ARCHIVE}"
+
+
+def test_members_of_one_archive_are_taken_from_one_transfer(tmp_path: Path, server: Server) -> None:
+    address = publish(server, zipped())
+    got = [fetch_source(f"{address}#{member}", tmp_path, TERMS) for member in (*MEMBERS, *MEMBERS)]
+    assert [path.read_bytes() for path in got] == [*MEMBERS.values(), *MEMBERS.values()]
+    assert len(server.of(CONTENT)) == 1
+    assert len(server.of("/api/records/7")) == 1
+    assert not server.of(ARCHIVE)
+
+
+def test_what_was_taken_out_needs_the_archive_no_more(tmp_path: Path, server: Server) -> None:
+    address = f"{publish(server, zipped())}#Actor_01/{NAME}"
+    first = fetch_source(address, tmp_path, TERMS)
+    (tmp_path / "record-7/Video_Speech_Actor_01.zip").unlink()
+    assert fetch_source(address, tmp_path, TERMS) == first
+    assert len(server.of(CONTENT)) == 1
+
+
+def test_an_archive_that_its_user_has_already_is_not_fetched(tmp_path: Path, server: Server) -> None:
+    address = publish(server, zipped())
+    (tmp_path / "record-7").mkdir()
+    (tmp_path / "record-7/Video_Speech_Actor_01.zip").write_bytes(zipped())
+    fetch_source(f"{address}#Actor_01/{NAME}", tmp_path, TERMS)
+    assert server.log == []
+
+
+def test_a_damaged_archive_is_fetched_once_more(tmp_path: Path, server: Server) -> None:
+    address = publish(server, zipped())
+    (tmp_path / "record-7").mkdir()
+    (tmp_path / "record-7/Video_Speech_Actor_01.zip").write_bytes(zipped()[:-3000])
+    got = fetch_source(f"{address}#Actor_01/{NAME}", tmp_path, TERMS)
+    assert got.read_bytes() == MEMBERS[f"Actor_01/{NAME}"]
+    assert len(server.of(CONTENT)) == 1
+
+
+def test_an_archive_damaged_where_it_lies_is_asked_for_twice_whatever_is_in_it(tmp_path: Path, server: Server) -> None:
+    address = publish(server, zipped()[:-3000])
+    for member in MEMBERS:
+        with pytest.raises(TransferFailed, match=r"damaged archive.*a second time"):
+            fetch_source(f"{address}#{member}", tmp_path, TERMS)
+    assert len(server.of(CONTENT)) == 2
+
+
+def test_a_wrong_checksum_is_refused_and_the_archive_fetched_again(tmp_path: Path, server: Server) -> None:
+    good = zipped()
+    rotten = good[:100] + b"x" + good[101:]
+    got = fetch_source(f"{publish(server, good, Turn(content=rotten))}#Actor_01/{NAME}", tmp_path, TERMS)
+    assert got.read_bytes() == MEMBERS[f"Actor_01/{NAME}"]
+    assert len(server.of(CONTENT)) == 2
+
+
+def test_an_archive_that_is_never_as_told_fails_for_now(tmp_path: Path, server: Server) -> None:
+    address = publish(server, zipped(), told=zipped({"other": b"1"}))
+    with pytest.raises(TransferFailed, match="expected"):
+        fetch_source(f"{address}#Actor_01/{NAME}", tmp_path, TERMS)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".zip", ".mp4")]
+
+
+def test_a_record_without_the_archive_and_an_archive_without_the_member(tmp_path: Path, server: Server) -> None:
+    publish(server, zipped())
+    with pytest.raises(BadVideo, match=r"/api/records/7 lists no file Song\.zip"):
+        fetch_source(f"{server.address}/records/7/files/Song.zip#a.mp4", tmp_path, TERMS)
+    with pytest.raises(BadVideo, match=r"has no member Actor_02/b\.mp4"):
+        fetch_source(f"{server.address}{ARCHIVE}#Actor_02/b.mp4", tmp_path, TERMS)
+    assert fetch_source(f"{server.address}{ARCHIVE}#Actor_01/{NAME}", tmp_path, TERMS).is_file()
+
+
+def test_an_archive_of_no_record_is_fetched_as_it_is(tmp_path: Path, server: Server) -> None:
+    address = server.put("/mirror/a.zip", zipped())
+    assert fetch_source(f"{address}#Actor_01/{NAME}", tmp_path, TERMS).read_bytes() == MEMBERS[f"Actor_01/{NAME}"]
+
+
+def test_no_path_leads_out_of_the_folder(tmp_path: Path, server: Server) -> None:
+    evil = server.put("/evil.zip", zipped({"../evil.mp4": b"1", f"Actor_01/{NAME}": b"2"}))
+    folder = tmp_path / "w/sources"
+    for member in ("../evil.mp4", f"Actor_01/{NAME}"):
+        with pytest.raises(BadVideo, match="not to be trusted"):
+            fetch_source(f"{evil}#{member}", folder, TERMS)
+    for address in (f"{server.address}/..%2f..%2fx.zip#a.mp4", f"{server.address}/watch?v=..%2f..%2fx"):
+        with pytest.raises(BadVideo, match="404"):
+            fetch_source(address, folder, TERMS)
+    assert {path.name for path in tmp_path.rglob("*")} <= {"w", "sources", *(path.name for path in folder.rglob("*"))}
+
+
+def test_one_that_failed_is_left_in_peace_for_a_moment(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = server.put("/a.zip", b"", always=Turn(status=503))
+    for _ in range(3):
+        with pytest.raises(TransferFailed, match="503"):
+            fetch_source(f"{address}#{NAME}", tmp_path, TERMS)
+    assert len(server.log) == 1
+    with pytest.raises(TransferFailed, match="503"):
+        fetch_source(f"{address}#{NAME}", tmp_path, TERMS.model_copy(update={"timeout": 4.0}))
+    assert len(server.log) == 2
+    monkeypatch.setattr(source_module, "PEACE", 0.0)
+    server.put("/a.zip", zipped())
+    assert fetch_source(f"{address}#Actor_01/{NAME}", tmp_path, TERMS).is_file()
+
+
+def test_a_source_that_many_need_is_fetched_by_one_of_them(tmp_path: Path, server: Server) -> None:
+    address = publish(server, zipped(), Turn(drip=0.05, block=4000))
+    got: list[Path] = []
+    workers = [
+        threading.Thread(target=lambda member=member: got.append(fetch_source(f"{address}#{member}", tmp_path, TERMS)))
+        for member in MEMBERS
+    ]
+    for worker in workers:
+        worker.start()
+        time.sleep(0.05)
+    for worker in workers:
+        worker.join()
+    assert len(got) == len(MEMBERS)
+    assert len(server.of(CONTENT)) == 1
+    assert len(server.of("/api/records/7")) == 1
+
+
+def test_names_tell_which_source_it_is_and_differ_where_addresses_do(tmp_path: Path, server: Server) -> None:
+    one = server.put("/one/clip.zip", zipped())
+    two = server.put("/two/clip.zip", zipped({f"Actor_01/{NAME}": b"another take"}))
+    paths = [fetch_source(f"{address}#Actor_01/{NAME}", tmp_path, TERMS) for address in (one, two)]
+    assert [path.name.startswith("01-01-01-01-01-01-01-") and path.suffix == ".mp4" for path in paths] == [True, True]
+    assert paths[1].read_bytes() == b"another take"
+    assert paths[0].read_bytes() != paths[1].read_bytes()
