@@ -5,7 +5,8 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -152,21 +153,39 @@ def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
         pq.write_table(table, temporary)
 
 
+class Rule(Enum):
+    """What becomes of a field of a known row when its corpus is looked at again."""
+
+    OURS = "the catalogue's own: a corpus does not say it"
+    FIXED = "stays, so that nothing moves to another side or subject under a trained model"
+    PLACE = "comes with all others of its kind, or none does: where the footage lies, and what of it is taken"
+    FACT = "comes: what a corpus says of a video, it may correct"
+
+
+RULES: Mapping[str, Rule] = {
+    **dict.fromkeys(Video.model_fields, Rule.FACT),
+    **dict.fromkeys(("video_id", "corpus", "shard"), Rule.OURS),
+    **dict.fromkeys(("subject", "split", "fold"), Rule.FIXED),
+    **dict.fromkeys(("source", "sound", "duration", *CUT), Rule.PLACE),
+}
+
+
 def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) -> list[Video]:
     """Add to `known` the videos of `found` whose id is new, each given a shard; the first of equal ids counts.
 
-    A known row keeps everything but its files, since a release may have moved, and what is taken of them. A file at
-    hand is not given up for an address. A shard takes whole videos, in order, while their footage stays within
-    `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is filled up first; no video
-    ever changes its shard.
+    What a known row takes over, `RULES` say; a file at hand is not given up for an address. No row is left out. A shard
+    takes whole videos, in order, while their footage stays within `shard_seconds`; a longer video gets a shard of its
+    own. The last shard of the corpus is filled up first; no video ever changes its shard.
     """
     merged = {video.video_id: video for video in known}
-    before = frozenset(merged)
     last = _last_shards(known)
+    seen: set[str] = set()
     for video in found:
+        if video.video_id in seen:
+            continue
+        seen.add(video.video_id)
         if old := merged.get(video.video_id):
-            if old.video_id in before:
-                merged[old.video_id] = _brought(old, video)
+            merged[video.video_id] = _brought(old, video)
             continue
         seconds = video.duration or 0.0
         number, footage = last.get(video.corpus, (-1, math.inf))
@@ -178,12 +197,9 @@ def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) 
 
 
 def _brought(old: Video, new: Video) -> Video:
-    """A known row with the place of a found one; where other footage is meant than before, with its duration, too."""
-    if new.remote and not old.remote:
-        return old
-    same = not old.remote and all(getattr(old, name) == getattr(new, name) for name in CUT)
-    fields = ("source", "sound") if same else ("source", "sound", "duration", *CUT)
-    return old.model_copy(update={name: getattr(new, name) for name in fields})
+    """A known row with what the corpus now says of it."""
+    rules = {Rule.FACT} if new.remote and not old.remote else {Rule.FACT, Rule.PLACE}
+    return old.model_copy(update={name: getattr(new, name) for name, rule in RULES.items() if rule in rules})
 
 
 def _last_shards(videos: Sequence[Video]) -> dict[str, tuple[int, float]]:

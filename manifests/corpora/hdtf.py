@@ -7,7 +7,7 @@ split.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,6 +16,7 @@ from manifests.corpora.hdtf_annotations import Annotations, Clip, read_annotatio
 from manifests.corpora.hdtf_files import Files, Take, find_files
 from manifests.errors import BadInput
 from manifests.splits import by_subject, drawn
+from manifests.wording import a_few
 
 CORPUS = "hdtf"
 LICENCE = "annotations CC BY 4.0; the video's rights are its owner's on YouTube"
@@ -56,41 +57,21 @@ HANDLED: Mapping[str, str] = {
 CUT_SHORT = 1.0
 """Seconds by which a file may miss its interval untold: the lists give whole seconds."""
 
-FEW = 3
 
-
-def catalogue(
-    annotations: Path,
-    source: Path | None = None,
-    subjects: Collection[str] = (),
-    limit: int | None = None,
-    split: SplitBy = "subject",
-    seed: int = 0,
-) -> list[Video]:
-    """One row for each interval that the lists in `annotations` give, in their order: of `subjects`, at most `limit`.
+def catalogue(annotations: Path, source: Path | None = None, split: SplitBy = "subject", seed: int = 0) -> list[Video]:
+    """One row for each interval that the lists in `annotations` give, in their order.
 
     `source` is a folder with files that are there already. A row whose file is not there has the video's address as its
-    source. Splits are of the whole release, whatever is taken of it. Raises BadInput when a list or the folder cannot
-    be used, and for a subject that is not there.
+    source. Raises BadInput when a list or the folder cannot be used, and when there is nothing to list.
     """
     if split not in get_args(SplitBy):
         raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
-    if limit is not None and limit < 1:
-        raise BadInput("--limit must be at least 1.")
     clips = read_annotations(annotations).clips
+    if not clips:
+        raise BadInput(f"The lists in {annotations} have no interval: get HDTF_dataset again as published.")
     files = Files() if source is None else find_files(source, clips)
     defects, sides = _defects(clips), _sides(clips, split, seed)
-    return [
-        _row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.video_key))
-        for clip in _of(subjects, clips)[:limit]
-    ]
-
-
-def _of(subjects: Collection[str], clips: Sequence[Clip]) -> Sequence[Clip]:
-    """The clips of these subjects, or all. Raises BadInput for one that has none."""
-    if unknown := sorted(set(subjects) - {subject_of(clip.name) for clip in clips}):
-        raise BadInput(f"HDTF has no subject '{unknown[0]}': give names such as KatieHill, without subset and number.")
-    return [clip for clip in clips if subject_of(clip.name) in subjects] if subjects else clips
+    return [_row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.video_key)) for clip in clips]
 
 
 def subject_of(name: str) -> str:
@@ -183,6 +164,8 @@ def told(rows: Sequence[Video], annotations: Path, source: Path | None = None) -
     lines += [f"{oddity}: read all the same." for oddity in lists.oddities]
     if source is not None:
         lines += _of_files(rows, lists, find_files(source, lists.clips), source)
+    if away := sum(row.remote for row in rows):
+        lines.append(f"{away} videos have only an address: 'portrait-prep run download' gets them, with yt-dlp.")
     return lines
 
 
@@ -190,16 +173,9 @@ def _of_files(rows: Sequence[Video], lists: Annotations, files: Files, source: P
     seconds = {clip.clip_id: clip.end - clip.start for clip in lists.clips}
     here = [row for row in rows if not row.remote]
     short = [row.video_id for row in here if row.duration and seconds[row.video_id] - row.duration > CUT_SHORT]
-    lines = [f"{len(here)} of {len(rows)} videos have a file in {source}."]
-    if len(here) < len(rows):
-        lines.append(f"{len(rows) - len(here)} have only an address and are not downloaded: give their files.")
+    lines = [f"{len(here)} of {len(rows)} videos have a file."]
     if short:
-        lines.append(f"{_some(short)} shorter than annotated: taken as they are.")
+        lines.append(f"{a_few(short)} shorter than annotated: taken as they are.")
     if files.others:
-        lines.append(f"{_some([path.name for path in files.others])} in {source}, of no video of HDTF: left out.")
+        lines.append(f"{a_few([path.name for path in files.others])} in {source}, of no video of HDTF: left out.")
     return lines
-
-
-def _some(names: Sequence[str]) -> str:
-    """How many and the first few."""
-    return f"{len(names)} ({', '.join(names[:FEW])}{' …' if len(names) > FEW else ''})"

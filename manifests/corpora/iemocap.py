@@ -11,12 +11,13 @@ Source: Busso et al., IEMOCAP: Interactive emotional dyadic motion capture datab
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from manifests.catalogue import Video, path_of, source_of
+from manifests.choice import Filter
 from manifests.corpora.iemocap_evaluations import (
     SESSIONS,
     Evaluation,
@@ -50,56 +51,34 @@ NO_SOUND = "no sentence wav"
 """The defect of an utterance whose sound has to be that of the dialog's video, with both voices."""
 
 
-def catalogue(
-    source: Path,
-    sessions: Collection[int] = (),
-    subjects: Collection[str] = (),
-    limit: int | None = None,
-    marker_side: Side = "left",
-    classes: Classes = "all",
-    test_session: int = 5,
-) -> list[Video]:
+def catalogue(source: Path, marker_side: Side = "left", test_session: int = 5) -> list[Video]:
     """One row for each labelled utterance of the release in `source`, by session, dialog and start.
 
-    `sessions`, `subjects`, `classes` and `limit` pick, in this order; none of them changes a row. `marker_side` is the
-    half of the picture in which the wearer of the markers sits. Split: `test_session` is for testing, the others for
-    training; `fold` has what it takes for any other. A row whose video is not there names where it should be. Raises
-    BadInput where there is no release (it says how to obtain one), and for what is asked of it that it does not have.
+    `marker_side` is the half of the picture in which the wearer of the markers sits. Split: `test_session` is for
+    testing, the others for training; `fold` has what it takes for any other. A row whose video is not there names where
+    it should be. Raises BadInput where there is no release (it says how to obtain one).
     """
     _check("marker side", marker_side, get_args(Side))
-    _check("set of classes", classes, get_args(Classes))
     _check("session to test", test_session, SESSIONS)
-    if limit is not None and limit < 1:
-        raise BadInput("--limit must be at least 1.")
     release = read_evaluations(source)
-    picked = [found for found in _of(release, sessions, subjects) if classes == "all" or found.emotion in FOUR_CLASS]
-    if not picked:
-        raise BadInput("No utterance is of all that was asked for: give other sessions, subjects or classes.")
     dialogs: dict[str, _Dialog] = {}
     rows = []
-    for found in picked[:limit]:
+    for found in release.utterances:
         dialog = dialogs.get(found.dialog) or dialogs.setdefault(found.dialog, _Dialog.of(found, release.root))
         side = marker_side if found.wearer == found.speaker else OTHER[marker_side]
         rows.append(_row(found, dialog, side, TEST if found.session == test_session else TRAIN))
     return rows
 
 
+def of_classes(classes: Classes) -> Filter:
+    """The utterances of some of the classes."""
+    _check("set of classes", classes, get_args(Classes))
+    return Filter("--classes", "four_class", None if classes == "all" else tuple(FOUR_CLASS.values()), named=False)
+
+
 def _check(kind: str, value: object, allowed: Iterable[object]) -> None:
     if value not in (known := tuple(allowed)):
         raise BadInput(f"'{value}' is no {kind}: use {', '.join(map(str, known))}.")
-
-
-def _of(release: Evaluations, sessions: Collection[int], subjects: Collection[str]) -> Sequence[Evaluation]:
-    """The utterances of these sessions and subjects, or all. Raises BadInput for one that has none."""
-    for session in sorted(sessions):
-        _check(f"session of {release.root}", session, sorted({found.session for found in release.utterances}))
-    for subject in sorted(subjects):
-        _check(f"speaker of {release.root}", subject, sorted({found.subject for found in release.utterances}))
-    return [
-        found
-        for found in release.utterances
-        if (not sessions or found.session in sessions) and (not subjects or found.subject in subjects)
-    ]
 
 
 @dataclass(frozen=True)

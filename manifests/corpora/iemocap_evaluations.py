@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from manifests.errors import BadInput
+from manifests.wording import a_few
 
 HOW_TO_OBTAIN = (
     "IEMOCAP is given out by its makers alone, under a licence for research, and is never downloaded: request it at "
@@ -43,9 +44,6 @@ RATING = re.compile(rf"A-{EVALUATOR}val\s*(\d?)\s*;\s*act\s*(\d?)\s*;\s*dom\s*(\
 
 ROUNDING = 1e-3
 """By which a mean may differ from what its ratings give: the files have four decimals."""
-
-MOST = 10
-"""Names told of a list that may be long."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ class _Reading:
 
 def line_of(what: str, names: Sequence[str], done: str) -> str:
     """A line to tell: of what how many there are, the first of them, and what is done about it."""
-    return f"{what}: {len(names)} ({', '.join(names[:MOST])}{' …' if len(names) > MOST else ''}), {done}."
+    return f"{what}: {a_few(names)}, {done}."
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

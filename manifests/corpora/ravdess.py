@@ -13,23 +13,24 @@ be stereo and two to be the same.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
-from manifests.catalogue import Video, path_of, source_of
+from manifests.catalogue import ADDRESSES, Video, path_of, source_of
+from manifests.choice import EVERYTHING, Choice
 from manifests.corpora.ravdess_files import Files, find_files, sound_channels, sound_digest
 from manifests.corpora.ravdess_names import (
-    ACTORS,
     AUDIO_ONLY,
     CHANNELS,
     EMOTIONS,
     FULL_AV,
     INTENSITIES,
     MODALITIES,
-    SILENT_ACTOR,
+    RECORD,
     SPEECH,
     STATEMENTS,
     Take,
@@ -37,6 +38,7 @@ from manifests.corpora.ravdess_names import (
 )
 from manifests.errors import BadInput
 from manifests.probe import duration
+from manifests.wording import a_few
 
 CORPUS = "ravdess"
 LICENCE = "CC BY-NC-SA 4.0"
@@ -85,53 +87,34 @@ HANDLED: Mapping[str, str] = {
 }
 """Each kind of defect, and what is done about it."""
 
-FEW = 3
+
+@dataclass(frozen=True)
+class Place:
+    """Where the picture of a take is, its sound where that has a place of its own, and seconds of the picture."""
+
+    source: str
+    sound: str | None
+    duration: float | None
 
 
 def catalogue(
-    source: Path | None = None,
-    actors: Collection[int] = (),
-    channels: Collection[str] = (),
-    limit: int | None = None,
-    split: SplitBy = "actor",
-    seed: int = PUBLISHED_SEED,
+    source: Path | None = None, split: SplitBy = "actor", seed: int = PUBLISHED_SEED, record: str = RECORD
 ) -> list[Video]:
-    """One row a take, by actor, channel and name: of these `actors` and `channels` (none: of all), at most `limit`.
+    """One row a take, by actor, channel and name.
 
     `source` is a folder with files of the release, in folders or not; only takes whose video is in there become rows.
-    Without it all takes do: their source is an archive's address and, behind `#`, a path in it, their duration an
-    estimate (`TYPICAL`). Splits and folds are of the whole release, whatever is taken of it; `seed` draws another
-    stratified split than the published one, and is nothing to the split by actor. Raises BadInput for options that make
-    no sense, a folder that cannot be used, and when there is nothing to list.
+    Without it all takes do: their source is the address of an archive of `record` and, behind `#`, a path in it, their
+    duration an estimate (`TYPICAL`). Splits and folds are of the whole release, whatever of it is there; `seed` draws
+    another stratified split than the published one, and is nothing to the split by actor. Raises BadInput for options
+    that make no sense, a folder that cannot be used, and when there is nothing to list.
     """
-    _check(actors, channels, limit, split)
-    files = None if source is None else find_files(source)
-    wanted = [take for take in takes() if _among(take.actor, actors) and _among(CHANNELS[take.channel], channels)]
-    if not wanted:
-        raise BadInput(f"Actor {SILENT_ACTOR} of RAVDESS has no songs: ask for speech, or for other actors, too.")
-    there = [take for take in wanted if files is None or files.video(take)]
-    if not there:
-        raise BadInput(
-            f"There are no videos of what is asked for in {source} or below: give the folder where the archives of "
-            f"RAVDESS are unpacked (files such as {wanted[0].file(FULL_AV)})."
-        )
-    sides = _stratified(seed) if split == "stratified" else {take: _side(take.actor) for take in takes()}
-    return [_row(take, files, sides.get(take)) for take in there[:limit]]
-
-
-def _check(actors: Collection[int], channels: Collection[str], limit: int | None, split: str) -> None:
     if split not in get_args(SplitBy):
         raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
-    if unknown := sorted(set(actors) - set(ACTORS)):
-        raise BadInput(f"RAVDESS has no actor {unknown[0]}: give numbers from {ACTORS[0]} to {ACTORS[-1]}.")
-    if strange := sorted(set(channels) - set(CHANNELS.values())):
-        raise BadInput(f"RAVDESS has no channel '{strange[0]}': give {' or '.join(CHANNELS.values())}.")
-    if limit is not None and limit < 1:
-        raise BadInput("--limit must be at least 1.")
-
-
-def _among(value: int | str, wanted: Collection[int] | Collection[str]) -> bool:
-    return not wanted or value in wanted
+    if not record.startswith(ADDRESSES):
+        raise BadInput(f"'{record}' is no address of a record: give one such as {RECORD}.")
+    places = _published(record) if source is None else _at_hand(source)
+    sides = _stratified(seed) if split == "stratified" else {take: _side(take.actor) for take in takes()}
+    return [_row(take, place, sides.get(take)) for take, place in places]
 
 
 def video_id(take: Take) -> str:
@@ -139,18 +122,17 @@ def video_id(take: Take) -> str:
     return f"{FULL_AV:02d}-{take.code}"
 
 
-def _row(take: Take, files: Files | None, side: str | None) -> Video:
-    emotion, channel = EMOTIONS[take.emotion - 1], CHANNELS[take.channel]
-    source, sound, seconds = _published(take) if files is None else _at_hand(take, files)
+def _row(take: Take, place: Place, side: str | None) -> Video:
+    emotion = EMOTIONS[take.emotion - 1]
     return Video(
         video_id=video_id(take),
         corpus=CORPUS,
         subject=take.folder,
         split=side,
         fold=next(number for number, actors in enumerate(FOLDS, 1) if take.actor in actors),
-        source=source,
-        sound=sound,
-        duration=seconds,
+        source=place.source,
+        sound=place.sound,
+        duration=place.duration,
         licence=LICENCE,
         defect=_defect(video_id(take)),
         emotion=emotion,
@@ -159,24 +141,37 @@ def _row(take: Take, files: Files | None, side: str | None) -> Video:
         intensity=INTENSITIES[take.intensity - 1],
         statement=STATEMENTS[take.statement - 1],
         repetition=take.repetition,
-        channel=channel,
+        channel=CHANNELS[take.channel],
     )
 
 
-def _published(take: Take) -> tuple[str, str | None, float | None]:
-    """Addresses of the picture and of the sound, and about how many seconds it is."""
-    sound = None if video_id(take) in TWINS else take.address(AUDIO_ONLY)
-    return take.address(FULL_AV), sound, TYPICAL[CHANNELS[take.channel]]
+def _published(record: str) -> Iterator[tuple[Take, Place]]:
+    """All takes, in the archives of a record."""
+    for take in takes():
+        sound = None if video_id(take) in TWINS else take.address(AUDIO_ONLY, record)
+        yield take, Place(take.address(FULL_AV, record), sound, TYPICAL[CHANNELS[take.channel]])
 
 
-def _at_hand(take: Take, files: Files) -> tuple[str, str | None, float | None]:
-    """Files of the picture and of the sound, where that has one, and seconds of the picture."""
-    video, sound, full = files.video(take), files.of(take, AUDIO_ONLY), files.of(take, FULL_AV)
-    if video is None:
-        raise ValueError(f"{take.code} has no video")
+def _at_hand(source: Path) -> Iterator[tuple[Take, Place]]:
+    """The takes whose video is in a folder. Raises BadInput when there are none."""
+    files = find_files(source)
+    there = [(take, video) for take in takes() if (video := files.video(take))]
+    if not there:
+        raise BadInput(
+            f"There are no videos of RAVDESS in {source} or below: give the folder where its archives are unpacked "
+            f"(files such as {takes()[0].file(FULL_AV)})."
+        )
+    for take, video in there:
+        sound = _sound(take, files)
+        yield take, Place(source_of(video), source_of(sound) if sound else None, duration(video))
+
+
+def _sound(take: Take, files: Files) -> Path | None:
+    """The file that a take's sound is in, where it is not that of its video."""
+    full = files.of(take, FULL_AV)
     if video_id(take) in TWINS and full and sound_channels(full):
-        sound = None
-    return source_of(video), source_of(sound) if sound else None, duration(video)
+        return None
+    return files.of(take, AUDIO_ONLY)
 
 
 def _defect(name: str) -> str | None:
@@ -211,9 +206,13 @@ def _stratified(seed: int) -> Mapping[Take, str]:
     return sides
 
 
-def told(rows: Sequence[Video], source: Path | None = None) -> list[str]:
-    """What there is to say of these rows, one line each: defects by kind, splits that leak, what the files are."""
-    return [*_of_defects(rows), *_of_splits(rows), *(_of_addresses() if source is None else _of_files(rows, source))]
+def told(rows: Sequence[Video], source: Path | None = None, choice: Choice = EVERYTHING) -> list[str]:
+    """What there is to say of these rows, one line each: defects by kind, splits that leak, what the files are.
+
+    `choice` is what was asked for: what else is not there is not missed.
+    """
+    of_files = _of_addresses() if source is None else _of_files(rows, source, choice)
+    return [*_of_defects(rows), *_of_splits(rows), *of_files]
 
 
 def _of_defects(rows: Sequence[Video]) -> Iterator[str]:
@@ -238,38 +237,46 @@ def _of_addresses() -> Iterator[str]:
     yield f"Durations are estimates ({TYPICAL['speech']} s for speech, {TYPICAL['song']} s for song): no file is there."
 
 
-def _of_files(rows: Sequence[Video], source: Path) -> Iterator[str]:
+def _of_files(rows: Sequence[Video], source: Path, choice: Choice) -> Iterator[str]:
     files = find_files(source)
+    asked = _asked(rows, choice)
     yield f"{len(rows)} takes are taken from {source}."
-    for (modality, channel), count in sorted(files.missing().items()):
+    for (modality, channel), count in sorted(files.missing(asked).items()):
         yield f"{count} {MODALITIES[modality]} {CHANNELS[channel]} files of the release are not there."
     for count, words in (
-        (files.only_heard(), "takes have only a sound file: left out"),
+        (files.only_heard(asked), "takes have only a sound file: left out"),
         (len(files.again), "files are there again: the first by path is taken"),
     ):
         if count:
             yield f"{count} {words}."
     if files.misnamed:
-        yield f"{_some(files.misnamed)} named as no file of the release is: left out."
+        yield f"{a_few(_names(files.misnamed))} named as no file of the release is: left out."
     if files.others:
-        yield f"{_some(files.others)} not of RAVDESS: left out."
+        yield f"{a_few(_names(files.others))} not of RAVDESS: left out."
     yield from _of_sound(rows, files)
+
+
+def _asked(rows: Sequence[Video], choice: Choice) -> list[Take]:
+    """The takes of the release that were asked for, there or not; up to a limit, only those that were taken."""
+    asked = rows if choice.limit else filter(choice.admits, catalogue())
+    ids = {row.video_id for row in asked}
+    return [take for take in takes() if video_id(take) in ids]
 
 
 def _of_sound(rows: Sequence[Video], files: Files) -> Iterator[str]:
     """What was not expected of the sound: none at all, or not the defects that are known."""
     silent = [row.path for row in rows if row.sound is None and sound_channels(row.path) == 0]
     if silent:
-        yield f"{_some(silent)} without sound, and there is no sound file: give the audio-only files, too."
+        yield f"{a_few(_names(silent))} without sound, and there is no sound file: give the audio-only files, too."
     stereo = [path_of(row.sound) for row in rows if row.sound and row.video_id in STEREO]
     if mono := [path for path in stereo if sound_channels(path) == 1]:
-        yield f"{_some(mono)} mono, where the release is known to have stereo: not as published."
+        yield f"{a_few(_names(mono))} mono, where the release is known to have stereo: not as published."
     here = {row.video_id for row in rows}
     twins = [files.of(take, AUDIO_ONLY) for take in takes() if video_id(take) in TWINS and video_id(take) in here]
-    if len({path and sound_digest(path) for path in twins} - {None}) > 1:
-        yield f"{_some([path for path in twins if path])} differ, where the release has the same: not as published."
+    there = [path for path in twins if path]
+    if len({sound_digest(path) for path in there} - {None}) > 1:
+        yield f"{a_few(_names(there))} differ, where the release has the same: not as published."
 
 
-def _some(paths: Sequence[Path]) -> str:
-    """How many and the first few."""
-    return f"{len(paths)} ({', '.join(path.name for path in paths[:FEW])}{' …' if len(paths) > FEW else ''})"
+def _names(paths: Iterable[Path]) -> list[str]:
+    return [path.name for path in paths]

@@ -36,14 +36,14 @@ class Files:
         """The full-AV file, else the video-only one."""
         return self.of(take, FULL_AV) or self.of(take, VIDEO_ONLY)
 
-    def missing(self) -> Counter[tuple[int, int]]:
-        """How many files of the release are not there, by modality and channel."""
-        every = product(takes(), MODALITIES)
+    def missing(self, asked: Sequence[Take]) -> Counter[tuple[int, int]]:
+        """How many files of these takes are not there, by modality and channel."""
+        every = product(asked, MODALITIES)
         return Counter((modality, take.channel) for take, modality in every if self.of(take, modality) is None)
 
-    def only_heard(self) -> int:
-        """How many takes have a sound file and no video."""
-        return sum(bool(self.of(take, AUDIO_ONLY)) and not self.video(take) for take in takes())
+    def only_heard(self, asked: Sequence[Take]) -> int:
+        """How many of these takes have a sound file and no video."""
+        return sum(bool(self.of(take, AUDIO_ONLY)) and not self.video(take) for take in asked)
 
 
 def find_files(source: Path) -> Files:

@@ -40,7 +40,12 @@ SILENT_ACTOR = 18
 SHAPE = re.compile(r"[0-9]{2}(-[0-9]{2}){6}\.(mp4|wav)")
 """What looks like a name of the release, in lower case."""
 
-RECORD = "https://zenodo.org/records/1188976/files"
+RECORD = "https://zenodo.org/records/1188976"
+
+
+def folder_of(actor: int) -> str:
+    """The folder of an actor's files in the archives: `Actor_12`."""
+    return f"Actor_{actor:02d}"
 
 
 @dataclass(frozen=True)
@@ -62,18 +67,18 @@ class Take:
 
     @property
     def folder(self) -> str:
-        """The folder of its files in the archives: `Actor_12`."""
-        return f"Actor_{self.actor:02d}"
+        """The folder of its files in the archives."""
+        return folder_of(self.actor)
 
     def file(self, modality: int) -> str:
         """The name of its file of a modality: `01-01-06-01-02-01-12.mp4`."""
         return f"{modality:02d}-{self.code}.{'wav' if modality == AUDIO_ONLY else 'mp4'}"
 
-    def address(self, modality: int) -> str:
-        """Where that file is published: the archive's address, `#`, and its path in there."""
+    def address(self, modality: int, record: str = RECORD) -> str:
+        """Where that file is published: its archive among the files of a record, `#`, and its path in there."""
         channel = CHANNELS[self.channel].capitalize()
         actors = f"Audio_{channel}_Actors_01-24" if modality == AUDIO_ONLY else f"Video_{channel}_{self.folder}"
-        return f"{RECORD}/{actors}.zip#{self.folder}/{self.file(modality)}"
+        return f"{record}/files/{actors}.zip#{self.folder}/{self.file(modality)}"
 
 
 @lru_cache

@@ -10,6 +10,7 @@ Workers = Annotated[
     int, Parameter(help="Local worker processes; 0 works in this process. Default: one a core.", show_default=False)
 ]
 Flag = Parameter(negative=())
+Many = Parameter(consume_multiple=True, negative=())
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 

@@ -73,10 +73,26 @@ def test_of_equal_ids_the_first_counts() -> None:
     assert row.source == "/1"
 
 
-def test_a_known_video_keeps_all_but_where_its_file_lies() -> None:
-    before = merge([], [video("a", 10.0, source="/old/a.mp4")], 120)
-    (after,) = merge(before, [video("a", 99.0, source="/new/a.mp4")], 120)
-    assert after == before[0].model_copy(update={"source": "/new/a.mp4"})
+def test_a_known_video_keeps_its_side_and_takes_over_what_the_corpus_corrects() -> None:
+    before = video("a", 10.0, source="/old/a.mp4").model_copy(
+        update={"shard": "folder-00003", "split": "train", "fold": 1, "emotion": "neu", "defect": "no crop"}
+    )
+    now = video("a", 99.0, source="/new/a.mp4").model_copy(
+        update={"subject": "t", "split": "test", "fold": 2, "emotion": "ang", "votes": "{}", "licence": "CC BY 4.0"}
+    )
+    fixed = {"shard": "folder-00003", "subject": "s", "split": "train", "fold": 1}
+    assert merge([before], [now], 120) == [now.model_copy(update=fixed)]
+
+
+def test_what_is_no_longer_listed_is_kept() -> None:
+    before = merge([], [video("a"), video("b")], 120)
+    assert merge(before, [video("b"), video("c")], 120)[:2] == before
+
+
+def test_of_equal_ids_the_first_counts_for_a_known_video_too() -> None:
+    before = merge([], [video("a", source="/0")], 120)
+    (row,) = merge(before, [video("a", source="/1"), video("a", source="/2")], 120)
+    assert row.source == "/1"
 
 
 def test_a_file_comes_in_place_of_an_address_with_what_is_taken_of_it_and_is_not_given_up_again() -> None:
@@ -91,10 +107,10 @@ def test_a_file_comes_in_place_of_an_address_with_what_is_taken_of_it_and_is_not
     assert (before.remote, after.remote) == (True, False)
 
 
-def test_other_footage_of_a_source_comes_with_its_duration() -> None:
-    (before,) = merge([], [video("a", 30.0, source="/a.mp4").model_copy(update={"start": 1.0, "end": 31.0})], 120)
-    (after,) = merge([before], [video("a", 8.0, source="/b.mp4")], 120)
-    assert (after.source, after.start, after.end, after.duration) == ("/b.mp4", None, None, 8.0)
+def test_labels_come_to_a_file_that_is_kept() -> None:
+    here = video("a", 8.0, source="/a.mp4").model_copy(update={"shard": "folder-00000", "defect": "no crop"})
+    there = video("a", 30.0, source="https://x.org/a").model_copy(update={"start": 1.0, "defect": "odd height"})
+    assert merge([here], [there], 120) == [here.model_copy(update={"defect": "odd height"})]
 
 
 @pytest.mark.parametrize("name", [b"plain.mp4", b"with space \xc3\xa9.mp4", b"\xff\xfe%41.mp4", b"line\nbreak.mp4"])

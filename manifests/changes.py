@@ -1,0 +1,85 @@
+"""What a corpus says otherwise than a catalogue that was made of it before."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from manifests.catalogue import RULES, Rule, Video
+from manifests.wording import a_few
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Ids of videos that are new, that the corpus no longer has (their rows stay), and of those that changed, by field.
+
+    `kept` names, by field, those that stay as they were although the corpus now says otherwise.
+    """
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def lines(self) -> Iterator[str]:
+        """One line for each kind of change that there is."""
+        if self.added:
+            yield f"Added: {a_few(self.added)}."
+        if self.removed:
+            yield f"Removed from the corpus: {a_few(self.removed)}; their rows are kept."
+        if self.changed:
+            yield f"Changed: {_by_field(self.changed)}."
+        if self.kept:
+            yield f"Kept as before, though the corpus now says otherwise: {_by_field(self.kept)}."
+
+
+def _by_field(found: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(f"{name} of {a_few(ids)}" for name, ids in found.items())
+
+
+def changes(
+    known: Sequence[Video], listed: Sequence[Video], taken: Sequence[Video], merged: Sequence[Video], whole: bool
+) -> Changes:
+    """Compare the `known` rows with all that the corpus has now (`listed`), and with what became of those `taken`.
+
+    `whole`: the corpus lists all its videos, so that a known one that is not listed was removed. Otherwise others may
+    lie elsewhere, and only those are removed whose file is gone.
+    """
+    before = {video.video_id: video for video in known}
+    after = {video.video_id: video for video in merged}
+    now = {video.video_id: video for video in reversed(taken)}
+    corpora, there = {video.corpus for video in listed}, {video.video_id for video in listed}
+    missing = [video for video in known if video.corpus in corpora and video.video_id not in there]
+    return Changes(
+        added=tuple(name for name in after if name not in before),
+        removed=tuple(video.video_id for video in missing if whole or _gone(video)),
+        changed=_by_name(
+            (name, video.video_id) for video in known for name in _differing(video, after[video.video_id])
+        ),
+        kept=_by_name(
+            (name, video.video_id) for video in known for name in _kept(video, now.get(video.video_id, video))
+        ),
+    )
+
+
+def _kept(old: Video, new: Video) -> Iterator[str]:
+    """Fields that a known row keeps against the corpus; a file that is there need not be told."""
+    for name in _differing(old, new):
+        if RULES[name] is Rule.FIXED or (name == "source" and new.remote and _gone(old)):
+            yield name
+
+
+def _differing(one: Video, other: Video) -> Iterator[str]:
+    return (name for name in RULES if getattr(one, name) != getattr(other, name))
+
+
+def _gone(video: Video) -> bool:
+    return not video.remote and not os.path.exists(video.path)  # noqa: PTH110 (never raises)
+
+
+def _by_name(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
+    """The ids of each field."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, video_id in pairs:
+        found[name].append(video_id)
+    return found

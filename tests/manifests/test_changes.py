@@ -1,0 +1,78 @@
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from manifests.catalogue import RULES, Rule, Video, merge
+from manifests.changes import Changes, changes
+
+
+def video(video_id: str, source: str = "https://x.org/v", **fields: Any) -> Video:
+    return Video(video_id=video_id, corpus="hdtf", subject="s", source=source).model_copy(update=fields)
+
+
+def compared(known: Sequence[Video], listed: Sequence[Video], taken: Sequence[Video] | None = None) -> Changes:
+    taken = listed if taken is None else taken
+    return changes(known, listed, taken, merge(known, taken, 120), whole=True)
+
+
+def test_every_field_has_a_rule_and_a_label_is_brought() -> None:
+    assert list(RULES) == list(Video.model_fields)
+    assert {name for name, rule in RULES.items() if rule is Rule.FACT} >= {"emotion", "votes", "defect", "licence"}
+
+
+def test_nothing_is_told_of_a_corpus_that_is_as_it_was() -> None:
+    rows = merge([], [video("a", split="test"), video("b")], 120)
+    assert list(compared(rows, [video("a", split="test"), video("b")]).lines()) == []
+
+
+def test_what_is_new_what_is_gone_and_what_changed_are_told_with_number_and_names() -> None:
+    known = merge([], [video(name, emotion="neu", split="train") for name in "abcde"], 120)
+    listed = [video("e", emotion="ang", split="test"), *(video(name, emotion="neu", split="train") for name in "fg")]
+    found = compared(known, listed)
+    assert (found.added, found.removed) == (("f", "g"), ("a", "b", "c", "d"))
+    assert list(found.lines()) == [
+        "Added: 2 (f, g).",
+        "Removed from the corpus: 4 (a, b, c …); their rows are kept.",
+        "Changed: emotion of 1 (e).",
+        "Kept as before, though the corpus now says otherwise: split of 1 (e).",
+    ]
+
+
+def test_fields_are_told_in_their_order_each_with_its_videos() -> None:
+    known = merge([], [video("a", start=1.0), video("b", licence="x")], 120)
+    found = compared(known, [video("a", "https://y.org/v", start=2.0), video("b", "https://y.org/v", licence="y")])
+    assert {name: list(ids) for name, ids in found.changed.items()} == {
+        "source": ["a", "b"],
+        "start": ["a"],
+        "licence": ["b"],
+    }
+    assert not found.kept
+
+
+def test_what_a_filter_leaves_out_is_neither_gone_nor_changed() -> None:
+    known = merge([], [video("a"), video("b"), video("c")], 120)
+    listed = [video("a", defect="no crop"), video("b", defect="no crop"), video("d")]
+    found = compared(known, listed, listed[:1])
+    assert (found.added, found.removed) == ((), ("c",))
+    assert {name: list(ids) for name, ids in found.changed.items()} == {"defect": ["a"]}
+
+
+def test_videos_of_other_corpora_are_not_missed() -> None:
+    known = merge([], [video("a").model_copy(update={"corpus": "demo"})], 120)
+    assert compared(known, [video("b")]).removed == ()
+
+
+def test_of_a_corpus_that_may_lie_in_parts_only_a_file_that_is_gone_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "there.mp4").touch()
+    files = [video(name, str(tmp_path / f"{name}.mp4")) for name in ("there", "gone")]
+    known = merge([], [*files, video("elsewhere")], 120)
+    listed = [video("new")]
+    assert changes(known, listed, listed, merge(known, listed, 120), whole=False).removed == ("gone",)
+
+
+def test_a_file_that_is_gone_is_kept_against_an_address_and_told(tmp_path: Path) -> None:
+    (tmp_path / "there.mp4").touch()
+    known = merge([], [video(name, str(tmp_path / f"{name}.mp4")) for name in ("there", "gone")], 120)
+    found = compared(known, [video("there"), video("gone")])
+    assert not found.changed
+    assert {name: list(ids) for name, ids in found.kept.items()} == {"source": ["gone"]}
