@@ -14,12 +14,14 @@ MOST_PARTS = 4096
 EBML = b"\x1a\x45\xdf\xa3"
 SEGMENT = b"\x18\x53\x80\x67"
 RIFF = b"RIFF"
+OPEN = 0xFFFFFFFF
+"""A RIFF size that nobody went back to fill in."""
 
 
 def declared_size(path: Path) -> int:
-    """Bytes that a Matroska, WebM or AVI file says it has; 0 where it does not say, or is of another kind.
+    """Bytes that a Matroska, WebM, AVI or WAV file says it has; 0 where it does not say, or is of another kind.
 
-    Matroska: EBML elements of known size (RFC 8794, 6; RFC 9559). AVI: the chunks within each RIFF (Microsoft,
+    Matroska: EBML elements of known size (RFC 8794, 6; RFC 9559). AVI, WAV: the chunks within each RIFF (Microsoft,
     Multimedia Programming Interface 1.0), not the RIFF itself, whose size some writers count from its beginning.
     Raises OSError when the file cannot be read.
     """
@@ -60,6 +62,8 @@ def _riff_ends(file: BinaryIO, size: int) -> Iterator[int]:
             until = position + 8 + length
             position += 12
         else:
+            if length == OPEN:
+                return
             position += 8 + length
             yield position
             position += length % 2

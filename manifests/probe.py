@@ -1,10 +1,10 @@
-"""What a video file says of itself: read from its packets and its first frame, without decoding the rest."""
+"""What a video or sound file says of itself: read from its packets and its first frame, without decoding the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -49,12 +49,15 @@ SAME_RATE = 0.001
 PROGRESSIVE = 1
 """FFmpeg's AV_FIELD_PROGRESSIVE; 0 is unknown, all above are interlaced."""
 
+ESTIMATED = ("mp3", "aac")
+"""Formats without a header: their duration is a guess from the size."""
+
 JITTER = 0.05
 """Intervals between frames may differ by this share of their median before the rate counts as variable."""
 
 
 class NotAVideo(Exception):
-    """The file holds no usable video; the message says why and reads on after the file's name."""
+    """The file holds no usable video (or sound, where that is asked for); the message reads on after its name."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,22 @@ class AudioTrack:
     channels: int
     start: float | None
     default: bool
+
+
+def default_track(tracks: Iterable[AudioTrack]) -> AudioTrack:
+    """The default one, else the first. Raises ValueError when there is none."""
+    return min(tracks, key=lambda track: (not track.default, track.index))
+
+
+@dataclass(frozen=True)
+class SoundProbe:
+    """What `probe_sound` found: its tracks, of which there is one at least; `origin` is what players call zero.
+
+    That is where a track begins that does not say.
+    """
+
+    origin: float
+    tracks: tuple[AudioTrack, ...]
 
 
 @dataclass(frozen=True)
@@ -133,7 +152,7 @@ class Probe:
     @property
     def audio(self) -> AudioTrack | None:
         """The default track, else the first; None when there is no sound."""
-        return min(self.tracks, key=lambda track: (not track.default, track.index), default=None)
+        return default_track(self.tracks) if self.tracks else None
 
     @property
     def upright(self) -> tuple[int, int]:
@@ -154,7 +173,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
     """
     with _opened(path) as container:
         stream = _video_stream(container)
-        _check_extent(path, container, stream)
+        _check_extent(path, container, (stream, *container.streams.audio))
         origin = (container.start_time or 0) / av.time_base
         packets = _packets(container, stream, np.inf if end is None else origin + end)
         if end is None:
@@ -195,6 +214,38 @@ def _interval(packets: _Packets, origin: float, start: float | None, end: float 
     return begin, until if end is None else min(origin + end, until)
 
 
+def probe_sound(path: Path) -> SoundProbe:
+    """Read the packets of the default audio track.
+
+    Raises NotAVideo when the file is cut short or holds no sound; OSError when it cannot be read.
+    """
+    with _opened(path, "sound file") as container:
+        tracks = _tracks(container)
+        if not tracks:
+            raise NotAVideo("holds no sound")
+        _check_extent(path, container, container.streams.audio)
+        _check_sound(container, container.streams[default_track(tracks).index])
+        origin = (container.start_time or 0) / av.time_base
+        return SoundProbe(origin, tuple(replace(t, start=origin if t.start is None else t.start) for t in tracks))
+
+
+def _check_sound(container: InputContainer, stream: Stream) -> None:
+    """A track without packets is no sound; one that ends well before its declared duration was cut."""
+    reached = None
+    for packet in container.demux(stream):
+        if packet.size == 0:
+            continue
+        if packet.is_corrupt and not container.format.name.startswith(STREAMED):
+            raise NotAVideo("is cut short or damaged")
+        begins = packet.dts if packet.pts is None else packet.pts
+        reached = (begins or 0) + (packet.duration or 0) - (stream.start_time or 0)
+    if reached is None:
+        raise NotAVideo("holds no sound: its track is empty")
+    declared = 0 if container.format.name in ESTIMATED else stream.duration or 0
+    if (declared - reached) * (stream.time_base or 0) > SHORTFALL:
+        raise NotAVideo("is cut short: its sound ends before its declared duration")
+
+
 def duration(path: Path) -> float | None:
     """Seconds that the header declares; counted from the packets where it is silent; None when it is no video."""
     try:
@@ -222,7 +273,7 @@ class _Packets:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
+def _opened(path: Path, kind: str = "video") -> Iterator[InputContainer]:
     """Open for reading; FFmpeg's complaints become NotAVideo, the system's stay OSError."""
     status = path.stat()
     if not S_ISREG(status.st_mode):
@@ -234,15 +285,15 @@ def _opened(path: Path) -> Iterator[InputContainer]:
         with av.open(str(path), options=ONLY_LOCAL) as container:
             yield container
     except av.FFmpegError as error:
-        raise NotAVideo(_why_unreadable(path, error)) from error
+        raise NotAVideo(_why_unreadable(path, kind, error)) from error
 
 
-def _why_unreadable(path: Path, error: av.FFmpegError) -> str:
+def _why_unreadable(path: Path, kind: str, error: av.FFmpegError) -> str:
     """An MP4 without its index is the usual leftover of an interrupted recording or download; name it."""
     boxes = _whole_boxes(path)
     if boxes[:1] == ["ftyp"] and "moov" not in boxes:
         return "is cut short: its index (moov) is missing"
-    return f"is not a readable video ({error.strerror})"
+    return f"is not a readable {kind} ({error.strerror})"
 
 
 def _whole_boxes(path: Path) -> list[str]:
@@ -273,11 +324,11 @@ def _video_stream(container: InputContainer) -> VideoStream:
     return min(streams, key=lambda stream: (not stream.disposition & Disposition.default, stream.index))
 
 
-def _check_extent(path: Path, container: InputContainer, stream: VideoStream) -> None:
+def _check_extent(path: Path, container: InputContainer, streams: Iterable[Stream]) -> None:
     """An index or a declared size that points beyond the end of the file proves that the file was cut."""
     needed = declared_size(path)
     if container.format.name.startswith("mov"):
-        entries = chain.from_iterable(track.index_entries for track in (stream, *container.streams.audio))
+        entries = chain.from_iterable(stream.index_entries for stream in streams)
         needed = max((entry.pos + entry.size for entry in entries), default=0)
     if needed > (size := path.stat().st_size):
         raise NotAVideo(f"is cut short: {size} of at least {needed} bytes are there")

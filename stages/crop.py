@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from manifests.catalogue import Video
+from manifests.crops import Crop, fitted
 from manifests.probe import Orientation
 
 ABOVE = 0.43
@@ -46,6 +49,43 @@ class Box:
         x, y = max(self.x, other.x), max(self.y, other.y)
         right, bottom = min(self.x + self.w, other.x + other.w), min(self.y + self.h, other.y + other.h)
         return Box(x, y, max(right - x, 0), max(bottom - y, 0))
+
+
+Framing = Literal["annotated", "region", "face", "face, crop unusable"]
+"""How a square is chosen: the catalogue's own; around the face inside the catalogue's crop, which is not square; around
+the face, wherever it is; the same, because the catalogue's crop cannot be right for this picture."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """The part of the displayed picture where the face is sought and outside of which nothing is shown.
+
+    `scale` is how many of its pixels one of the catalogue's crop is; None where no crop of the catalogue is used.
+    """
+
+    box: Box
+    framing: Framing
+    scale: float | None = None
+
+
+def region_of(video: Video, display: tuple[int, int]) -> Region:
+    """What the catalogue's crop leaves of a displayed picture of (width, height); all of it where there is none."""
+    whole = Box(0, 0, *display)
+    x, y, w, h = video.crop_x, video.crop_y, video.crop_w, video.crop_h
+    if x is None or y is None or w is None or h is None:
+        return Region(whole, "face")
+    height = display[1] if video.source_height is None else video.source_height
+    crop = fitted(Crop(x, y, w, h), height, display)
+    if crop is None:
+        return Region(whole, "face, crop unusable")
+    box, scale = Box(crop.x, crop.y, crop.w, crop.h), display[1] / height
+    return Region(box, "annotated", scale) if w == h else Region(_even_inside(box), "region", scale)
+
+
+def _even_inside(box: Box) -> Box:
+    """The same with its edges on even pixels: where it is padded, subsampled colour then stays in place."""
+    x, y = box.x + box.x % 2, box.y + box.y % 2
+    return Box(x, y, (box.x + box.w - x) // 2 * 2, (box.y + box.h - y) // 2 * 2)
 
 
 def main_face(samples: Sequence[Faces], width: int, height: int) -> Faces:

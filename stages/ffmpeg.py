@@ -20,7 +20,7 @@ QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", "level+verbo
 """Verbose: only at that level does ffmpeg count what it could not decode."""
 
 COUNTS = re.compile(
-    r"Input stream #(\d+):(\d+) \(\w+\): \d+ packets read .*?; (\d+) frames decoded; (\d+) decode errors"
+    r"Input stream #(\d+):(\d+) \((\w+)\): \d+ packets read .*?; (\d+) frames decoded; (\d+) decode errors"
 )
 CORRUPT = re.compile(r"\[dec:\S+ @ \S+\] \[warning\] .*corrupt decoded frame")
 CHANGED = re.compile(r"Reconfiguring filter graph because (\w+) parameters changed to (.*)")
@@ -30,8 +30,12 @@ ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
 
 @dataclass(frozen=True)
 class Decoded:
-    """How one input stream fared: `frames` came out; `damaged` were refused by the decoder or patched up by it."""
+    """How one input stream, `video` or `audio` by `kind`, fared.
 
+    `frames` came out; `damaged` were refused by the decoder or patched up by it.
+    """
+
+    kind: str
     frames: int
     damaged: int
 
@@ -88,7 +92,7 @@ class Listener(threading.Thread):
                 self._corrupt[int(stream[1]), int(stream[2])] += 1
             elif found := COUNTS.search(line):
                 key = int(found[1]), int(found[2])
-                self._decoded[key] = Decoded(int(found[3]), int(found[4]) + self._corrupt[key])
+                self._decoded[key] = Decoded(found[3], int(found[4]), int(found[5]) + self._corrupt[key])
             elif found := CHANGED.search(line):
                 self._changed = f"{found[1]} to {found[2].strip()}"
             elif found := ERROR.search(line):

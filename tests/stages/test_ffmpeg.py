@@ -40,7 +40,7 @@ def test_what_it_writes_is_read_to_the_end() -> None:
 def test_decoded_frames_are_counted(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", steady(25, 1), portrait(64, 64))
     outcome = run(ffmpeg.input(str(clip)).output("-", format="null"), lambda pipe: None)
-    assert outcome == Outcome({(0, 0): Decoded(25, 0)})
+    assert outcome == Outcome({(0, 0): Decoded("video", 25, 0)})
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

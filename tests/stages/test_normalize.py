@@ -1,7 +1,5 @@
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
-from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -10,89 +8,22 @@ import av
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from manifests.catalogue import Video
 from manifests.errors import SourceAway
 from pipeline.stage import BadVideo
 from stages.models.mediapipe import face_detector
-from stages.normalize import STAGE, NormalizeParams
-from tests.clips import SHARED, Image, clicks, make, number_of, portrait, steady, write_clip
-from tests.memory_job import MemoryJob, collect
-
-FACE = portrait(192, 192)
-SECOND = 16000
-QUICK = NormalizeParams(preset="ultrafast", samples=6)
-
-
-@dataclass(frozen=True)
-class Normalized:
-    """What came out, read by PyAV and by hand."""
-
-    row: dict[str, Any]
-    metrics: dict[str, Any]
-    mp4: Path
-    wav: bytes
-
-    @cached_property
-    def frames(self) -> list[Image]:
-        with av.open(str(self.mp4)) as container:
-            return [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in container.decode(video=0)]
-
-    @property
-    def numbers(self) -> list[int]:
-        return [number_of(frame) for frame in self.frames]
-
-    @property
-    def sound(self) -> NDArray[np.int16]:
-        return np.frombuffer(self.wav[44:], "<i2").astype(np.int16)
-
-    @property
-    def box(self) -> list[int]:
-        return [int(self.row[f"crop_{edge}"]) for edge in "xywh"]
-
-
-def normalize(path: Path, folder: Path, params: NormalizeParams = QUICK, **catalogue: Any) -> Normalized:
-    """Run the stage and check what must hold for every video."""
-    folder.mkdir(exist_ok=True)
-    video = Video(video_id="v", corpus="folder", subject="s", source=str(path), **catalogue)
-    columns = {"download.sha256": np.array(["abc"], object)}
-    job = MemoryJob(params, folder, source=path, video=video, columns=columns)
-    row = {name: values[0] for name, values in collect(STAGE, job).items()}
-    frames = check_mp4(job.outputs["mp4"])
-    assert row["n_frames"] == job.frames == job.metrics["n_frames"] == frames
-    check_wav(job.outputs["wav"], 640 * frames)
-    return Normalized(row, job.metrics, job.outputs["mp4"], job.outputs["wav"].read_bytes())
-
-
-def check_mp4(path: Path) -> int:
-    """512x512 square pixels, a frame at each 1/25 s; returns their number."""
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        assert (stream.average_rate, stream.base_rate) == (Fraction(25), Fraction(25))
-        assert stream.sample_aspect_ratio == 1
-        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-        shown = [(frame.time, frame.width, frame.height) for frame in container.decode(stream)]
-    np.testing.assert_allclose([time for time, _, _ in shown], np.arange(len(shown)) / 25, atol=1e-6)
-    assert {(width, height) for _, width, height in shown} == {(512, 512)}
-    return len(shown)
-
-
-def check_wav(path: Path, samples: int) -> None:
-    """16 kHz mono PCM16 behind the canonical header of 44 bytes."""
-    with av.open(str(path)) as container:
-        track = container.streams.audio[0]
-        assert (track.codec_context.name, track.sample_rate, track.channels) == ("pcm_s16le", SECOND, 1)
-    data = path.read_bytes()
-    assert len(data) == 44 + 2 * samples
-    assert data[4:8] == (len(data) - 8).to_bytes(4, "little")
-    assert data[36:44] == b"data" + (2 * samples).to_bytes(4, "little")
-
-
-def peak_near(sound: NDArray[np.int16], sample: float, reach: int = 320) -> int:
-    """Where the loudest sample around `sample` is."""
-    start = max(round(sample) - reach, 0)
-    return start + int(np.abs(sound[start : round(sample) + reach].astype(int)).argmax())
+from stages.normalize import NormalizeParams
+from tests.clips import SHARED, Image, clicks, make, portrait, steady, write_clip
+from tests.stages.normalized import (
+    FACE,
+    SECOND,
+    make_still,
+    normalize,
+    overwritten,
+    peak_near,
+    reference_cut,
+    tone,
+)
 
 
 def uneven(seed: int, seconds: float) -> list[float]:
@@ -202,28 +133,6 @@ def test_the_square_is_around_the_face(tmp_path: Path, width: int, height: int, 
     assert np.abs(got.frames[5].astype(int) - expected).mean() < 6
 
 
-def make_still(path: Path, image: Image, seconds: float = 0.6) -> Path:
-    """A clip of one unmarked picture."""
-    height, width = image.shape[:2]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "12"})
-        stream.width, stream.height = width, height
-        stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-        for _ in range(round(25 * seconds)):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
-    return path
-
-
-def reference_cut(image: Image, x: int, y: int, w: int, h: int) -> NDArray[np.int64]:
-    """The square cut out with OpenCV, black beyond the picture."""
-    height, width = image.shape[:2]
-    canvas = np.zeros((h, w, 3), np.uint8)
-    left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
-    canvas[top - y : bottom - y, left - x : right - x] = image[top:bottom, left:right]
-    return cv2.resize(canvas, (512, 512), interpolation=cv2.INTER_AREA if w > 512 else cv2.INTER_CUBIC).astype(np.int64)
-
-
 def test_beyond_the_picture_it_is_black(tmp_path: Path) -> None:
     make_still(tmp_path / "a.mp4", portrait(640, 360, 0.4, (0.1, 0.5)))
     got = normalize(tmp_path / "a.mp4", tmp_path / "out")
@@ -278,11 +187,6 @@ def test_the_catalogue_s_crop_is_honoured(tmp_path: Path, box: tuple[int, int, i
     if w == h:
         assert cut == list(box)
     assert np.abs(got.frames[3].astype(int) - reference_cut(image, *cut)).mean() < 6
-
-
-def tone(channels: Sequence[float], rate: int = 16000, seconds: float = 1.5) -> NDArray[np.int16]:
-    wave = 20000 * np.sin(2 * np.pi * 440 * np.arange(round(rate * seconds)) / rate)
-    return np.asarray(np.rint(wave[:, None] * np.array(channels)), np.int16)
 
 
 @pytest.mark.parametrize(
@@ -340,13 +244,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     write_clip(folder / "a.mp4", steady(25, 3), FACE, sound=tone((1.0,), seconds=3), rate=16000)
     make("-i", folder / "a.mp4", "-c:a", "copy", "-g", "30", "-movflags", "+faststart", folder / "b.mp4")
     return (folder / "b.mp4").read_bytes()
-
-
-def overwritten(data: bytes, share: float, length: int) -> bytes:
-    """The same with random bytes in the middle of the media data."""
-    start = data.index(b"mdat") + 4
-    at = start + round((len(data) - start) * share)
-    return data[:at] + np.random.default_rng(0).bytes(length) + data[at + length :]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""Whether two recordings of one voice are in step: how much later the one says the same.
+
+Their loudness is compared, not their waves, so that another microphone, filter or polarity does not matter.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEP = 0.005
+"""Seconds over which a loudness is taken: the resolution of what is found."""
+
+FARTHEST = 1.0
+"""Seconds by which they may be apart."""
+
+LEAST = 1.0
+"""Seconds that it takes: a few syllables."""
+
+ALIKE = 0.6
+"""Correlation from which on two recordings count as the same.
+
+Measured on clips of people who talk: different words reach 0.49 over 2 s and 0.34 over 3.5 s at the best lag; the same
+words through a filter of 25 ms and noise 10 dB below them 0.67 to 0.97, some very noisy ones excepted.
+"""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """`seconds` by which the other recording is later, None where it cannot be told; `likeness` -1 to 1 at that lag."""
+
+    seconds: float | None
+    likeness: float | None
+
+
+def lag_between(one: NDArray[np.int16], other: NDArray[np.int16], rate: int) -> Lag:
+    """Find the lag at which the loudness of two recordings, samples [n] and [m], correlates most."""
+    first, second = (_loudness(samples, round(STEP * rate)) for samples in (one, other))
+    power = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    if min(len(first), len(second)) * STEP < LEAST or power == 0:
+        return Lag(None, None)
+    lags = np.arange(-len(first) + 1, len(second))
+    near = np.abs(lags) * STEP <= FARTHEST
+    likeness = np.correlate(second, first, "full")[near] / power
+    best = int(likeness.argmax())
+    seconds = round(float(lags[near][best]) * STEP, 3)
+    return Lag(seconds if likeness[best] >= ALIKE else None, round(float(likeness[best]), 3))
+
+
+def _loudness(samples: NDArray[np.int16], step: int) -> NDArray[np.float64]:
+    """Root mean square of each `step` samples, less its mean."""
+    blocks = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
+    levels = np.sqrt((blocks**2).mean(axis=1))
+    return np.asarray(levels - levels.mean() if len(levels) else levels)
