@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.clips import Image, number_of, numbered, portrait
-from tests.hdtf_lists import address, lists
+from tests.hdtf_lists import lists
+from tests.stages.fetch.server import Server
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import CLIPS, SHARED, columns, portrait_prep
 
@@ -72,8 +73,8 @@ def decoded(path: Path) -> list[Image]:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ann, twice, from a whole video of half the declared height; Bob of whom there is only an address."""
+def workspace(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Path:
+    """Ann, twice, from a whole video of half the declared height; Bob at whose address there is nothing."""
     folder = tmp_path_factory.mktemp("hdtf")
     lists(
         folder / "lists",
@@ -81,6 +82,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("Ann1", 720, "00:02-00:04 00:03-00:05", ["200 400 40 400", ""]),
             ("Bob", 720, "00:00-00:02", ["200 400 40 400"]),
         ],
+        addresses={"Bob": f"{server.address}/bob.mp4"},
     )
     (folder / "files").mkdir()
     write_original(folder / "files/WDA_Ann1.mp4", 6)
@@ -125,7 +127,8 @@ def test_a_video_without_a_file_fails_alone_until_there_is_one(workspace: Path) 
     assert before["stages"]["download"]["outcome"] == "failed"
     assert before["stages"]["normalize"]["outcome"] == "blocked"
     error = before["stages"]["download"]["error"]["message"]
-    assert error.startswith(f"{address('Bob')} is not downloaded: run 'portrait-prep init hdtf' with a --source DIR")
+    assert "/bob.mp4" in error
+    assert "404" in error
     write_original(workspace / "files/Bob.mp4", 3)
     enrol(workspace)
     again = portrait_prep("run", "download", "normalize", "-w", workspace / "w", "--workers", "0")

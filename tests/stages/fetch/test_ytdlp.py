@@ -161,7 +161,8 @@ def test_a_killed_process_leaves_its_part_to_the_next_and_nothing_elsewhere(
     environment = {**os.environ, **places, "PYTHONPATH": f"{ROOT}:{home}", "PYTHONDONTWRITEBYTECODE": "1"}
     process = subprocess.Popen([sys.executable, "-c", script, address, str(folder)], env=environment, cwd=home)
     deadline = time.monotonic() + 30
-    while not (folder.is_dir() and parts(folder)) and time.monotonic() < deadline:
+    while not (folder.is_dir() and any(part.stat().st_size for part in parts(folder))):
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -1,0 +1,121 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manifests.catalogue import Video, source_of
+from manifests.errors import Damaged, SourceAway
+from manifests.record import Basis, Record
+from pipeline.workspace import Workspace
+from stages.download import STAGE, proof
+from stages.fetch.terms import Terms
+from stages.sources import facts, readable, readable_sound, require
+from tests.memory_job import MemoryJob, collect
+from tests.stages.fetch.server import Server
+from tests.stages.fetch.test_source import MEMBERS, zipped
+
+TERMS = Terms(reserve=0.0, retries=0, timeout=5.0)
+PICTURE, SOUND = MEMBERS
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("NO_PROXY", "*")
+    with Server() as running:
+        yield running
+
+
+def job_of(folder: Path, source: str, sound: str | None = None) -> MemoryJob[Terms]:
+    """A job after download: its columns are those that the stage made."""
+    video = Video(video_id="v", corpus="ravdess", subject="s", source=source, sound=sound)
+    job = MemoryJob(TERMS, folder, video=video, source=folder / video.path)
+    made = collect(STAGE, job)
+    columns = {f"download.{name}": values for name, values in made.items()}
+    after = MemoryJob(TERMS, folder, video=video, source=folder / video.path, columns=columns)
+    after.metrics = job.metrics
+    return after
+
+
+def remote(folder: Path, server: Server) -> MemoryJob[Terms]:
+    address = server.put("/a.zip", zipped())
+    return job_of(folder, f"{address}#{PICTURE}", f"{address}#{SOUND}")
+
+
+def test_picture_and_sound_that_were_fetched_are_read_by_the_name_of_the_video(tmp_path: Path, server: Server) -> None:
+    job = remote(tmp_path / "w", server)
+    sound = readable_sound(job)
+    assert readable(job) == tmp_path / "w/sources/v.mp4"
+    assert sound == tmp_path / "w/sources/v.sound.mp4"
+    assert (readable(job).read_bytes(), sound.read_bytes()) == tuple(MEMBERS.values())
+    assert (job.metrics["bytes"], job.metrics["sound_bytes"]) == tuple(len(content) for content in MEMBERS.values())
+    assert facts(job.video) == {}
+    require(job)
+
+
+def test_a_workspace_may_be_moved_with_what_was_fetched(tmp_path: Path, server: Server) -> None:
+    remote(tmp_path / "w", server)
+    shutil.move(tmp_path / "w", tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere/sources/v.mp4").read_bytes() == MEMBERS[PICTURE]
+
+
+def test_what_was_fetched_and_is_gone_is_damage_that_fetching_mends(tmp_path: Path, server: Server) -> None:
+    job = remote(tmp_path / "w", server)
+    (tmp_path / "w/sources/v.sound.mp4").resolve().unlink()
+    assert readable(job).is_file()
+    with pytest.raises(Damaged, match="fetched once more"):
+        readable_sound(job)
+    again = remote(tmp_path / "w", server)
+    assert readable_sound(again)
+    assert len(server.log) == 1  # the archive is still here
+
+
+def test_a_sound_file_of_one_s_own_is_read_through_its_link(tmp_path: Path) -> None:
+    picture, sound = tmp_path / "a.mp4", tmp_path / "b.WAV"
+    picture.write_bytes(b"picture")
+    sound.write_bytes(b"sound")
+    job = job_of(tmp_path / "w", source_of(picture), source_of(sound))
+    assert readable_sound(job) == tmp_path / "w/sources/v.sound.wav"
+    before = facts(job.video)
+    sound.write_bytes(b"another sound")
+    assert facts(job.video) != before
+    (tmp_path / "w/sources/v.sound.wav").unlink()
+    assert readable_sound(job) == sound
+    sound.unlink()
+    assert facts(job.video) is None
+    with pytest.raises(SourceAway, match=r"b\.WAV is not there"):
+        require(job)
+
+
+def test_without_a_sound_file_the_sound_is_the_picture_s(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"picture")
+    job = job_of(tmp_path / "w", source_of(tmp_path / "a.mp4"))
+    assert readable_sound(job) is None
+    (name,) = job._columns["download.sound_file"]
+    assert name is None
+    assert job._columns["download.sound_bytes"].tolist() == [None]
+
+
+def test_proof_of_what_was_fetched(tmp_path: Path, server: Server) -> None:
+    job = remote(tmp_path / "w", server)
+    told = {"video_id": "v", "stage": "download", "outcome": "done", "fingerprint": "", "basis": Basis(version=1)}
+    record = Record(metrics=job.metrics, **told)
+
+    def problems() -> list[str]:
+        return [f"{problem}: {mend}" for problem, mend in proof(Workspace(tmp_path / "w"), job.video, record)]
+
+    assert problems() == []
+    (tmp_path / "w/sources/v.sound.mp4").resolve().write_bytes(b"rotten")
+    (changed,) = problems()
+    assert "v.sound.mp4 is no longer what it was: delete what it leads to" in changed
+    (tmp_path / "w/sources/v.mp4").resolve().unlink()
+    gone, _ = problems()
+    assert "cannot be read again" in gone
+    assert "fetched once more" in gone
+
+
+def test_names_of_links_never_lead_out(tmp_path: Path) -> None:
+    (tmp_path / "strange name\n.MP4").write_bytes(b"1")
+    job = job_of(tmp_path / "w", source_of(tmp_path / "strange name\n.MP4"))
+    assert np.array_equal(job._columns["download.file"], np.array(["v.mp4"], object))
