@@ -112,7 +112,7 @@ def catalogue(
         raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
     if not record.startswith(ADDRESSES):
         raise BadInput(f"'{record}' is no address of a record: give one such as {RECORD}.")
-    places = _published(record) if source is None else _at_hand(source)
+    places = _published(record.rstrip("/")) if source is None else _at_hand(source)
     sides = _stratified(seed) if split == "stratified" else {take: _side(take.actor) for take in takes()}
     return [_row(take, place, sides.get(take)) for take, place in places]
 
@@ -211,7 +211,7 @@ def told(rows: Sequence[Video], source: Path | None = None, choice: Choice = EVE
 
     `choice` is what was asked for: what else is not there is not missed.
     """
-    of_files = _of_addresses() if source is None else _of_files(rows, source, choice)
+    of_files = _of_addresses(rows) if source is None else _of_files(rows, source, choice)
     return [*_of_defects(rows), *_of_splits(rows), *of_files]
 
 
@@ -233,8 +233,12 @@ def _of_splits(rows: Sequence[Video]) -> Iterator[str]:
         yield f"{without} songs have no split: the published one is of speech."
 
 
-def _of_addresses() -> Iterator[str]:
-    yield f"Durations are estimates ({TYPICAL['speech']} s for speech, {TYPICAL['song']} s for song): no file is there."
+def _of_addresses(rows: Sequence[Video]) -> Iterator[str]:
+    if away := sum(row.remote for row in rows):
+        yield (
+            f"{away} takes have only an address: 'portrait-prep run download' gets the archives they are in; their "
+            f"durations are estimates ({TYPICAL['speech']} s for speech, {TYPICAL['song']} s for song)."
+        )
 
 
 def _of_files(rows: Sequence[Video], source: Path, choice: Choice) -> Iterator[str]:

@@ -47,7 +47,7 @@ def ravdess(  # noqa: PLR0913 (one for each option)
     )
     return take_in(
         workspace,
-        lambda _: catalogue(source, split, seed, record.rstrip("/")),
+        lambda _: catalogue(source, split, seed, record),
         choice,
         lambda rows: told(rows, source, choice),
         whole=source is None,
