@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 STEP = 0.005
 """Seconds over which a loudness is taken: the resolution of what is found."""
@@ -14,14 +15,17 @@ STEP = 0.005
 FARTHEST = 1.0
 """Seconds by which they may be apart."""
 
+SLOW = 0.4
+"""Seconds of the moving mean that is taken off: syllables stay, and that there is a pause before and after does not."""
+
 LEAST = 1.0
 """Seconds that it takes: a few syllables."""
 
 ALIKE = 0.6
 """Correlation from which on two recordings count as the same.
 
-Measured on clips of people who talk: different words reach 0.49 over 2 s and 0.34 over 3.5 s at the best lag; the same
-words through a filter of 25 ms and noise 10 dB below them 0.67 to 0.97, some very noisy ones excepted.
+Measured on 2 to 3.5 s of clips of people who talk: at the best lag, 99 of 100 pairs of different words stay below 0.53;
+the same words through a filter of 25 ms and noise 10 dB below them reach 0.8 (median) and 0.5 (nine in ten).
 """
 
 
@@ -48,7 +52,7 @@ def lag_between(one: NDArray[np.int16], other: NDArray[np.int16], rate: int) -> 
 
 
 def _loudness(samples: NDArray[np.int16], step: int) -> NDArray[np.float64]:
-    """Root mean square of each `step` samples, less its mean."""
+    """Root mean square of each `step` samples, less its moving mean."""
     blocks = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
     levels = np.sqrt((blocks**2).mean(axis=1))
-    return np.asarray(levels - levels.mean() if len(levels) else levels)
+    return np.asarray(levels - uniform_filter1d(levels, round(SLOW / STEP), mode="nearest") if len(levels) else levels)
