@@ -13,7 +13,7 @@ from manifests.wording import a_few
 class Changes:
     """Ids of videos that are new, that the corpus no longer has (their rows stay), and of those that changed, by field.
 
-    `kept` names, by field, those that stay as they were although the corpus now says otherwise.
+    `kept` names, by field, those that stay as they were although they would be given another value now.
     """
 
     added: tuple[str, ...] = ()
@@ -30,11 +30,15 @@ class Changes:
         if self.changed:
             yield f"Changed: {_by_field(self.changed)}."
         if self.kept:
-            yield f"Kept as before, though the corpus now says otherwise: {_by_field(self.kept)}."
+            yield f"Kept as before, though it would now be another: {_by_field(self.kept)}."
 
 
 def _by_field(found: Mapping[str, Sequence[str]]) -> str:
-    return ", ".join(f"{name} of {a_few(ids)}" for name, ids in found.items())
+    """Which fields of how many videos; fields of the same videos are told together."""
+    fields: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name, ids in found.items():
+        fields[tuple(ids)].append(name)
+    return "; ".join(f"{', '.join(names)} of {a_few(ids)}" for ids, names in fields.items())
 
 
 def changes(

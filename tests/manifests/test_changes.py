@@ -34,7 +34,7 @@ def test_what_is_new_what_is_gone_and_what_changed_are_told_with_number_and_name
         "Added: 2 (f, g).",
         "Removed from the corpus: 4 (a, b, c …); their rows are kept.",
         "Changed: emotion of 1 (e).",
-        "Kept as before, though the corpus now says otherwise: split of 1 (e).",
+        "Kept as before, though it would now be another: split of 1 (e).",
     ]
 
 
@@ -47,6 +47,13 @@ def test_fields_are_told_in_their_order_each_with_its_videos() -> None:
         "licence": ["b"],
     }
     assert not found.kept
+    assert list(found.lines()) == ["Changed: source of 2 (a, b); start of 1 (a); licence of 1 (b)."]
+
+
+def test_fields_of_the_same_videos_are_told_together() -> None:
+    known = merge([], [video("a", start=1.0, end=2.0, emotion="neu")], 120)
+    found = compared(known, [video("a", start=2.0, end=3.0, emotion="sad")])
+    assert list(found.lines()) == ["Changed: start, end, emotion of 1 (a)."]
 
 
 def test_what_a_filter_leaves_out_is_neither_gone_nor_changed() -> None:
