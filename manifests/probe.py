@@ -233,12 +233,9 @@ def _check_sound(container: InputContainer, stream: Stream) -> None:
     """A track without packets is no sound; one that ends well before its declared duration was cut."""
     reached = None
     for packet in container.demux(stream):
-        if packet.size == 0:
-            continue
-        if packet.is_corrupt and not container.format.name.startswith(STREAMED):
-            raise NotAVideo("is cut short or damaged")
-        begins = packet.dts if packet.pts is None else packet.pts
-        reached = (begins or 0) + (packet.duration or 0) - (stream.start_time or 0)
+        if packet.size:
+            begins = packet.dts if packet.pts is None else packet.pts
+            reached = (begins or 0) + (packet.duration or 0) - (stream.start_time or 0)
     if reached is None:
         raise NotAVideo("holds no sound: its track is empty")
     declared = 0 if container.format.name in ESTIMATED else stream.duration or 0
