@@ -52,6 +52,11 @@ class ShardReader:
         return int(self._file.metadata.num_rows)
 
     @property
+    def file(self) -> pq.ParquetFile:
+        """The Parquet file, for reading parts of row groups; open as long as this reader is."""
+        return self._file
+
+    @property
     def column_names(self) -> list[str]:
         """All columns, keys first."""
         return list(self._file.schema_arrow.names)
@@ -70,6 +75,10 @@ class ShardReader:
             groups[video_id] = range(start, stop)
             start = stop
         return groups
+
+    def groups(self, video_id: str) -> range:
+        """The row groups that hold a video's rows: all but the last have 250. Raises KeyError."""
+        return self._groups[video_id]
 
     def tables(self, video_id: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Stream a video's rows, one Arrow table a row group. Raises Damaged when bytes cannot be read back."""

@@ -1,0 +1,55 @@
+"""Means and deviations, as the stats stage left them for each subject and for the whole corpus."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from manifests.errors import BadInput
+from pipeline.tables import to_numpy
+from pipeline.workspace import Workspace
+from stages.stats import CORPUS, MEASURES, STAGE, TABLE
+
+Statistics = Mapping[str, NDArray[np.float64]]
+"""`<measure>_mean` and `_std` of canonical [478, 3], euler [3], translation [3], scale [1] and billboard [18, 3]."""
+
+NAMES = tuple(f"{measure.name}_{kind}" for measure in MEASURES for kind in ("mean", "std"))
+AT_A_TIME = 64
+"""Rows of the table in memory: some 50 kB each."""
+
+
+def subject_files(workspace: Workspace) -> dict[str, str | None]:
+    """Subject -> its file in the folder `stats`, None for the corpus. Raises BadInput when there are no statistics."""
+    try:
+        table = pq.read_table(workspace.root / STAGE.name / TABLE, columns=["subject", "file"])
+    except (OSError, pa.ArrowException) as error:
+        raise BadInput(f"{workspace.root} has no statistics: run 'portrait-prep run stats' first.") from error
+    return dict(zip(table["subject"].to_pylist(), table["file"].to_pylist(), strict=True))
+
+
+def read_statistics(workspace: Workspace, subject: str, files: Mapping[str, str | None]) -> Statistics:
+    """The statistics of one subject, or of the corpus (`*`). Raises BadInput when there are none."""
+    if subject not in files:
+        raise BadInput(f"There are no statistics of {subject}: no video of this subject is accepted.")
+    file = files[subject]
+    if file is None:
+        return _corpus_row(workspace)
+    try:
+        with np.load(workspace.root / STAGE.name / file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in NAMES}
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"The statistics of {subject} cannot be read: run 'portrait-prep run stats' again.") from error
+
+
+def _corpus_row(workspace: Workspace) -> Statistics:
+    """Found without holding the rows of all subjects."""
+    with pq.ParquetFile(workspace.root / STAGE.name / TABLE) as table:
+        for batch in table.iter_batches(AT_A_TIME, columns=["subject", *NAMES], use_threads=False):
+            found: Any = pa.Table.from_batches([batch]).filter(pc.equal(batch["subject"], CORPUS))
+            if found.num_rows:
+                return {name: to_numpy(found.column(name))[0] for name in NAMES}
+    raise BadInput(f"{workspace.root} has no statistics of the corpus: run 'portrait-prep run stats' again.")
