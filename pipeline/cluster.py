@@ -1,4 +1,9 @@
-"""Dask: workers on this machine, one process a core and one thread each, or those of an existing cluster."""
+"""Dask: workers on this machine, one process a core and one thread each, or those of an existing cluster.
+
+A worker that owns a GPU offers the resource `GPU`, and takes what needs none as well. Workers started here own one GPU
+each, as far as there are some, and see no other; if such a worker dies, the one in its place owns the same. An existing
+cluster brings its own, one a device: `dask worker --nthreads 1 --resources GPU=1`, or dask-cuda's with these options.
+"""
 
 import logging
 import os
@@ -10,20 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin
+from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster, WorkerPlugin
 from distributed import wait as dask_wait
 from distributed.client import FutureCancelledError
 from distributed.comm.core import CommClosedError
+from distributed.system import MEMORY_LIMIT
 from distributed.worker import Worker
 
 from manifests.errors import BadInput, MissingPrerequisite
 from pipeline.crew import Crew, ThisProcess, WorkerDied
+from pipeline.gpus import VISIBLE, Find, Setting, chosen, find_devices, most
 from pipeline.process import ONE_THREAD, QUIET, send_stderr_to, signals_held
 
 log = logging.getLogger(__name__)
 
 LOST = (CommClosedError, FutureCancelledError)
 LOST_SENTENCE = "The dask scheduler is gone: start it and run again; what is committed is kept."
+
+GPU = "GPU"
+"""Name of dask's resource, as dask-cuda's users have it."""
+HOST = "127.0.0.1"
 
 CONNECT_SECONDS = 15
 START_ATTEMPTS = 3
@@ -34,17 +45,29 @@ class DaskCrew:
 
     watched = True
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, most_gpus: int = 0) -> None:
         self._client = client
+        self._most_gpus = most_gpus if most_gpus and self._offered() else 0
 
     @property
     def size(self) -> int:
         """One task a thread; asked anew each time, since clusters grow and shrink."""
         return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
 
-    def submit(self, task: Callable[..., Any], *arguments: Any) -> Any:
-        """Start a task on any worker."""
-        return self._client.submit(task, *arguments, pure=False)
+    @property
+    def gpus(self) -> int:
+        """One task a worker that owns a GPU. At least one if there was one at first: what died comes back."""
+        return max(1, min(self._most_gpus, self._offered())) if self._most_gpus else 0
+
+    def _offered(self) -> int:
+        """How many workers own a GPU now."""
+        known = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return sum(worker["resources"].get(GPU, 0) >= 1 for worker in known)
+
+    def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Any:
+        """Start a task on any worker; one that is to have a GPU on a worker that owns one, before any other there."""
+        needs = {"resources": {GPU: 1}, "priority": 1} if gpu else {}
+        return self._client.submit(task, *arguments, pure=False, **needs)
 
     def wait(self, futures: Sequence[Any]) -> list[Any]:
         """Block until one is finished."""
@@ -82,11 +105,23 @@ class WorkerSetup(WorkerPlugin):
 
 
 @contextmanager
-def hire(workers: int, scheduler: str | None, log_file: Path) -> Iterator[Crew]:
+def hire(
+    workers: int, scheduler: str | None, log_file: Path, gpu: Setting | None = None, find: Find = find_devices
+) -> Iterator[Crew]:
     """Yield a crew: of an existing cluster, of `workers` local processes, or (0) of this process alone.
 
-    Raises BadInput when the scheduler does not answer.
+    `gpu` is the setting where some work wants a GPU, None where none does. Where it wants one and gets none, a line in
+    the log says so; such work is then like any other. `find` names the devices of this machine. Raises BadInput when
+    the scheduler does not answer.
     """
+    with _hired(workers, scheduler, log_file, gpu or 0, find) as crew:
+        if gpu is not None and not crew.gpus:
+            log.warning("No GPU is used (%s): everything runs on the CPU.", _why_none(gpu, scheduler))
+        yield crew
+
+
+@contextmanager
+def _hired(workers: int, scheduler: str | None, log_file: Path, gpu: Setting, find: Find) -> Iterator[Crew]:
     if scheduler:
         try:
             client = Client(scheduler, timeout=CONNECT_SECONDS)
@@ -94,16 +129,25 @@ def hire(workers: int, scheduler: str | None, log_file: Path) -> Iterator[Crew]:
             raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
         with client:
             _require_workers(client, scheduler)
-            yield DaskCrew(client)
+            yield DaskCrew(client, most(gpu))
     elif workers == 0:
         os.environ.update(QUIET)
-        yield ThisProcess()
+        yield ThisProcess(gpus=len(chosen(gpu, find)[:1]))
     else:
+        devices = chosen(gpu, find)[:workers]
         with signals_held():
-            cluster = _local_cluster(workers)
+            cluster = _local_cluster(workers, devices)
         with cluster, Client(cluster) as client:
             client.register_plugin(WorkerSetup(log_file, os.getpid()))
-            yield DaskCrew(client)
+            yield DaskCrew(client, len(devices))
+
+
+def _why_none(gpu: Setting, scheduler: str | None) -> str:
+    if not most(gpu):
+        return f"gpu = {gpu} in pipeline.toml"
+    if scheduler:
+        return f"no worker of {scheduler} offers one: start those that own one with --resources {GPU}=1"
+    return "none was found"
 
 
 def _require_workers(client: Client, scheduler: str) -> None:
@@ -116,7 +160,7 @@ def _require_workers(client: Client, scheduler: str) -> None:
         raise BadInput(f"The workers of {scheduler} have several threads: start them with 'dask worker --nthreads 1'.")
 
 
-def _local_cluster(workers: int) -> LocalCluster:
+def _local_cluster(workers: int, devices: Sequence[str]) -> SpecCluster:
     dask.config.set(
         {
             "distributed.nanny.pre-spawn-environ": ONE_THREAD | QUIET,
@@ -128,18 +172,25 @@ def _local_cluster(workers: int) -> LocalCluster:
             "distributed.admin.system-monitor.interval": "5s",
         }
     )
+    scheduler = {"cls": Scheduler, "options": {"host": HOST, "dashboard_address": f"{HOST}:0"}}
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            return LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                silence_logs="CRITICAL",
-            )
+            return SpecCluster(scheduler=scheduler, workers=_places(workers, devices), silence_logs="CRITICAL")
         except RuntimeError as error:  # a worker was killed while it started
             if attempt == START_ATTEMPTS:
                 raise MissingPrerequisite(f"Dask cannot start {workers} workers here ({error}): try fewer.") from error
             log.warning("dask could not start its workers: %s", error)
     raise AssertionError
+
+
+def _places(workers: int, devices: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """What each worker is started with, and started with again: an equal share of the memory, and a GPU or none."""
+    common: dict[str, Any] = {
+        "host": HOST,
+        "nthreads": 1,
+        "memory_limit": MEMORY_LIMIT // workers,
+        "silence_logs": "CRITICAL",
+    }
+    owning: list[dict[str, Any]] = [{"resources": {GPU: 1}, "env": {VISIBLE: device}} for device in devices]
+    others = [{"env": {VISIBLE: ""}}] * (workers - len(owning))
+    return {number: {"cls": Nanny, "options": common | own} for number, own in enumerate([*owning, *others])}

@@ -19,8 +19,12 @@ class Crew(Protocol):
     def size(self) -> int:
         """How many tasks can be under way at once."""
 
-    def submit(self, task: Callable[..., Any], *arguments: Any) -> Any:
-        """Start a task; return its future."""
+    @property
+    def gpus(self) -> int:
+        """How many of them can have a GPU; in one run either always 0 or never."""
+
+    def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Any:
+        """Start a task, where there is a GPU for it alone if it is to have one; return its future."""
 
     def wait(self, futures: Sequence[Any]) -> list[Any]:
         """Wait until at least one is finished; return the finished ones."""
@@ -35,8 +39,12 @@ class ThisProcess:
     size = 1
     watched = False
 
-    def submit(self, task: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Run the task."""
+    def __init__(self, gpus: int = 0) -> None:
+        self.gpus = gpus
+
+    def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Future[Any]:
+        """Run the task; this process uses the first GPU that it sees."""
+        del gpu
         future: Future[Any] = Future()
         try:
             future.set_result(task(*arguments))

@@ -78,6 +78,11 @@ class Task:
         """Whether it waits for the network."""
         return self.unit.stage.fetches is not None and any(order.video.remote for order in self.orders)
 
+    @property
+    def gpu(self) -> bool:
+        """Whether it needs a GPU."""
+        return self.unit.unit.gpu and bool(self.orders)
+
 
 class Site:
     """A shard being worked on."""
@@ -173,12 +178,14 @@ class Foreman:
                 if unit.waiting and self._may_start(Task(unit, unit.waiting[0])):
                     return Task(unit, unit.waiting.popleft())
                 held_back += bool(unit.waiting)
-            # Beyond these, opening shards would only lengthen the queue for the network.
+            # Beyond these, opening shards would only lengthen the queue for the network or the GPUs.
             if held_back >= self._crew.size or (not self._start_unit() and not self._open_site()):
                 return None
 
     def _may_start(self, task: Task) -> bool:
-        """Whether the network has room for one more."""
+        """Whether there is room for one more: in the network, or on the GPUs."""
+        if task.gpu:
+            return sum(other.gpu for other in self._under_way.values()) < self._crew.gpus
         stage = task.unit.stage
         if stage.fetches is None or not task.fetches:
             return True
@@ -242,7 +249,9 @@ class Foreman:
         )
 
     def _unit(self, stage: Stage[Any], shard: str) -> Unit:
-        return Unit(self._workspace, stage, self._planner.settings.params[stage.name], shard, self._columns)
+        params = self._planner.settings.params[stage.name]
+        gpu = stage.wants_gpu(params) and self._crew.gpus > 0
+        return Unit(self._workspace, stage, params, shard, self._columns, gpu)
 
     @cached_property
     def _columns(self) -> Mapping[str, Any]:
@@ -253,7 +262,7 @@ class Foreman:
     def _submit(self, task: Task) -> None:
         if task.orders:
             task.unit.out += 1
-            future = self._crew.submit(compute, task.unit.unit, list(task.orders))
+            future = self._crew.submit(compute, task.unit.unit, list(task.orders), gpu=task.gpu)
         else:
             ids = [video.video_id for video in task.unit.site.ledger.videos]
             future = self._crew.submit(commit, task.unit.unit, ids, task.unit.parts)

@@ -19,10 +19,17 @@ class VideoJob(Generic[P]):
     """The Job of `pipeline.stage` for one video of a workspace; close it to let go of the files."""
 
     def __init__(
-        self, workspace: Workspace, stage: Stage[P], params: P, video: Video, columns: Mapping[str, Column]
+        self,
+        workspace: Workspace,
+        stage: Stage[P],
+        params: P,
+        video: Video,
+        columns: Mapping[str, Column],
+        gpu: bool = False,
     ) -> None:
         self.video = video
         self.params = params
+        self.gpu = gpu
         self.metrics: dict[str, Any] = {}
         self.outputs: dict[str, Path] = {}
         self._workspace, self._stage, self._columns = workspace, stage, columns

@@ -89,7 +89,8 @@ class Session:
             self.workspace.logs.mkdir(exist_ok=True)
             tally = Tally()
             if self._work_is_left(selection):
-                with hire(workers, scheduler, self.workspace.logs / "workers.log") as crew:
+                gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
+                with hire(workers, scheduler, self.workspace.logs / "workers.log", gpu) as crew:
                     foreman = Foreman(self.workspace, self.planner, self.videos, crew, selection, progress)
                     tally = foreman.run()
             return tally, self._conclude(selection)
@@ -101,6 +102,10 @@ class Session:
             for dossier in found
             for stage, standing in dossier.standings.items()
         )
+
+    def _wants_gpu(self, selection: Selection) -> bool:
+        chosen = (stage for stage in self.stages if stage.name in selection.stages)
+        return any(stage.wants_gpu(self.settings.params[stage.name]) for stage in chosen)
 
     def _conclude(self, selection: Selection) -> Census:
         """One pass over all shards: manifests, their table, the census, and the reductions."""

@@ -4,15 +4,25 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import tomlkit
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from manifests.atomic import replacing
 from manifests.errors import BadInput, BadSetting
 from manifests.quality import QualitySettings
+from pipeline import gpus
 from pipeline.stage import Params, Stage
+
+
+def _gpu(value: Any) -> Any:
+    """Checked here, since of a choice between words and numbers pydantic would tell three errors."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if value not in ("auto", "off") and not (is_number and value >= 0):
+        raise PydanticCustomError("gpu", "must be 'auto', 'off', or a number >= 0")
+    return value
 
 
 class RunSettings(Params):
@@ -22,6 +32,11 @@ class RunSettings(Params):
     retries: int = Field(1, ge=0, le=10, description="how often a video is tried again at once after a transient error")
     deadline_seconds: float = Field(300.0, gt=0, description="time a video may take at one stage, seconds …")
     deadline_per_second: float = Field(30.0, ge=0, description="… plus this much for each second of footage")
+    gpu: Annotated[gpus.Setting, PlainValidator(_gpu)] = Field(
+        "auto",
+        description="GPUs for the networks that gain by one: auto (all that are found), off, or at most how many; "
+        "each is owned by one of the workers",
+    )
 
 
 @dataclass(frozen=True)

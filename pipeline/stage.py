@@ -80,6 +80,8 @@ class Job(Protocol[P_co]):
     """Whatever the stage measures on the way; it ends up in the record and feeds the quality rules."""
     frames: int
     """Number of video frames: known from upstream; the stage that makes the frames (normalize) sets it."""
+    gpu: bool
+    """Whether a GPU is there for this job alone: the first device that CUDA sees."""
 
     @property
     def params(self) -> P_co:
@@ -153,6 +155,9 @@ class Stage(Generic[P]):
 
     Such a task has no deadline, since an honest transfer may take any time; the stage itself must notice a stalled one.
     """
+    gpu: Callable[[P], bool] | None = None
+    """Whether, under these parameters, it is faster on a GPU. Where there is one, `process` finds `gpu` set in its job;
+    where there is none, it runs all the same. Which it was is not part of the fingerprint."""
     distributions: tuple[str, ...] = ()
     """Packages whose versions the record notes (`mediapipe`, `av`, …)."""
 
@@ -164,6 +169,10 @@ class Stage(Generic[P]):
     def reads_under(self, params: P) -> tuple[str, ...]:
         """What `process` reads under these parameters."""
         return tuple(ref for ref in self.reads if ref not in self.reads_when or self.reads_when[ref](params))
+
+    def wants_gpu(self, params: P) -> bool:
+        """Whether it asks for a GPU under these parameters."""
+        return self.gpu is not None and self.gpu(params)
 
     def columns_under(self, params: P) -> tuple[Column, ...]:
         """The columns that `process` yields under these parameters."""

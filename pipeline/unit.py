@@ -48,6 +48,8 @@ class Unit:
     shard: str
     columns: Mapping[str, Column]
     """`stage.column` -> declaration, of everything upstream."""
+    gpu: bool = False
+    """Whether its videos are computed where there is a GPU for them."""
 
     @property
     def path(self) -> Path:
@@ -122,7 +124,7 @@ def _attempt(unit: Unit, order: Order, attempt: int) -> Part:
 def _process(unit: Unit, video: Video, told: dict[str, Any], clock: float) -> Part:
     unit.path.parent.mkdir(parents=True, exist_ok=True)
     table = temporary_beside(unit.path.with_name(f"{video.video_id}.parquet"))
-    job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns)
+    job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns, unit.gpu)
     try:
         with ShardWriter(table, unit.stage, unit.params) as writer:
             rows, digests = writer.rows(video.video_id, unit.stage.process(job))

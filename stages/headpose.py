@@ -79,7 +79,8 @@ def _unseen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], Non
 
 def _seen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
     """Landmarks with what a network makes of the frames that they are of; raises Damaged when there are not as many."""
-    network = tddfa.pose_network(NETWORKS[job.params.backend])
+    network = tddfa.pose_network(NETWORKS[job.params.backend], job.gpu)
+    job.metrics["provider"] = network.provider
     frames, count = read_frames(job.media("mp4")), 0
     for batch in job.read("landmarks.landmarks"):
         landmarks = batch["landmarks"]
@@ -216,6 +217,7 @@ STAGE = Stage(
     columns=tuple(COLUMNS.values()),
     process=process,
     models=_models,
+    gpu=lambda params: params.backend in NETWORKS,
     invariants=(
         Invariant(
             "every column is NaN in exactly the frames without landmarks",

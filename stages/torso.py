@@ -69,25 +69,31 @@ class Backend:
     """One way to find lines in single frames.
 
     `model` is its name in the registry and `size` the side of the frames that it looks at. `begin`, called for each
-    video, returns what makes a mask or a map of classes of each of some frames; `lines` finds the lines in one of them,
-    with landmarks and least width in its pixels.
+    video with whether there is a GPU, returns what makes a mask or a map of classes of each of some frames; `lines`
+    finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
+    on with a GPU or without one; None: it always runs on the CPU.
     """
 
     model: str
     size: int
-    begin: Callable[[], Callable[[Sequence[Image]], Iterable[NDArray[Any]]]]
+    begin: Callable[[bool], Callable[[Sequence[Image]], Iterable[NDArray[Any]]]]
     lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
+    provider: Callable[[bool], str] | None = None
 
 
-def _person_masks() -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
+def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
     segmenter = person_segmenter()
     segmenter.reset()
     return lambda images: map(segmenter, images)
 
 
+def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]]]:
+    return lambda images: bisenet.parse(images, gpu)
+
+
 BACKENDS: Mapping[str, Backend] = {
     "selfie": Backend("selfie_segmentation", MASK_SIZE, _person_masks, shoulder_lines),
-    "bisenet": Backend(bisenet.NAME, SIZE, lambda: bisenet.parse, parsing.shoulder_lines),
+    "bisenet": Backend(bisenet.NAME, SIZE, _parser, parsing.shoulder_lines, bisenet.provider),
 }
 
 
@@ -95,7 +101,9 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
     """What each frame shows, in batches of frames that all have landmarks or all have none."""
     backend, size = BACKENDS[job.params.backend], job.params.batch_size
     frames, count = read_frames(job.media("mp4"), backend.size), 0
-    look = backend.begin()
+    look = backend.begin(job.gpu)
+    if backend.provider:
+        job.metrics["provider"] = backend.provider(job.gpu)
     for rows in job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"):
         landmarks = rows.pop("landmarks")
         there = np.asarray(np.isfinite(landmarks).all(axis=(1, 2)))
@@ -241,6 +249,7 @@ STAGE = Stage(
     ),
     process=process,
     models=lambda params: digests(BACKENDS[params.backend].model),
+    gpu=lambda params: BACKENDS[params.backend].provider is not None,
     invariants=(
         Invariant("shoulder points are evenly spaced in x", ("torso.shoulders",), _even),
         Invariant("shoulder points ascend in x", ("torso.shoulders",), _ascending),

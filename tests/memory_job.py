@@ -31,6 +31,7 @@ class MemoryJob(Generic[P]):
         self.video = video or Video(video_id="v", corpus="folder", subject="s", source=str(source or ""))
         self.metrics: dict[str, Any] = {}
         self.frames = frames
+        self.gpu = False
         self.source = source or Path()
         self.sources = folder / "sources"
         self.outputs: dict[str, Path] = {}

@@ -29,7 +29,10 @@ OPSET = 17
 IMAGE, OUTPUT = "image", "output"
 """Names of the input and of the output of every export."""
 
-CPU = ("CPUExecutionProvider",)
+Provider = str | tuple[str, dict[str, str]]
+"""One of ONNX Runtime's execution providers by its name, or with options."""
+
+CPU: tuple[Provider, ...] = ("CPUExecutionProvider",)
 
 
 def exported(
@@ -91,9 +94,10 @@ def _export(network: torch.nn.Module, shape: tuple[int, ...], path: Path) -> Non
         )
 
 
-def session(path: Path, providers: Sequence[str] = CPU) -> onnxruntime.InferenceSession:
+def session(path: Path, providers: Sequence[Provider] = CPU) -> onnxruntime.InferenceSession:
     """Open an ONNX file on one thread, with kernels that repeat bit for bit; `providers` in order of preference.
 
+    Of the providers, ONNX Runtime leaves out those that do not start: `get_providers` of the session tells.
     Raises MissingPrerequisite when the file is not a network that ONNX Runtime can load.
     """
     options = onnxruntime.SessionOptions()
@@ -102,6 +106,7 @@ def session(path: Path, providers: Sequence[str] = CPU) -> onnxruntime.Inference
     options.use_deterministic_compute = True
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        # By default it would try other providers after an error, of its own accord, and print that it does.
+        return onnxruntime.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # ONNX Runtime's own errors have no base but this one
         raise MissingPrerequisite(f"{path} cannot be loaded by ONNX Runtime: delete it and run again.") from error

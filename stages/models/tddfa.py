@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stages import geometry
 from stages.frames import Image
 from stages.geometry import Floats
-from stages.models.onnx import IMAGE, exported, session
+from stages.models.engines import Source, open_network
 from stages.models.registry import verified
 from stages.models.weights import load_weights
 from stages.points import BROWS, JAW
@@ -114,31 +114,31 @@ def network(width: float, weights: Path) -> torch.nn.Sequential:
 
 
 class PoseNetwork:
-    """The exported network of one model file, in ONNX Runtime on one thread."""
+    """The network of one model file; `provider` names what it runs on."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, gpu: bool = False) -> None:
         found = verified(name)
-        self._session = session(
-            exported(name, found.model.sha256, lambda: network(WIDTHS[name], found.path), (3, SIZE, SIZE))
-        )
+        source = Source(name, found.model.sha256, lambda: network(WIDTHS[name], found.path), (3, SIZE, SIZE))
+        opened = open_network(source, gpu)
+        self._run, self.provider = opened.run, opened.provider
         with np.load(verified(STATISTICS).path, allow_pickle=False) as file:
             self._mean, self._std = file["mean"], file["std"]
 
     def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Parameters [n, 62] of faces [n, 120, 120, 3], BGR."""
-        parts = [self._run(faces[start : start + BATCH]) for start in range(0, len(faces), BATCH)]
+        parts = [self._look(faces[start : start + BATCH]) for start in range(0, len(faces), BATCH)]
         raw = np.concatenate([np.empty((0, PARAMETERS), np.float32), *parts])
         return np.asarray(raw * self._std + self._mean, np.float32)
 
-    def _run(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
+    def _look(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
         planes = np.ascontiguousarray((faces.astype(np.float32) - 127.5).transpose(0, 3, 1, 2) / 128)
-        return np.asarray(self._session.run(None, {IMAGE: planes})[0])
+        return self._run(planes)
 
 
 @lru_cache(maxsize=2)
-def pose_network(name: str) -> PoseNetwork:
-    """This process's network of a model file, `tddfa_mb05` or `tddfa_mb1`."""
-    return PoseNetwork(name)
+def pose_network(name: str, gpu: bool = False) -> PoseNetwork:
+    """This process's network of a model file, `tddfa_mb05` or `tddfa_mb1`; on a GPU where wanted and possible."""
+    return PoseNetwork(name, gpu)
 
 
 def crop(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -141,9 +141,9 @@ def test_workers_of_several_threads_are_refused(tmp_path: Path) -> None:
 class DeadlyCommits(ThisProcess):
     """A crew whose workers die whenever they are to commit."""
 
-    def submit(self, task: Callable[..., Any], *arguments: Any) -> Any:
+    def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Any:
         if task is not commit:
-            return super().submit(task, *arguments)
+            return super().submit(task, *arguments, gpu=gpu)
         future: Future[Any] = Future()
         future.set_exception(WorkerDied("on purpose"))
         return future

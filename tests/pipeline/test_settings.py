@@ -39,6 +39,10 @@ def test_what_is_left_out_takes_its_default(path: Path) -> None:
         ("[scale]\nfactr = 1\n", r"\[scale\] has no setting 'factr'; allowed are factor"),
         ("[sclae]\n", r"no section \[sclae\]; allowed are run, count, scale, total, quality"),
         ("scale = 3\n", r"\[scale\]"),
+        ("[run]\ngpu = 'on'\n", r"\[run\] gpu = 'on' is not allowed: must be 'auto', 'off', or a number >= 0\.$"),
+        ("[run]\ngpu = -1\n", r"\[run\] gpu = -1 is not allowed"),
+        ("[run]\ngpu = true\n", r"\[run\] gpu = True is not allowed"),
+        ("[run]\ngpu = 1.0\n", r"\[run\] gpu = 1.0 is not allowed"),
         ("[scale\n", "not valid TOML"),
     ],
 )
@@ -46,6 +50,13 @@ def test_a_wrong_value_is_named_with_what_is_allowed(path: Path, text: str, told
     path.write_text(text)
     with pytest.raises(BadSetting, match=told):
         read_settings(path, TOYS)
+
+
+@pytest.mark.parametrize(("written", "read"), [("'auto'", "auto"), ("'off'", "off"), ("0", 0), ("2", 2)])
+def test_gpus_are_a_word_or_a_number(path: Path, written: str, read: str | int) -> None:
+    assert read_settings(path, TOYS).run.gpu == "auto"
+    path.write_text(f"[run]\ngpu = {written}\n")
+    assert read_settings(path, TOYS).run.gpu == read
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:

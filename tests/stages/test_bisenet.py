@@ -11,7 +11,6 @@ from typing import Any
 
 import av
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
@@ -27,7 +26,7 @@ from pipeline.stage import Batch
 from pipeline.workspace import Workspace
 from stages import torso
 from stages.frames import FPS, SIZE, Image, read_frames
-from stages.models import bisenet, onnx, registry
+from stages.models import bisenet, engines, onnx, registry
 from stages.models.mediapipe import face_mesh_tracker
 from stages.order import STAGES
 from stages.torso import STAGE, TorsoParams
@@ -178,18 +177,10 @@ def test_labels_do_not_depend_on_the_batch(weights: Path) -> None:
 def test_pytorch_gives_the_same_labels(weights: Path) -> None:
     images = pictures(1)
     pixels = np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
-    labels = bisenet.in_torch(bisenet.build(weights), "cpu")(pixels)
+    source = engines.Source("bisenet", "0" * 64, lambda: bisenet.build(weights), (3, SIZE, SIZE))
+    labels = engines.in_torch(source, "cpu").run(pixels)
     assert labels.dtype == np.uint8
     assert (labels == bisenet.parse(images)).mean() > 0.9999
-
-
-def test_the_gpu_is_used_where_onnx_runtime_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
-    assert bisenet.providers(gpu=True) == tuple(there)
-    assert bisenet.providers(gpu=False) == ("CPUExecutionProvider",)
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there[1:])
-    assert bisenet.providers(gpu=True) == ("CPUExecutionProvider",)
 
 
 def test_a_gpu_that_is_not_there_is_done_without(weights: Path) -> None:
@@ -217,12 +208,14 @@ def test_out_of_memory_costs_time_and_nothing_else(weights: Path, monkeypatch: p
     made = onnx.session(next(weights.parent.rglob("*.onnx")))
 
     class Cramped:
+        get_providers = made.get_providers
+
         def run(self, names: None, feed: Mapping[str, NDArray[np.float32]]) -> Any:
             if len(feed[onnx.IMAGE]) > 2:
                 raise RuntimeException("Failed to allocate memory for requested buffer of size 4547406516")
             return made.run(names, feed)
 
-    monkeypatch.setattr(bisenet, "session", lambda *_: Cramped())
+    monkeypatch.setattr(engines, "session", lambda *_: Cramped())
     bisenet._opened.cache_clear()
     np.testing.assert_array_equal(bisenet.parse(images), expected)
     bisenet._opened.cache_clear()
@@ -354,7 +347,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return (np.stack(frames)[..., 1] / LEVELS).round().astype(np.uint8)
 
     monkeypatch.setattr(bisenet, "parse", parse)
-    backend = dataclasses.replace(torso.BACKENDS["bisenet"], begin=lambda: parse)
+    backend = dataclasses.replace(torso.BACKENDS["bisenet"], begin=lambda _: parse, provider=None)
     monkeypatch.setattr(torso, "BACKENDS", {**torso.BACKENDS, "bisenet": backend})
     return given
 

@@ -338,6 +338,7 @@ class Stub:
     """Sees in each picture the number it carries, and gives angles by it."""
 
     asked: list[int]
+    provider = "none"
 
     def __init__(self) -> None:
         self.asked = []
@@ -405,7 +406,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
     network = Stub()
-    monkeypatch.setattr(tddfa, "pose_network", lambda _: network)
+    monkeypatch.setattr(tddfa, "pose_network", lambda *_: network)
     return network
 
 
