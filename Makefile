@@ -56,10 +56,10 @@ $(READY): pyproject.toml constraints.txt
 	        if "$$candidate" -c '$(FIT)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	    done; \
 	    if [ -z "$$python" ]; then echo "$(UNFIT)" >&2; exit 1; fi; \
-	    echo "Making .venv with $$("$$python" --version): done once, takes about a minute."; \
+	    echo "Making .venv with $$("$$python" --version): done once, takes some minutes and 3 GB (7 GB where PyTorch brings CUDA)."; \
 	    "$$python" -m venv --clear .venv || exit 1; \
 	fi
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[torch,dev]'
 	@touch $@
 
 demo: $(READY)

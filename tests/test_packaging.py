@@ -24,8 +24,9 @@ STAGES = ("download", "normalize", "landmarks", "headpose", "torso", "speech", "
 APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """sha256 of the licence as the Apache Software Foundation publishes it."""
 
-BROUGHT = ("opencv-contrib-python", "imageio-ffmpeg")
-"""What comes by way of mediapipe (only one OpenCV may be installed) and of imageio[ffmpeg]."""
+BROUGHT = ("opencv-contrib-python", "imageio-ffmpeg", "pydantic-core")
+"""What comes by way of mediapipe (only one OpenCV may be installed), of imageio[ffmpeg], and of pydantic, in the one
+version that fits it."""
 
 needs_make = pytest.mark.skipif(MAKE is None, reason="make is not installed")
 
@@ -74,6 +75,30 @@ def test_this_environment_is_the_pinned_one() -> None:
     differing = {name: version for name, version in public.items() if pinned.get(name, version) != version}
     assert not differing.keys() - {"setuptools", "pip"}
     assert all(canonicalize_name(r.name) in installed for r in requirements() if r.name not in optional())
+
+
+def test_all_that_the_requirements_bring_is_pinned() -> None:
+    known: set[tuple[str, str]] = set()
+    waiting = [("portrait-prep", extra) for extra in ("", *project()["project"]["optional-dependencies"])]
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) not in known and installed(name):
+            known.add((name, extra))
+            for line in metadata.requires(name) or ():
+                requirement = Requirement(line)
+                if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                    waiting += [(canonicalize_name(requirement.name), more) for more in ("", *requirement.extras)]
+    brought = {name for name, _ in known} - {"portrait-prep"}
+    assert len(brought) > len(requirements())
+    assert not brought - pins().keys()
+
+
+def installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def imported(source: str) -> set[str]:
@@ -213,7 +238,7 @@ def test_setup_takes_the_first_python_that_runs(clone: Clone) -> None:
     asked, venv, pip = clone.calls()
     assert [asked, venv] == ["python3.11 --version", "python3.11 -m venv --clear .venv"]
     assert pip.startswith("python3.11 -m pip install ")
-    assert pip.endswith(" -c constraints.txt -e .[dev]")
+    assert pip.endswith(" -c constraints.txt -e .[torch,dev]")
 
 
 @needs_make

@@ -9,11 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 
 from manifests.errors import MissingPrerequisite
-from views import machine, packages
+from views import machine, packages, ytdlp
 
 DISTRIBUTION = "portrait-prep"
 PYTHONS = ((3, 11), (3, 12))
@@ -26,6 +27,8 @@ WORKER_MEMORY = 1 * GIB
 """What a worker may come to: the networks and some frames."""
 LITTLE_DISK = 5 * GIB
 """Under three hours of footage: media and shards of one take about 1.7 GiB."""
+STALE = 90
+"""Days after which yt-dlp itself says that it is too old: a release comes at least as often, since sites change."""
 PATIENCE = 120.0
 """Seconds that a program may take to answer."""
 
@@ -54,6 +57,8 @@ def examine(workspace: Path) -> Iterator[Check]:
     loading = check_loading()
     yield loading
     yield check_ffmpeg()
+    yield check_ytdlp(date.today())
+    yield check_javascript()
     yield from check_models() if loading.ok else (BEFORE_MODELS,)
     yield check_cores()
     yield check_memory()
@@ -142,6 +147,32 @@ def encoders(told: str) -> set[str]:
     """Names in the answer to `ffmpeg -encoders`: after a ruled line, flags, name and description."""
     rows = told.partition("------")[2].splitlines()[1:]
     return {words[1] for row in rows if len(words := row.split()) > 1}
+
+
+def check_ytdlp(today: date) -> Check:
+    """Whether the package that reads the pages of video sites is of these days."""
+    advice = "sites change and an old one fails at them: 'pip install --upgrade yt-dlp[default]', then try again"
+    version = ytdlp.version()
+    if version is None:
+        return Check("yt-dlp", False, "not installed, so no video is fetched from its page", "run 'make setup'", False)
+    days = ytdlp.age(version, today)
+    told = version if days is None else f"{version}, {days} days old"
+    return Check("yt-dlp", days is None or days <= STALE, told, advice, essential=False)
+
+
+def check_javascript() -> Check:
+    """Whether yt-dlp can run the programs of a page: YouTube's name some formats only to those who do."""
+    name, wanted = "JavaScript runtime", f"{ytdlp.RUNTIME} for yt-dlp"
+    lack = "YouTube offers only some of its formats, maybe none, while other sites work"
+    advice = "to download from YouTube, 'pip install yt-dlp[default,deno]'"
+    try:
+        found = ytdlp.runtime()
+    except (ImportError, KeyError):
+        return Check(name, False, "not looked for, since yt-dlp does not load", "run 'make setup'", False)
+    if found is None:
+        return Check(name, False, f"no {wanted}: {lack}", advice, False)
+    told = f"{ytdlp.RUNTIME} {found.version} at {found.path}"
+    return Check(name, found.fit, told if found.fit else f"{told} is too old for yt-dlp: {lack}", advice, False)
 
 
 BEFORE_MODELS = Check("models", False, "not looked at", "mend the native libraries first")

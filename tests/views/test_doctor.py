@@ -2,14 +2,16 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from yt_dlp import YoutubeDL
 
 from manifests.errors import MissingPrerequisite
 from stages.models import registry
-from views import doctor, machine, packages
+from views import doctor, machine, packages, ytdlp
 from views.doctor import Check, conclude, examine
 
 
@@ -158,6 +160,71 @@ def test_modules_that_take_for_ever_are_given_up(tmp_path: Path, monkeypatch: py
     assert "did not load" in next(iter(packages.failing(["endless"], 0.5).values()))
 
 
+@pytest.mark.parametrize(
+    ("version", "ok", "told"),
+    [
+        ("2026.8.19", True, "2026.8.19, 90 days old"),
+        ("2026.8.18", False, "2026.8.18, 91 days old"),
+        ("2026.8.18.232815.dev0", False, "91 days old"),
+        ("2026.11.18", True, "-1 days old"),
+        ("2026.13.40", True, "2026.13.40"),
+        ("3.0", True, "3.0"),
+    ],
+)
+def test_a_ytdlp_of_another_season_is_to_be_updated(
+    monkeypatch: pytest.MonkeyPatch, version: str, ok: bool, told: str
+) -> None:
+    Shelf(monkeypatch, {"yt-dlp": (version, [])})
+    check = doctor.check_ytdlp(date(2026, 11, 17))
+    assert check.ok is ok
+    assert check.finding.endswith(told)
+    assert not check.essential
+    assert ("pip install --upgrade yt-dlp[default]" in check.line()) is not ok
+
+
+def test_a_missing_ytdlp_keeps_no_local_video_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    Shelf(monkeypatch, {})
+    check = doctor.check_ytdlp(date(2026, 11, 17))
+    assert "not installed" in check.finding
+    assert not check.ok
+    assert not check.essential
+
+
+@pytest.mark.parametrize(
+    ("program", "ok", "told"),
+    [
+        (None, False, "no deno for yt-dlp: YouTube offers only some"),
+        ("echo 'deno 2.9.8 (stable, release)'", True, "deno 2.9.8 at "),
+        ("echo 'deno 1.46.3 (stable, release)'", False, "is too old for yt-dlp: YouTube offers only some"),
+        ("exit 1", False, "no deno for yt-dlp"),
+    ],
+)
+def test_a_javascript_runtime_is_one_that_ytdlp_itself_finds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str | None, ok: bool, told: str
+) -> None:
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    if program:
+        Path(script(tmp_path, program)).rename(tmp_path / "deno")
+    check = doctor.check_javascript()
+    assert check.ok is ok
+    assert told in check.finding
+    assert not check.essential
+    assert ("pip install yt-dlp[default,deno]" in check.line()) is not ok
+
+
+def test_a_ytdlp_that_does_not_load_is_told_where_its_runtime_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yt_dlp", None)
+    check = doctor.check_javascript()
+    assert not check.ok
+    assert "does not load" in check.finding
+
+
+def test_the_runtime_is_the_one_that_ytdlp_takes_by_itself() -> None:
+    with YoutubeDL({"quiet": True}) as client:
+        assert list(client.params["js_runtimes"]) == [ytdlp.RUNTIME]
+
+
 def test_a_model_file_that_is_another_one_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     name, model = next(iter(registry.MODELS.items()))
     (tmp_path / model.file).write_bytes(b"something else")
@@ -263,6 +330,7 @@ def test_cores_are_what_the_quota_grants(groups: tuple[Path, Path], limit: Calla
 
 
 def test_the_doctor_itself_loads_nothing_that_may_be_broken() -> None:
-    code = "import sys, views.doctor; print(sorted({'mediapipe', 'cv2', 'av', 'numpy', 'pyarrow'} & set(sys.modules)))"
+    wary = {"mediapipe", "cv2", "av", "numpy", "pyarrow", "yt_dlp"}
+    code = f"import sys, views.doctor; print(sorted({wary} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
