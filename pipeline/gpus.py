@@ -64,7 +64,7 @@ def find_devices() -> tuple[str, ...]:
 
     Asks NVIDIA's driver and, only where that knows of a device, ONNX Runtime and PyTorch.
     """
-    devices = visible(devices_of(_listing()), os.environ.get(VISIBLE))
+    devices = visible(devices_of(listing()), os.environ.get(VISIBLE))
     if devices and not _onnxruntime_has_cuda() and not _torch_sees_cuda():
         log.warning(
             "There is a GPU that neither ONNX Runtime nor PyTorch can use here: install onnxruntime-gpu in place of "
@@ -74,7 +74,7 @@ def find_devices() -> tuple[str, ...]:
     return devices
 
 
-def _listing() -> str:
+def listing() -> str:
     """What `nvidia-smi -L` prints; nothing where there is no such program or it fails."""
     program = shutil.which("nvidia-smi")
     if program is None:

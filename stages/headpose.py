@@ -80,7 +80,6 @@ def _unseen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], Non
 def _seen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
     """Landmarks with what a network makes of the frames that they are of; raises Damaged when there are not as many."""
     network = tddfa.pose_network(NETWORKS[job.params.backend], job.gpu)
-    job.metrics["provider"] = network.provider
     frames, count = read_frames(job.media("mp4")), 0
     for batch in job.read("landmarks.landmarks"):
         landmarks = batch["landmarks"]
@@ -88,6 +87,7 @@ def _seen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], NDArr
         count += len(looks)
         if len(looks) == len(landmarks):
             yield landmarks, _angles(network, looks)
+    job.metrics["provider"] = network.provider
     if count != job.frames or next(frames, None) is not None:
         raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
 

@@ -102,8 +102,6 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
     backend, size = BACKENDS[job.params.backend], job.params.batch_size
     frames, count = read_frames(job.media("mp4"), backend.size), 0
     look = backend.begin(job.gpu)
-    if backend.provider:
-        job.metrics["provider"] = backend.provider(job.gpu)
     for rows in job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"):
         landmarks = rows.pop("landmarks")
         there = np.asarray(np.isfinite(landmarks).all(axis=(1, 2)))
@@ -117,6 +115,8 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
             count += len(images)
         anchor = np.array([Face.of(points).anchor for points in landmarks]).reshape(-1, 3)
         yield from _cut(rows | {"lines": lines, "anchor": np.where(there[:, None], anchor, np.nan)})
+    if backend.provider:
+        job.metrics["provider"] = backend.provider(job.gpu)
     if count != job.frames or next(frames, None) is not None:
         raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
 

@@ -239,7 +239,21 @@ def check_gpu() -> Check:
         return Check(
             "gpu", False, "nvidia-smi does not answer", "mend the NVIDIA driver or do without", essential=False
         )
-    return Check("gpu", True, "; ".join(told.splitlines()) or "none found; everything runs on the CPU")
+    finding = "; ".join(told.splitlines())
+    if finding and not _gpu_can_be_used():
+        advice = "to use it, install onnxruntime-gpu or PyTorch with CUDA, and see CUDA_VISIBLE_DEVICES"
+        return Check("gpu", False, f"{finding}, which no run would use", advice, essential=False)
+    return Check("gpu", True, finding or "none found; everything runs on the CPU")
+
+
+def _gpu_can_be_used() -> bool:
+    """Whether a run would use it."""
+    try:
+        return bool(
+            _ask(sys.executable, "-c", "from pipeline.gpus import find_devices; print(*find_devices())").strip()
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def _existing(path: Path) -> Path:

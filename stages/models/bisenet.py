@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.frames import SIZE, Image
-from stages.models.engines import Network, Source, open_network
+from stages.models.engines import Network, Source
 from stages.models.registry import verified
 from stages.models.weights import load_weights
 
@@ -34,7 +34,7 @@ def parse(frames: Sequence[Image], gpu: bool = False) -> Labels:
     PyTorch is missing and needed.
     """
     pixels = np.stack(frames).transpose(0, 3, 1, 2).astype(np.float32, order="C")
-    return _network(gpu).run(pixels)
+    return _network(gpu)(pixels)
 
 
 def provider(gpu: bool = False) -> str:
@@ -50,7 +50,7 @@ def _network(gpu: bool) -> Network:
 @lru_cache(maxsize=1)
 def _opened(path: Path, sha256: str, gpu: bool) -> Network:
     """This process's network, made once."""
-    return open_network(Source(NAME, sha256, partial(build, path), (3, SIZE, SIZE)), gpu)
+    return Network(Source(NAME, sha256, partial(build, path), (3, SIZE, SIZE)), gpu)
 
 
 def build(path: Path) -> Parser:

@@ -1,7 +1,8 @@
 """Where a network runs: in ONNX Runtime, on one thread or on a GPU; on a GPU that only PyTorch can use, in PyTorch.
 
-A GPU that cannot be used after all (a driver too old, a library missing, its memory taken) costs speed and nothing
-else: the network runs on the CPU, and a line in the log says why. What the engines give differs in the last bits.
+A GPU that cannot be used after all (a driver too old, a library missing, its memory taken), or that fails later, costs
+speed and nothing else: the network runs on the CPU, and a line in the log says why. What they give differs in the last
+bits.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Unusable(Exception):
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network ready to run on what `provider` names: `run` takes float32 [n, …], of which it looks at what fits."""
+class Engine:
+    """A network as one program runs it: `run` takes float32 [n, …] and looks at as many of them as fit into memory."""
 
     run: Callable[[Array], Array]
     provider: str
@@ -59,36 +60,60 @@ class Source:
         return exported(self.name, self.sha256, self.build, self.shape, self.folder)
 
 
-def open_network(source: Source, gpu: bool = False) -> Network:
-    """The network, on the first GPU that CUDA sees where one is wanted and can be used, else on the CPU.
+class Network:
+    """A network ready to run, on the first GPU that CUDA sees where one is wanted and can be used, else on the CPU.
 
     Raises MissingPrerequisite where it cannot be made or loaded.
     """
+
+    def __init__(self, source: Source, gpu: bool = False) -> None:
+        self._source = source
+        self._engine = (_on_gpu(source) if gpu else None) or _opened(source, CPU)
+        self._may_fall_back = self.provider != CPU[0]
+
+    @property
+    def provider(self) -> str:
+        """What it runs on now."""
+        return self._engine.provider
+
+    def __call__(self, rows: Array) -> Array:
+        """Run it on float32 [n, …]. What fails on a GPU is done by the CPU, which goes on from there."""
+        try:
+            return self._engine.run(rows)
+        except Exception as error:  # ONNX Runtime's own errors have no base but this one
+            if not self._may_fall_back:
+                raise
+            log.warning("%s goes on on the CPU: %s fails (%s)", self._source.name, self.provider, _first_line(error))
+        self._engine, self._may_fall_back = _opened(self._source, CPU), False
+        return self._engine.run(rows)
+
+
+def _on_gpu(source: Source) -> Engine | None:
+    """What runs it on a GPU; None, and a line in the log, where nothing does."""
     refusals = []
-    for engine in (in_onnxruntime, in_torch) if gpu else ():
+    for engine in (in_onnxruntime, in_torch):
         try:
             return _proved(engine(source), source)
         except Unusable as refusal:
             refusals.append(str(refusal))
-    if refusals:
-        log.warning("%s runs on the CPU: %s", source.name, "; ".join(refusals))
-    return _opened(source, CPU)
+    log.warning("%s runs on the CPU: %s", source.name, "; ".join(refusals))
+    return None
 
 
-def in_onnxruntime(source: Source) -> Network:
+def in_onnxruntime(source: Source) -> Engine:
     """The network in ONNX Runtime's CUDA provider. Raises Unusable."""
     name = CUDA[0]
     if name not in onnxruntime.get_available_providers():
         raise Unusable("ONNX Runtime is here without CUDA (that is in onnxruntime-gpu)")
     with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find
         onnxruntime.preload_dlls()
-    network = _opened(source, (CUDA, *CPU))
-    if network.provider != name:
+    engine = _opened(source, (CUDA, *CPU))
+    if engine.provider != name:
         raise Unusable("ONNX Runtime cannot start CUDA")
-    return network
+    return engine
 
 
-def in_torch(source: Source, device: str = "cuda") -> Network:
+def in_torch(source: Source, device: str = "cuda") -> Engine:
     """The network in PyTorch, on one of its devices. Raises Unusable."""
     try:
         import torch  # noqa: PLC0415  takes seconds and is rarely needed
@@ -104,18 +129,22 @@ def in_torch(source: Source, device: str = "cuda") -> Network:
         with torch.inference_mode():
             return np.asarray(network(torch.from_numpy(rows).to(device)).cpu().numpy())
 
-    return Network(Batched(run), PYTORCH if device == "cuda" else f"PyTorch on {device}")
+    return Engine(Batched(run), PYTORCH if device == "cuda" else f"PyTorch on {device}")
 
 
-def _opened(source: Source, providers: tuple[Provider, ...]) -> Network:
+def _opened(source: Source, providers: tuple[Provider, ...]) -> Engine:
     opened = session(source.export, providers)
-    return Network(Batched(lambda rows: np.asarray(opened.run(None, {IMAGE: rows})[0])), opened.get_providers()[0])
+    return Engine(Batched(lambda rows: np.asarray(opened.run(None, {IMAGE: rows})[0])), opened.get_providers()[0])
 
 
-def _proved(network: Network, source: Source) -> Network:
-    """The network, once it has looked at something: much of CUDA is only loaded then. Raises Unusable."""
+def _proved(engine: Engine, source: Source) -> Engine:
+    """The engine, once it has looked at something: much of CUDA is only loaded then. Raises Unusable."""
     try:
-        network.run(np.zeros((1, *source.shape), np.float32))
+        engine.run(np.zeros((1, *source.shape), np.float32))
     except Exception as error:  # ONNX Runtime's own errors have no base but this one
-        raise Unusable(f"{network.provider} fails ({str(error).strip().partition(chr(10))[0]})") from error
-    return network
+        raise Unusable(f"{engine.provider} fails ({_first_line(error)})") from error
+    return engine
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).split("\n")), "")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from stages import geometry
 from stages.frames import Image
 from stages.geometry import Floats
-from stages.models.engines import Source, open_network
+from stages.models.engines import Network, Source
 from stages.models.registry import verified
 from stages.models.weights import load_weights
 from stages.points import BROWS, JAW
@@ -114,15 +114,19 @@ def network(width: float, weights: Path) -> torch.nn.Sequential:
 
 
 class PoseNetwork:
-    """The network of one model file; `provider` names what it runs on."""
+    """The network of one model file."""
 
     def __init__(self, name: str, gpu: bool = False) -> None:
         found = verified(name)
         source = Source(name, found.model.sha256, lambda: network(WIDTHS[name], found.path), (3, SIZE, SIZE))
-        opened = open_network(source, gpu)
-        self._run, self.provider = opened.run, opened.provider
+        self._network = Network(source, gpu)
         with np.load(verified(STATISTICS).path, allow_pickle=False) as file:
             self._mean, self._std = file["mean"], file["std"]
+
+    @property
+    def provider(self) -> str:
+        """What it runs on."""
+        return self._network.provider
 
     def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Parameters [n, 62] of faces [n, 120, 120, 3], BGR."""
@@ -132,7 +136,7 @@ class PoseNetwork:
 
     def _look(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
         planes = np.ascontiguousarray((faces.astype(np.float32) - 127.5).transpose(0, 3, 1, 2) / 128)
-        return self._run(planes)
+        return self._network(planes)
 
 
 @lru_cache(maxsize=2)

@@ -420,7 +420,9 @@ def test_a_real_clip_passes_through_a_network_that_knows_nothing(weights: Path) 
     tracker.reset()
     landmarks = np.concatenate([tracker(image) for image in read_frames(path)])
     landmarks[8:] = np.nan
-    first, second = (collect(STAGE, job_of(path, landmarks, BISENET)) for _ in range(2))
+    jobs = [job_of(path, landmarks, BISENET) for _ in range(2)]
+    first, second = (collect(STAGE, job) for job in jobs)
+    assert [job.metrics["provider"] for job in jobs] == ["CPUExecutionProvider"] * 2
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
     assert np.isfinite(first["shoulders"][:8]).all()

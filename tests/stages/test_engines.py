@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from stages.models import engines, onnx
-from stages.models.engines import Source, in_torch, open_network
+from stages.models.engines import Network, Source, in_torch
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: no network can be made")
 pytest.importorskip("onnx", reason="onnx is not here: no network can be exported")
@@ -38,13 +38,17 @@ class OnGpu:
 
     def __init__(self, path: Path, providers: Sequence[Any], room: int) -> None:
         self.asked, self.room, self.tried = list(providers), room, list[int]()
-        self.own = onnx.session(path)
+        self.own, self.broken = onnx.session(path), False
 
     def get_providers(self) -> list[str]:
         return [provider if isinstance(provider, str) else provider[0] for provider in self.asked]
 
     def run(self, names: None, feed: Mapping[str, NDArray[Any]]) -> Any:
         self.tried.append(len(feed[onnx.IMAGE]))
+        if self.broken:
+            raise RuntimeException(
+                "[ONNXRuntimeError] : 1 : FAIL : CUDA failure 719: unspecified launch failure ; GPU=0"
+            )
         if CUDA in self.get_providers() and self.tried[-1] > self.room:
             raise RuntimeException(OUT_OF_MEMORY)
         return self.own.run(names, feed)
@@ -69,7 +73,7 @@ def _sessions(monkeypatch: pytest.MonkeyPatch, room: int) -> list[OnGpu]:
 
 
 def test_without_a_wish_the_cpu_is_used(source: Source, sessions: list[OnGpu]) -> None:
-    network = open_network(source)
+    network = Network(source)
     assert network.provider == CPU
     assert [session.get_providers() for session in sessions] == [[CPU]]
 
@@ -77,18 +81,18 @@ def test_without_a_wish_the_cpu_is_used(source: Source, sessions: list[OnGpu]) -
 def test_a_gpu_is_used_where_onnx_runtime_has_one(
     source: Source, sessions: list[OnGpu], caplog: pytest.LogCaptureFixture
 ) -> None:
-    network = open_network(source, gpu=True)
+    network = Network(source, gpu=True)
     assert network.provider == CUDA
     assert [session.get_providers() for session in sessions] == [[CUDA, CPU]]
     assert not caplog.messages
 
 
 def test_out_of_memory_on_the_gpu_halves_the_batch_and_goes_on(source: Source, sessions: list[OnGpu]) -> None:
-    expected = open_network(source).run(ROWS)
-    network = open_network(source, gpu=True)
+    expected = Network(source)(ROWS)
+    network = Network(source, gpu=True)
     (session,) = sessions[1:]
     session.tried.clear()
-    np.testing.assert_allclose(network.run(ROWS), expected, rtol=1e-6)
+    np.testing.assert_allclose(network(ROWS), expected, rtol=1e-6)
     assert session.tried == [5, 2, 2, 1]
 
 
@@ -97,9 +101,9 @@ def test_a_gpu_without_room_for_anything_is_done_without(
     source: Source, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened = _sessions(monkeypatch, room=0)
-    network = open_network(source, gpu=True)
+    network = Network(source, gpu=True)
     assert network.provider == CPU
-    assert network.run(ROWS).shape == (5, 3)
+    assert network(ROWS).shape == (5, 3)
     assert [session.get_providers()[0] for session in opened] == [CUDA, CPU]
     (line,) = caplog.messages
     assert line.startswith("small runs on the CPU: CUDAExecutionProvider fails ([ONNXRuntimeError]")
@@ -112,9 +116,9 @@ def test_where_cuda_does_not_start_one_line_says_so_and_the_cpu_is_used(
     """ONNX Runtime itself is asked for a provider that it says it has and cannot start."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
-        network = open_network(source, gpu=True)
+        network = Network(source, gpu=True)
     assert network.provider == CPU
-    np.testing.assert_array_equal(network.run(ROWS), open_network(source).run(ROWS))
+    np.testing.assert_array_equal(network(ROWS), Network(source)(ROWS))
     assert caplog.messages == ["small runs on the CPU: ONNX Runtime cannot start CUDA; PyTorch sees no GPU"]
     assert capfd.readouterr().out == ""
 
@@ -122,11 +126,28 @@ def test_where_cuda_does_not_start_one_line_says_so_and_the_cpu_is_used(
 def test_where_onnx_runtime_has_no_cuda_pytorch_is_asked(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     monkeypatch.setattr(engines, "in_torch", lambda source: in_torch(source, "cpu"))
-    network = open_network(source, gpu=True)
+    network = Network(source, gpu=True)
     assert network.provider == "PyTorch on cpu"
-    assert network.run(ROWS).dtype == np.float32
+    assert network(ROWS).dtype == np.float32
+
+
+@without_gpu
+def test_a_gpu_that_fails_later_is_left_and_nothing_is_lost(
+    source: Source, sessions: list[OnGpu], caplog: pytest.LogCaptureFixture
+) -> None:
+    network, expected = Network(source, gpu=True), Network(source)(ROWS)
+    np.testing.assert_allclose(network(ROWS), expected, rtol=1e-6)
+    caplog.clear()
+    sessions[0].broken = True
+    for _ in range(2):
+        np.testing.assert_array_equal(network(ROWS), expected)
+    assert network.provider == CPU
+    (line,) = caplog.messages
+    assert line.startswith(
+        "small goes on on the CPU: CUDAExecutionProvider fails ([ONNXRuntimeError] : 1 : FAIL : CUDA"
+    )
 
 
 def test_an_error_of_the_network_itself_is_no_matter_of_the_gpu(source: Source) -> None:
     with pytest.raises(Exception, match="Got: 3 Expected: 4"):
-        open_network(source).run(ROWS[:, :3])
+        Network(source)(ROWS[:, :3])

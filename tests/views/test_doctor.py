@@ -277,10 +277,21 @@ def test_little_memory_advises_fewer_workers(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_gpu_is_named_and_its_absence_is_fine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: str | None, ok: bool, told: str
 ) -> None:
+    monkeypatch.setattr(doctor, "_gpu_can_be_used", lambda: True)
     monkeypatch.setattr("shutil.which", lambda _: script(tmp_path, answer) if answer else None)
     check = doctor.check_gpu()
     assert check.ok is ok
     assert told in check.finding
+
+
+def test_a_gpu_that_no_run_would_use_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: script(tmp_path, "echo 'NVIDIA H100, 81559 MiB'"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    check = doctor.check_gpu()
+    assert not check.ok
+    assert not check.essential
+    assert "NVIDIA H100" in check.line()
+    assert "CUDA_VISIBLE_DEVICES" in check.line()
 
 
 def write(path: Path, text: str) -> None:
