@@ -1,5 +1,6 @@
 """Columns of one shard file at random: any frames of any of its videos, touching only the row groups that hold them."""
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,10 +16,10 @@ from pipeline.shards import ShardReader
 from pipeline.stage import ROWS_PER_GROUP
 from pipeline.tables import to_numpy
 from views.files import File, Store
-from views.pages import Chunk, decode, plain_start
+from views.pages import Chunk, Values, decode, plain_start
 
-Decoded = Store[NDArray[Any]]
-"""(shard file, column, row group) -> its values [rows, *shape]."""
+Decoded = Store[Values]
+"""(shard file, column, row group) -> its values."""
 
 
 @dataclass(slots=True)
@@ -31,9 +32,9 @@ class Layout:
     starts: dict[int, int | None] = field(default_factory=dict)
 
     @property
-    def row_bytes(self) -> int:
-        """Bytes of one frame."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+    def width(self) -> int:
+        """Values of one frame."""
+        return math.prod(self.shape)
 
     def start(self, file: File, group: int) -> int | None:
         """Where the first value of a row group lies in the file, when its rows can be read one by one."""
@@ -89,25 +90,25 @@ class ShardColumns:
         name, group, row = place
         start = layout.start(file, group)
         if start is not None:
-            file.read_into(target, start + row * layout.row_bytes)
+            file.read_into(target, start + row * layout.width * layout.dtype.itemsize)
             return
         values = decoded.get((self.path, name, group), lambda: self._decode(name, group, file))
-        target[:] = values[row : row + len(target)]
+        values.fill(target, row * layout.width)
 
-    def _decode(self, name: str, group: int, file: File) -> NDArray[Any]:
-        layout = self._layouts[name]
+    def _decode(self, name: str, group: int, file: File) -> Values:
         try:
-            values = decode(file, layout.chunks[group])
-            return self._assemble(name, group) if values is None else values.reshape(-1, *layout.shape)
+            values = decode(file, self._layouts[name].chunks[group])
+            return self._assemble(name, group) if values is None else values
         except (OSError, ValueError, pa.ArrowException) as error:
             raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
 
-    def _assemble(self, name: str, group: int) -> NDArray[Any]:
+    def _assemble(self, name: str, group: int) -> Values:
         """Have PyArrow read what `decode` does not know."""
         with ShardReader(self.path) as reader:
             if identity(self.path.stat()) != self._identity:
                 raise changed(self.path)
-            return to_numpy(reader.file.read_row_group(group, columns=[name], use_threads=False).column(name))
+            table = reader.file.read_row_group(group, columns=[name], use_threads=False)
+        return Values(to_numpy(table.column(name)).reshape(-1), self._layouts[name].dtype)
 
 
 def identity(status: os.stat_result) -> tuple[int, ...]:

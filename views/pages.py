@@ -77,15 +77,17 @@ def plain_start(file: File, chunk: Chunk) -> int | None:
     return at if page.offset + page.size - at == chunk.values * chunk.dtype.itemsize else None
 
 
-def decode(file: File, chunk: Chunk) -> NDArray[Any] | None:
-    """All values of a chunk, flat, read-only; None when it is not of the kind that can be read here."""
+def decode(file: File, chunk: Chunk) -> "Values | None":
+    """All values of a chunk; None when it is not of the kind that can be read here."""
     if chunk.codec not in CODECS or chunk.physical not in NUMBERS:
         return None
-    content = file.read(chunk.offset, chunk.size)
-    page = _page(content[:HEAD], chunk)
+    # Memory of PyArrow's pool is used again; each new piece of the system's would have to be cleared first.
+    content = memoryview(pa.allocate_buffer(chunk.size)).cast("B")
+    file.read_into(np.frombuffer(content, np.uint8), chunk.offset)
+    page = _page(bytes(content[:HEAD]), chunk)
     if page is None:
         return None
-    body = memoryview(content)[page.offset - chunk.offset :]
+    body = content[page.offset - chunk.offset :]
     if codec := _codec(chunk.codec):
         body = memoryview(codec.decompress(body, page.raw_size))
     for _ in range(chunk.levels):
@@ -93,27 +95,54 @@ def decode(file: File, chunk: Chunk) -> NDArray[Any] | None:
     return _values(body, page.encoding, chunk)
 
 
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values of a chunk: flat, or uint8 [4, n] where byte k of every value stands in row k, as `dtype` reads them.
+
+    The latter takes no time to unpack that copying would not take anyway.
+    """
+
+    numbers: NDArray[Any]
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.numbers.nbytes
+
+    def fill(self, target: NDArray[Any], first: int) -> None:
+        """Copy values, from number `first` on, into a contiguous array."""
+        part = self.numbers[..., first : first + target.size]
+        flat = target.reshape(-1)
+        if part.ndim == 1:
+            flat[:] = part
+            return
+        # OpenCV interleaves ten times faster than a transposed copy does.
+        whole = flat if flat.dtype == self.dtype else np.empty(flat.size, self.dtype)
+        cv2.merge([row[np.newaxis] for row in part], dst=whole.view(np.uint8).reshape(1, -1, 4))
+        if whole is not flat:
+            flat[:] = whole
+
+
 @lru_cache
 def _codec(name: str) -> pa.Codec | None:
     return pa.Codec(CODECS[name]) if CODECS[name] else None
 
 
-def _values(body: memoryview, encoding: int, chunk: Chunk) -> NDArray[Any] | None:
-    """Undo the encoding; None where the bytes are not just so many values, since then some are null."""
+def _values(body: memoryview, encoding: int, chunk: Chunk) -> Values | None:
+    """None where the encoding is another, or the bytes are not those of so many values, since some are null."""
     dtype = chunk.dtype
     if dtype == np.bool_:
         if encoding != PLAIN or len(body) != -(-chunk.values // 8):
             return None
         bits = np.unpackbits(np.frombuffer(body, np.uint8), count=chunk.values, bitorder="little")
-        return bits.view(np.bool_)
+        return Values(bits.view(np.bool_), dtype)
     if len(body) != chunk.values * dtype.itemsize:
         return None
     if encoding == PLAIN:
-        return np.frombuffer(body, dtype)
+        return Values(np.frombuffer(body, dtype), dtype)
     if encoding == BYTE_STREAM_SPLIT and dtype.itemsize == 4:
-        # Byte k of every value lies in stream k. OpenCV interleaves ten times faster than a transposed copy.
-        streams = np.frombuffer(body, np.uint8).reshape(4, chunk.values)
-        return np.asarray(cv2.merge(list(streams))).reshape(-1).view(dtype)
+        return Values(np.frombuffer(body, np.uint8).reshape(4, chunk.values), dtype)
     return None
 
 

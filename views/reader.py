@@ -27,8 +27,8 @@ from views.statistics import Statistics, read_statistics, subject_files
 
 OPEN_FILES = 128
 """Most files open at a time: far below the 1024 that a process usually may have."""
-KNOWN_SHARDS = 4096
-"""Most shard files whose layout is remembered, some kilobytes each."""
+KNOWN_SHARDS = 2048
+"""Most shard files whose layout is remembered, some 15 kB each."""
 KNOWN_ROWS = 1024
 """Most rows of stages with one row a video that are kept, up to some 25 kB each."""
 KNOWN_SUBJECTS = 256

@@ -1,7 +1,8 @@
 """Which videos of a workspace a trainer reads: chosen by what the catalogue and the manifests say of them."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,23 +59,29 @@ def select(
         raise BadInput(
             f"The catalogue has no field {', '.join(sorted(unknown))}; it has {', '.join(Video.model_fields)}."
         )
-    needed = {MEDIA, *stages}
-    known = _standings(workspace)
-    found, left_out = [], dict.fromkeys(("not done at all that is read", "rejected or accepted", *wishes), 0)
+    needed = sorted({MEDIA, *stages})
+    known, found, left_out = _standings(workspace), list[Footage](), Counter[str]()
     for video in read_catalogue(workspace.catalogue):
-        footage, done = _footage(video, known.get(video.video_id, {}), needed)
-        if not done:
-            left_out["not done at all that is read"] += 1
-        elif accepted is not None and footage.accepted is not accepted:
-            left_out["rejected or accepted"] += 1
-        elif wish := next((name for name, wish in wishes.items() if not _fulfils(getattr(video, name), wish)), None):
-            left_out[wish] += 1
+        standing = known.get(video.video_id, _Standing())
+        if reason := _against(video, standing, needed, accepted, wishes):
+            left_out[reason] += 1
         else:
-            found.append(footage)
+            found.append(Footage(video, standing.frames, standing.accepted, standing.gaps, standing.digests))
     if not found:
-        reasons = ", ".join(f"{count} by '{reason}'" for reason, count in left_out.items() if count) or "it is empty"
-        raise BadInput(f"No video of {workspace.root} is chosen: left out were {reasons}.")
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there is none"
+        raise BadInput(f"No video of {workspace.root} is chosen: {reasons}.")
     return tuple(found)
+
+
+def _against(
+    video: Video, standing: "_Standing", needed: Sequence[str], accepted: bool | None, wishes: Mapping[str, Wish]
+) -> str:
+    """Why a video is not chosen; empty when it is."""
+    if not standing.digests.keys() >= set(needed):
+        return f"not done at {' and '.join(needed)}"
+    if accepted is not None and standing.accepted is not accepted:
+        return "not accepted" if accepted else "not rejected"
+    return next((f"of another {name}" for name, wish in wishes.items() if not _fulfils(getattr(video, name), wish)), "")
 
 
 def _fulfils(value: Any, wish: Wish) -> bool:
@@ -85,29 +92,36 @@ def _fulfils(value: Any, wish: Wish) -> bool:
     return bool(value == wish)
 
 
-def _standings(workspace: Workspace) -> dict[str, dict[str, dict[str, Any]]]:
-    """Video id -> stage -> its row of the manifests' table. Raises BadInput."""
+@dataclass(slots=True)
+class _Standing:
+    """What the manifests say of one video."""
+
+    frames: int = 0
+    accepted: bool = False
+    gaps: tuple[tuple[int, int], ...] = ()
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take in one stage."""
+        self.accepted |= row["accepted"]
+        if row["outcome"] != "done":
+            return
+        self.frames = max(self.frames, row["frames"])
+        self.digests[row["stage"]] = row["digest"]
+        if row["stage"] == FACES:
+            self.gaps = tuple((first, stop) for first, stop in json.loads(row["metrics"]).get("gaps", ()))
+
+
+def _standings(workspace: Workspace) -> dict[str, _Standing]:
+    """Of every video that the table of the manifests tells of. Raises BadInput when it cannot be read."""
+    known: dict[str, _Standing] = {}
     try:
-        table = pq.read_table(workspace.manifests_table, columns=list(COLUMNS))
+        with pq.ParquetFile(workspace.manifests_table) as table:
+            for batch in table.iter_batches(columns=list(COLUMNS), use_threads=False):
+                for row in batch.to_pylist():
+                    known.setdefault(row["video_id"], _Standing()).add(row)
     except (OSError, pa.ArrowException) as error:
         raise BadInput(
             f"{workspace.manifests_table} cannot be read: run 'portrait-prep run' to its end first."
         ) from error
-    known: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in table.to_pylist():
-        known.setdefault(row["video_id"], {})[row["stage"]] = row
     return known
-
-
-def _footage(video: Video, rows: Mapping[str, dict[str, Any]], needed: Collection[str]) -> tuple[Footage, bool]:
-    """What is known of a video, and whether it is done at every stage that is needed."""
-    done = {stage: row for stage, row in rows.items() if row["outcome"] == "done"}
-    gaps = json.loads(done[FACES]["metrics"]).get("gaps", ()) if FACES in done else ()
-    footage = Footage(
-        video,
-        frames=max((row["frames"] for row in done.values()), default=0),
-        accepted=any(row["accepted"] for row in rows.values()),
-        gaps=tuple((first, stop) for first, stop in gaps),
-        digests={stage: row["digest"] for stage, row in done.items()},
-    )
-    return footage, done.keys() >= set(needed)

@@ -95,3 +95,10 @@ def test_samples_are_tensors(samples: Samples) -> None:
     assert len(data) == len(samples)
     assert data[2]["box"].dtype == torch.float32
     np.testing.assert_array_equal(data[2]["box"].numpy(), samples[2]["box"])
+
+
+def test_it_is_the_rank_that_torch_says(samples: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"is_initialized": True, "get_rank": 1, "get_world_size": 4}.items():
+        monkeypatch.setattr(torch.distributed, name, lambda value=value: value)
+    sampler = Loader(samples, 8).sampler
+    assert (sampler.rank, sampler.ranks, sampler.equal, sampler.seed) == (1, 4, True, samples.seed)

@@ -175,7 +175,8 @@ def test_videos_are_chosen_by_what_is_known_of_them(written: Path) -> None:
     ("choice", "told"),
     [
         ({"colour": "red"}, "no field colour"),
-        ({"subject": "dan"}, "left out were 1 by 'not done"),
+        ({"subject": "dan"}, "6 of another subject, 1 not done at headpose and normalize"),
+        ({"subject": "cy", "accepted": True, "fold": 7}, "4 of another subject, 1 of another fold, 1 not accepted"),
         ({"columns": ["headpose.nose"]}, "holds no column 'nose'; it holds video_id, frame, scale, box"),
     ],
 )
