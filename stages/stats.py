@@ -1,6 +1,7 @@
 """Statistics: mean and deviation of each subject's and the whole corpus's geometry.
 
-A video's row holds its moments, so that adding a video reads that video only; `reduce` joins the rows.
+A video's row holds its moments, so that adding a video reads that video only; `reduce` joins the rows. It is the one
+stage that reads what was seen and what was heard, so it also tells how far lips and voice are apart.
 """
 
 import io
@@ -18,6 +19,7 @@ from manifests.atomic import replacing
 from manifests.catalogue import Video, safe_id, with_digest
 from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
 from pipeline.tables import arrow_type, to_arrow
+from stages.lip_sync import LipSync
 from stages.moments import Moments
 
 CORPUS = "*"
@@ -43,18 +45,27 @@ MEASURES = (
     Measure("billboard", "torso.billboard", (18, 3), "canonical px"),
 )
 
+LIP_SYNC = ("landmarks.landmarks", "headpose.scale", "speech.fbank")
+READS = tuple(dict.fromkeys([*(measure.reads for measure in MEASURES), *LIP_SYNC]))
+
 
 class StatsParams(Params):
     """The stats stage has no settings."""
 
 
 def process(job: Job[StatsParams]) -> Iterator[Batch]:
-    """Yield one row: count, mean and sum of squared deviations of each measure over the frames with finite values."""
-    moments = {measure.name: Moments.none(measure.shape) for measure in MEASURES}
-    for batch in job.read(*(measure.reads for measure in MEASURES)):
+    """Yield one row: count, mean and sum of squared deviations of each measure over the frames with finite values.
+
+    Metrics: `n_frames` with finite values; `lag`, the frames by which the mouth lags the sound (negative: it leads),
+    null where that is undetermined; `lag_strength`, null where there is too little of a face or of sound.
+    """
+    moments, lips = {measure.name: Moments.none(measure.shape) for measure in MEASURES}, LipSync()
+    for batch in job.read(*READS):
         for measure in MEASURES:
             moments[measure.name] += Moments.of(batch[measure.name].reshape(-1, *measure.shape))
-    job.metrics["n_frames"] = moments["canonical"].count
+        lips.add(batch["landmarks"], batch["scale"], batch["fbank"])
+    lag = lips.lag()
+    job.metrics |= {"n_frames": moments["canonical"].count, "lag": lag.frames, "lag_strength": lag.strength}
     yield {name: values for measure in MEASURES for name, values in _to_row(measure.name, moments[measure.name])}
 
 
@@ -220,11 +231,11 @@ def _not_negative(batch: Batch) -> NDArray[np.bool_]:
 
 STAGE = Stage(
     name="stats",
-    version=1,
+    version=2,
     params=StatsParams,
     columns=tuple(_columns()),
     process=process,
-    reads=tuple(measure.reads for measure in MEASURES),
+    reads=READS,
     rows="video",
     invariants=(
         Invariant(
@@ -233,4 +244,5 @@ STAGE = Stage(
         Invariant("squared deviations are not negative", tuple(f"stats.{name}" for name in SQUARES), _not_negative),
     ),
     reduce=reduce,
+    distributions=("numpy", "scipy"),
 )

@@ -12,6 +12,7 @@ from manifests.catalogue import Video
 from pipeline.stage import Batch
 from stages.stats import MEASURES, STAGE, StatsParams, file_names, reduce
 from tests.memory_job import MemoryJob, collect
+from tests.stages.spoken import FRAMES, distances_of, fbank_of, landmarks_of, powers_of, speech
 
 FRAME_SHAPES = {
     "headpose.canonical": (478, 3),
@@ -19,6 +20,7 @@ FRAME_SHAPES = {
     "headpose.translation": (3,),
     "headpose.scale": (),
     "torso.billboard": (18, 3),
+    "landmarks.landmarks": (478, 3),
 }
 
 
@@ -34,12 +36,16 @@ def columns_of(seed: int, frames: int, gaps: Iterable[int] = ()) -> dict[str, ND
     }
     for values in columns.values():
         values[list(gaps)] = np.nan
+    columns["speech.fbank"] = generator.standard_normal((frames, 2, 80)).astype(np.float32)
     return columns
 
 
+def job_of(folder: Path, columns: dict[str, NDArray[np.float32]]) -> MemoryJob[StatsParams]:
+    return MemoryJob(StatsParams(), folder, frames=len(columns["headpose.scale"]), columns=columns)
+
+
 def row_of(folder: Path, columns: dict[str, NDArray[np.float32]]) -> Batch:
-    frames = len(columns["headpose.scale"])
-    return collect(STAGE, MemoryJob(StatsParams(), folder, frames=frames, columns=columns))
+    return collect(STAGE, job_of(folder, columns))
 
 
 def truth(videos: list[dict[str, NDArray[np.float32]]], name: str) -> NDArray[np.float64]:
@@ -82,6 +88,26 @@ def test_a_video_of_gaps_only_counts_nothing(rows: dict[str, tuple[Video, Batch]
     _, row = rows["b2"]
     assert row["canonical_count"].tolist() == [0]
     assert np.isfinite(row["canonical_mean"]).all()
+
+
+def test_metrics_tell_how_far_lips_and_voice_are_apart(tmp_path: Path) -> None:
+    said, columns = speech(0), columns_of(1, FRAMES)
+    columns["landmarks.landmarks"], columns["headpose.scale"] = landmarks_of(distances_of(said), 0)
+    columns["speech.fbank"] = fbank_of(powers_of(np.roll(said, 6, axis=0)))
+    job = job_of(tmp_path, columns)
+    collect(STAGE, job)
+    assert job.metrics["n_frames"] == FRAMES
+    assert job.metrics["lag"] == -6
+    assert job.metrics["lag_strength"] > 5
+
+
+def test_a_lag_that_is_undetermined_is_null(tmp_path: Path) -> None:
+    talking, short = job_of(tmp_path, CORPUS["a1"][1]), job_of(tmp_path, CORPUS["a2"][1])
+    for job in (talking, short):
+        collect(STAGE, job)
+        assert job.metrics["lag"] is None
+    assert talking.metrics["lag_strength"] < 3.5
+    assert short.metrics["lag_strength"] is None
 
 
 def test_statistics_equal_numpy_over_all_frames(tmp_path: Path, rows: dict[str, tuple[Video, Batch]]) -> None:
