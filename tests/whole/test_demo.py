@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.measure_lip_sync import read, shifted, told
 from demo.plan import CLIPS
 from demo.verdict import agreement
+from stages.lip_sync import SPEECH
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import columns, portrait_prep
 
@@ -53,6 +55,24 @@ def test_angles_follow_the_truth(finished: Path, video_id: str) -> None:
     for angle, found in agreement(finished / "sources" / "demo", video_id, euler).items():
         assert found.correlation >= 0.97, angle
         assert 0.5 < found.slope < 1.2, angle
+
+
+@pytest.mark.parametrize("by", [0, 8, -8])
+def test_mouths_and_voices_are_in_step_and_a_shifted_voice_is_found(finished: Path, by: int) -> None:
+    """Drawn mouths open with the voice in the very same moment; one clip has no sound."""
+    clips = read(finished)
+    lags = {name: told(distances, shifted(powers, by), SPEECH) for name, (distances, powers) in clips.items()}
+    assert [name for name, lag in lags.items() if lag.strength is None] == ["astronaut-24fps"]
+    found = [lag.frames for lag in lags.values() if lag.frames is not None]
+    assert len(found) >= len(GOOD) - 2
+    assert all(abs(frames + by) <= 1 for frames in found)
+
+
+@pytest.mark.parametrize("video_id", GOOD)
+def test_the_lag_of_a_clip_stands_in_its_manifest(finished: Path, video_id: str) -> None:
+    lag = told(*read(finished)[video_id], SPEECH)
+    metrics = json.loads((finished / "manifests" / f"{video_id}.json").read_text())["stages"]["stats"]["metrics"]
+    assert (metrics["lag"], metrics["lag_strength"]) == (lag.frames, lag.strength)
 
 
 @pytest.mark.parametrize("clip", BAD, ids=lambda clip: clip.video_id)

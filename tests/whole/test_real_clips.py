@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measure_lip_sync import in_step, read, shifted, told, tried
+from stages.lip_sync import SPEECH
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import CLIPS, portrait_prep
 
@@ -38,6 +40,24 @@ def test_a_clip_is_judged_and_its_sound_is_told(finished: Path, video_id: str) -
     sound = told["stages"]["normalize"]["metrics"]
     assert sound["has_audio"] is (video_id not in WITHOUT_TRACK)
     assert sound["silent"] is (video_id in SILENT)
+
+
+@pytest.mark.parametrize("by", [0, 8, -8])
+def test_a_lag_that_is_determined_moves_with_the_sound(finished: Path, by: int) -> None:
+    clips = read(finished)
+    lags = {name: told(distances, shifted(powers, by), SPEECH) for name, (distances, powers) in clips.items()}
+    found = {name: lag.frames + by for name, lag in lags.items() if lag.frames is not None}
+    assert {"WDA_AlexandriaOcasioCortez_000", "portrait_d20"} <= found.keys()
+    for name, frames in found.items():
+        assert abs(frames - (-7 if name == "portrait_d20" else 0)) <= (1 if name == "portrait_d20" else 4), name
+
+
+def test_the_sound_of_others_is_undetermined(finished: Path) -> None:
+    """Along directions to which neither the mouth nor the sound has contributed."""
+    clips = read(finished)
+    strangers = [lag for mouth, sound, lag in tried(clips, in_step(clips)) if mouth != sound and lag.strength]
+    assert len(strangers) > 50
+    assert sum(lag.frames is not None for lag in strangers) <= 0.05 * len(strangers)
 
 
 def test_the_audit_finds_nothing(finished: Path) -> None:
