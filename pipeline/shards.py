@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from manifests.errors import Damaged
 from manifests.record import Record
+from pipeline.encoding import encoding
 from pipeline.stage import ROWS_PER_GROUP, Batch, Column, P, Stage
 from pipeline.tables import Digests, batch_of, schema, to_arrow
 
@@ -112,14 +113,7 @@ class ShardWriter:
         self._columns = stage.columns_under(params)
         self._schema = schema(stage, params)
         self._records: list[Record] = []
-        self._writer = pq.ParquetWriter(
-            path,
-            self._schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=["video_id"],
-            write_statistics=["video_id", "frame"],
-        )
+        self._writer = pq.ParquetWriter(path, self._schema, **encoding(stage, self._columns))
 
     def __enter__(self) -> Self:
         return self

@@ -143,6 +143,8 @@ class Stage(Generic[P]):
     reads: tuple[str, ...] = ()
     reads_when: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
     rows: Literal["frame", "video"] = "frame"
+    packed: bool = True
+    """Whether its shards are compressed. False where trainers read frames at random: twenty times as fast, unpacked."""
     media: tuple[str, ...] = ()
     catalogue: tuple[str, ...] = ()
     outside: Callable[[Video], Mapping[str, Any] | None] | None = None

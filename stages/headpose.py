@@ -211,6 +211,7 @@ def _models(params: HeadposeParams) -> dict[str, str]:
 STAGE = Stage(
     name="headpose",
     version=1,
+    packed=False,
     params=HeadposeParams,
     reads=("landmarks.landmarks", "normalize.mp4"),
     reads_when={"normalize.mp4": lambda params: params.backend in NETWORKS},

@@ -228,6 +228,7 @@ def _where_landmarks(batch: Batch) -> NDArray[np.bool_]:
 STAGE = Stage(
     name="torso",
     version=1,
+    packed=False,
     params=TorsoParams,
     reads=("normalize.mp4", "landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"),
     columns=(
