@@ -151,7 +151,7 @@ def encoders(told: str) -> set[str]:
 
 def check_ytdlp(today: date) -> Check:
     """Whether the package that reads the pages of video sites is of these days."""
-    advice = "sites change and an old one fails at them: 'pip install --upgrade yt-dlp[default]', then try again"
+    advice = "sites change and an old one fails at them: 'pip install --upgrade yt-dlp', then try again"
     version = ytdlp.version()
     if version is None:
         return Check("yt-dlp", False, "not installed, so no video is fetched from its page", "run 'make setup'", False)
