@@ -204,7 +204,7 @@ COLUMNS = {
 
 
 def _models(params: HeadposeParams) -> dict[str, str]:
-    looked_through = (NETWORKS[params.backend], tddfa.STATISTICS) if params.backend in NETWORKS else ()
+    looked_through = (NETWORKS[params.backend],) if params.backend in NETWORKS else ()
     return digests("mean_face", *looked_through)
 
 

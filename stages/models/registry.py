@@ -113,15 +113,6 @@ MODELS: Mapping[str, ModelFile] = {
             package="stages",
         ),
         ModelFile(
-            name="tddfa_param_mean_std",
-            file="tddfa_param_mean_std_62d.npz",
-            sha256="0d388ea967886499f2f9c1073c44312ae0b4f73817a17ea83ee353f4ece0c52e",
-            licence="MIT",
-            address=f"{_TDDFA}/configs/param_mean_std_62d_120x120.pkl",  # the same numbers, in a file that runs nothing
-            package="stages",
-            folder="models",
-        ),
-        ModelFile(
             name="tddfa_mb05",
             file="tddfa_mb05_120x120.pth",
             sha256="f93ed7f1c4c0382b16d7c18480a5f67473c1917a47475a9823924f38aeb27280",

@@ -40,8 +40,26 @@ LANDMARK_HEAD = 136
 
 WIDTHS: Mapping[str, float] = {"tddfa_mb05": 0.5, "tddfa_mb1": 1.0}
 """Model file -> share of MobileNet's channels that its network has."""
-STATISTICS = "tddfa_param_mean_std"
-"""Model file with mean and standard deviation of the parameters."""
+CAMERA = 12
+"""How many parameters, from the first on, are the camera's."""
+MEAN = np.array(
+    [
+        *(3.4926363e-04, 2.5279013e-07, -6.8751980e-07, 60.167957),
+        *(-6.2955130e-07, 5.7572004e-04, -5.0853912e-05, 74.278200),
+        *(5.4009170e-07, 6.5741384e-05, 3.4420125e-04, -66.671580),
+    ],
+    np.float32,
+)
+STD = np.array(
+    [
+        *(1.7632153e-04, 6.7379435e-05, 4.4708490e-04, 26.550232),
+        *(1.2313770e-04, 4.4930217e-05, 7.9236710e-05, 6.9825630),
+        *(4.3504440e-04, 1.2314890e-04, 1.7400002e-04, 20.803040),
+    ],
+    np.float32,
+)
+"""Mean and standard deviation of the camera's parameters, by which the network's are normalized: float32 [12], as in
+3DDFA_V2's configs/param_mean_std_62d_120x120.pkl."""
 
 STEM = 32
 BLOCKS: Sequence[tuple[str, int, int]] = (
@@ -120,8 +138,6 @@ class PoseNetwork:
         found = verified(name)
         source = Source(name, found.model.sha256, lambda: network(WIDTHS[name], found.path), (3, SIZE, SIZE))
         self._network = Network(source, gpu)
-        with np.load(verified(STATISTICS).path, allow_pickle=False) as file:
-            self._mean, self._std = file["mean"], file["std"]
 
     @property
     def provider(self) -> str:
@@ -129,10 +145,10 @@ class PoseNetwork:
         return self._network.provider
 
     def __call__(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Parameters [n, 62] of faces [n, 120, 120, 3], BGR."""
+        """The camera's parameters [n, 12] of faces [n, 120, 120, 3], BGR."""
         parts = [self._look(faces[start : start + BATCH]) for start in range(0, len(faces), BATCH)]
         raw = np.concatenate([np.empty((0, PARAMETERS), np.float32), *parts])
-        return np.asarray(raw * self._std + self._mean, np.float32)
+        return np.asarray(raw[:, :CAMERA] * STD + MEAN, np.float32)
 
     def _look(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
         planes = np.ascontiguousarray((faces.astype(np.float32) - 127.5).transpose(0, 3, 1, 2) / 128)
@@ -163,13 +179,13 @@ def crop(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def euler(parameters: Floats) -> NDArray[np.float64]:
-    """Yaw, pitch, roll [n, 3] in degrees, of parameters [n, 62].
+    """Yaw, pitch, roll [n, 3] in degrees, of the camera's parameters [n, 12].
 
     The rows of the camera matrix, scaled to length 1, are the first two rows of the rotation. It takes the face to the
     picture with y up and z toward the camera; turned about to flipped image -> canonical, its angles are those of
     3DDFA_V2: yaw = asin(R20), pitch = atan2(R21, R22), roll = atan2(R10, R00).
     """
-    rows = np.asarray(parameters[:, :12], np.float64).reshape(-1, 3, 4)[:, :2, :3]
+    rows = np.asarray(parameters, np.float64).reshape(-1, 3, 4)[:, :2, :3]
     across, up = np.moveaxis(rows / np.linalg.norm(rows, axis=2, keepdims=True), 1, 0)
     to_camera = np.stack([across, up, np.cross(across, up)], axis=1)
     upside_down = np.array([1.0, -1.0, 1.0])
