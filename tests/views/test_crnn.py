@@ -223,7 +223,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(MODEL, root / "w" / "models")
     settings = root / "w" / "pipeline.toml"
     settings.write_text(settings.read_text().replace('backend = "facemesh"', 'backend = "face_landmarker"'))
-    done = portrait_prep("run", "headpose", "-w", root / "w", "--workers", "0")
+    done = portrait_prep("run", "-w", root / "w", "--workers", "0")
     assert done.returncode == 0, done.stderr
     return root / "w"
 
