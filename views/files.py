@@ -57,13 +57,29 @@ class File:
         return Damaged(f"{self.path} ends too early: delete it and run again.")
 
 
-class Store(Generic[V]):
-    """The values used last, up to a total weight; the one used longest ago goes first. For one thread."""
+def one(_: Any) -> int:
+    """Every value weighs the same."""
+    return 1
 
-    def __init__(self, capacity: int, weight: Callable[[V], int] = lambda _: 1) -> None:
+
+def size(values: NDArray[Any]) -> int:
+    """An array weighs as many bytes as it holds."""
+    return values.nbytes
+
+
+class Store(Generic[V]):
+    """The values used last, up to a total weight; the one used longest ago goes first. For one thread.
+
+    Its pickle holds no value: each process finds its own.
+    """
+
+    def __init__(self, capacity: int, weight: Callable[[V], int] = one) -> None:
         self._capacity, self._weight = capacity, weight
         self._values: OrderedDict[Hashable, V] = OrderedDict()
         self._held = 0
+
+    def __reduce__(self) -> tuple[type["Store[V]"], tuple[Any, ...]]:
+        return type(self), (self._capacity, self._weight)
 
     def __len__(self) -> int:
         return len(self._values)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from views.files import Store
 from views.reader import Reader
 
 FULL_SCALE = 1 << 15
@@ -15,8 +14,6 @@ EPSILON = 1e-7
 """Added to the variance, as `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm` of Hugging Face's transformers does."""
 BLOCK = 1000
 """Frames at a time: few enough that the sum of the squares is exact."""
-KNOWN = 1 << 16
-"""Most clips whose loudness is remembered: two numbers each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +39,3 @@ class Loudness:
         gain = 1 / math.sqrt(self.deviation**2 + EPSILON)
         sound = np.multiply(pcm, np.float32(gain / FULL_SCALE), dtype=np.float32)
         return np.subtract(sound, np.float32(self.mean * gain), out=sound)
-
-
-class LoudnessStore:
-    """The loudness of clips, each found once in a process. Its pickle holds none."""
-
-    def __init__(self) -> None:
-        self._known: Store[Loudness] = Store(KNOWN)
-
-    def __reduce__(self) -> tuple[type["LoudnessStore"], tuple[()]]:
-        return LoudnessStore, ()
-
-    def get(self, reader: Reader, number: int) -> Loudness:
-        """The loudness of video `number`. Raises what `Reader.sound` raises."""
-        return self._known.get(reader.videos[number].digests["normalize"], lambda: Loudness.of(reader, number))

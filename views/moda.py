@@ -20,6 +20,7 @@ paper: https://arxiv.org/abs/2307.10008. Where the original errs, this does not:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ import numpy as np
 
 from stages import points
 from stages.sound import SAMPLES_PER_FRAME
-from views.loudness import LoudnessStore
+from views.files import Store
+from views.loudness import Loudness
 from views.moda_targets import PUBLISHED, Targets
 from views.reader import Reader
 from views.samples import Sample, Samples
@@ -44,6 +46,8 @@ EYE = points.EYES
 LIP = points.LIPS
 """intp [40]: lips, ascending: `semantic_lip_indices`."""
 VISIBLE = "torso.visible"
+HEARD = 1 << 16
+"""Most clips whose loudness is remembered: two numbers each."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,15 @@ class ModaWindow:
     length: int = LENGTH
     targets: Targets = field(default_factory=Targets)
     jitter: int = 0
-    _loudness: LoudnessStore = field(default_factory=LoudnessStore, init=False, repr=False, compare=False)
+    _heard: Store[Loudness] = field(default_factory=partial(Store, HEARD), init=False, repr=False, compare=False)
 
     def __call__(self, reader: Reader, window: Window, rng: np.random.Generator) -> Sample:
         """The sample of one window. Raises what `Reader` raises."""
         place = shifted(reader, window, self.jitter, rng)
-        sound = self._loudness.get(reader, place.video).normalized(reader.sound(*place)).reshape(-1)
+        key = reader.videos[place.video].digests["normalize"]
+        loudness = self._heard.get(key, lambda: Loudness.of(reader, place.video))
         return {
-            "audio": padded(sound, self.length * SAMPLES_PER_FRAME),
+            "audio": padded(loudness.normalized(reader.sound(*place)).reshape(-1), self.length * SAMPLES_PER_FRAME),
             **self.targets.sample(reader, place, self.length),
             "torso_visible": padded(reader.read(*place, (VISIBLE,))[VISIBLE], self.length),
             "eye": EYE,

@@ -1,6 +1,6 @@
 """What MODA's targets are told relative to: the mean face, head motion and shoulders, of a person or of one clip."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from pipeline.stage import Batch
 from stages.moments import Moments
 from stages.stats import MEASURES
-from views.files import Store
 from views.reader import Reader
 
 HEADMOTION = ("euler", "translation", "scale")
@@ -18,8 +17,6 @@ MOVING = 0.5
 """Canonical px: the mean deviation above which a clip's shoulders count as seen (`torso_mask`)."""
 LEAST = 1e-6
 """Deviations are taken to be at least so large: what never moves gives zeros."""
-KNOWN = 512
-"""Most clips whose centre is remembered where it must be streamed, some 25 kB each."""
 
 Values = Mapping[str, NDArray[np.float64]]
 Float32 = NDArray[np.float32]
@@ -84,18 +81,3 @@ def _moments(reader: Reader, number: int) -> dict[str, Moments]:
     facts = reader.facts(number, *(f"stats.{measure.name}_{kind}" for measure in MEASURES for kind in kinds))
     parts = {measure.name: [facts[f"stats.{measure.name}_{kind}"] for kind in kinds] for measure in MEASURES}
     return {name: Moments(int(count), mean, m2) for name, (count, mean, m2) in parts.items()}
-
-
-class CentreStore:
-    """Centres that cost a pass over a clip, each found once in a process. Its pickle holds none."""
-
-    def __init__(self) -> None:
-        self._known: Store[Centre] = Store(KNOWN)
-
-    def __reduce__(self) -> tuple[type["CentreStore"], tuple[()]]:
-        return CentreStore, ()
-
-    def get(self, reader: Reader, number: int, find: Callable[[], Centre]) -> Centre:
-        """The centre of video `number` as its columns are now."""
-        digests = reader.videos[number].digests
-        return self._known.get((digests["headpose"], digests["torso"]), find)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.stage import Batch
 from stages.geometry import Pose, to_canonical, to_image
-from views.moda_centre import HEADMOTION, Centre, CentreStore, centre_of_batches, centre_of_clip, centre_of_subject
+from views.files import Store
+from views.moda_centre import HEADMOTION, Centre, centre_of_batches, centre_of_clip, centre_of_subject
 from views.moda_published import published, published_to_image
 from views.reader import Reader
 from views.windows import Window, padded
@@ -20,6 +22,8 @@ LANDMARKS = "landmarks.landmarks"
 NAMES = ("mesh", "headmotion", "torso")
 BLOCK = 250
 """Frames at a time where a clip must be streamed."""
+KNOWN = 512
+"""Most clips whose centre is remembered where they must be streamed for it, some 25 kB each."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Targets:
     standardize: bool = False
     order: Literal["XYZ", "xyz"] = "XYZ"
     unsmoothed: bool = False
-    _known: CentreStore = field(default_factory=CentreStore, init=False, repr=False, compare=False)
+    _known: Store[Centre] = field(default_factory=partial(Store, KNOWN), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a centre or an order that there is not, or that do not go together."""
@@ -71,8 +75,10 @@ class Targets:
         Raises Damaged when the stats stage is not done with it, and BadInput when no video of the subject is accepted.
         """
         if self.order == "xyz":
-            every = Window(number, 0, reader.videos[number].frames)
-            return self._known.get(reader, number, lambda: centre_of_batches(self.blocks(reader, every)))
+            footage = reader.videos[number]
+            every = Window(number, 0, footage.frames)
+            key = footage.digests["headpose"], footage.digests["torso"]
+            return self._known.get(key, lambda: centre_of_batches(self.blocks(reader, every)))
         return centre_of_subject(reader, number) if self.centre == "subject" else centre_of_clip(reader, number)
 
     def sample(self, reader: Reader, window: Window, length: int) -> dict[str, Any]:
