@@ -103,8 +103,15 @@ class Workspace:
 
     def stray(self) -> Iterator[Path]:
         """Temporary files that a killed run left."""
-        for folder in (self.root, *(child for child in self.root.iterdir() if child.is_dir())):
+        for folder in (self.root, *self._folders(self.root), *self._folders(self.sources)):
             yield from sorted(folder.glob(f"{TEMPORARY}*"))
+
+    @staticmethod
+    def _folders(folder: Path) -> list[Path]:
+        if not folder.is_dir():
+            return []
+        with os.scandir(folder) as entries:
+            return [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
     def sweep(self) -> None:
         """Remove what a killed run left. Call with the lock held and no unit under way."""

@@ -4,6 +4,7 @@ import errno
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -76,27 +77,33 @@ def read_through(path: Path) -> tuple[int, str]:
 
     Raises BadVideo when it is missing, no file, or not ours to read; OSError when reading fails and may not next time.
     """
-    digest, size = hashlib.sha256(), 0
     try:
-        _check_kind(path)
-        with path.open("rb") as file:
-            while block := file.read(CHUNK):
-                digest.update(block)
-                size += len(block)
+        stat = path.stat()
+        _check_kind(path, stat.st_mode)
+        return _read(path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     except OSError as error:
         if error.errno not in PERMANENT:
             raise
         raise BadVideo(f"{path} {PERMANENT[error.errno]}") from error
-    return size, digest.hexdigest()
 
 
-def _check_kind(path: Path) -> None:
+def _check_kind(path: Path, mode: int) -> None:
     """Only what has an end can be read to it: pipes and devices wait, or go on for ever."""
-    mode = path.stat().st_mode
     if S_ISDIR(mode):
         raise BadVideo(f"{path} is a folder, not a video")
     if not S_ISREG(mode):
         raise BadVideo(f"{path} is a pipe or device, not a video")
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, *_state: int) -> tuple[int, str]:
+    """Remembered while the file stays the same: a dialog's video is the source of some sixty utterances."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            digest.update(block)
+            size += len(block)
+    return size, digest.hexdigest()
 
 
 def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from manifests.atomic import temporary_beside
 from manifests.catalogue import ADDRESSES, Video, path_of
-from manifests.errors import Damaged, SourceAway
+from manifests.errors import BadInput, Damaged, SourceAway
 from pipeline.stage import Job
 
 SOUND = ".sound"
@@ -46,9 +46,15 @@ def link_name(video: Video, file: Path, sound: bool = False) -> str:
 
 
 def link(target: Path, name: Path) -> None:
-    """Make `name` a symbolic link to `target`; a link that points elsewhere is replaced, all at once."""
+    """Make `name` a symbolic link to `target`; a link that points elsewhere is replaced, all at once.
+
+    A file that lies there is its user's: where it is the target itself, there is nothing to link. Raises BadInput where
+    it is another one.
+    """
     if leads_to(name, target):
         return
+    if name.exists() and not name.is_symlink():
+        raise BadInput(f"{name} lies where the link to {target} belongs: move it elsewhere and run again.")
     name.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(name)
     temporary.symlink_to(_written(name, target))
@@ -56,8 +62,13 @@ def link(target: Path, name: Path) -> None:
 
 
 def leads_to(name: Path, target: Path) -> bool:
-    """Whether `name` is the symbolic link to `target` that `link` makes."""
-    return name.is_symlink() and name.readlink() == _written(name, target)
+    """Whether `name` is the symbolic link to `target` that `link` makes, or is `target` itself."""
+    if name.is_symlink() and name.readlink() == _written(name, target):
+        return True
+    try:
+        return name.samefile(target)
+    except OSError:
+        return False
 
 
 def _written(name: Path, target: Path) -> Path:

@@ -15,6 +15,7 @@ from typing import IO
 
 from manifests.atomic import replacing
 from pipeline.stage import BadVideo
+from stages.fetch import room
 
 BLOCK = 1 << 20
 MOST_BYTES = 4 << 30
@@ -34,21 +35,24 @@ class BrokenArchive(OSError):
     """The archive is damaged: fetched again, it may be whole."""
 
 
-def extract(archive: Path, member: str, target: Path) -> None:
+def extract(archive: Path, member: str, target: Path, reserve: float = 0.0) -> None:
     """Take one member of a zip into `target`, whole or not at all, checked against its size and CRC-32.
 
     `member` is its path in the archive; when it is not there, the one with the same base name is taken, since copies
     of a release nest its folders deeper. What macOS adds (`__MACOSX`, `._*`) is passed over. Memory does not grow with
-    the size of the member.
+    the size of the member. `reserve` GB of the disk stay free.
 
     Raises BadVideo when there is no such member, when it is a link, encrypted, packed in a way that is not read here or
-    larger than plausible, or when any entry of the archive leads out of its folder; BrokenArchive when it is damaged.
+    larger than plausible, or when any entry of the archive leads out of its folder; BrokenArchive when it is damaged;
+    TransferFailed when the disk has too little room.
     """
     with _damage_told(archive), zipfile.ZipFile(archive) as opened:
         entries = opened.infolist()
         _require_safe(archive, entries)
         entry = _find(archive, entries, member)
         _require_plain(archive, entry)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        room.require(target.parent, entry.file_size, reserve)
         # One byte more than declared is asked for: the library would cut a longer member short without a word.
         one_more = copy.copy(entry)
         one_more.file_size += 1

@@ -62,11 +62,11 @@ def fetch(address: str, target: Path, terms: Terms, size: int | None = None, md5
     `size` (bytes) and `md5` (hexadecimal) are what is expected of it, where that is known. A target of another size is
     replaced; its digest was checked when it was put there. Bytes that came before are not asked for again (`Range`,
     RFC 9110) when the server (`If-Range`), the size or the digest can prove that they are of the same file. A file
-    that is not as expected is fetched a second time from its beginning.
+    that is not as expected is fetched a second time from its beginning. One process at a time may fetch to a target.
 
     Raises BadVideo when the server refuses for good (404, 403, …), TransferFailed when the transfer broke off too often
-    or brought another file than expected, MissingPrerequisite when the disk has too little room, BadSetting when the
-    proxy or the cookies are unusable, and OSError as the system gives it when the bytes cannot be written.
+    or brought another file than expected or the disk has too little room for it, BadSetting when the proxy or the
+    cookies are unusable, and OSError as the system gives it when the bytes cannot be written.
     """
     _require_http(address)
     if target.is_file() and size in (None, target.stat().st_size):
@@ -102,10 +102,14 @@ def _verify(partial: Partial, size: int | None, md5: str | None) -> None:
         raise _Wrong(f"has {partial.bytes} bytes, not the {size} expected")
     if md5 is None:
         return
-    with partial.path.open("rb") as handle:
-        got = hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if got != md5.lower():
+    if (got := md5_of(partial.path)) != md5.lower():
         raise _Wrong(f"has the MD5 {got}, not the {md5.lower()} expected")
+
+
+def md5_of(path: Path) -> str:
+    """The MD5 of a file, hexadecimal: no proof against malice, but what records publish."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 class _Transfer:

@@ -3,16 +3,16 @@
 import shutil
 from pathlib import Path
 
-from manifests.errors import MissingPrerequisite
+from manifests.errors import TransferFailed
 
 GB = 1_000_000_000
 
 
 def require(folder: Path, needed: int, reserve: float) -> None:
-    """Raise MissingPrerequisite when `needed` more bytes in `folder` would leave less than `reserve` GB of its disk."""
+    """Raise TransferFailed when `needed` more bytes in `folder` would leave less than `reserve` GB of its disk."""
     free = shutil.disk_usage(folder).free
     if free - needed < reserve * GB:
-        raise MissingPrerequisite(
+        raise TransferFailed(
             f"The disk of {folder} has {free / GB:.3g} GB free, too little for the {needed / GB:.3g} GB still to come "
             f"and the {reserve:g} GB that must stay free: make room on it, or set a smaller 'reserve'."
         )

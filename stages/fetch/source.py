@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from filelock import FileLock
-
+from manifests.atomic import commit
 from manifests.catalogue import with_digest
 from manifests.errors import TransferFailed
 from pipeline.stage import BadVideo
 from stages.fetch import archive, http, record
+from stages.fetch.alone import alone
+from stages.fetch.http import md5_of
 from stages.fetch.terms import Terms
 from stages.fetch.ytdlp import fetch_video
 
@@ -32,6 +33,8 @@ FAILURES = (BadVideo, TransferFailed)
 
 _failed: dict[tuple[str, Terms], tuple[float, Exception]] = {}
 """(address, terms) -> when it failed, and how."""
+_fetched_anew: set[str] = set()
+"""Archives that this process has fetched a second time: what is damaged in them is damaged where they lie."""
 
 
 def fetch_source(address: str, sources: Path, terms: Terms, height: int | None = None) -> Path:
@@ -40,13 +43,12 @@ def fetch_source(address: str, sources: Path, terms: Terms, height: int | None =
     `height` is the picture's that is wanted of a video page. The file's name ends in a digest of the address.
 
     Raises BadVideo when it cannot be had, TransferFailed when it did not come and may another time,
-    MissingPrerequisite when the disk has too little room or a program is missing, BadSetting when proxy or cookies are
-    unusable, and OSError when the bytes cannot be written.
+    BadSetting when proxy or cookies are unusable, and OSError when the bytes cannot be written.
     """
     if match := MEMBER.fullmatch(address):
         return _fetch_member(address, match, sources, terms)
     name = with_digest(_title(address), address)
-    with _alone(sources, name), _in_peace(address, terms):
+    with alone(sources / name), _in_peace(address, terms):
         return fetch_video(address, sources, name, terms, height)
 
 
@@ -57,22 +59,21 @@ def _title(address: str) -> str:
 
 
 def _fetch_member(address: str, match: re.Match[str], sources: Path, terms: Terms) -> Path:
-    """The member's own file."""
+    """The member's own file. What is wrong with one member costs no other."""
     member = PurePosixPath(unquote(match["member"]))
     target = sources / f"{with_digest(member.stem, address)}{member.suffix.lower()}"
     packed = sources / _home(match["archive"]) / unquote(match["name"]).replace("/", "_")
-    with _alone(packed.parent, packed.name):
+    with alone(packed):
         if target.is_file():
             return target
         with _in_peace(match["archive"], terms):
             _fetch_archive(match["archive"], packed, terms)
         try:
-            archive.extract(packed, str(member), target)
+            archive.extract(packed, str(member), target, terms.reserve)
         except archive.BrokenArchive:
-            packed.unlink()
             with _in_peace(match["archive"], terms):
-                _fetch_archive(match["archive"], packed, terms)
-                _extract_again(packed, str(member), target)
+                _fetch_anew(match["archive"], packed, terms)
+            _extract_again(packed, str(member), target, terms)
     return target
 
 
@@ -83,36 +84,61 @@ def _home(archive_address: str) -> str:
     return with_digest(str(urlsplit(archive_address).hostname), archive_address.rpartition("/")[0])
 
 
-def _extract_again(packed: Path, member: str, target: Path) -> None:
-    """Out of an archive that was fetched anew. Raises TransferFailed where it is damaged as it was before."""
-    try:
-        archive.extract(packed, member, target)
-    except archive.BrokenArchive as error:
-        packed.unlink()
-        raise TransferFailed(f"{error}, and so it was when fetched a second time") from error
-
-
 def _fetch_archive(address: str, target: Path, terms: Terms) -> None:
-    """Fetch an archive; a published record tells its size and digest. Raises BadVideo when the record has no such file.
+    """Fetch an archive, unless it is there: then it was proved when it came, or its user put it there.
 
-    An archive that is there was proved when it came, or its user put it there.
+    A published record tells its size and digest. Raises BadVideo when the record has no such file.
     """
+    if target.is_file():
+        return
+    found = _published(address, target, terms)
+    try:
+        if found is None:
+            http.fetch(address, target, terms)
+        else:
+            http.fetch(found.address, target, terms, found.size, found.md5)
+    except TransferFailed:
+        _note(target).unlink(missing_ok=True)  # what the record said may be of another version
+        raise
+
+
+def _fetch_anew(address: str, target: Path, terms: Terms) -> None:
+    """Replace an archive that is damaged, once the new one is here; one that is as published is left alone."""
+    found = _published(address, target, terms)
+    as_published = found and target.stat().st_size == found.size and md5_of(target) == found.md5
+    if as_published or address in _fetched_anew:
+        return
+    fresh = target.with_name(f"{target.stem}.anew{target.suffix}")
+    _fetch_archive(address, fresh, terms)
+    commit(fresh, target)
+    _fetched_anew.add(address)
+
+
+def _extract_again(packed: Path, member: str, target: Path, terms: Terms) -> None:
+    """Out of the best archive there is. Raises BadVideo when the member is damaged in it, too."""
+    try:
+        archive.extract(packed, member, target, terms.reserve)
+    except archive.BrokenArchive as error:
+        raise BadVideo(f"{member} cannot be taken out of what was published: {error}") from error
+
+
+def _published(address: str, target: Path, terms: Terms) -> record.RecordFile | None:
+    """What a published record says of an archive; None for one that lies elsewhere."""
     match = RECORD.fullmatch(address)
-    if match is None or target.is_file():
-        return http.fetch(address, target, terms)
+    if match is None:
+        return None
     api = f"{match['site']}/api/records/{match['id']}"
-    found = record.files(api, target.with_name("record.json"), terms).get(unquote(match["name"]))
+    note = _note(target)
+    with alone(note):
+        found = record.files(api, note, terms).get(unquote(match["name"]))
     if found is None:
         raise BadVideo(f"{api} lists no file {unquote(match['name'])}")
-    return http.fetch(found.address, target, terms, found.size, found.md5)
+    return found
 
 
-@contextmanager
-def _alone(folder: Path, name: str) -> Iterator[None]:
-    """Let no other process of this workspace fetch the same; a process that dies lets go."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{name}.lock"):
-        yield
+def _note(archive_file: Path) -> Path:
+    """Where a record's answer is kept: beside its archives."""
+    return archive_file.with_name("record.json")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from manifests.catalogue import Video, source_of
-from manifests.errors import Damaged, SourceAway
+from manifests.errors import BadInput, Damaged, SourceAway
 from manifests.record import Basis, Record
 from pipeline.workspace import Workspace
 from stages.download import STAGE, proof
@@ -119,3 +119,32 @@ def test_names_of_links_never_lead_out(tmp_path: Path) -> None:
     (tmp_path / "strange name\n.MP4").write_bytes(b"1")
     job = job_of(tmp_path / "w", source_of(tmp_path / "strange name\n.MP4"))
     assert np.array_equal(job._columns["download.file"], np.array(["v.mp4"], object))
+
+
+def test_a_source_that_lies_where_its_link_would_stays_as_it_is(tmp_path: Path) -> None:
+    sources = tmp_path / "w/sources"
+    sources.mkdir(parents=True)
+    (sources / "v.mp4").write_bytes(b"the only copy")
+    job = job_of(tmp_path / "w", source_of(sources / "v.mp4"))
+    assert not (sources / "v.mp4").is_symlink()
+    assert readable(job).read_bytes() == b"the only copy"
+
+
+def test_a_folder_of_originals_may_stand_in_for_sources(tmp_path: Path) -> None:
+    originals = tmp_path / "originals"
+    originals.mkdir()
+    (originals / "v.mp4").write_bytes(b"the only copy")
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/sources").symlink_to(originals)
+    job = job_of(tmp_path / "w", source_of(originals / "v.mp4"))
+    assert readable(job).read_bytes() == b"the only copy"
+    assert not (originals / "v.mp4").is_symlink()
+
+
+def test_another_file_is_not_replaced_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"mine")
+    (tmp_path / "w/sources").mkdir(parents=True)
+    (tmp_path / "w/sources/v.mp4").write_bytes(b"someone else's")
+    with pytest.raises(BadInput, match=r"sources/v\.mp4 lies where the link to .* belongs: move it"):
+        job_of(tmp_path / "w", source_of(tmp_path / "a.mp4"))
+    assert (tmp_path / "w/sources/v.mp4").read_bytes() == b"someone else's"

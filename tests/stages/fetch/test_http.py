@@ -477,7 +477,7 @@ def test_too_little_room_is_told_before_the_first_byte(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     limit = (free - len(CONTENT)) / 1e9
     size = len(CONTENT) if known else None
-    with pytest.raises(MissingPrerequisite, match=r"has 3 GB free, .* 0\.00105 GB still to come .* make room"):
+    with pytest.raises(TransferFailed, match=r"has 3 GB free, .* 0\.00105 GB still to come .* make room"):
         fetch(address, tmp_path / "a.zip", terms(reserve=limit + 1e-8), size=size)
     assert len(server.log) == (0 if known else 1)
     assert not partial(tmp_path / "a.zip").exists()

@@ -1,6 +1,8 @@
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -16,6 +18,7 @@ from stages.fetch.source import fetch_source
 from stages.fetch.terms import Terms
 from tests.stages.fetch.server import Server, Turn
 
+ROOT = Path(__file__).parents[3]
 TERMS = Terms(reserve=0.0, retries=0, timeout=5.0)
 ARCHIVE = "/records/7/files/Video_Speech_Actor_01.zip"
 CONTENT = "/api/records/7/files/Video_Speech_Actor_01.zip/content"
@@ -26,8 +29,10 @@ MEMBERS = {f"Actor_01/{NAME}": b"one" * 5000, "Actor_01/01-01-01-01-01-02-01.mp4
 @pytest.fixture(autouse=True)
 def _no_memory() -> Iterator[None]:
     source_module._failed.clear()
+    source_module._fetched_anew.clear()
     yield
     source_module._failed.clear()
+    source_module._fetched_anew.clear()
 
 
 def zipped(members: dict[str, bytes] = MEMBERS) -> bytes:
@@ -85,12 +90,49 @@ def test_a_damaged_archive_is_fetched_once_more(tmp_path: Path, server: Server) 
     assert len(server.of(CONTENT)) == 1
 
 
+def damaged(members: dict[str, bytes], member: str) -> bytes:
+    """The archive with one byte of one member another."""
+    packed = bytearray(zipped(members))
+    packed[packed.index(members[member]) + 7] ^= 1
+    return bytes(packed)
+
+
 def test_an_archive_damaged_where_it_lies_is_asked_for_twice_whatever_is_in_it(tmp_path: Path, server: Server) -> None:
-    address = publish(server, zipped()[:-3000])
+    address = server.put("/a.zip", zipped()[:-3000])
     for member in MEMBERS:
-        with pytest.raises(TransferFailed, match=r"damaged archive.*a second time"):
+        with pytest.raises(BadVideo, match=r"what was published: .*damaged archive"):
             fetch_source(f"{address}#{member}", tmp_path, TERMS)
-    assert len(server.of(CONTENT)) == 2
+    assert len(server.of("/a.zip")) == 2
+
+
+@pytest.mark.parametrize("of_a_record", [True, False])
+def test_a_damaged_member_costs_no_other(tmp_path: Path, server: Server, of_a_record: bool) -> None:
+    bad, good = MEMBERS
+    content = damaged(MEMBERS, bad)
+    address = publish(server, content) if of_a_record else server.put("/a.zip", content)
+    for _ in range(2):
+        with pytest.raises(BadVideo, match="cannot be taken out of what was published"):
+            fetch_source(f"{address}#{bad}", tmp_path, TERMS)
+        assert fetch_source(f"{address}#{good}", tmp_path, TERMS).read_bytes() == MEMBERS[good]
+    assert len(server.of(CONTENT if of_a_record else "/a.zip")) == (1 if of_a_record else 2)
+
+
+def test_an_archive_is_not_given_up_before_another_is_here(tmp_path: Path, server: Server) -> None:
+    bad, good = MEMBERS
+    (tmp_path / "record-7").mkdir()
+    (tmp_path / "record-7/Video_Speech_Actor_01.zip").write_bytes(damaged(MEMBERS, bad))
+    with pytest.raises(BadVideo, match="404"):
+        fetch_source(f"{server.address}{ARCHIVE}#{bad}", tmp_path, TERMS)
+    source_module._failed.clear()
+    assert fetch_source(f"{server.address}{ARCHIVE}#{good}", tmp_path, TERMS).read_bytes() == MEMBERS[good]
+
+
+def test_a_record_that_changed_is_asked_again(tmp_path: Path, server: Server) -> None:
+    address = publish(server, zipped(), told=zipped({"other": b"1"}))
+    with pytest.raises(TransferFailed, match="expected"):
+        fetch_source(f"{address}#Actor_01/{NAME}", tmp_path, TERMS)
+    source_module._failed.clear()
+    assert fetch_source(f"{publish(server, zipped())}#Actor_01/{NAME}", tmp_path, TERMS).is_file()
 
 
 def test_a_wrong_checksum_is_refused_and_the_archive_fetched_again(tmp_path: Path, server: Server) -> None:
@@ -164,6 +206,28 @@ def test_a_source_that_many_need_is_fetched_by_one_of_them(tmp_path: Path, serve
         worker.join()
     assert len(got) == len(MEMBERS)
     assert len(server.of(CONTENT)) == 1
+    assert len(server.of("/api/records/7")) == 1
+
+
+def test_two_archives_of_one_record_may_come_at_the_same_time(tmp_path: Path, server: Server) -> None:
+    names = ("One.zip", "Two.zip")
+    entries = []
+    for name in names:
+        content = zipped({name: name.encode() * 100})
+        link = server.put(f"/files/{name}", content)
+        told = {"size": len(content), "checksum": hashlib.md5(content).hexdigest()}
+        entries.append({"key": name, "links": {"self": link}, **told})
+    slow = Turn(drip=0.05, block=100)
+    server.put("/api/records/7", json.dumps({"files": entries}).encode(), slow, slow)
+    script = (
+        "import sys; from pathlib import Path; from stages.fetch.source import fetch_source;"
+        "from stages.fetch.terms import Terms;"
+        "fetch_source(sys.argv[1], Path(sys.argv[2]), Terms(reserve=0.0, retries=0))"
+    )
+    addresses = [f"{server.address}/records/7/files/{name}#{name}" for name in names]
+    commands = [[sys.executable, "-c", script, address, str(tmp_path)] for address in addresses]
+    processes = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    assert [process.wait() for process in processes] == [0, 0]
     assert len(server.of("/api/records/7")) == 1
 
 
