@@ -73,7 +73,7 @@ class Video(Model):
     @property
     def remote(self) -> bool:
         """Whether `source` is an address, not a file of this machine."""
-        return self.source.startswith(ADDRESSES)
+        return is_address(self.source)
 
     @property
     def worked_on(self) -> bool:
@@ -110,6 +110,11 @@ def with_digest(text: str, salt: str) -> str:
     """`text` made safe, cut short, and ended by eight hexadecimal digits of the sha256 of `salt`."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[: MAX_ID - 9] or "video"
     return f"{stem}-{hashlib.sha256(salt.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def is_address(text: str) -> bool:
+    """Whether a source is to be fetched, and is not a file of this machine."""
+    return text.startswith(ADDRESSES)
 
 
 def source_of(path: Path) -> str:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from manifests.catalogue import RULES, Rule, Video
 from manifests.wording import a_few
 
+LOST = "where the file is gone, give the folder that it lies in now as --source, or put it back"
+"""What to do about a source that is kept: an address is not taken for a file, which may only be away for a while."""
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -30,7 +33,8 @@ class Changes:
         if self.changed:
             yield f"Changed: {_by_field(self.changed)}."
         if self.kept:
-            yield f"Kept as before, though it would now be another: {_by_field(self.kept)}."
+            way_out = f"; {LOST}" if "source" in self.kept else ""
+            yield f"Kept as before, though it would now be another: {_by_field(self.kept)}{way_out}."
 
 
 def _by_field(found: Mapping[str, Sequence[str]]) -> str:

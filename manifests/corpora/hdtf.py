@@ -66,10 +66,11 @@ def catalogue(annotations: Path, source: Path | None = None, split: SplitBy = "s
     """
     if split not in get_args(SplitBy):
         raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
-    clips = read_annotations(annotations).clips
+    lists = read_annotations(annotations)
+    clips = lists.clips
     if not clips:
         raise BadInput(f"The lists in {annotations} have no interval: get HDTF_dataset again as published.")
-    files = Files() if source is None else find_files(source, clips)
+    files = Files() if source is None else find_files(source, lists)
     defects, sides = _defects(clips), _sides(clips, split, seed)
     return [_row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.video_key)) for clip in clips]
 
@@ -114,7 +115,7 @@ def _defects(clips: Sequence[Clip]) -> Mapping[str, list[str]]:
     same: dict[tuple[str, float, float], list[Clip]] = defaultdict(list)
     for clip in clips:
         siblings[clip.subset, clip.name].append(clip)
-        same[clip.video_key, clip.start, clip.end].append(clip)
+        same[clip.footage].append(clip)
     found: dict[str, list[str]] = defaultdict(list)
     for group in same.values():
         kept = min(group, key=lambda clip: _person(clip) in ALSO)
@@ -162,9 +163,10 @@ def told(rows: Sequence[Video], annotations: Path, source: Path | None = None) -
     lines = [f"{count} x {kind}: {HANDLED[kind]}." for kind, count in kinds.items()]
     lines += [f"{name} has no interval: left out." for name in lists.without_interval]
     lines += [f"{oddity}: read all the same." for oddity in lists.oddities]
+    wanted = [row for row in rows if row.worked_on]
     if source is not None:
-        lines += _of_files(rows, lists, find_files(source, lists.clips), source)
-    if away := sum(row.remote for row in rows):
+        lines += _of_files(wanted, lists, find_files(source, lists), source)
+    if away := sum(row.remote for row in wanted):
         lines.append(f"{away} videos have only an address: 'portrait-prep run download' gets them, with yt-dlp.")
     return lines
 
@@ -176,6 +178,10 @@ def _of_files(rows: Sequence[Video], lists: Annotations, files: Files, source: P
     lines = [f"{len(here)} of {len(rows)} videos have a file."]
     if short:
         lines.append(f"{a_few(short)} shorter than annotated: taken as they are.")
-    if files.others:
-        lines.append(f"{a_few([path.name for path in files.others])} in {source}, of no video of HDTF: left out.")
+    for paths, what in (
+        (files.unannotated, "of videos of HDTF, but of no interval that its lists have"),
+        (files.others, "of no video of HDTF"),
+    ):
+        if paths:
+            lines.append(f"{a_few([path.name for path in paths])} in {source}, {what}: left out.")
     return lines

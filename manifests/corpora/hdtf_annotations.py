@@ -50,9 +50,19 @@ class Clip:
     ratio: float | None
 
     @property
+    def video(self) -> str:
+        """`WDA_KatieHill`: the video by its name in the lists, of which it can have two."""
+        return f"{self.subset}_{self.name}"
+
+    @property
     def clip_id(self) -> str:
         """`WDA_KatieHill_000`, as the usual downloader names its files."""
-        return f"{self.subset}_{self.name}_{self.index:03d}"
+        return f"{self.video}_{self.index:03d}"
+
+    @property
+    def footage(self) -> tuple[str, float, float]:
+        """What is seen in it: clips that are listed twice have the same."""
+        return self.video_key, self.start, self.end
 
     @property
     def address(self) -> str:

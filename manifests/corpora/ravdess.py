@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
-from manifests.catalogue import ADDRESSES, Video, path_of, source_of
+from manifests.catalogue import Video, is_address, path_of, source_of
 from manifests.choice import EVERYTHING, Choice
 from manifests.corpora.ravdess_files import Files, find_files, sound_channels, sound_digest
 from manifests.corpora.ravdess_names import (
@@ -110,7 +110,7 @@ def catalogue(
     """
     if split not in get_args(SplitBy):
         raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
-    if not record.startswith(ADDRESSES):
+    if not is_address(record):
         raise BadInput(f"'{record}' is no address of a record: give one such as {RECORD}.")
     places = _published(record.rstrip("/")) if source is None else _at_hand(source)
     sides = _stratified(seed) if split == "stratified" else {take: _side(take.actor) for take in takes()}

@@ -83,3 +83,14 @@ def test_a_file_that_is_gone_is_kept_against_an_address_and_told(tmp_path: Path)
     found = compared(known, [video("there"), video("gone")])
     assert not found.changed
     assert {name: list(ids) for name, ids in found.kept.items()} == {"source": ["gone"]}
+    assert list(found.lines()) == [
+        "Kept as before, though it would now be another: source of 1 (gone); "
+        "where the file is gone, give the folder that it lies in now as --source, or put it back."
+    ]
+
+
+def test_a_file_that_is_gone_is_taken_from_where_it_lies_now(tmp_path: Path) -> None:
+    known = merge([], [video("a", str(tmp_path / "gone.mp4"))], 120)
+    (tmp_path / "now.mp4").touch()
+    found = compared(known, [video("a", str(tmp_path / "now.mp4"))])
+    assert list(found.lines()) == ["Changed: source of 1 (a)."]

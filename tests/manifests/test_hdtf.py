@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.catalogue import Video, merge
+from manifests.catalogue import CUT, Video, merge
 from manifests.corpora.hdtf import SplitBy, catalogue, subject_of, told
 from manifests.corpora.hdtf_annotations import read_annotations
 from manifests.errors import BadInput
@@ -270,13 +270,16 @@ def test_a_ready_clip_is_taken_as_it_is_and_told_where_shorter(tmp_path: Path) -
     assert found["WDA_Ann_000"].source == address("Ann")
     lines = told(list(found.values()), folder, source)
     assert any(line.startswith("1 (WDA_Ann_001) shorter than annotated") for line in lines)
-    assert any(line.startswith("4 (WDA_Ann_002.mp4, WDA_bob1_000.mp4, WRA_Ann_000.mp4 …)") for line in lines)
+    assert f"1 (WDA_Ann_002.mp4) in {source}, of videos of HDTF, but of no interval that its lists have: left out." in (
+        lines
+    )
+    assert f"3 (WDA_bob1_000.mp4, WRA_Ann_000.mp4, notes.mov) in {source}, of no video of HDTF: left out." in lines
     assert "2 of 3 videos have a file." in lines
     assert "1 videos have only an address: 'portrait-prep run download' gets them, with yt-dlp." in lines
 
 
 @pytest.mark.parametrize("name", ["Ann.mp4", "WDA_Ann.mp4"])
-def test_a_whole_video_is_cut_as_annotated_at_its_own_height(tmp_path: Path, name: str) -> None:
+def test_of_a_whole_video_its_interval_is_taken(tmp_path: Path, name: str) -> None:
     source = tmp_path / "files"
     source.mkdir()
     write_clip(source / name, steady(25, 6), portrait(640, 360))
@@ -285,7 +288,7 @@ def test_a_whole_video_is_cut_as_annotated_at_its_own_height(tmp_path: Path, nam
     one, two = found["WDA_Ann_000"], found["WDA_Ann_001"]
     assert one.source == two.source == str(source / name)
     assert (one.start, one.end, one.duration) == (1, 3, 2)
-    assert (one.crop_x, one.crop_y, one.crop_w, one.crop_h, one.source_height) == (5, 10, 200, 200, 360)
+    assert (one.crop_x, one.crop_y, one.crop_w, one.crop_h, one.source_height) == (10, 20, 400, 400, 720)
     assert (two.start, two.crop_w) == (4, None)
     assert two.duration == pytest.approx(2, abs=0.05)
     lines = told(list(found.values()), folder, source)
@@ -315,6 +318,65 @@ def test_a_whole_video_serves_all_names_that_it_is_listed_under(tmp_path: Path) 
     assert [row.path.name for row in catalogue(twice_listed(tmp_path), source)] == ["WhipJimClyburn.mp4"] * 2
 
 
+def test_crops_are_as_annotated_wherever_the_video_lies_and_whether_they_can_be_right_or_not(tmp_path: Path) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    rows = [
+        ("Ann", 720, "00:00-00:02", ["10 400 20 400"]),  # fits the picture, of half its height
+        ("Bob", 720, "00:00-00:02", ["1200 400 20 400"]),  # reaches beyond it
+        ("Cy", 0, "00:00-00:02", ["1 90 2 90"]),
+        ("Dee", 714, "00:00-00:02", [""]),
+    ]
+    for name, *_ in rows:
+        write_clip(source / f"{name}.mp4", steady(25, 3), portrait(640, 360))
+    folder = lists(tmp_path / "lists", rows)
+    local, remote = (
+        [row.model_dump(include={*CUT, "duration", "defect"}) for row in catalogue(folder, place)]
+        for place in (source, None)
+    )
+    assert local == remote
+    assert [row["source_height"] for row in local] == [720, 720, 0, 714]
+
+
+@pytest.mark.parametrize("name", ["WDA_WhipJimClyburn_000.mp4", "JamesClyburn1_0.mp4"])
+def test_a_ready_clip_serves_all_names_that_its_footage_is_listed_under(tmp_path: Path, name: str) -> None:
+    source, folder = tmp_path / "files", twice_listed(tmp_path)
+    source.mkdir()
+    write_clip(source / name, steady(25, 2), portrait(64, 64))
+    rows = catalogue(folder, source)
+    assert [(row.path.name, row.worked_on) for row in rows] == [(name, False), (name, True)]
+    lines = told(rows, folder, source)
+    assert "1 of 1 videos have a file." in lines
+    assert not any("only an address" in line for line in lines)
+
+
+def test_a_clip_s_own_file_comes_before_one_of_the_same_footage(tmp_path: Path) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    names = ["WDA_WhipJimClyburn_000.mp4", "WDA_JamesClyburn1_000.mp4"]
+    for name in names:
+        write_clip(source / name, steady(25, 2), portrait(64, 64))
+    assert [row.path.name for row in catalogue(twice_listed(tmp_path), source)] == names
+
+
+def test_other_footage_of_the_same_video_is_no_substitute(tmp_path: Path) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    write_clip(source / "WDA_Ann_001.mp4", steady(25, 1), portrait(64, 64))
+    assert rows_of(lists(tmp_path / "lists", ANN), source)["WDA_Ann_000"].remote
+
+
+@pytest.mark.parametrize("name", ["Cy2.mp4", "WDA_Cy2.mp4", "WDA_Cy2_000.mp4"])
+def test_a_video_of_hdtf_without_an_interval_is_not_taken_for_another_s(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "files"
+    source.mkdir()
+    (source / name).write_bytes(b"")
+    folder = lists(tmp_path / "lists", [*ANN, ("Cy2", 720, "", [])])
+    lines = told(catalogue(folder, source), folder, source)
+    assert f"1 ({name}) in {source}, of videos of HDTF, but of no interval that its lists have: left out." in lines
+    assert not any("of no video" in line for line in lines)
+
+
 def test_files_come_to_rows_that_had_only_an_address_and_stay(tmp_path: Path) -> None:
     source = tmp_path / "files"
     source.mkdir()
@@ -325,8 +387,8 @@ def test_files_come_to_rows_that_had_only_an_address_and_stay(tmp_path: Path) ->
     assert [(row.video_id, row.shard, row.split) for row in after] == [
         (row.video_id, row.shard, row.split) for row in before
     ]
-    assert (after[0].remote, after[0].crop_w, after[0].source_height) == (False, 200, 360)
-    assert (before[0].remote, before[0].crop_w, before[0].source_height) == (True, 400, 720)
+    assert [row.remote for row in before] == [True] * 3
+    assert [row.remote for row in after] == [False, False, True]
     assert merge(after, catalogue(folder), 120) == after
 
 

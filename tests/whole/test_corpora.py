@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tests.clips import clicks, portrait, steady, write_clip
 from tests.iemocap_release import release
 from tests.ravdess_release import write_sound
-from tests.side_by_side import TURNS, drawn, write_dialog
+from tests.side_by_side import drawn, write_dialog
 from tests.stages.fetch.server import Server
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import columns, portrait_prep
@@ -146,4 +146,3 @@ def test_an_utterance_has_the_half_of_its_speaker_and_its_sentence(dialog: tuple
         pcm = heard(root / f"media/{video_id}.wav").astype(float)
         assert np.sqrt(np.mean(pcm[RATE // 2 : RATE] ** 2)) == pytest.approx(8000 / np.sqrt(2), rel=0.1)
     assert middles["Ses01F"] < 360 < middles["Ses01M"]
-    assert len(TURNS) == 2

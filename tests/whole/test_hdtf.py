@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from manifests.splits import by_subject
 from tests.clips import Image, number_of, numbered, portrait
 from tests.hdtf_lists import lists
 from tests.stages.fetch.server import Server
@@ -39,7 +40,7 @@ def test_clips_of_one_s_own_go_through_all_stages_under_their_names(tmp_path: Pa
         check_columns(root, video_id, check_media(root, video_id))
         told = manifest(root, video_id)
         assert (told["subject"], told["corpus"]) == (video_id.split("_")[1], "hdtf")
-        assert told["split"] in ("train", "test")
+        assert told["split"] == by_subject(told["subject"])
         assert told["quality"] == {"accepted": True, "reasons": []}
         assert {stage["outcome"] for stage in told["stages"].values()} == {"done"}
         (frames,) = columns(root, "normalize", video_id, "n_frames")

@@ -199,7 +199,7 @@ def test_hdtf_by_its_lists(tmp_path: Path, init: Init) -> None:
     part = rows_in(root)
     lines = init("hdtf", "-w", root, "--annotations", HDTF)
     assert lines[0].startswith("436 videos (434 new) of 220 subjects")
-    assert "436 videos have only an address: 'portrait-prep run download' gets them, with yt-dlp." in lines
+    assert "435 videos have only an address: 'portrait-prep run download' gets them, with yt-dlp." in lines
     assert told(lines, "Removed", "Changed", "Kept") == []
     assert part.items() <= rows_in(root).items()
     whole = tmp_path / "whole"
