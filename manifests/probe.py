@@ -1,29 +1,24 @@
-"""What a video or sound file says of itself: read from its packets and its first frame, without decoding the rest."""
+"""What a video says of itself: read from its packets and its first frame, without decoding the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
-from stat import S_ISREG
 from typing import cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData
-from av.stream import Disposition, Stream
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from manifests.extent import declared_size
-
-ONLY_LOCAL = {"protocol_whitelist": "file"}
-"""A playlist that poses as a video must not reach beyond this machine."""
+from manifests.container import SHORTFALL, NotAVideo, check_extent, opened
+from manifests.probe_sound import AudioTrack, default_track, tracks_of
 
 STILL_FORMATS = ("image2", "_pipe", "gif", "ico", "apng", "avif")
 """Parts of FFmpeg's format names that mean a picture, not a film."""
@@ -34,14 +29,8 @@ STREAMED = "mpegts"
 BROADCAST = ("mpegts", "mpeg")
 """Formats without an index, made to be joined anywhere: seeking lands anywhere, too, not on a keyframe."""
 
-SHORTFALL = 1.0
-"""Seconds by which packets may end before the declared duration: players hold a last frame, writers round up."""
-
 LOOKAHEAD = 1.0
 """Seconds read beyond the end asked for: packets lie in the file in decoding order, not in display order."""
-
-MOST_BOXES = 64
-"""Top-level boxes looked at; a video of one piece has a handful."""
 
 SAME_RATE = 0.001
 """Relative difference within which the declared rate stands for the measured one, which the file's clock blurs."""
@@ -49,15 +38,8 @@ SAME_RATE = 0.001
 PROGRESSIVE = 1
 """FFmpeg's AV_FIELD_PROGRESSIVE; 0 is unknown, all above are interlaced."""
 
-ESTIMATED = ("mp3", "aac")
-"""Formats without a header: their duration is a guess from the size."""
-
 JITTER = 0.05
 """Intervals between frames may differ by this share of their median before the rate counts as variable."""
-
-
-class NotAVideo(Exception):
-    """The file holds no usable video (or sound, where that is asked for); the message reads on after its name."""
 
 
 @dataclass(frozen=True)
@@ -83,34 +65,6 @@ class Orientation:
         if self.transposed:
             return 90 if flip_x else 270
         return 180 if self.flip_y else 0
-
-
-@dataclass(frozen=True)
-class AudioTrack:
-    """One audio track; `index` is its stream index in the file, `start` the time of its first sample in seconds."""
-
-    index: int
-    codec: str
-    rate: int
-    channels: int
-    start: float | None
-    default: bool
-
-
-def default_track(tracks: Iterable[AudioTrack]) -> AudioTrack:
-    """The default one, else the first. Raises ValueError when there is none."""
-    return min(tracks, key=lambda track: (not track.default, track.index))
-
-
-@dataclass(frozen=True)
-class SoundProbe:
-    """What `probe_sound` found: its tracks, of which there is one at least; `origin` is what players call zero.
-
-    That is where a track begins that does not say.
-    """
-
-    origin: float
-    tracks: tuple[AudioTrack, ...]
 
 
 @dataclass(frozen=True)
@@ -171,9 +125,9 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
 
     Raises NotAVideo when the file is no video, is cut short, or holds no frame there; OSError when it cannot be read.
     """
-    with _opened(path) as container:
+    with opened(path) as container:
         stream = _video_stream(container)
-        _check_extent(path, container, (stream, *container.streams.audio))
+        check_extent(path, container, (stream, *container.streams.audio))
         origin = (container.start_time or 0) / av.time_base
         packets = _packets(container, stream, np.inf if end is None else origin + end)
         if end is None:
@@ -201,7 +155,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
             indexed=container.format.name not in BROADCAST,
             fps=_rate(packets.times, stream),
             variable_rate=_varies(times, float(stream.time_base or 0)),
-            tracks=_tracks(container),
+            tracks=tracks_of(container),
         )
 
 
@@ -214,39 +168,10 @@ def _interval(packets: _Packets, origin: float, start: float | None, end: float 
     return begin, until if end is None else min(origin + end, until)
 
 
-def probe_sound(path: Path) -> SoundProbe:
-    """Read the packets of the default audio track.
-
-    Raises NotAVideo when the file is cut short or holds no sound; OSError when it cannot be read.
-    """
-    with _opened(path, "sound file") as container:
-        tracks = _tracks(container)
-        if not tracks:
-            raise NotAVideo("holds no sound")
-        _check_extent(path, container, container.streams.audio)
-        _check_sound(container, container.streams[default_track(tracks).index])
-        origin = (container.start_time or 0) / av.time_base
-        return SoundProbe(origin, tuple(replace(t, start=origin if t.start is None else t.start) for t in tracks))
-
-
-def _check_sound(container: InputContainer, stream: Stream) -> None:
-    """A track without packets is no sound; one that ends well before its declared duration was cut."""
-    reached = None
-    for packet in container.demux(stream):
-        if packet.size:
-            begins = packet.dts if packet.pts is None else packet.pts
-            reached = (begins or 0) + (packet.duration or 0) - (stream.start_time or 0)
-    if reached is None:
-        raise NotAVideo("holds no sound: its track is empty")
-    declared = 0 if container.format.name in ESTIMATED else stream.duration or 0
-    if (declared - reached) * (stream.time_base or 0) > SHORTFALL:
-        raise NotAVideo("is cut short: its sound ends before its declared duration")
-
-
 def duration(path: Path) -> float | None:
     """Seconds that the header declares; counted from the packets where it is silent; None when it is no video."""
     try:
-        with _opened(path) as container:
+        with opened(path) as container:
             stream = _video_stream(container)
             if stream.duration and stream.time_base:
                 return float(stream.duration * stream.time_base)
@@ -269,47 +194,6 @@ class _Packets:
     reached: float
 
 
-@contextmanager
-def _opened(path: Path, kind: str = "video") -> Iterator[InputContainer]:
-    """Open for reading; FFmpeg's complaints become NotAVideo, the system's stay OSError."""
-    status = path.stat()
-    if not S_ISREG(status.st_mode):
-        raise NotAVideo("is not a regular file")
-    if status.st_size == 0:
-        raise NotAVideo("is empty (0 bytes)")
-    path.open("rb").close()
-    try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
-            yield container
-    except av.FFmpegError as error:
-        raise NotAVideo(_why_unreadable(path, kind, error)) from error
-
-
-def _why_unreadable(path: Path, kind: str, error: av.FFmpegError) -> str:
-    """An MP4 without its index is the usual leftover of an interrupted recording or download; name it."""
-    boxes = _whole_boxes(path)
-    if boxes[:1] == ["ftyp"] and "moov" not in boxes:
-        return "is cut short: its index (moov) is missing"
-    return f"is not a readable {kind} ({error.strerror})"
-
-
-def _whole_boxes(path: Path) -> list[str]:
-    """Names of the top-level boxes of an ISO base media file (ISO/IEC 14496-12, 4.2) that are there to their end."""
-    names: list[str] = []
-    size, position = path.stat().st_size, 0
-    with path.open("rb") as handle:
-        while position + 8 <= size and len(names) < MOST_BOXES:
-            handle.seek(position)
-            header = handle.read(16)
-            length = int.from_bytes(header[:4], "big")
-            if length == 1:
-                length = int.from_bytes(header[8:], "big")
-            position += length if length >= 8 else size
-            if position <= size or length == 0:
-                names.append(header[4:8].decode("latin-1"))
-    return names
-
-
 def _video_stream(container: InputContainer) -> VideoStream:
     """The default video track, else the first; cover pictures do not count."""
     if any(part in container.format.name for part in STILL_FORMATS):
@@ -319,16 +203,6 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if not streams:
         raise NotAVideo("has no video track" + (", only sound" if container.streams.audio else ""))
     return min(streams, key=lambda stream: (not stream.disposition & Disposition.default, stream.index))
-
-
-def _check_extent(path: Path, container: InputContainer, streams: Iterable[Stream]) -> None:
-    """An index or a declared size that points beyond the end of the file proves that the file was cut."""
-    needed = declared_size(path)
-    if container.format.name.startswith("mov"):
-        entries = chain.from_iterable(stream.index_entries for stream in streams)
-        needed = max((entry.pos + entry.size for entry in entries), default=0)
-    if needed > (size := path.stat().st_size):
-        raise NotAVideo(f"is cut short: {size} of at least {needed} bytes are there")
 
 
 def _packets(container: InputContainer, stream: VideoStream, until: float) -> _Packets:
@@ -376,7 +250,7 @@ def _first_frame(path: Path, index: int) -> VideoFrame:
 
     The file is opened afresh: in streams made for broadcast, seeking to the first keyframe can land behind it.
     """
-    with _opened(path) as container:
+    with opened(path) as container:
         keyed = False
         for packet in container.demux(container.streams[index]):
             keyed = keyed or packet.is_keyframe
@@ -411,19 +285,3 @@ def _rate(times: NDArray[np.float64], stream: VideoStream) -> float:
     span = float(times[-1] - times[0])
     declared, measured = float(stream.average_rate or 0), (len(times) - 1) / span if span > 0 else 0.0
     return declared if abs(declared - measured) <= SAME_RATE * declared or not measured else round(measured, 6)
-
-
-def _tracks(container: InputContainer) -> tuple[AudioTrack, ...]:
-    """The audio tracks that can be decoded, in order."""
-    return tuple(
-        AudioTrack(
-            index=stream.index,
-            codec=stream.codec_context.codec.canonical_name,
-            rate=stream.sample_rate or 0,
-            channels=stream.channels,
-            start=None if stream.start_time is None else float(stream.start_time * (stream.time_base or 0)),
-            default=bool(stream.disposition & Disposition.default),
-        )
-        for stream in container.streams.audio
-        if stream.channels and stream.sample_rate
-    )

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from manifests.catalogue import Video, path_of
-from manifests.probe import NotAVideo, Probe, probe
+from manifests.container import NotAVideo
+from manifests.probe import Probe, probe
 from stages.lips import read_lips
 from stages.sides import LEFT, RIGHT, Side, Speaking, speaking_side
 from stages.voiced import voiced

@@ -13,7 +13,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from manifests.probe import ONLY_LOCAL, Orientation, Probe
+from manifests.container import ONLY_LOCAL
+from manifests.probe import Orientation, Probe
 from stages.crop import Box, Faces
 from stages.models.mediapipe import face_detector
 

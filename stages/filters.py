@@ -6,7 +6,8 @@ from typing import Any
 
 import ffmpeg
 
-from manifests.probe import ONLY_LOCAL, Orientation, Probe
+from manifests.container import ONLY_LOCAL
+from manifests.probe import Orientation, Probe
 from stages.crop import Box, stored
 from stages.frames import FPS, SIZE
 

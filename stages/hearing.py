@@ -6,7 +6,9 @@ from typing import Any
 import ffmpeg
 
 from manifests.catalogue import path_of
-from manifests.probe import ONLY_LOCAL, AudioTrack, NotAVideo, Probe, default_track, probe_sound
+from manifests.container import ONLY_LOCAL, NotAVideo
+from manifests.probe import Probe
+from manifests.probe_sound import AudioTrack, default_track, probe_sound
 from pipeline.stage import BadVideo, Job
 from stages.sound import RATE
 from stages.sources import readable_sound

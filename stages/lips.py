@@ -10,7 +10,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from manifests.probe import ONLY_LOCAL, Probe
+from manifests.container import ONLY_LOCAL
+from manifests.probe import Probe
 from stages.crop import Box
 from stages.frames import Image
 from stages.models.mediapipe import FaceMesh, face_detector

@@ -15,7 +15,8 @@ import numpy as np
 from pydantic import Field
 
 from manifests.catalogue import Video
-from manifests.probe import NotAVideo, Probe, probe
+from manifests.container import NotAVideo
+from manifests.probe import Probe, probe
 from manifests.record import Record
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from pipeline.workspace import Workspace

@@ -6,7 +6,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.probe import ONLY_LOCAL
+from manifests.container import ONLY_LOCAL
 from stages.sound import RATE
 
 AROUND = 0.3

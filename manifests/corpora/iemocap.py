@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 from manifests.catalogue import Video, path_of, source_of
 from manifests.choice import Filter
+from manifests.container import NotAVideo
 from manifests.corpora.iemocap_evaluations import (
     SESSIONS,
     Evaluation,
@@ -27,7 +28,7 @@ from manifests.corpora.iemocap_evaluations import (
     votes_text,
 )
 from manifests.errors import BadInput
-from manifests.probe import NotAVideo, probe
+from manifests.probe import probe
 from manifests.splits import TEST, TRAIN
 
 CORPUS = "iemocap"

@@ -11,9 +11,9 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
+from manifests.container import ONLY_LOCAL
 from manifests.corpora.folder import files_below
 from manifests.corpora.ravdess_names import AUDIO_ONLY, FULL_AV, MODALITIES, SHAPE, VIDEO_ONLY, Take, takes
-from manifests.probe import ONLY_LOCAL
 
 JUNK = "__MACOSX"
 """A folder that the archiver of macOS adds, full of what is no file of the release."""

@@ -12,8 +12,9 @@ from yt_dlp import YoutubeDL
 from yt_dlp.globals import plugin_dirs
 from yt_dlp.utils import YoutubeDLError
 
+from manifests.container import NotAVideo
 from manifests.errors import TransferFailed
-from manifests.probe import NotAVideo, probe
+from manifests.probe import probe
 from pipeline.stage import BadVideo
 from stages import ffmpeg
 from stages.fetch import http, room
