@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from manifests.choice import Filter
-from manifests.corpora.ravdess import PUBLISHED_SEED, SplitBy, catalogue, told
+from manifests.corpora.ravdess import catalogue
 from manifests.corpora.ravdess_names import RECORD, folder_of
+from manifests.corpora.ravdess_splits import PUBLISHED_SEED, SplitBy
+from manifests.corpora.ravdess_telling import told
 from pipeline.cli.enrolling import ALL, Wanted, take_in
 from pipeline.cli.terminal import Many, WorkspaceOption
 
