@@ -33,6 +33,7 @@ COMMANDS = (
     ("audit", "inspect:audit", "Check every claim of the workspace."),
     ("sides", "sides:sides", "Check with mouths and sound where the speakers of IEMOCAP's dialogs sit."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
+    ("export", "export:export", "Write the files that a training system's own loader reads."),
     ("models", "models:models", "List the model files: where each was found, its licence; fetch or verify them."),
     ("doctor", "machine:doctor", "Say what works on this machine, and what to do about what does not."),
 )
