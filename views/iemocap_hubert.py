@@ -10,7 +10,8 @@ Where the original errs, this does not:
 - Its data has neutral 0, happy 1, angry 2, sad 3, and some of its scripts name these angry, happy, neutral, sad.
 - It picks the best epoch on the test session. `folds` sets another session aside to validate on.
 
-Features are not among what is read here: HuBERT runs inside of the network that is trained, on these waves.
+There HuBERT is part of the network that is trained, on these waves. Given the folder of a model, samples have the
+features of a HuBERT that is not trained any more, too.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from manifests.corpora.iemocap import CORPUS
 from manifests.corpora.iemocap_evaluations import SESSIONS
 from manifests.errors import BadInput
 from stages.frames import FPS
+from stages.models.hubert import check, features
 from stages.sound import SAMPLES_PER_FRAME
 from views.reader import Reader
 from views.samples import Sample, Samples
@@ -50,14 +52,19 @@ class IemocapHubert:
     `valid` int64: samples of the utterance in there; what follows is padding.
     `label` int64: number in `LABELS`; `label_name`. `speaker` int64: number in `SPEAKERS`; `speaker_name`.
     `fold` int64: the session, 1 to 5, which is the fold that tests it. `video_id`: the utterance.
+    `hubert` float16 [149, 768], with the folder of a model: its last hidden state of `wave`. Frame i is of samples
+    320 i to 320 i + 399, so that the first (valid - 80) // 320 are of the utterance alone.
     """
+
+    hubert: Path | None = None
 
     def __call__(self, reader: Reader, window: Window, rng: np.random.Generator) -> Sample:  # noqa: ARG002 (a view's form)
         """The sample of one window. Raises what `Reader` raises."""
         video = reader.videos[window.video].video
         sound = reader.sound(*window).reshape(-1)
+        wave = padded(normalized(sound), SAMPLES)
         return {
-            "wave": padded(normalized(sound), SAMPLES),
+            "wave": wave,
             "wave_padded": normalized(padded(sound, SAMPLES)),
             "valid": np.int64(sound.size),
             "label": np.int64(LABELS.index(video.four_class or "")),
@@ -66,19 +73,31 @@ class IemocapHubert:
             "speaker_name": video.subject,
             "fold": np.int64(video.session or 0),
             "video_id": video.video_id,
+            **({"hubert": features(wave, self.hubert).astype(np.float16)} if self.hubert else {}),
         }
 
 
-def iemocap_hubert(workspace: Path | str, *, accepted: bool | None = None, seed: int = 0, **wishes: Any) -> Samples:
+def iemocap_hubert(
+    workspace: Path | str,
+    *,
+    hubert: Path | str | None = None,
+    accepted: bool | None = None,
+    seed: int = 0,
+    **wishes: Any,
+) -> Samples:
     """One sample for each utterance of the four classes that is through the normalize stage.
 
     `fold={1, 2, 3}`, and what else `Reader` takes, chooses among them. `accepted` judges pictures, which are not read
-    here: so rejected ones are there unless it is True. Raises BadInput when nothing is chosen.
+    here: so rejected ones are there unless it is True. `hubert` is a folder with facebook/hubert-base-ls960 or one of
+    its kind; it needs PyTorch. Raises BadInput when nothing is chosen, MissingPrerequisite when that is no such folder.
     """
     choice: dict[str, Any] = {"corpus": CORPUS, "four_class": LABELS} | wishes
     reader = Reader(workspace, accepted=accepted, **choice)
     items = [Window(number, 0, min(footage.frames, FRAMES)) for number, footage in enumerate(reader.videos)]
-    return Samples(reader, items, IemocapHubert(), seed)
+    folder = None if hubert is None else Path(hubert).absolute()
+    if folder:
+        check(folder)
+    return Samples(reader, items, IemocapHubert(folder), seed)
 
 
 def folds(workspace: Path | str, test: int, validate: int | None = None, **options: Any) -> Mapping[str, Samples]:

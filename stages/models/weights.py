@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manifests.errors import MissingPrerequisite
+from stages.models.safetensors import SUFFIX, read_safetensors
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,8 @@ def load_weights(network: torch.nn.Module, path: Path) -> None:
 def _read(path: Path) -> Mapping[str, torch.Tensor]:
     import torch  # noqa: PLC0415  takes seconds and is rarely needed
 
+    if path.suffix == SUFFIX:
+        return read_safetensors(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

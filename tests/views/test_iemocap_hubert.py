@@ -12,8 +12,9 @@ import pytest
 
 from manifests.catalogue import Video, merge, write_catalogue
 from manifests.corpora import iemocap
-from manifests.errors import BadInput
+from manifests.errors import BadInput, MissingPrerequisite
 from pipeline.workspace import Workspace
+from stages.models.hubert import features
 from tests.iemocap_release import FOUR_CLASS_LABELS, full_release, release
 from tests.views.takes import Cast, make, renamed
 from views.iemocap_hubert import LABELS, SPEAKERS, folds, iemocap_hubert
@@ -160,6 +161,23 @@ def test_the_full_release_has_the_published_numbers(tmp_path: Path) -> None:
         "ang": 1103,
         "sad": 1084,
     }
+
+
+def test_features_of_a_given_model_are_of_the_wave(samples: Samples, workspace: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
+    from tests.stages.tiny_hubert import write_model  # noqa: PLC0415  it needs PyTorch
+
+    folder = write_model(tmp_path / "tiny")
+    heard = of(iemocap_hubert(workspace, hubert=folder), LONG)
+    assert heard["hubert"].shape == (149, 32)
+    assert heard["hubert"].dtype == np.float16
+    np.testing.assert_allclose(heard["hubert"], features(of(samples, LONG)["wave"], folder), atol=1e-2)
+    assert "hubert" not in of(samples, LONG)
+
+
+def test_a_folder_without_a_model_is_told_at_once(workspace: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingPrerequisite, match=r"no config.json of a model: give the folder of facebook/"):
+        iemocap_hubert(workspace, hubert=tmp_path)
 
 
 def test_it_goes_into_other_processes(samples: Samples) -> None:
