@@ -85,6 +85,7 @@ def flat_rows(content: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
     """One flat row a stage for `manifests.parquet`; metrics as JSON text."""
     shared = {name: content[name] for name in IDENTITY}
     quality = content["quality"]
+    review = quality.get("review", {})
     return [
         {
             **shared,
@@ -96,6 +97,9 @@ def flat_rows(content: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
             "metrics": json.dumps(found["metrics"] or {}),
             "accepted": quality["accepted"],
             "reasons": list(quality["reasons"]),
+            "overruled": list(quality.get("overruled", ())),
+            "review": review.get("decision"),
+            **{f"review_{name}": review.get(name) for name in ("why", "who", "when")},
         }
         for stage, found in content["stages"].items()
     ]

@@ -34,6 +34,13 @@ class Census:
             self.failures.extend(_failures(dossier))
 
     @property
+    def settled(self) -> frozenset[str]:
+        """The stages at which a run would leave every video as it is."""
+        return frozenset(
+            stage for stage, counts in self.by_video.items() if not counts[State.PENDING] + counts[State.STALE]
+        )
+
+    @property
     def failed(self) -> int:
         """How many (video, stage) failed."""
         return len(self.failures)

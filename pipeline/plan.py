@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from manifests.catalogue import Video
 from manifests.errors import Damaged, SourceAway, TransferFailed
 from manifests.record import Basis, Failure, Record
+from manifests.reviews import Review
 from pipeline.settings import Settings
 from pipeline.stage import Stage
 from pipeline.tables import digest_of
@@ -66,12 +68,19 @@ def fingerprint(stage: str, basis: Basis) -> str:
 
 
 class Planner:
-    """Knows stages and settings; tells where the videos of a shard stand."""
+    """Knows stages, settings and what people decided; tells where the videos of a shard stand."""
 
-    def __init__(self, workspace: Workspace, stages: Sequence[Stage[Any]], settings: Settings) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        stages: Sequence[Stage[Any]],
+        settings: Settings,
+        reviews: Mapping[str, Review] = MappingProxyType({}),
+    ) -> None:
         self._workspace = workspace
         self.stages = tuple(stages)
         self.settings = settings
+        self.reviews = reviews
 
     @cached_property
     def _constants(self) -> dict[str, dict[str, Any]]:

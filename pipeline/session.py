@@ -8,14 +8,16 @@ from typing import Any
 
 from manifests.catalogue import Video, read_catalogue
 from manifests.errors import BadInput
+from manifests.reviews import Review, read_reviews
 from pipeline.census import Census
 from pipeline.cluster import hire
 from pipeline.foreman import Foreman, Progress, Selection, Tally
+from pipeline.ledger import Ledger
 from pipeline.plan import Planner
 from pipeline.reduction import Reducer
 from pipeline.settings import Settings, read_settings
 from pipeline.stage import Stage
-from pipeline.survey import Dossier, survey, write_manifests, write_manifests_table
+from pipeline.survey import Dossier, dossiers, survey, write_manifests, write_manifests_table
 from pipeline.workspace import Workspace
 
 
@@ -37,9 +39,14 @@ class Session:
         return read_catalogue(self.workspace.catalogue)
 
     @cached_property
+    def reviews(self) -> dict[str, Review]:
+        """Video id -> what a person decided."""
+        return read_reviews(self.workspace.reviews)
+
+    @cached_property
     def planner(self) -> Planner:
         """Compares what lies on disk with what would be computed now."""
-        return Planner(self.workspace, self.stages, self.settings)
+        return Planner(self.workspace, self.stages, self.settings, self.reviews)
 
     def select(self, stages: Sequence[str], only: Sequence[str], retry_failed: bool) -> Selection:
         """Check the names that a user gave. A stage brings the stages that it stands on. Raises BadInput."""
@@ -47,17 +54,29 @@ class Session:
         for name in stages:
             if name not in known:
                 raise BadInput(f"There is no stage '{name}'; the stages are {', '.join(known)}.")
-        ids = {video.video_id for video in self.videos}
-        for name in only:
-            if name not in ids:
-                raise BadInput(
-                    f"There is no video '{name}' in the catalogue; 'portrait-prep status' lists what failed."
-                )
+        self.require_videos(only)
         wanted = set(stages) or set(known)
         for stage in reversed(self.stages):
             if stage.name in wanted:
                 wanted |= set(stage.upstream)
         return Selection(frozenset(wanted), frozenset(only), retry_failed)
+
+    def require_videos(self, names: Sequence[str]) -> None:
+        """Raise BadInput unless the catalogue has all of them."""
+        ids = {video.video_id for video in self.videos}
+        for name in names:
+            if name not in ids:
+                raise BadInput(
+                    f"There is no video '{name}' in the catalogue; 'portrait-prep status' lists what failed."
+                )
+
+    def dossier(self, video_id: str) -> Dossier:
+        """What is true of one video now. Raises BadInput when the catalogue does not have it."""
+        self.require_videos([video_id])
+        shard = next(video.shard for video in self.videos if video.video_id == video_id)
+        members = [video for video in self.videos if video.shard == shard]
+        found = dossiers(self.planner, Ledger.load(self.workspace, shard, members, self.stages))
+        return next(dossier for dossier in found if dossier.video.video_id == video_id)
 
     def dossiers(self, sealed: bool = False) -> Iterator[list[Dossier]]:
         """What is true of every video now, shard by shard; `sealed`: what no manifest vouches for is verified first."""
@@ -84,7 +103,7 @@ class Session:
         self, selection: Selection, workers: int, scheduler: str | None = None, progress: Progress = lambda *_: None
     ) -> tuple[Tally, Census]:
         """Bring the selected stages up to date, then the manifests and whatever joins videos."""
-        _ = self.videos, self.settings
+        _ = self.videos, self.settings, self.reviews
         with self.held():
             self.workspace.logs.mkdir(exist_ok=True)
             tally = Tally()
@@ -93,7 +112,7 @@ class Session:
                 with hire(workers, scheduler, self.workspace.logs / "workers.log", gpu) as crew:
                     foreman = Foreman(self.workspace, self.planner, self.videos, crew, selection, progress)
                     tally = foreman.run()
-            return tally, self._conclude(selection)
+            return tally, self.conclude(selection.stages)
 
     def _work_is_left(self, selection: Selection) -> bool:
         return any(
@@ -107,8 +126,11 @@ class Session:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)
         return any(stage.wants_gpu(self.settings.params[stage.name]) for stage in chosen)
 
-    def _conclude(self, selection: Selection) -> Census:
-        """One pass over all shards: manifests, their table, the census, and the reductions."""
+    def conclude(self, stages: frozenset[str] | None = None) -> Census:
+        """One pass over all shards: manifests, their table, the census, and the reductions. Call while `held`.
+
+        `stages`: those whose reduction is wanted; None: those with which every video is through.
+        """
         census, reducer = Census(self.stages), Reducer(self.workspace, self.stages)
 
         def each() -> Iterator[list[Dossier]]:
@@ -119,5 +141,5 @@ class Session:
                 yield found
 
         write_manifests_table(self.workspace, each())
-        reducer.reduce(selection.stages)
+        reducer.reduce(census.settled if stages is None else stages)
         return census

@@ -12,6 +12,7 @@ from manifests.atomic import replacing
 from manifests.catalogue import Video
 from manifests.manifest import entry, flat_rows, manifest, write_manifest
 from manifests.quality import Verdict, judge
+from manifests.reviews import reviewed
 from pipeline.ledger import Ledger
 from pipeline.plan import Planner, Standing, State
 from pipeline.seal import Seal
@@ -51,16 +52,17 @@ def dossiers(planner: Planner, ledger: Ledger) -> list[Dossier]:
     found = []
     for video in ledger.videos:
         own = {stage: by_video[video.video_id] for stage, by_video in standings.items()}
-        found.append(Dossier(video, own, ledger.seals, _verdict(planner, own)))
+        found.append(Dossier(video, own, ledger.seals, _verdict(planner, video, own)))
     return found
 
 
-def _verdict(planner: Planner, standings: Mapping[str, Standing]) -> Verdict:
+def _verdict(planner: Planner, video: Video, standings: Mapping[str, Standing]) -> Verdict:
     """Stages that join videos come after the verdict and have no say in it."""
     judged = [stage.name for stage in planner.stages if stage.reduce is None]
     unfinished = {name: _told(standings[name]) for name in judged if standings[name].state is not State.DONE}
     records = {name: standing.record for name, standing in standings.items() if standing.record}
-    return judge(records, unfinished, planner.settings.quality)
+    verdict = judge(records, unfinished, planner.settings.quality)
+    return reviewed(verdict, planner.reviews.get(video.video_id), finished=not unfinished)
 
 
 def _told(standing: Standing) -> str:
@@ -99,6 +101,8 @@ TABLE = pa.schema(
         ("metrics", pa.string()),
         ("accepted", pa.bool_()),
         ("reasons", pa.list_(pa.string())),
+        ("overruled", pa.list_(pa.string())),
+        *((name, pa.string()) for name in ("review", "review_why", "review_who", "review_when")),
     ]
 )
 

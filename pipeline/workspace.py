@@ -33,6 +33,11 @@ class Workspace:
         return self.root / "catalogue.parquet"
 
     @property
+    def reviews(self) -> Path:
+        """What people decided of videos."""
+        return self.root / "reviews.jsonl"
+
+    @property
     def sources(self) -> Path:
         """Downloads and links to the originals."""
         return self.root / "sources"

@@ -4,12 +4,9 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from manifests.errors import BadInput
 from pipeline.audit import Audit
 from pipeline.cli.opening import open_session
 from pipeline.cli.terminal import AsJson, Flag, WorkspaceOption, say
-from pipeline.ledger import Ledger
-from pipeline.survey import dossiers
 
 
 def status(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
@@ -28,14 +25,7 @@ def manifest(video_id: str, *, workspace: WorkspaceOption = Path()) -> int:
     video_id
         The video, as in the catalogue.
     """
-    session = open_session(workspace)
-    shard = next((video.shard for video in session.videos if video.video_id == video_id), None)
-    if shard is None:
-        raise BadInput(f"There is no video '{video_id}' in {session.workspace.catalogue}.")
-    members = [video for video in session.videos if video.shard == shard]
-    ledger = Ledger.load(session.workspace, shard, members, session.stages)
-    found = {dossier.video.video_id: dossier for dossier in dossiers(session.planner, ledger)}
-    say(json.dumps(found[video_id].manifest, indent=1, ensure_ascii=False))
+    say(json.dumps(open_session(workspace).dossier(video_id).manifest, indent=1, ensure_ascii=False))
     return 0
 
 

@@ -31,6 +31,7 @@ COMMANDS = (
     ("status", "inspect:status", "Show how many videos and shards stand where at each stage, and what failed."),
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
     ("audit", "inspect:audit", "Check every claim of the workspace."),
+    ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),
     ("sides", "sides:sides", "Check with mouths and sound where the speakers of IEMOCAP's dialogs sit."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
     ("export", "export:export", "Write the files that a training system's own loader reads."),

@@ -1,0 +1,54 @@
+"""Reviewing: a person's decisions enter the workspace, and whatever rests on verdicts follows at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from manifests.errors import BadInput
+from manifests.reviews import Review, write_reviews
+from pipeline.census import Census
+from pipeline.plan import State
+from pipeline.session import Session
+from pipeline.survey import Dossier
+
+HOPELESS = (State.FAILED, State.BLOCKED)
+"""States out of which no run leads by itself."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The videos of the decision as they stand after it, and all of them counted."""
+
+    dossiers: tuple[Dossier, ...]
+    census: Census
+
+
+def decide(session: Session, video_ids: Sequence[str], review: Review | None) -> Outcome:
+    """Note a decision about these videos, or (None) take it back, and bring manifests, their table and statistics up
+    to date; no stage is computed.
+
+    Raises BadInput, with nothing noted, when a video is not in the catalogue, has no decision to take back, or is to be
+    accepted although it failed a stage.
+    """
+    session.require_videos(video_ids)
+    with session.held():
+        known = session.reviews
+        for video_id in video_ids:
+            if review is None and video_id not in known:
+                raise BadInput(f"There is no review of {video_id}; 'portrait-prep review list' shows those there are.")
+            if review and review.decision == "accept":
+                _require_no_failure(session.dossier(video_id))
+        kept = {name: value for name, value in known.items() if name not in video_ids}
+        write_reviews(session.workspace.reviews, kept if review is None else kept | dict.fromkeys(video_ids, review))
+        afresh = Session(session.workspace, session.stages)
+        census = afresh.conclude()
+        return Outcome(tuple(afresh.dossier(video_id) for video_id in video_ids), census)
+
+
+def _require_no_failure(dossier: Dossier) -> None:
+    for stage, standing in dossier.standings.items():
+        if standing.state in HOPELESS:
+            told = standing.failure.message if standing.failure else standing.reason
+            raise BadInput(
+                f"{dossier.video.video_id} cannot be accepted: {stage} is {standing.state} ({told}), and a decision "
+                "does not make up for what a stage could not make; mend that first."
+            )
