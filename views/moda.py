@@ -27,7 +27,6 @@ from typing import Any
 import numpy as np
 
 from stages import points
-from stages.sound import SAMPLES_PER_FRAME
 from views.files import Store
 from views.loudness import Loudness
 from views.moda_targets import PUBLISHED, Targets
@@ -54,7 +53,8 @@ HEARD = 1 << 16
 class ModaWindow:
     """Makes a sample of a window of n <= `length` frames; what is missing to `length` is zeros.
 
-    `audio` float32 [640 * length]: less the mean of the whole clip, over its deviation.
+    `audio` float32 [length, 640]: samples 640k to 640k + 639 of the clip in the row of frame k, less the mean of the
+    whole clip, over its deviation.
     `mesh` float32 [length, 1434]: 478 points x, y, z in canonical px, less `reference`.
     `headmotion` float32 [length, 7]: yaw, pitch, roll in degrees, translation x, y, z in px of the flipped image, and
     scale, less `headmotion_mean`.
@@ -80,7 +80,7 @@ class ModaWindow:
         key = reader.videos[place.video].digests["normalize"]
         loudness = self._heard.get(key, lambda: Loudness.of(reader, place.video))
         return {
-            "audio": padded(loudness.normalized(reader.sound(*place)).reshape(-1), self.length * SAMPLES_PER_FRAME),
+            "audio": padded(loudness.normalized(reader.sound(*place)), self.length),
             **self.targets.sample(reader, place, self.length),
             "torso_visible": padded(reader.read(*place, (VISIBLE,))[VISIBLE], self.length),
             "eye": EYE,
@@ -174,11 +174,11 @@ def whence(reader: Reader, window: Window, length: int) -> dict[str, Any]:
 
 def as_published(sample: Mapping[str, Any]) -> tuple[Any, ...]:
     """The sample of `ModaWindow` as the seven things that `Audio2ReprDataset` gives, for its own training loop."""
-    names = ("audio", "mesh", "headmotion", "torso", "torso_mask", "torso_mean")
+    names = ("mesh", "headmotion", "torso", "torso_mask", "torso_mean")
     meta = {
         "Eye": sample["eye"].tolist(),
         "Lip": sample["lip"].tolist(),
         "Reference": sample["reference"],
         "MeanHeadmotion": sample["headmotion_mean"].reshape(7, 1),
     }
-    return (*(sample[name] for name in names), meta)
+    return (sample["audio"].reshape(-1), *(sample[name] for name in names), meta)

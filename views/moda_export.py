@@ -10,17 +10,16 @@ Source: https://github.com/taichuai/MODA, datasets/audio2repr_dataset.py (`parse
     <folder>/<clip>/audio.wav           16 kHz mono PCM16, 640 samples a frame
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manifests.atomic import TEMPORARY, replacing, temporary_beside
+from manifests.atomic import replacing
 from manifests.errors import BadInput
 from stages.sound import HEADER, SAMPLES_PER_FRAME, finish
 from views.face_mesh import SEMANTIC, indices
+from views.filling import filling
 from views.moda import LENGTH, STRIDE
 from views.moda_targets import BLOCK, Targets
 from views.npy_stream import Stream, write_npy, write_npz
@@ -39,7 +38,8 @@ FEATURES: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "Scales": ("headpose.scale", ()),
 }
 """Array of feature.npz -> column, and the shape of one row."""
-LISTS: Mapping[str | None, str] = {"val": "test.txt", "test": "test.txt"}
+TRAIN, TEST = "train.txt", "test.txt"
+LISTS: Mapping[str | None, str] = {"val": TEST, "test": TEST}
 """Split -> the list that its clips are in; all others are in train.txt."""
 
 
@@ -76,7 +76,8 @@ def export_moda(
 ) -> Exported:
     """Write every chosen video that is long enough, whole or not at all, and nothing outside `folder`.
 
-    A video with long gaps becomes one clip for each stretch between them, `<video_id>@<first frame>`. `trim`: up to 199
+    A video with long gaps becomes one clip for each stretch between them, `<video_id>@<first frame>`; so does one that
+    is named like a list. `trim`: up to 199
     frames are cut off the end of each, so that its length is 601 + 200 k: then the loader's index, which else points
     past the ends of clips and into wrong ones, is right. `told` hears of each clip as it is done.
 
@@ -89,11 +90,11 @@ def export_moda(
         raise BadInput(
             f"MODA's loader takes nothing from clips of less than {LEAST} frames; the longest has {longest}."
         )
-    with _appearing(folder) as stage:
+    with filling(folder) as stage:
         for clip in clips:
             write_clip(reader, clip.window, stage / clip.name, targets)
             told(clip)
-        for name in ("train.txt", "test.txt"):
+        for name in (TRAIN, TEST):
             with replacing(stage / name) as temporary:
                 temporary.write_text("".join(f"{clip.name}\n" for clip in clips if clip.list_file == name), "utf-8")
     return Exported(clips, left_out)
@@ -106,12 +107,13 @@ def plan(videos: Sequence[Footage], trim: bool) -> tuple[list[Clip], dict[str, i
         video = footage.video
         for first, stop in footage.runs:
             frames = stop - first
-            name = video.video_id if frames == footage.frames else f"{video.video_id}@{first}"
+            plain = frames == footage.frames and video.video_id not in (TRAIN, TEST)
+            name = video.video_id if plain else f"{video.video_id}@{first}"
             if frames < LEAST:
                 left_out[name] = frames
                 continue
             kept = frames - (frames - LEAST) % STRIDE if trim else frames
-            clips.append(Clip(name, Window(number, first, kept), LISTS.get(video.split, "train.txt")))
+            clips.append(Clip(name, Window(number, first, kept), LISTS.get(video.split, TRAIN)))
     return clips, left_out
 
 
@@ -146,35 +148,3 @@ def _stream(reader: Reader, window: Window, targets: Targets, column: str, shape
 def _parts(window: Window) -> Iterator[Window]:
     for first in range(window.first, window.first + window.frames, BLOCK):
         yield Window(window.video, first, min(BLOCK, window.first + window.frames - first))
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A place to fill within `folder`; on success all of it moves up, the lists last; on any error it is gone.
-
-    Raises BadInput when there is something in `folder` already, but for what a killed export left.
-    """
-    present = folder.exists()
-    if present and not folder.is_dir():
-        raise BadInput(f"{folder} is a file: name a folder that is empty or not there yet.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(f"{TEMPORARY}*-export"):
-        shutil.rmtree(leftover)
-    if any(folder.iterdir()):
-        raise BadInput(f"{folder} is not empty: name a folder that is empty or not there yet.")
-    stage = temporary_beside(folder / "export")
-    stage.mkdir()
-    moved: list[Path] = []
-    try:
-        yield stage
-        for path in sorted(stage.iterdir(), key=lambda path: (path.is_file(), path.name)):
-            moved.append(folder / path.name)
-            path.rename(moved[-1])
-    except BaseException:
-        for path in moved:
-            shutil.rmtree(path, ignore_errors=True)
-        raise
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if not present and not any(folder.iterdir()):
-            folder.rmdir()
