@@ -1,5 +1,10 @@
 """What a user can be told: each error is one sentence that says what to do."""
 
+import errno
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a full disk: no video's fault, and nothing else can succeed either."""
+
 
 class PortraitPrepError(Exception):
     """Base of every error whose message is meant for the user; the command line prints it and exits 2."""

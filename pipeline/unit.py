@@ -3,7 +3,6 @@
 A unit's file appears whole or not at all. One bad video never costs its neighbours: it gets a record that says why.
 """
 
-import errno
 import faulthandler
 import logging
 import os
@@ -22,7 +21,7 @@ from manifests.atomic import commit as commit_file
 from manifests.atomic import replacing, temporary_beside
 from manifests.catalogue import Video
 from manifests.digest import sha256_of
-from manifests.errors import BadSetting, Damaged, MissingPrerequisite, PortraitPrepError
+from manifests.errors import FULL_DISK, BadSetting, Damaged, MissingPrerequisite, PortraitPrepError
 from manifests.record import Basis, Failure, Output, Record
 from pipeline.job import VideoJob
 from pipeline.plan import fingerprint
@@ -33,9 +32,6 @@ from pipeline.tables import digest_of
 from pipeline.workspace import Workspace
 
 log = logging.getLogger(__name__)
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of a full disk: no video's fault, and nothing else can succeed either."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +175,7 @@ def _versions(stage: Stage[Any]) -> dict[str, str]:
 
 
 def _stop_where_disk_is_full(error: BaseException, workspace: Workspace) -> None:
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
         raise MissingPrerequisite(
             f"The disk of {workspace.root} is full: free some space and run again; what is done is kept."
         ) from error

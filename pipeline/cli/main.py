@@ -4,7 +4,6 @@
 missing prerequisite; 130 interrupted.
 """
 
-import errno
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
-from manifests.errors import PortraitPrepError
+from manifests.errors import FULL_DISK, PortraitPrepError
 
 FINDINGS, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -60,7 +59,7 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINDINGS)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL_DISK:
             _refuse("The disk is full: free some space and run again; what is done is kept.")
         _refuse(f"{error.filename or 'The system'}: {error.strerror or error}.")
     except KeyboardInterrupt:

@@ -1,7 +1,6 @@
 """One whole file over HTTP: resumed where it broke off, proved by size and digest, under its name only when whole."""
 
 import hashlib
-import random
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from pipeline.stage import BadVideo
 from stages.fetch import room
 from stages.fetch.headers import Span, content_length, content_range, retry_after, validator
 from stages.fetch.partial import Origin, Partial
+from stages.fetch.retries import Interrupted, persist
 from stages.fetch.session import open_session, proxies_of
 from stages.fetch.terms import Terms
 
@@ -24,11 +24,6 @@ SCHEMES = ("http", "https")
 BLOCK = 1 << 18
 """Bytes read at once, at most."""
 MB = 1_000_000
-FIRST_WAIT = 0.5
-"""Seconds before a transfer that broke off is taken up again; each further time twice as long."""
-LONGEST_WAIT = 60.0
-LONGEST_RETRY_AFTER = 120.0
-"""Seconds that a server may make us wait by its Retry-After."""
 PASSING = frozenset(
     (
         HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
@@ -38,14 +33,6 @@ PASSING = frozenset(
     )
 )
 """Client errors that say nothing against the file; with them all server errors (5xx)."""
-
-
-class _Interrupted(Exception):
-    """This request came to nothing, another may not; `wait` is how long the server wants us to wait, in seconds."""
-
-    def __init__(self, reason: str, wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait = wait
 
 
 class _Stale(Exception):
@@ -128,37 +115,36 @@ class _Transfer:
         self._address, self._partial, self._terms, self._size, self._md5 = address, partial, terms, size, md5
 
     def complete(self) -> None:
-        """Ask until the file is whole; only failures in a row, with no new bytes between them, count as retries."""
-        failures, furthest = 0, self._kept()[1]
-        while True:
-            try:
-                if self._take_up():
-                    return
-            except _Stale:
-                self._partial.discard()
-            except _Interrupted as interrupted:
-                reached = self._partial.bytes
-                failures = 1 if reached > furthest else failures + 1
-                furthest = max(furthest, reached)
-                if failures > self._terms.retries:
-                    tries = "one try" if failures == 1 else f"{failures} tries"
-                    raise TransferFailed(f"{self._address} did not come in {tries}: {interrupted}") from interrupted
-                time.sleep(_wait(failures, interrupted.wait))
+        """Ask until the file is whole."""
+        self._kept()
+        try:
+            persist(self._take_up, lambda: self._partial.bytes, self._terms.retries)
+        except Interrupted as interrupted:
+            tries = "one try" if interrupted.tries == 1 else f"{interrupted.tries} tries"
+            raise TransferFailed(f"{self._address} did not come in {tries}: {interrupted}") from interrupted
 
-    def _take_up(self) -> bool:
-        """One request for what is missing; True when the file is whole."""
+    def _take_up(self) -> None:
+        """One try for what is missing; where it shows that what is here is of no use, for all of it."""
+        try:
+            self._ask_for_rest()
+        except _Stale:
+            self._partial.discard()
+            self._ask_for_rest()
+
+    def _ask_for_rest(self) -> None:
+        """One request for what is missing. Raises _Stale where that cannot be had of the same file."""
         origin, have = self._kept()
         total = self._total(origin)
         if have and have == total:
-            return True
+            return
         self._require_room(have, total)
         with self._ask(origin, have) as response:
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-                return self._is_whole(response, have)
+                self._require_whole(response, have)
+                return
             span = self._span(response)
             self._accept(Origin(address=self._address, validator=validator(response.headers), total=span.total), span)
             self._receive(response, span.total)
-        return True
 
     def _kept(self) -> tuple[Origin | None, int]:
         """Origin and number of the bytes that are here; they are thrown away when nothing can prove them."""
@@ -190,17 +176,16 @@ class _Transfer:
         except (ValueError, requests.TooManyRedirects) as error:
             raise BadVideo(f"{self._address} cannot be asked for: {_line(error)}") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _Interrupted(_reason(error, seconds)) from error
+            raise Interrupted(_reason(error, seconds)) from error
 
-    def _is_whole(self, response: requests.Response, have: int) -> bool:
+    def _require_whole(self, response: requests.Response, have: int) -> None:
         """Told that nothing lies beyond what is here: it is all, or more than all."""
         span = content_range(response.headers.get("Content-Range"))
         if span is None or span.total != have:
             raise _Stale
-        return True
 
     def _span(self, response: requests.Response) -> Span:
-        """What part of the file the answer holds. Raises BadVideo or _Interrupted when it holds none."""
+        """What part of the file the answer holds. Raises BadVideo or Interrupted when it holds none."""
         headers = response.headers
         if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             self._refuse(response)
@@ -215,7 +200,7 @@ class _Transfer:
         code = response.status_code
         said = f"answered {code} {response.reason or ''}".strip()
         if code in PASSING or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _Interrupted(f"the server {said}", retry_after(response.headers.get("Retry-After")))
+            raise Interrupted(f"the server {said}", retry_after(response.headers.get("Retry-After")))
         raise BadVideo(f"{self._address} {said}")
 
     def _accept(self, offered: Origin, span: Span) -> None:
@@ -226,12 +211,12 @@ class _Transfer:
         origin, have = self._kept()
         if self._size is not None and span.total not in (None, self._size):
             said = f"has {span.total} bytes, not the {self._size} expected"
-            raise _Interrupted(f"what the server sent {said}") if have else _Wrong(said)
+            raise Interrupted(f"what the server sent {said}") if have else _Wrong(said)
         if span.first == 0:
             self._partial.begin(offered)
         elif not have:
-            raise _Interrupted("the server sent another part of the file than the one asked for")
-        elif span.first != have or (origin is not None and _differ(origin, offered)):
+            raise Interrupted("the server sent another part of the file than the one asked for")
+        elif span.first != have or (origin is not None and origin.differs(offered)):
             raise _Stale
 
     def _receive(self, response: requests.Response, total: int | None) -> None:
@@ -246,10 +231,10 @@ class _Transfer:
                 if expected is not None and have > expected:
                     raise _Wrong(f"has more than the {expected} bytes expected")
         if expected is not None and have < expected:
-            raise _Interrupted(f"it broke off after {have} of {expected} bytes")
+            raise Interrupted(f"it broke off after {have} of {expected} bytes")
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it comes, no faster than the terms allow. Raises _Interrupted when it stops coming."""
+        """The body as it comes, no faster than the terms allow. Raises Interrupted when it stops coming."""
         rate = self._terms.rate * MB
         largest = min(BLOCK, max(1024, int(rate / 4))) if rate else BLOCK
         while True:
@@ -257,26 +242,12 @@ class _Transfer:
             try:
                 block = response.raw.read1(largest, decode_content=False)
             except urllib3.exceptions.HTTPError as error:
-                raise _Interrupted(_reason(error, self._terms.timeout)) from error
+                raise Interrupted(_reason(error, self._terms.timeout)) from error
             if not block:
                 return
             yield block
             if rate:
                 time.sleep(max(0.0, len(block) / rate - (time.monotonic() - started)))
-
-
-def _differ(one: Origin, other: Origin) -> bool:
-    """Whether the two cannot be the same state of a file; what one of them does not say counts for neither."""
-    pairs = ((one.validator, other.validator), (one.total, other.total))
-    return any(a is not None and b is not None and a != b for a, b in pairs)
-
-
-def _wait(failures: int, asked: float | None) -> float:
-    """Seconds to wait after so many failures; less by chance, so that many transfers do not come back as one."""
-    if asked is not None:
-        return min(asked, LONGEST_RETRY_AFTER)
-    longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 16))
-    return random.SystemRandom().uniform(longest / 2, longest)
 
 
 def _reason(error: BaseException, timeout: float) -> str:

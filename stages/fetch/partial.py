@@ -20,14 +20,19 @@ class Origin(Model):
     validator: str | None = None
     total: int | None = None
 
+    def differs(self, other: "Origin") -> bool:
+        """Whether the two cannot be the same state of a file; what one of them does not say counts for neither."""
+        pairs = ((self.validator, other.validator), (self.total, other.total))
+        return any(a is not None and b is not None and a != b for a, b in pairs)
+
 
 class Partial:
-    """The part of `target` that is here: `.<name>.part`, with its origin in `.<name>.part.json`."""
+    """The part of `target` that is here: `path` (`.<name>.part`), with its origin in `<path>.json`."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, path: Path | None = None) -> None:
         self.target = target
-        self.path = target.with_name(f".{target.name}.part")
-        self._note = target.with_name(f".{target.name}.part.json")
+        self.path = path or target.with_name(f".{target.name}.part")
+        self._note = self.path.with_name(f"{self.path.name}.json")
 
     @property
     def bytes(self) -> int:
@@ -36,6 +41,11 @@ class Partial:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
+
+    @property
+    def noted(self) -> bool:
+        """Whether there is a note of its origin."""
+        return self._note.is_file()
 
     def origin(self, address: str) -> Origin | None:
         """Where the bytes come from; None when that was not noted, or is not `address`."""
@@ -59,6 +69,11 @@ class Partial:
         """Throw the bytes away."""
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
+
+    def reopen(self) -> None:
+        """Take the target, where it is there, for bytes that are still to be proved."""
+        if self.target.is_file():
+            self.target.replace(self.path)
 
     def commit(self) -> None:
         """Give the bytes the name of the target, flushed to disk."""

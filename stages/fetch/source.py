@@ -40,16 +40,23 @@ _fetched_anew: set[str] = set()
 def fetch_source(address: str, sources: Path, terms: Terms, height: int | None = None) -> Path:
     """Bring what lies at `address` into the folder `sources` and return its path; what is there is not asked for again.
 
-    `height` is the picture's that is wanted of a video page. The file's name ends in a digest of the address.
+    `height` is the picture's that is wanted of a video page: each height is a file of its own. The file's name ends in
+    a digest of the address (and the height).
 
     Raises BadVideo when it cannot be had, TransferFailed when it did not come and may another time,
     BadSetting when proxy or cookies are unusable, and OSError when the bytes cannot be written.
     """
     if match := MEMBER.fullmatch(address):
         return _fetch_member(address, match, sources, terms)
-    name = with_digest(_title(address), address)
-    with alone(sources / name), _in_peace(address, terms):
+    name = _name(address, height)
+    with alone(sources / name), _in_peace(name, terms):
         return fetch_video(address, sources, name, terms, height)
+
+
+def _name(address: str, height: int | None) -> str:
+    if not height:
+        return with_digest(_title(address), address)
+    return with_digest(f"{_title(address)}_{height}p", f"{address} {height}p")
 
 
 def _title(address: str) -> str:

@@ -22,8 +22,9 @@ def fetch_video(address: str, folder: Path, name: str, terms: Terms, height: int
     a height (or 0), the largest. A finished file of this name is returned without any request.
 
     Raises BadVideo when there is no such video or we may not have it, TransferFailed when it did not come and may
-    another time, MissingPrerequisite when the disk has too little room or yt-dlp lacks what the page demands,
-    BadSetting when the proxy or the cookies are unusable, and OSError when the bytes cannot be written.
+    another time (the disk has too little room for it, or yt-dlp lacks what the page demands), MissingPrerequisite when
+    the proxy needs a package that is not there, BadSetting when the proxy or the cookies are unusable, and OSError when
+    the bytes cannot be written.
     """
     if not address.startswith(ADDRESSES):
         raise BadVideo(f"{address} is not an address of http or https")

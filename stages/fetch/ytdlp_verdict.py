@@ -10,9 +10,10 @@ from http import HTTPStatus
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.utils import ContentTooShortError, PostProcessingError
 
-from manifests.errors import MissingPrerequisite, TransferFailed
+from manifests.errors import FULL_DISK, TransferFailed
 from pipeline.stage import BadVideo
 from stages.fetch.http import PASSING
+from stages.fetch.retries import Interrupted
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,14 @@ def _rule(said: str, passes: bool, advice: str = "") -> Rule:
     return Rule(re.compile(said, re.IGNORECASE), passes, advice)
 
 
+UPDATE = "update yt-dlp ('pip install --upgrade yt-dlp'), since pages change, and run again"
+
 RULES = (
     _rule(r"not a bot|captcha", True, "name a browser's cookies in 'cookies'"),
     _rule(r"rate.?limit|try again later|HTTP Error 429", True, "set a longer 'pause'"),
     _rule(r"premieres? in|will begin in|will premiere", True),
+    _rule(r"(?:video data|Got error): HTTP Error 40[03]|API page: HTTP Error 400", True, UPDATE),
+    _rule(r"unable to extract|needs to be reloaded|please report this issue", True, UPDATE),
     _rule(r"in your country|your location|geo.?restrict", False, "a 'proxy' elsewhere may be let in"),
     _rule(
         r"\b(?:private|sign in|log.?in|members|registered users|age.?restricted)\b",
@@ -50,8 +55,7 @@ ADDRESS = re.compile(r"https?://\S+")
 NO_RUNTIME = "JavaScript runtime"
 NO_FORMAT = re.compile(r"Requested format is not available|No video formats|only images", re.IGNORECASE)
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-FULL_DISK = re.compile("|".join(re.escape(os.strerror(code)) for code in FULL))
+SAID_OF_FULL_DISK = re.compile("|".join(re.escape(os.strerror(code)) for code in FULL_DISK))
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 FRAME = re.compile(
@@ -70,22 +74,21 @@ FOR_DEVELOPERS = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """The exception to raise, whether to try `again` at once, and whether what came is `spoilt`."""
+    """The exception to raise, and whether what came is `spoilt`."""
 
     error: Exception
-    again: bool = False
     spoilt: bool = False
 
 
 def judge(error: BaseException, address: str, warnings: Sequence[str] = ()) -> Verdict:
     """What it means that yt-dlp raised `error` over `address`, after it had said `warnings`.
 
-    OSError (ENOSPC) for a full disk, MissingPrerequisite for a page that cannot be read without a JavaScript runtime,
-    TransferFailed for what may pass, BadVideo for what will not. What broke off is worth another try at once; a page
-    that wants us to wait is not, nor are bytes of which ffmpeg could make no video.
+    OSError (ENOSPC) for a full disk, Interrupted for what broke off and is worth another try at once, TransferFailed
+    for what may pass later (a page that wants us to wait, or that only a newer yt-dlp or a JavaScript runtime can
+    read), BadVideo for what will not. Bytes of which ffmpeg could make no video are spoilt.
     """
     said, causes = COLOUR.sub("", str(error)), list(_causes(error))
-    if FULL_DISK.search(said) or any(isinstance(cause, OSError) and cause.errno in FULL for cause in causes):
+    if SAID_OF_FULL_DISK.search(said) or any(getattr(cause, "errno", None) in FULL_DISK for cause in causes):
         return Verdict(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     if NO_FORMAT.search(said) and (missing := without_runtime(address, warnings)):
         return Verdict(missing)
@@ -95,15 +98,14 @@ def judge(error: BaseException, address: str, warnings: Sequence[str] = ()) -> V
         return Verdict(TransferFailed(sentence) if rule.passes else BadVideo(sentence))
     if any(isinstance(cause, PostProcessingError) for cause in causes):
         return Verdict(TransferFailed(sentence), spoilt=True)
-    passes = _passes(said, causes)
-    return Verdict(TransferFailed(sentence) if passes else BadVideo(sentence), again=passes)
+    return Verdict(Interrupted(sentence) if _passes(said, causes) else BadVideo(sentence))
 
 
-def without_runtime(address: str, warnings: Iterable[str]) -> MissingPrerequisite | None:
+def without_runtime(address: str, warnings: Iterable[str]) -> TransferFailed | None:
     """The error for a page of which yt-dlp warned that it cannot be read in full without a JavaScript runtime."""
     if not any(NO_RUNTIME in warning for warning in warnings):
         return None
-    return MissingPrerequisite(
+    return TransferFailed(
         f"{address} is not offered as it should be: yt-dlp needs a JavaScript runtime for it, so install "
         "'yt-dlp[default,deno]' and run again."
     )

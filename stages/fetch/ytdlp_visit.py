@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yt_dlp import YoutubeDL
 from yt_dlp.globals import plugin_dirs
 from yt_dlp.utils import YoutubeDLError
 
@@ -18,8 +17,10 @@ from manifests.probe import probe
 from pipeline.stage import BadVideo
 from stages import ffmpeg
 from stages.fetch import http, room
+from stages.fetch.retries import Interrupted, persist
 from stages.fetch.session import cookies_of, proxies_of
 from stages.fetch.terms import Terms
+from stages.fetch.ytdlp_client import Client, drop_unproved
 from stages.fetch.ytdlp_verdict import judge, without_runtime
 
 log = logging.getLogger(__name__)
@@ -59,31 +60,32 @@ class Visit:
     def bring(self) -> Path:
         """The file that came, whole. Each try sees the page anew, since the addresses that it gives run out.
 
-        Only failures in a row, with no new bytes between them, count as retries. Raises as `fetch_video` does.
+        Raises as `fetch_video` does.
         """
         plugin_dirs.value = []
-        failures, furthest = 0, self._here()
-        while True:
-            try:
-                return self._proved(self._try())
-            except YoutubeDLError as error:
-                verdict = judge(error, self._address, self._voice.warnings)
-                here = self._here()
-                failures = 1 if here > furthest else failures + 1
-                furthest = max(here, furthest)
-                if verdict.spoilt:
-                    self._require(0)
-                    shutil.rmtree(self._work)
-                if not verdict.again or failures > self._terms.retries:
-                    raise verdict.error from error
-                time.sleep(min(http.LONGEST_WAIT, http.FIRST_WAIT * 2.0 ** min(failures - 1, 16)))
-            except ValueError as error:
-                raise BadVideo(f"{self._address} cannot be asked for: {' '.join(str(error).split())}") from error
+        drop_unproved(self._work)
+        try:
+            return persist(self._attempt, self._here, self._terms.retries)
+        except Interrupted as interrupted:
+            raise TransferFailed(str(interrupted)) from interrupted
+
+    def _attempt(self) -> Path:
+        """One try. Raises Interrupted where another may be worth it at once."""
+        try:
+            return self._proved(self._try())
+        except YoutubeDLError as error:
+            verdict = judge(error, self._address, self._voice.warnings)
+            if verdict.spoilt:
+                self._require(0)  # what a full disk spoilt stays
+                shutil.rmtree(self._work)
+            raise verdict.error from error
+        except ValueError as error:
+            raise BadVideo(f"{self._address} cannot be asked for: {' '.join(str(error).split())}") from error
 
     def _try(self) -> Path:
         self._begun.clear()
         proxies_of(self._terms, self._address)  # to be told where it cannot be used
-        with YoutubeDL(self._options()) as client:
+        with Client(self._options()) as client:
             for cookie in cookies_of(Path(self._terms.cookies)) if self._terms.cookies else ():
                 client.cookiejar.set_cookie(cookie)  # a file named in the options would be written to
             time.sleep(self._terms.pause)
@@ -112,7 +114,6 @@ class Visit:
             "extract_flat": "in_playlist",
             "playlist_items": "1",
             "cachedir": False,
-            "updatetime": False,
             "logger": self._voice,
             "progress_hooks": [self._at_progress],
             "quiet": True,

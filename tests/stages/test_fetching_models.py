@@ -10,7 +10,7 @@ import pytest
 
 from manifests.errors import BadInput, MissingPrerequisite
 from pipeline.cli.models import models
-from stages.fetch import http
+from stages.fetch import retries
 from stages.models import registry
 from stages.models.fetching import fetch_model
 from stages.models.registry import ModelFile
@@ -25,7 +25,7 @@ BUNDLED = dataclasses.replace(registry.MODELS["mean_face"], name="bundled")
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     """Serves the file of the model `net` at `/net`; `bundled` comes with a package, `away` is nowhere."""
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(http, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
     monkeypatch.delenv(registry.FOLDERS_VARIABLE, raising=False)
     monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
     with Server() as running:

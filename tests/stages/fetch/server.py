@@ -162,8 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(exchange, (turn.status if file else None) or 404, {"Content-Length": "0", **turn.headers})
             return
         content = file.content if turn.content is None else turn.content
-        first, status = self._first_byte(file, turn, len(content))
-        end = len(content) if status != 206 or turn.piece is None else min(len(content), first + turn.piece)
+        first, last, status = self._asked(file, turn, len(content))
+        end = last if status != 206 or turn.piece is None else min(last, first + turn.piece)
         headers = {
             "Accept-Ranges": "bytes",
             "Content-Type": mimetypes.guess_type(path)[0] or "application/octet-stream",
@@ -187,15 +187,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None:
         pass
 
-    def _first_byte(self, file: _File, turn: Turn, size: int) -> tuple[int, int]:
-        """Where to begin, and the status that says so (RFC 9110, 14.2 and 13.1.5)."""
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+    def _asked(self, file: _File, turn: Turn, size: int) -> tuple[int, int, int]:
+        """Where to begin and to end, and the status that says so (RFC 9110, 14.2 and 13.1.5)."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         condition = self.headers.get("If-Range")
         states = [file.etag, None if file.modified is None else email.utils.formatdate(file.modified, usegmt=True)]
         if not asked or turn.ignore_range or (condition is not None and condition not in states):
-            return 0, 200
+            return 0, size, 200
         first = int(asked[1]) + turn.shift
-        return (first, 206) if first < size else (size, 416)
+        end = min(size, int(asked[2]) + 1) if asked[2] else size
+        return (first, end, 206) if first < size else (size, size, 416)
 
     def _head(self, exchange: Exchange, status: int, headers: Mapping[str, str]) -> None:
         exchange.status = status

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from manifests.atomic import TEMPORARY
 from manifests.errors import BadSetting, MissingPrerequisite, TransferFailed
 from pipeline.stage import BadVideo
-from stages.fetch import http
+from stages.fetch import retries
 from stages.fetch.headers import Span, content_length, content_range, retry_after
 from stages.fetch.http import fetch
 from stages.fetch.partial import Partial
@@ -334,16 +334,16 @@ def test_a_refusal_that_passes_is_asked_again(server: Server, tmp_path: Path, st
 
 def test_retry_after_is_honoured_and_bounded(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=waits.append, monotonic=time.monotonic))
+    monkeypatch.setattr(retries, "time", SimpleNamespace(sleep=waits.append))
     turns = [Turn(status=503, headers={"Retry-After": said}) for said in ("7", "999999", "soon")]
     fetch(server.put(PATH, CONTENT, *turns), tmp_path / "a.zip", terms())
-    assert waits[:2] == [7.0, http.LONGEST_RETRY_AFTER]
-    assert 0 < waits[2] <= http.FIRST_WAIT * 4
+    assert waits[:2] == [7.0, retries.LONGEST_RETRY_AFTER]
+    assert 0 < waits[2] <= retries.FIRST_WAIT * 4
 
 
 def test_waits_grow_and_end() -> None:
-    for failures, longest in ((1, http.FIRST_WAIT), (4, http.FIRST_WAIT * 8), (100, http.LONGEST_WAIT)):
-        waits = {http._wait(failures, None) for _ in range(20)}
+    for failures, longest in ((1, retries.FIRST_WAIT), (4, retries.FIRST_WAIT * 8), (100, retries.LONGEST_WAIT)):
+        waits = {retries.wait(failures, None) for _ in range(20)}
         assert longest / 2 <= min(waits) < max(waits) <= longest
 
 
@@ -586,6 +586,9 @@ def test_content_length() -> None:
         ("Fri, 31 Dec 1999 23:59:59 -0000", 9.0),
         ("Fri, 31 Dec 1999 23:59:00 GMT", 0.0),
         ("-3", None),
+        ("9" * 19, None),
+        ("Fri, 31 Dec 1999 23:59:59 +" + "9" * 30, None),
+        ("Fri, 31 Dec 99999999999 23:59:59 GMT", None),
         ("", None),
         (None, None),
     ],

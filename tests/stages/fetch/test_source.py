@@ -231,6 +231,23 @@ def test_two_archives_of_one_record_may_come_at_the_same_time(tmp_path: Path, se
     assert len(server.of("/api/records/7")) == 1
 
 
+def test_each_height_of_a_video_is_a_file_of_its_own(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bring(_: str, folder: Path, name: str, __: Terms, height: int | None) -> Path:
+        (folder / f"{name}.mp4").write_text(str(height))
+        return folder / f"{name}.mp4"
+
+    monkeypatch.setattr(source_module, "fetch_video", bring)
+    long = "long" * 40
+    for title in ("abc", long):
+        got = {
+            height: fetch_source(f"http://x/watch?v={title}", tmp_path, TERMS, height) for height in (None, 360, 720)
+        }
+        assert [path.read_text() for path in got.values()] == ["None", "360", "720"]
+    assert fetch_source("http://x/watch?v=abc", tmp_path, TERMS, 720).name.startswith("abc_720p-")
+
+
 def test_names_tell_which_source_it_is_and_differ_where_addresses_do(tmp_path: Path, server: Server) -> None:
     one = server.put("/one/clip.zip", zipped())
     two = server.put("/two/clip.zip", zipped({f"Actor_01/{NAME}": b"another take"}))

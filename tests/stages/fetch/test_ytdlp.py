@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from yt_dlp.downloader.http import HttpFD
 from yt_dlp.utils import DownloadError
 
-from manifests.errors import BadSetting, MissingPrerequisite, TransferFailed
+from manifests.errors import BadSetting, TransferFailed
 from manifests.probe import probe
 from pipeline.stage import BadVideo
+from stages.fetch import ytdlp_client, ytdlp_visit
+from stages.fetch.retries import Interrupted
 from stages.fetch.terms import Terms
 from stages.fetch.ytdlp import fetch_video
-from stages.fetch.ytdlp_verdict import judge
+from stages.fetch.ytdlp_verdict import UPDATE, judge
 from tests.clips import clicks, make, portrait, steady, write_clip
 from tests.stages.fetch.server import Server, Turn
 
@@ -72,8 +74,9 @@ def names(folder: Path) -> list[str]:
 
 
 def parts(folder: Path) -> list[Path]:
-    """What waits to be taken up again."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent != folder]
+    """What waits to be taken up again, without the notes on where it is from."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent != folder]
+    return [path for path in files if path.suffix != ".json"]
 
 
 def test_a_video_is_there_whole_and_asked_for_once(tmp_path: Path, server: Server, content: bytes) -> None:
@@ -106,6 +109,152 @@ def test_what_came_before_it_broke_off_is_not_sent_again(tmp_path: Path, server:
     assert names(tmp_path) == ["v.mp4"]
     last = server.of("/clip.mp4")[-1]
     assert (last.headers["Range"], last.status, last.sent) == (f"bytes={here}-", 206, len(content) - here)
+
+
+def changed(content: bytes, at: int) -> bytes:
+    """Another state of a video: one byte is another, and it still is as long and can be read."""
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+BRAND = 15
+"""Where a byte of an MP4 may be another and tell nothing: the minor version of its brand (ISO/IEC 14496-12, 4.3)."""
+STATES: Sequence[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"etag": '"1"'}, {"etag": '"2"'}),
+    ({"modified": 1.0}, {"modified": 2.0}),
+]
+"""What servers say of two states of a file."""
+
+
+@pytest.mark.parametrize(("before", "after"), STATES)
+def test_what_came_of_an_earlier_state_of_the_file_is_not_joined_to_a_later_one(
+    tmp_path: Path,
+    server: Server,
+    content: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(ytdlp_client, "SAMPLE", 1000)
+    leave_half(tmp_path, server, content, **before)
+    address = server.put("/clip.mp4", changed(content, BRAND), **after)
+    assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == changed(content, BRAND)
+
+
+def leave_half(folder: Path, server: Server, content: bytes, **how: Any) -> int:
+    """Break the transfer of a clip off after half of it; return how many bytes stay."""
+    address = server.put("/clip.mp4", content, PLAIN, Turn(stop_after=len(content) // 2), **how)
+    with pytest.raises(TransferFailed):
+        fetch_video(address, folder, "v", terms())
+    (part,) = parts(folder)
+    return part.stat().st_size
+
+
+@pytest.mark.parametrize("from_the_end", [100, None])
+def test_where_a_server_says_nothing_of_its_state_the_bytes_and_the_size_must_be_the_same(
+    tmp_path: Path, server: Server, content: bytes, from_the_end: int | None
+) -> None:
+    half = leave_half(tmp_path, server, content)
+    later = changed(content, half - from_the_end) if from_the_end else content + b"\0\0\0\x08free"
+    assert fetch_video(server.put("/clip.mp4", later), tmp_path, "v", terms()).read_bytes() == later
+    assert server.of("/clip.mp4")[-1].sent == len(later)
+
+
+@pytest.mark.parametrize("length", [100, 40_000])
+def test_a_file_that_has_become_shorter_is_brought_anew(
+    tmp_path: Path, server: Server, content: bytes, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    leave_half(tmp_path, server, content)
+    monkeypatch.setattr(ytdlp_visit, "probe", lambda *_, **__: None)
+    address = server.put("/clip.mp4", content[:length])
+    assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == content[:length]
+
+
+def test_a_state_that_changes_while_its_rest_is_asked_for_is_noticed(
+    tmp_path: Path, server: Server, content: bytes
+) -> None:
+    leave_half(tmp_path, server, content, etag='"1"')
+    sample = Turn(content=content, headers={"ETag": '"1"'})
+    address = server.put("/clip.mp4", changed(content, BRAND), PLAIN, sample, etag='"2"')
+    assert fetch_video(address, tmp_path, "v", terms(retries=1)).read_bytes() == changed(content, BRAND)
+
+
+def test_a_part_that_only_lacks_its_name_is_not_sent_again(tmp_path: Path, server: Server, content: bytes) -> None:
+    leave_half(tmp_path, server, content)
+    (part,) = parts(tmp_path)
+    part.write_bytes(content)
+    assert fetch_video(server.put("/clip.mp4", content), tmp_path, "v", terms()).read_bytes() == content
+    assert [exchange.status for exchange in server.of("/clip.mp4")[-3:]] == [206, 416, 200]
+
+
+def test_parts_without_a_note_of_their_origin_are_of_no_use(tmp_path: Path, server: Server, content: bytes) -> None:
+    leave_half(tmp_path, server, b"x" * len(content))
+    for note in tmp_path.rglob("*.json"):
+        note.unlink()
+    address = server.put("/clip.mp4", content)
+    assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == content
+
+
+def test_a_server_that_knows_no_ranges_sends_all_of_it_again(tmp_path: Path, server: Server, content: bytes) -> None:
+    leave_half(tmp_path, server, content, etag='"1"', always=Turn(ignore_range=True))
+    assert fetch_video(f"{server.address}/clip.mp4", tmp_path, "v", terms()).read_bytes() == content
+
+
+def test_a_server_in_trouble_does_not_cost_what_is_here(tmp_path: Path, server: Server, content: bytes) -> None:
+    half = leave_half(tmp_path, server, content)
+    address = server.put("/clip.mp4", content, PLAIN, Turn(status=503))
+    with pytest.raises(TransferFailed, match="503"):
+        fetch_video(address, tmp_path, "v", terms())
+    assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == content
+    assert server.of("/clip.mp4")[-1].sent == len(content) - half
+
+
+def apart(monkeypatch: pytest.MonkeyPatch, server: Server) -> str:
+    """A page that shows a picture and its sound as two files."""
+    formats = [
+        {"format_id": "p", "url": f"{server.address}/p.mp4", "vcodec": "avc1", "acodec": "none", "ext": "mp4"},
+        {"format_id": "s", "url": f"{server.address}/s.m4a", "vcodec": "none", "acodec": "mp4a", "ext": "m4a"},
+    ]
+
+    def extract(self: Any, _: str, download: bool) -> Any:
+        video = {"id": "1", "title": "1", "extractor": "x", "formats": [dict(each) for each in formats]}
+        return self.process_video_result(video, download=download)
+
+    monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract)
+    return f"{server.address}/page"
+
+
+@pytest.fixture(scope="session")
+def takes(tmp_path_factory: pytest.TempPathFactory) -> Sequence[tuple[bytes, bytes]]:
+    """Picture and sound of two takes, of 2 s and of 3 s."""
+    folder = tmp_path_factory.mktemp("takes")
+    found = []
+    for seconds in (2, 3):
+        whole = write_clip(
+            folder / f"{seconds}.mp4", steady(25, seconds), portrait(320, 240), sound=clicks(seconds, 48000, [1])
+        )
+        make("-i", whole, "-c", "copy", "-an", folder / "p.mp4", "-c", "copy", "-vn", folder / "s.m4a")
+        found.append(((folder / "p.mp4").read_bytes(), (folder / "s.m4a").read_bytes()))
+    return found
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_the_picture_of_one_take_is_not_joined_to_the_sound_of_another(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, takes: Sequence[tuple[bytes, bytes]], later: int
+) -> None:
+    page = apart(monkeypatch, server)
+    server.put("/p.mp4", takes[0][0])
+    server.put("/s.m4a", takes[0][1], Turn(stop_after=len(takes[0][1]) // 2))
+    with pytest.raises(TransferFailed):
+        fetch_video(page, tmp_path, "v", terms())
+    before = server.sent("/p.mp4")
+    for path, content in zip(("/p.mp4", "/s.m4a"), takes[later], strict=True):
+        server.put(path, content)
+    found = probe(fetch_video(page, tmp_path, "v", terms()))
+    assert found.audio is not None
+    assert len(found.times) == 50 + 25 * later
+    if not later:
+        assert {exchange.headers.get("Range") for exchange in server.of("/p.mp4")[1:]} >= {f"bytes={before}-"}
+    assert names(tmp_path) == ["v.mp4"]
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2])
@@ -178,7 +327,8 @@ def test_a_killed_process_leaves_its_part_to_the_next_and_nothing_elsewhere(
     [
         (404, BadVideo, []),
         (403, BadVideo, []),
-        (403, BadVideo, [PLAIN]),
+        (403, TransferFailed, [PLAIN]),
+        (404, BadVideo, [PLAIN]),
         (408, TransferFailed, []),
         (429, TransferFailed, []),
         (503, TransferFailed, []),
@@ -313,10 +463,44 @@ def test_it_waits_before_it_asks_for_the_page(
     assert slept[0] == 7.5
 
 
+def test_it_waits_before_each_further_request_for_what_the_page_is_made_of(
+    tmp_path: Path, server: Server, film: Mapping[str, bytes], slept: list[float]
+) -> None:
+    fetch_video(show(server, film), tmp_path, "v", terms(pause=7.5))
+    assert slept.count(7.5) > 1
+
+
+def test_yt_dlp_keeps_nothing_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def extract(self: Any, *_: object, **__: object) -> None:
+        self.cache.store("section", "key", "what it learnt of a player")
+        raise _Chosen
+
+    monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract)
+    with pytest.raises(_Chosen):
+        fetch_video("http://x/", tmp_path / "out", "v", terms())
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_video_that_is_shown_within_a_list_is_meant_and_not_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def extract(self: Any, *_: object, **__: object) -> None:
+        raise _Chosen(self.get_info_extractor("Youtube")._yes_playlist("of the list", "of the video"))
+
+    monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract)
+    with pytest.raises(_Chosen) as caught:
+        fetch_video("http://x/", tmp_path, "v", terms())
+    assert caught.value.args == (False,)
+
+
 def test_the_longer_it_is_away_the_longer_it_waits(tmp_path: Path, server: Server, slept: list[float]) -> None:
     with pytest.raises(TransferFailed):
         fetch_video(server.put("/clip.mp4", always=Turn(status=503)), tmp_path, "v", terms(retries=4, pause=0.25))
-    assert slept == [0.25, 0.01, 0.25, 0.02, 0.25, 0.04, 0.25, 0.08, 0.25]
+    assert slept[::2] == [0.25] * 5
+    for seconds, longest in zip(slept[1::2], (0.01, 0.02, 0.04, 0.08), strict=True):
+        assert longest / 2 <= seconds <= longest
 
 
 def test_nothing_is_said_on_the_terminal(
@@ -340,14 +524,16 @@ def test_picture_and_sound_that_lie_apart_are_joined(
     assert names(tmp_path) == ["v.mp4"]
 
 
-def test_a_film_with_a_hole_is_none_and_is_taken_up_at_the_hole(
-    tmp_path: Path, server: Server, film: Mapping[str, bytes]
+@pytest.mark.parametrize(("retries", "first_asked"), [(0, 2), (1, 1)])
+def test_a_film_with_a_hole_is_none_and_only_this_run_takes_it_up_at_the_hole(
+    tmp_path: Path, server: Server, film: Mapping[str, bytes], retries: int, first_asked: int
 ) -> None:
     address = show(server, film, v1_1=Turn(status=503))
-    with pytest.raises(TransferFailed, match="HTTP Error 503"):
-        fetch_video(address, tmp_path, "v", terms())
-    assert len(probe(fetch_video(address, tmp_path, "v", terms())).times) == 100
-    assert [len(server.of(f"/film/v1_{number}.ts")) for number in range(2)] == [1, 2]
+    if not retries:
+        with pytest.raises(TransferFailed, match="HTTP Error 503"):
+            fetch_video(address, tmp_path, "v", terms())
+    assert len(probe(fetch_video(address, tmp_path, "v", terms(retries=retries))).times) == 100
+    assert [len(server.of(f"/film/v1_{number}.ts")) for number in range(2)] == [first_asked, 2]
 
 
 def test_parts_that_cannot_be_joined_are_brought_anew(
@@ -439,7 +625,7 @@ NO_RUNTIME = "No supported JavaScript runtime could be found. Only deno is enabl
 
 def test_a_lower_picture_is_not_taken_for_want_of_a_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page(monkeypatch, NO_RUNTIME, height=360)
-    with pytest.raises(MissingPrerequisite, match=r"^http://x/ .*JavaScript runtime.*install"):
+    with pytest.raises(TransferFailed, match=r"^http://x/ .*JavaScript runtime.*install"):
         fetch_video("http://x/", tmp_path, "v", terms(), 720)
 
 
@@ -460,7 +646,7 @@ def test_room_is_looked_for_before_a_transfer_begins(
     page(monkeypatch, requested_formats=[{"filesize_approx": size} for size in sizes])
     if fits:
         monkeypatch.setattr(yt_dlp.YoutubeDL, "process_info", lambda *_: (_ for _ in ()).throw(_Chosen))
-    with pytest.raises(_Chosen if fits else MissingPrerequisite):
+    with pytest.raises(_Chosen if fits else TransferFailed):
         fetch_video("http://x/", tmp_path, "v", terms(reserve=1.0))
 
 
@@ -469,7 +655,7 @@ def test_room_is_looked_for_when_only_the_server_knows_the_size(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000_000 + len(content) // 2))
     address = server.put("/clip.mp4", content)
-    with pytest.raises(MissingPrerequisite, match=rf"^The disk of {tmp_path} .*make room"):
+    with pytest.raises(TransferFailed, match=rf"^The disk of {tmp_path} .*make room"):
         fetch_video(address, tmp_path, "v", terms(reserve=1.0))
     assert sum(part.stat().st_size for part in parts(tmp_path)) < len(content) // 4
 
@@ -532,11 +718,32 @@ REPORT = (
         ),
         (
             f"ERROR: [youtube] Y71hHF4g7Fg: Unable to extract yt initial data{REPORT}",
-            BadVideo,
-            "Unable to extract yt initial data",
+            TransferFailed,
+            f"Unable to extract yt initial data; {UPDATE}",
+        ),
+        (
+            "ERROR: [youtube] Y71hHF4g7Fg: The page needs to be reloaded.",
+            TransferFailed,
+            f"The page needs to be reloaded; {UPDATE}",
+        ),
+        (
+            f"ERROR: [youtube] Y71hHF4g7Fg: An extractor has failed to log in or out{REPORT}",
+            TransferFailed,
+            f"An extractor has failed to log in or out; {UPDATE}",
+        ),
+        (
+            "ERROR: [youtube] Y71hHF4g7Fg: Unable to download API page: HTTP Error 400: Bad Request (caused by "
+            "<HTTPError 400: Bad Request>)",
+            TransferFailed,
+            f"Unable to download API page: HTTP Error 400: Bad Request; {UPDATE}",
+        ),
+        (
+            "\r[download] Got error: HTTP Error 403: Forbidden",
+            TransferFailed,
+            f"HTTP Error 403: Forbidden; {UPDATE}",
         ),
         ("ERROR: [youtube] Y71hHF4g7Fg: Premieres in 3 hours", TransferFailed, "Premieres in 3 hours"),
-        ("\r[download] Got error: 5 bytes read, 9 more expected", TransferFailed, "5 bytes read, 9 more expected"),
+        ("\r[download] Got error: 5 bytes read, 9 more expected", Interrupted, "5 bytes read, 9 more expected"),
         (
             "\r[download] Got error: HTTP Error 404: Not Found",
             BadVideo,
@@ -560,7 +767,7 @@ def test_whatever_it_says_it_is_told_on_one_line(said: str) -> None:
     assert len(told.splitlines()) == 1
 
 
-@pytest.mark.parametrize(("warnings", "kind"), [([NO_RUNTIME], MissingPrerequisite), ([], BadVideo)])
+@pytest.mark.parametrize(("warnings", "kind"), [([NO_RUNTIME], TransferFailed), ([], BadVideo)])
 def test_a_page_that_shows_nothing_without_a_runtime_wants_one(warnings: Sequence[str], kind: type[Exception]) -> None:
     said = "ERROR: [youtube] Y71hHF4g7Fg: Requested format is not available. Use --list-formats for a list"
     assert type(judge(DownloadError(said), "http://x/", warnings).error) is kind
