@@ -1,4 +1,4 @@
-"""What the tests of all views share: real clips through all stages."""
+"""What the tests of all views share: real clips through all stages, and faces made of a script."""
 
 import subprocess
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
+from tests.views import moving_faces
 from tests.whole.runs import CLIPS, portrait_prep
 
 TAKEN: Mapping[str, int] = {"portrait_d12": 5, "WDA_KatieHill_000": 1, "portrait_d20": 1}
@@ -30,3 +31,9 @@ def clips_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = portrait_prep(*line, "-w", root / "w")
         assert done.returncode == 0, done.stderr
     return root / "w"
+
+
+@pytest.fixture(scope="session")
+def moving_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace of `moving_faces`; not to be written to."""
+    return moving_faces.make(tmp_path_factory.mktemp("moving") / "w")
