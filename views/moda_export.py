@@ -17,7 +17,8 @@ from typing import Any
 
 from manifests.atomic import replacing
 from manifests.errors import BadInput
-from stages.sound import HEADER, SAMPLES_PER_FRAME, finish
+from stages.frames import FPS
+from stages.sound import HEADER, RATE, SAMPLES_PER_FRAME, finish
 from views.face_mesh import SEMANTIC, indices
 from views.filling import filling
 from views.moda import LENGTH, STRIDE
@@ -76,10 +77,10 @@ def export_moda(
 ) -> Exported:
     """Write every chosen video that is long enough, whole or not at all, and nothing outside `folder`.
 
-    A video with long gaps becomes one clip for each stretch between them, `<video_id>@<first frame>`; so does one that
-    is named like a list. `trim`: up to 199
-    frames are cut off the end of each, so that its length is 601 + 200 k: then the loader's index, which else points
-    past the ends of clips and into wrong ones, is right. `told` hears of each clip as it is done.
+    A video with long gaps becomes one clip for each stretch between them, `<video_id>@<first frame>`; so is one called
+    that is named like a list. Up to two frames are cut off the end where the loader would miscount them. `trim`: up to
+    199 are, so that a clip's length is 601 + 200 k: then the loader's index, which else points past the ends of clips
+    and into wrong ones, is right. `told` hears of each clip as it is done.
 
     Raises BadInput when `folder` holds something, or no video is chosen or long enough.
     """
@@ -112,9 +113,17 @@ def plan(videos: Sequence[Footage], trim: bool) -> tuple[list[Clip], dict[str, i
             if frames < LEAST:
                 left_out[name] = frames
                 continue
-            kept = frames - (frames - LEAST) % STRIDE if trim else frames
+            kept = _counted_rightly(frames - (frames - LEAST) % STRIDE if trim else frames)
             clips.append(Clip(name, Window(number, first, kept), LISTS.get(video.split, TRAIN)))
     return clips, left_out
+
+
+def _counted_rightly(frames: int) -> int:
+    """The most frames up to so many that the loader counts as such; it stretches others to what it counts.
+
+    It rounds seconds times frames a second down, in floating point: of 803 frames it makes 802.
+    """
+    return next(count for count in range(frames, 0, -1) if int(count * SAMPLES_PER_FRAME / RATE * FPS) == count)
 
 
 def write_clip(reader: Reader, window: Window, folder: Path, targets: Targets) -> None:

@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+from manifests.catalogue import read_catalogue
+from manifests.choice import Filter
 from pipeline.cli.terminal import Flag, Many, WorkspaceOption, say
+from pipeline.workspace import Workspace
 from stages.frames import FPS
 from views.moda_export import LEAST, Exported, export_moda
 from views.moda_targets import Targets
@@ -16,7 +19,7 @@ def moda(
     order: Literal["XYZ", "xyz"] = "XYZ",
     unsmoothed: Annotated[bool, Flag] = False,
     trim: Annotated[bool, Flag] = False,
-    only: Annotated[tuple[str, ...], Many] = (),
+    only: Annotated[tuple[str, ...] | None, Many] = None,
 ) -> int:
     """Write accepted videos in the folder layout that MODA's own loader reads; load it with '--FPS 25'.
 
@@ -35,13 +38,14 @@ def moda(
     only
         These videos.
     """
+    Filter("--only", "video_id", only).check(read_catalogue(Workspace(workspace).catalogue))
     exported = export_moda(
         workspace,
         folder,
         Targets(centre="clip", order=order, unsmoothed=unsmoothed),
         trim=trim,
         told=lambda clip: say(f"{clip.name}: {clip.window.frames} frames"),
-        **({"video_id": frozenset(only)} if only else {}),
+        **({"video_id": only} if only else {}),
     )
     for name, frames in exported.left_out.items():
         say(f"{name}: left out, {frames} frames; the loader takes nothing from less than {LEAST}")

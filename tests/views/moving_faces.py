@@ -22,7 +22,7 @@ from stages.geometry import Pose, to_image
 from stages.points import LIPS
 from stages.sound import HEADER, finish
 
-FRAMES = {"ann-1": 915, "ann-2": 250, "bob-gap": 1650, "cy-drawn": 60, "train.txt": 801, "test.txt": 1003}
+FRAMES = {"ann-1": 915, "ann-2": 250, "bob-gap": 1650, "cy-drawn": 60, "train.txt": 804, "test.txt": 1003}
 SPLITS = {"ann-1": "train", "ann-2": "train", "bob-gap": "val", "test.txt": "test"}
 STILL = "ann-2"
 """Its shoulders do not move."""
@@ -122,7 +122,8 @@ def _torso(job: Job[Params]) -> Iterator[Batch]:
     if video_id == "bob-gap":
         for values in found.values():
             values[slice(*GAP)] = np.nan
-    yield found | {"visible": np.stack([wave(video_id, "left", 9) < 0.9, wave(video_id, "right", 9) < 0.9], axis=1)}
+    sides = np.column_stack([wave(video_id, name, 9) for name in ("left", "right")])
+    yield found | {"visible": np.asarray(sides < 0.9)}
 
 
 LINES = ("shoulders", "visible", "billboard")

@@ -48,13 +48,13 @@ def workspace(moving_workspace: Path) -> Path:
 
 def picture(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """-1..1 [channels, 512, 512] -> uint8 [512, 512, channels]."""
-    return np.rint((values.transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
+    return np.asarray(np.rint((values.transpose(1, 2, 0) + 1) * 127.5), np.uint8)
 
 
 def decoded(path: Path) -> NDArray[np.uint8]:
     """All frames, by PyAV, RGB."""
     with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+        return np.array([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
 def drawn_by_mediapipe(points: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
@@ -211,7 +211,7 @@ def test_lines_lie_on_real_faces(clips_workspace: Path) -> None:
         for number in (3, len(samples) // 2, len(samples) - 1):
             sample = samples[number]
             points = reader.read(0, sample["frame"], 1)["landmarks.landmarks"][0]
-            drawn = picture(sample["mesh"]).any(axis=2)
+            drawn = picture(sample["mesh"]).max(axis=2)
             rows, across = np.nonzero(drawn[: int(points[152, 1])])
             assert across.min() == pytest.approx(points[:, 0].min(), abs=8)
             assert across.max() == pytest.approx(points[:, 0].max(), abs=8)
