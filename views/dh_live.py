@@ -10,7 +10,8 @@ not the same numbers: a network trained on these does not go with the original's
 
 Where the original errs, this does not:
 
-- Points are as the network gave them, not cut to whole pixels, and z stays as it is when a crop is taken.
+- Points are as the network gave them, neither cut to whole pixels nor smoothed (there with .1, .8, .1, and matrices of
+  the pose over five frames), and z stays as it is when a crop is taken.
 - A crop at the border of the picture stays square, and the scale of points is that of the picture.
 - The picture is cut once, from the normalized frame, not twice.
 - The blank jaw comes from the pose of the head, exactly; there it comes from an affine fit that PCA then bends.

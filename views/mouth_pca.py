@@ -20,6 +20,7 @@ from zipfile import BadZipFile
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from manifests.atomic import replacing
 from manifests.errors import BadInput
@@ -195,15 +196,15 @@ class _Gathered:
         free = self.count - len(self.ids)
         if free <= COMPONENTS:
             raise BadInput(f"{self.count} frames with a mouth are too few for {COMPONENTS} components.")
-        variance, vectors = np.linalg.eigh(self.scatter / free)
-        components = vectors[:, : -COMPONENTS - 1 : -1].T
+        covariance = self.scatter / free
+        rising, vectors = eigh(covariance, subset_by_index=(VALUES - COMPONENTS, VALUES - 1))
+        variance, components = rising[::-1].copy(), vectors.T[::-1]
         largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, np.newaxis], axis=1)
-        kept = variance[: -COMPONENTS - 1 : -1]
         return MouthPca(
             self.sum / self.count + MIDDLE,
             components * np.sign(largest),
-            kept.copy(),
-            kept / variance.sum(),
+            variance,
+            variance / covariance.trace(),
             np.array(self.ids, np.str_),
             np.stack(self.means),
         )

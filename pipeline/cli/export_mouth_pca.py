@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from manifests.errors import BadInput
 from pipeline.cli.terminal import WorkspaceOption, say
-from views.mouth_pca import COEFFICIENTS, COLUMNS, fit
+from views.mouth_pca import COEFFICIENTS, COLUMNS, MouthPca, fit
 from views.reader import Reader
 
 
@@ -24,10 +24,12 @@ def mouth_pca(
     Parameters
     ----------
     file
-        Where to write it: an .npz of plain arrays. One that is there is replaced.
+        Where to write it: an .npz of plain arrays, of all accepted videos. One that is there is replaced, but no other
+        file.
     """
     if frames < 1:
         raise BadInput(f"--frames must be positive, not {frames}.")
+    _check(file)
     reader = Reader(workspace, COLUMNS)
     with tqdm(total=len(reader), unit="video", disable=not sys.stderr.isatty()) as bar:
         analysis = fit(reader, frames, lambda _: bar.update())
@@ -37,3 +39,14 @@ def mouth_pca(
         f"{file}: {COEFFICIENTS} numbers hold {share:.0%} of what moves in the mouths of {len(analysis.videos)} videos."
     )
     return 0
+
+
+def _check(file: Path) -> None:
+    """Raise BadInput unless the file is to be made, or is an earlier analysis."""
+    if file.is_dir():
+        raise BadInput(f"{file} is a folder: name a file, {file / 'mouth.npz'} for one.")
+    if file.exists():
+        try:
+            MouthPca.load(file)
+        except BadInput as error:
+            raise BadInput(f"{file} is there already and no mouth PCA: name another file.") from error

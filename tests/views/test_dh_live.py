@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from manifests.errors import BadInput
+from pipeline.cli.export_mouth_pca import mouth_pca
 from stages.geometry import Pose
 from tests.whole.runs import CLIPS, portrait_prep
 from views.dh_drawing import Crop, hint_of_lips, lines, without_jaw
-from views.dh_live import MARGIN, DhLiveRenderer, dh_live_audio, dh_live_renderer, references, to_crop
+from views.dh_live import LOOK_AHEAD, MARGIN, DhLiveRenderer, dh_live_audio, dh_live_renderer, references, to_crop
 from views.dh_points import BRIDGE, JAW, LIPS, LOWER_LIP, OVAL, PLACES, POINTS, UNDER_NOSE, UPPER_LIP
 from views.face_range import FaceRange, FaceRanges
 from views.mouth_pca import COLUMNS, MouthPca, mouth_pictures
@@ -137,9 +138,10 @@ def test_what_the_renderer_sees_is_the_face(workspace: Path) -> None:
         assert green.any()
         assert (green | grey | (hint == 0).all(axis=0)).all()
         ys, xs = np.nonzero(grey)
-        assert xs.min() - 6 <= mouth[:, 0].min()
-        assert mouth[:, 0].max() <= xs.max() + 6
-        assert ys.min() - 6 <= mouth[:, 1].mean() <= ys.max() + 6
+        (left, top), (right, bottom) = (xs.min(), ys.min()), (xs.max(), ys.max())
+        covered = (left <= mouth[:, 0]) & (mouth[:, 0] <= right) & (top <= mouth[:, 1]) & (mouth[:, 1] <= bottom)
+        assert covered.mean() > 0.7
+        assert (right - left) * (bottom - top) < 0.2 * 256**2
         # The matrix takes the canonical face to the crop.
         canonical = np.column_stack([found["headpose.canonical"][0, POINTS].astype(float), np.ones(141)])
         mapped = (canonical @ sample["matrix"].T)[:, :3]
@@ -253,8 +255,7 @@ def test_targets_are_projections_onto_the_fitted_pca(workspace: Path, pca: Path)
 
 
 def test_the_same_videos_give_the_same_file(workspace: Path, pca: Path, tmp_path: Path) -> None:
-    done = portrait_prep("export", "mouth-pca", tmp_path / "again", "-w", workspace, "--frames", "500")
-    assert done.returncode == 0, done.stderr
+    assert mouth_pca(tmp_path / "again", frames=500, workspace=workspace) == 0
     assert (tmp_path / "again").read_bytes() == pca.read_bytes()
     assert list(tmp_path.iterdir()) == [tmp_path / "again"]
 
@@ -271,55 +272,86 @@ def test_a_pca_that_does_not_fit_is_told_of(workspace: Path, pca: Path, tmp_path
     strange.save(tmp_path / "strange.npz")
     with pytest.raises(BadInput, match="fitted without"):
         dh_live_audio(workspace, tmp_path / "strange.npz")[0]
-    refused = portrait_prep("export", "mouth-pca", tmp_path / "none.npz", "-w", tmp_path / "nowhere")
-    assert refused.returncode == 2
-    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "told"),
+    [
+        ("new.npz", 0, "--frames must be positive"),
+        ("", 9, "is a folder: name a file"),
+        ("clip.mp4", 9, "is there already and no mouth PCA: name another file"),
+        ("new.npz", 9, "run 'portrait-prep run' to its end first"),
+    ],
+)
+def test_a_file_that_is_no_analysis_stays(tmp_path: Path, name: str, frames: int, told: str) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"a film")
+    with pytest.raises(BadInput, match=told):
+        mouth_pca(tmp_path / name, frames=frames, workspace=tmp_path)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"a film"]
+
+
+def halves(number: int) -> tuple[list[int], list[int]]:
+    """Items to learn from, and those between them."""
+    return list(range(0, number, 2)), list(range(1, number, 2))
 
 
 def test_a_small_lstm_learns_the_mouth_from_the_sound(workspace: Path, pca: Path) -> None:
+    """Also where it hears again, at other moments of a window, what it has learnt: windows overlap by half."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
     torch.manual_seed(0)
     torch.set_num_threads(1)
     samples = dh_live_audio(workspace, pca)
-    made = [samples[number] for number in range(0, len(samples), 2)]
+    made = [samples[number] for number in range(min(len(samples), 40))]
     audio = torch.from_numpy(np.stack([sample["audio"] for sample in made])).reshape(len(made), 26, 160)
     target = torch.from_numpy(np.stack([sample["target"] for sample in made]))
-    audio, target = (audio - audio.mean((0, 1))) / (audio.std((0, 1)) + 1), target / target.std((0, 1))
+    seen, other = halves(len(made))
+    audio = (audio - audio[seen].mean((0, 1))) / (audio[seen].std((0, 1)) + 1)
+    target = (target - target[seen, :-LOOK_AHEAD].mean((0, 1))) / target[seen].std((0, 1))
     network, tell = torch.nn.LSTM(160, 64, batch_first=True), torch.nn.Linear(64, 6)
     optimizer = torch.optim.Adam([*network.parameters(), *tell.parameters()], 1e-2)
 
-    def error() -> Any:
-        return (tell(network(audio)[0])[:, 4:] - target[:, :-4]).square().mean()
+    def error(chosen: list[int]) -> Any:
+        return (tell(network(audio[chosen])[0])[:, LOOK_AHEAD:] - target[chosen, :-LOOK_AHEAD]).square().mean()
 
-    for _ in range(80):
-        loss = error()
+    for _ in range(60):
+        loss = error(seen)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert error().item() < 0.5 * (target[:, :-4] - target[:, :-4].mean((0, 1))).square().mean().item()
+    of_mean = target[:, :-LOOK_AHEAD].square()
+    assert error(seen).item() < 0.3 * of_mean[seen].mean().item()
+    assert error(other).item() < 0.7 * of_mean[other].mean().item()
 
 
 def test_a_small_renderer_learns_to_fill_in_the_jaw(workspace: Path) -> None:
+    """In frames that it has not seen, too: eyes and nose, the hint and five other frames tell of it."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    samples = dh_live_renderer(workspace, stride=80)
-    made = [samples[number] for number in range(min(len(samples), 12))]
-    source, ref, target = (
-        torch.nn.functional.avg_pool2d(torch.from_numpy(np.stack([sample[name] for sample in made])), 8)
-        for name in ("source", "ref", "target")
+    samples = dh_live_renderer(workspace, stride=40)
+    made = [samples[number] for number in range(min(len(samples), 32))]
+    pictures = {name: torch.from_numpy(np.stack([sample[name] for sample in made])) for name in ("source", "ref")}
+    black = (pictures["source"][:, :3].sum(dim=1, keepdim=True) == 0).float()
+    source, ref, blank, target = (
+        torch.nn.functional.avg_pool2d(values, 16)
+        for values in (*pictures.values(), black, torch.from_numpy(np.stack([sample["target"] for sample in made])))
     )
+    given, jaw = torch.cat([source, ref], dim=1), (blank == 1).expand_as(target)
+    seen, other = halves(len(made))
+    mean = (target[seen] * jaw[seen]).sum((0, 2, 3), keepdim=True) / jaw[seen].sum((0, 2, 3), keepdim=True)
     layers = torch.nn.Sequential(
-        *(torch.nn.Conv2d(36, 24, 5, padding=2), torch.nn.ReLU(), torch.nn.Conv2d(24, 24, 5, padding=2)),
-        *(torch.nn.ReLU(), torch.nn.Conv2d(24, 3, 5, padding=2)),
+        *(torch.nn.Conv2d(36, 16, 3, padding=1), torch.nn.LeakyReLU(), torch.nn.Conv2d(16, 16, 3, padding=1)),
+        *(torch.nn.LeakyReLU(), torch.nn.Conv2d(16, 3, 3, padding=1)),
     )
-    optimizer = torch.optim.Adam(layers.parameters(), 1e-2)
-    seen = torch.cat([source, ref], dim=1)
-    jaw = (source[:, :3].sum(dim=1, keepdim=True) == 0).expand_as(target)
-    mean = target[jaw].mean()
-    for _ in range(80):
-        loss = (layers(seen) + mean - target)[jaw].square().mean()
+    optimizer = torch.optim.Adam(layers.parameters(), 5e-3)
+
+    def error(chosen: list[int], filled: Any) -> Any:
+        return (filled + mean - target[chosen])[jaw[chosen]].square().mean()
+
+    for _ in range(150):
+        loss = error(seen, layers(given[seen]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss.item() < 0.3 * (target[jaw] - mean).square().mean().item()
+    assert loss.item() < 0.3 * error(seen, 0).item()
+    assert error(other, layers(given[other])).item() < 0.6 * error(other, 0).item()
