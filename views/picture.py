@@ -95,10 +95,14 @@ def _stroke(canvas: Image, start: Floats, end: Floats, colour: Colour, width: in
         cv2.line(canvas, ends[0], ends[1], colour, width, cv2.LINE_AA, FRACTION)
 
 
-def thumbnail(image: Image, side: int, quality: int = 82) -> bytes:
-    """RGB uint8 [height, width, 3] as a JPEG whose longer side is `side` px."""
+def resized(image: Image, side: int) -> Image:
+    """RGB uint8 [height, width, 3] with its longer side made `side` px."""
     scale = side / max(image.shape[:2])
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def jpeg(image: Image, quality: int = 82) -> bytes:
+    """RGB uint8 [height, width, 3] as a JPEG."""
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return encoded.tobytes()

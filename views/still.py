@@ -1,7 +1,7 @@
-"""One frame of a video with what the stages say of it: the middle one, found without reading the others."""
+"""One frame of a video with what the stages say of it, found without reading the others."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from manifests.errors import Damaged
 from pipeline.plan import State
 from pipeline.shards import ShardReader
+from pipeline.stage import Batch
 from pipeline.survey import Dossier
 from pipeline.workspace import Workspace
 from stages.frames import FPS
@@ -41,47 +42,55 @@ class Still:
     pose: Pose | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where a video's middle frame is to be found: all that a report must remember of it until it is drawn."""
+    """Where a video's frames and their rows are: all that a report must remember of it until it is drawn."""
 
     video_id: str
     shard: str
-    frame: int
-    overlays: tuple[str, ...] = field(default=())
+    frames: int
+    stages: tuple[str, ...] = ()
     """The stages whose columns are current."""
 
     @classmethod
     def of(cls, dossier: Dossier) -> "Place | None":
-        """The middle frame of a video, or None when there are no normalized frames."""
+        """The place of a video, or None when there are no normalized frames."""
         normalize = dossier.standings.get("normalize")
         record = normalize.record if normalize else None
         if record is None or not record.done or not record.frames:
             return None
-        current = (name for name in OVERLAYS if name in dossier.standings)
-        overlays = tuple(name for name in current if dossier.standings[name].state is State.DONE)
-        return cls(dossier.video.video_id, dossier.video.shard, record.frames // 2, overlays)
+        current = (name for name, standing in dossier.standings.items() if standing.state is State.DONE)
+        return cls(dossier.video.video_id, dossier.video.shard, record.frames, tuple(current))
 
-    def load(self, workspace: Workspace) -> Still | None:
-        """Read the frame and its row; None when the frame cannot be read. Damaged columns are left out."""
-        image = frame_at(workspace.media(self.video_id, "mp4"), self.frame)
+    def load(self, workspace: Workspace, frame: int) -> Still | None:
+        """Read a frame and its row; None when the frame cannot be read. Damaged columns are left out."""
+        image = frame_at(workspace.media(self.video_id, "mp4"), frame)
         if image is None:
             return None
-        row: dict[str, Any] = {}
-        for stage in self.overlays:
-            row |= self._row(workspace.shard(stage, self.shard), OVERLAYS[stage])
-        pose = Pose(row["euler"], row["translation"], row["scale"]) if "euler" in row else None
-        landmarks, shoulders, visible = (
-            row[name][0] if name in row else None for name in ("landmarks", "shoulders", "visible")
-        )
-        return Still(image, landmarks, shoulders, visible, pose)
+        row: Batch = {}
+        for stage, columns in OVERLAYS.items():
+            row |= self.row(workspace, stage, frame, columns)
+        return still(image, row, 0)
 
-    def _row(self, shard: Path, columns: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    def row(self, workspace: Workspace, stage: str, frame: int, columns: Sequence[str]) -> Batch:
+        """Some columns of a stage at one frame, arrays of length one; empty when they are not there or damaged."""
+        if stage not in self.stages:
+            return {}
         try:
-            with ShardReader(shard) as reader:
-                return reader.row(self.video_id, self.frame, columns)
+            with ShardReader(workspace.shard(stage, self.shard)) as reader:
+                return reader.row(self.video_id, frame, columns)
         except (Damaged, OSError, LookupError):
             return {}
+
+
+def still(image: Image, batch: Mapping[str, NDArray[Any]], number: int) -> Still:
+    """A frame with row `number` of a batch of the columns of OVERLAYS, as many of these as there are."""
+    row = {name: values[number : number + 1] for name, values in batch.items()}
+    pose = Pose(row["euler"], row["translation"], row["scale"]) if "euler" in row else None
+    landmarks, shoulders, visible = (
+        row[name][0] if name in row else None for name in ("landmarks", "shoulders", "visible")
+    )
+    return Still(image, landmarks, shoulders, visible, pose)
 
 
 def frame_at(path: Path, number: int) -> Image | None:

@@ -33,6 +33,7 @@ COMMANDS = (
     ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),
     ("sides", "sides:sides", "Check with mouths and sound where the speakers of IEMOCAP's dialogs sit."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
+    ("overlay", "publish:overlay", "Write a video with landmarks, axes of the head and shoulders drawn on it."),
     ("export", "export:export", "Write the files that a training system's own loader reads."),
     ("models", "models:models", "List the model files: where each was found, its licence; fetch or verify them."),
     ("doctor", "machine:doctor", "Say what works on this machine, and what to do about what does not."),

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.session import Session
 from stages.geometry import Pose
 from tests.views.toy import FRAMES, enrol, face, grey, run
-from views.picture import Image, annotate, thumbnail
+from views.picture import Image, annotate, jpeg, resized
 from views.still import Place, Still, frame_at
 
 BLACK = np.zeros((512, 512, 3), np.uint8)
@@ -81,7 +80,7 @@ def test_the_frame_itself_is_left_alone() -> None:
 @pytest.mark.parametrize("shape", [(512, 512), (100, 400), (400, 100)])
 def test_a_thumbnail_is_a_jpeg_of_the_given_side_in_the_same_colours(shape: tuple[int, int]) -> None:
     image: Image = np.full((*shape, 3), (200, 100, 20), np.uint8)
-    decoded = cv2.imdecode(np.frombuffer(thumbnail(image, 176), np.uint8), cv2.IMREAD_COLOR_RGB)
+    decoded = cv2.imdecode(np.frombuffer(jpeg(resized(image, 176)), np.uint8), cv2.IMREAD_COLOR_RGB)
     assert decoded is not None
     assert max(decoded.shape) == 176
     assert np.abs(decoded.mean(axis=(0, 1)) - (200, 100, 20)).max() < 4
@@ -99,8 +98,9 @@ def media(ran: Session) -> Path:
     return ran.workspace.media("fine", "mp4")
 
 
-def test_the_middle_frame_is_chosen(ran: Session) -> None:
-    assert place_of(ran).frame == FRAMES // 2
+def test_a_place_tells_the_frames_and_the_stages_that_are_current(ran: Session) -> None:
+    assert place_of(ran).frames == FRAMES
+    assert place_of(ran).stages == ("normalize", "landmarks", "torso")
 
 
 def place_of(session: Session) -> Place:
@@ -111,7 +111,7 @@ def place_of(session: Session) -> Place:
 
 @pytest.mark.parametrize("frame", [0, 150, 250, FRAMES - 1])
 def test_a_frame_comes_with_its_own_row(ran: Session, frame: int) -> None:
-    still = replace(place_of(ran), frame=frame).load(ran.workspace)
+    still = place_of(ran).load(ran.workspace, frame)
     assert still is not None
     assert abs(still.image.mean() - grey(frame)) < 3
     assert still.landmarks is not None

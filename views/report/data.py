@@ -1,0 +1,84 @@
+"""The rows as the page's script reads them: column by column, names by number, measures as whole numbers."""
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from manifests.quality import QualitySettings
+from pipeline.plan import State
+from views.report.measures import MEASURES
+from views.report.rows import FACETS, Lot, Row
+from views.report.text import printable
+
+
+class Names:
+    """Texts by number, in order of appearance."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """Of this text."""
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    @property
+    def texts(self) -> list[str]:
+        """All of them, as they may be shown."""
+        return [str(printable(text)) for text in self._numbers]
+
+
+def data(
+    rows: Sequence[Row], stages: Sequence[str], settings: QualitySettings, drawn: Collection[int]
+) -> dict[str, Any]:
+    """All rows in JSON-ready columns. `drawn` are the numbers of the rows that have a detail on the page."""
+    headings = Names()
+    return {
+        "count": len(rows),
+        "stages": list(stages),
+        "states": [state.value for state in State],
+        "lots": [lot.value for lot in Lot],
+        "id": [printable(row.video_id) for row in rows],
+        "subject": _named(rows, lambda row: row.subject),
+        "shard": _named(rows, lambda row: row.shard),
+        "folder": _named(rows, lambda row: str(Path(row.source).parent)),
+        "file": [printable(Path(row.source).name) for row in rows],
+        "lot": "".join(str(list(Lot).index(row.lot)) for row in rows),
+        "state": ["".join(str(list(State).index(state)) for state in row.states) for row in rows],
+        "note": _named(rows, lambda row: "\n".join(row.notes)),
+        "reason": [[[headings.number(heading), printable(text)] for heading, text in row.reasons] for row in rows],
+        "headings": headings.texts,
+        "drawn": sorted(drawn),
+        "facets": [
+            {"key": name, **_named(rows, _facet(number))}
+            for number, name in enumerate(FACETS)
+            if any(row.facets[number] is not None for row in rows)
+        ],
+        "measures": [_measure(rows, number, settings) for number in range(len(MEASURES))],
+    }
+
+
+def _facet(number: int) -> Callable[[Row], str | None]:
+    return lambda row: row.facets[number]
+
+
+def _named(rows: Sequence[Row], value: Callable[[Row], str | None]) -> dict[str, Any]:
+    """`names`, and for each row the number of its name; -1 where it has none."""
+    names = Names()
+    numbers = [-1 if (name := value(row)) is None else names.number(name) for row in rows]
+    return {"names": names.texts, "of": numbers}
+
+
+def _measure(rows: Sequence[Row], number: int, settings: QualitySettings) -> dict[str, Any]:
+    """A measure with its values in whole steps of its last decimal; `values` is empty where no row has it."""
+    measure = MEASURES[number]
+    values = [row.measures[number] for row in rows]
+    steps = [None if value is None else round(value * 10**measure.decimals) for value in values]
+    return {
+        "key": measure.key,
+        "title": measure.title,
+        "unit": measure.unit,
+        "decimals": measure.decimals,
+        "told": measure.told,
+        "limits": measure.bounds(settings),
+        "values": steps if any(step is not None for step in steps) else [],
+    }
