@@ -19,7 +19,9 @@ from stages.frames import Image, read_frames
 from stages.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
 from stages.models import tddfa
 from stages.models.registry import digests, verified
-from stages.points import CENTRE, COUNT, EXPRESSIVE
+from stages.points import CENTRE, COUNT, EXPRESSIVE, RIGID
+from stages.steadiness import Noise
+from stages.turns import ANGLES, Turns
 
 CALM = np.setdiff1d(np.arange(COUNT), EXPRESSIVE)
 """Points that the Gaussian smooths: all but eyes, irises, brows and lips."""
@@ -59,12 +61,14 @@ def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
     mean = smoothing.mean_kernel(job.params.mean_frames)
     gaussian = smoothing.gaussian_kernel(job.params.gaussian_sigma)
     radius = len(mean) + len(gaussian) - 2
-    seen = Range()
+    seen, turned, noise = Range(), Turns(), Noise()
     for batch, around in smoothing.with_halo(_poses(job), "canonical", radius):
         seen.add(np.column_stack([batch["euler"], batch["scale"], batch["residual"]]))
+        turned.add(batch["euler"])
+        noise.add(batch["canonical"][:, RIGID])
         batch["canonical"] = smooth(around, mean, gaussian).astype(np.float32)
         yield batch
-    job.metrics |= seen.metrics("yaw", "pitch", "roll", "scale", "residual")
+    job.metrics |= seen.metrics(*ANGLES, "scale", "residual") | turned.metrics() | {"jitter": noise.rms}
 
 
 def _poses(job: Job[HeadposeParams]) -> Iterator[Batch]:
@@ -210,7 +214,7 @@ def _models(params: HeadposeParams) -> dict[str, str]:
 
 STAGE = Stage(
     name="headpose",
-    version=1,
+    version=2,
     packed=False,
     params=HeadposeParams,
     reads=("landmarks.landmarks", "normalize.mp4"),

@@ -15,8 +15,10 @@ from stages.gaps import fill_gaps
 from stages.models import blendshapes
 from stages.models.mediapipe import face_detector, face_landmarker, face_mesh_tracker
 from stages.models.registry import digests
+from stages.picture_quality import PictureQuality
 from stages.points import COUNT
-from stages.tracking import FaceFollower, FaceNetwork, is_confirmed
+from stages.steadiness import Jumps, Noise
+from stages.tracking import FaceFollower, FaceNetwork, is_confirmed, place_of
 
 COUNT_EVERY = 25
 """Of the frames with a face, in how many the detector looks at the whole picture: a second opinion for 4 % more time.
@@ -65,8 +67,11 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
         "identity_jumps": search.follower.jumps,
         "stray_frames": search.follower.strays,
         "faces": search.faces_at_once,
+        "several_faces_share": search.crowded / search.counts,
         "face_confirmed_share": search.confirmed / search.counts,
         "jitter": noise.rms,
+        **search.jumps.metrics(),
+        **search.quality.metrics(),
     }
 
 
@@ -89,7 +94,8 @@ class _Search:
     """One pass over a video's frames: its faces, and what is counted on the way."""
 
     def __init__(self, job: Job[LandmarksParams]) -> None:
-        self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = 0
+        self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = self.crowded = 0
+        self.quality, self.jumps = PictureQuality(), Jumps()
         self.follower = FaceFollower(_network(job.params.backend), face_detector(), job.params.patience)
         self._path, self._expected = job.media("mp4"), job.frames
 
@@ -98,6 +104,8 @@ class _Search:
         for image in read_frames(self._path):
             face = self.follower(image)
             self.frames += 1
+            self.quality.add(image, None if face is None else face.landmarks)
+            self.jumps.add(None if face is None else place_of(face.landmarks))
             if face is not None:
                 if self.found % COUNT_EVERY == 0:
                     self._count(image, face.landmarks)
@@ -113,32 +121,8 @@ class _Search:
         boxes = face_detector()(image)
         self.faces_at_once = max(self.faces_at_once, len(boxes))
         self.counts += 1
+        self.crowded += len(boxes) > 1
         self.confirmed += is_confirmed(face, boxes)
-
-
-class Noise:
-    """Unsteadiness of the landmarks: rms second difference of x and y over time / sqrt(6), in px.
-
-    That is the standard deviation of one coordinate, if its noise is white and the motion behind it smooth.
-    """
-
-    def __init__(self) -> None:
-        self._tail = np.empty((0, COUNT, 2))
-        self._squares = self._count = 0.0
-
-    def add(self, landmarks: NDArray[np.float32]) -> None:
-        """Take in the next frames [n, 478, 3]; differences over NaN frames do not count."""
-        rows = np.concatenate([self._tail, landmarks[..., :2]])
-        squares = np.diff(rows, n=2, axis=0) ** 2
-        finite = np.isfinite(squares)
-        self._squares += float(squares[finite].sum())
-        self._count += float(finite.sum())
-        self._tail = rows[-2:]
-
-    @property
-    def rms(self) -> float | None:
-        """In px; None when no three frames in a row show the face."""
-        return float(np.sqrt(self._squares / self._count / 6)) if self._count else None
 
 
 def _whole(batch: Batch) -> NDArray[np.bool_]:
@@ -165,7 +149,7 @@ MODEL_FILES: Mapping[str, tuple[str, ...]] = {
 
 STAGE = Stage(
     name="landmarks",
-    version=1,
+    version=2,
     params=LandmarksParams,
     reads=("normalize.mp4",),
     columns=(

@@ -24,7 +24,7 @@ from stages.crop import Box, Faces, Region, main_face, region_of, square
 from stages.faces import sample_faces
 from stages.ffmpeg import FfmpegFailed, Outcome, run
 from stages.filters import opened, upright_squares
-from stages.frames import FPS, read_frames
+from stages.frames import FPS, SIZE, read_frames
 from stages.hearing import Hearing, own_hearing
 from stages.lag import Lag, lag_between
 from stages.models.registry import digests
@@ -96,6 +96,7 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
         samples=len(samples),
         face_share=len(face) / len(samples),
         face_size=float(np.median(face[:, 2])),
+        upscaling=SIZE / box.w,
         faces_median=float(np.median(counts)),
         faces_max=max(counts),
     )
@@ -350,7 +351,7 @@ SOUND = (
 
 STAGE = Stage(
     name="normalize",
-    version=2,
+    version=3,
     params=NormalizeParams,
     columns=(*PICTURE, *SOUND),
     process=process,

@@ -43,9 +43,13 @@ class Place:
         """Between the centres, in sizes of this face."""
         return float(np.hypot(self.x - other.x, self.y - other.y)) / self.size
 
+    def growth(self, other: "Place") -> float:
+        """Ratio of the sizes, the larger over the smaller."""
+        return max(self.size / other.size, other.size / self.size)
+
     def fits(self, other: "Place", reach: float) -> bool:
         """Whether the other is near enough, and of a size, to be the same face a little later."""
-        return self.distance(other) <= reach and max(self.size / other.size, other.size / self.size) <= GROWTH
+        return self.distance(other) <= reach and self.growth(other) <= GROWTH
 
 
 def place_of(landmarks: NDArray[np.float32]) -> Place:

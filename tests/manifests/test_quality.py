@@ -7,9 +7,32 @@ from manifests.quality import RULES, QualitySettings, judge
 from manifests.record import Basis, Record
 
 GOOD: dict[str, dict[str, Any]] = {
-    "normalize": {"seconds": 4.0},
-    "landmarks": {"face_share": 1.0, "face_confirmed_share": 1.0, "identity_jumps": 0},
-    "headpose": {"scale_min": 0.9, "scale_max": 1.1},
+    "normalize": {"seconds": 4.0, "upscaling": 1.1, "sound_offset": None},
+    "landmarks": {
+        "face_share": 1.0,
+        "longest_gap": 0,
+        "face_confirmed_share": 1.0,
+        "several_faces_share": 0.0,
+        "identity_jumps": 0,
+        "landmark_jump": 0.1,
+        "scale_jump": 1.02,
+        "cuts": 0,
+        "blur": 0.4,
+        "face_luma": 130.0,
+        "crushed_share": 0.01,
+        "blown_share": 0.0,
+    },
+    "headpose": {
+        "scale_min": 0.9,
+        "scale_max": 1.1,
+        "yaw_range": [-20.0, 25.0],
+        "pitch_range": [-5.0, 12.0],
+        "roll_range": [-6.0, 4.0],
+        "jitter": 0.5,
+    },
+    "torso": {"visible_share": [1.0, 0.0]},
+    "speech": {"silent_share": 0.2, "rms_dbfs": -25.0, "clipped_share": 0.0},
+    "stats": {"lag": -2},
 }
 
 
@@ -27,25 +50,72 @@ def test_every_rule_has_its_measure_in_a_good_video_and_passes() -> None:
     assert (verdict.accepted, verdict.reasons) == (True, ())
 
 
-@pytest.mark.parametrize(
-    ("stage", "metric", "at_limit", "beyond", "words"),
-    [
-        ("landmarks", "face_share", 0.9, 0.89, "a face was seen in 89.0% of the frames, less than 90%"),
-        ("landmarks", "face_confirmed_share", 0.5, 0.4, "confirms the tracked face at 40% of the looks, less than 50%"),
-        ("landmarks", "identity_jumps", 0, 1, "jumped 1 times to another, more than 0"),
-        ("normalize", "seconds", 1.0, 0.96, "it lasts 0.96 s, less than 1 s"),
-        ("headpose", "scale_min", 0.4, 0.3, "the scale falls to 0.30, below 0.4"),
-        ("headpose", "scale_max", 4.0, 4.1, "the scale rises to 4.10, above 4"),
-    ],
-)
+BEYOND: list[tuple[str, str, Any, Any, str]] = [
+    ("normalize", "seconds", 1.0, 0.96, "it lasts 0.96 s, less than 1 s"),
+    ("normalize", "upscaling", 4.0, 4.5, "each source pixel became 4.5 in a row, more than 4"),
+    ("normalize", "sound_offset", -0.12, -0.2, "the sound file is -0.200 s behind the video's own sound"),
+    ("landmarks", "face_share", 0.9, 0.89, "a face was seen in 89.0% of the frames, less than 90%"),
+    ("landmarks", "longest_gap", 50, 51, "no face was seen for 51 frames in a row, more than 50"),
+    ("landmarks", "face_confirmed_share", 0.5, 0.4, "confirms the tracked face at 40% of the looks, less than 50%"),
+    ("landmarks", "several_faces_share", 0.5, 0.6, "more than one face is in the picture at 60% of the looks"),
+    ("landmarks", "identity_jumps", 0, 1, "jumped 1 times to another, more than 0"),
+    ("landmarks", "landmark_jump", 0.5, 0.7, "the face moves by 0.70 of its size from one frame to the next"),
+    ("landmarks", "scale_jump", 1.2, 1.4, "the face's size changes by a factor of 1.40 from one frame to the next"),
+    ("landmarks", "cuts", 0, 2, "it has 2 scene cuts, more than 0"),
+    ("landmarks", "blur", 0.65, 0.7, "the face is blurred by 0.70, more than 0.65"),
+    ("landmarks", "face_luma", 30.0, 20.4, "the face is dark: its mean luma is 20, below 30"),
+    ("landmarks", "face_luma", 225.0, 240.0, "the face is too bright: its mean luma is 240, above 225"),
+    ("landmarks", "crushed_share", 0.3, 0.4, "40% of the face's pixels are black, more than 30%"),
+    ("landmarks", "blown_share", 0.2, 0.4, "40% of the face's pixels are white, more than 20%"),
+    ("headpose", "scale_min", 0.4, 0.3, "the scale falls to 0.30, below 0.4"),
+    ("headpose", "scale_max", 4.0, 4.1, "the scale rises to 4.10, above 4"),
+    ("headpose", "yaw_range", [-60.0, 60.0], [-61.0, 5.0], "the head turns from -61 to 5 degrees (yaw), beyond 60"),
+    ("headpose", "pitch_range", [-45.0, 45.0], [-5.0, 46.0], "the head nods from -5 to 46 degrees (pitch), beyond 45"),
+    ("headpose", "roll_range", [-45.0, 45.0], [80.0, 95.0], "the head tilts from 80 to 95 degrees (roll), beyond 45"),
+    ("headpose", "jitter", 3.0, 3.5, "points that stay still on a head tremble by 3.5 canonical px, more than 3"),
+    ("torso", "visible_share", [0.3, 0.9], [0.29, 0.9], "visible in 29% (image left) and 90% (image right) of the"),
+    ("speech", "silent_share", 0.8, 0.9, "90.0% of the frames are silent, more than 80%"),
+    ("speech", "rms_dbfs", -60.0, -61.5, "the level of its sound is -61.5 dBFS, below -60"),
+    ("speech", "clipped_share", 0.005, 0.02, "2.00% of the samples are clipped, more than 0.50%"),
+    ("stats", "lag", 5, 6, "the mouth is +6 frames behind the voice (negative: ahead of it), more than 5 apart"),
+    ("stats", "lag", -5, -7, "the mouth is -7 frames behind the voice (negative: ahead of it), more than 5 apart"),
+]
+STRICT = QualitySettings(require_sound=True, min_shoulder_share=0.3)
+
+
+@pytest.mark.parametrize(("stage", "metric", "at_limit", "beyond", "words"), BEYOND)
 def test_a_measure_beyond_its_limit_rejects_for_that_reason_alone(
-    stage: str, metric: str, at_limit: float, beyond: float, words: str
+    stage: str, metric: str, at_limit: Any, beyond: Any, words: str
 ) -> None:
+    good = {**GOOD, "torso": {"visible_share": [0.5, 0.5]}}
     for value, accepted in ((at_limit, True), (beyond, False)):
-        verdict = judge(records({**GOOD, stage: {**GOOD[stage], metric: value}}), {}, QualitySettings())
+        verdict = judge(records({**good, stage: {**good[stage], metric: value}}), {}, STRICT)
         assert verdict.accepted is accepted
         assert len(verdict.reasons) == (not accepted)
         assert accepted or words in verdict.reasons[0]
+
+
+def test_every_rule_is_tried() -> None:
+    assert {rule.metric for rule in RULES} == {metric for _, metric, *_ in BEYOND}
+
+
+def test_every_threshold_is_read_by_a_rule_and_told_to_the_user() -> None:
+    words = " ".join(rule.reason for rule in RULES)
+    read = {name for name in QualitySettings.model_fields if f"limits.{name}" in words}
+    assert QualitySettings.model_fields.keys() - read == {"require_sound"}
+    assert all(field.description for field in QualitySettings.model_fields.values())
+
+
+def test_silence_is_fine_where_no_sound_is_required() -> None:
+    silent = {**GOOD, "speech": {"silent_share": 1.0, "rms_dbfs": None, "clipped_share": 0.0}}
+    assert judge(records(silent), {}, QualitySettings()).accepted
+    (reason,) = judge(records(silent), {}, QualitySettings(require_sound=True)).reasons
+    assert reason == "100.0% of the frames are silent, more than 80%"
+
+
+def test_what_could_not_be_determined_rejects_nothing() -> None:
+    unknown = {stage: dict.fromkeys(metrics) for stage, metrics in GOOD.items()}
+    assert judge(records(unknown), {}, STRICT).accepted
 
 
 def test_what_was_not_measured_is_not_judged_and_what_is_not_done_rejects() -> None:

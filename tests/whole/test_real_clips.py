@@ -35,8 +35,10 @@ def test_a_clip_keeps_the_contract(finished: Path, video_id: str) -> None:
 @pytest.mark.parametrize("video_id", NAMES)
 def test_a_clip_is_judged_and_its_sound_is_told(finished: Path, video_id: str) -> None:
     told = json.loads((finished / "manifests" / f"{video_id}.json").read_text())
-    # Looked at, one by one: each shows one person, well lit, from the first frame to the last.
-    assert told["quality"] == {"accepted": True, "reasons": []}
+    # Looked at, one by one: each shows one person, well lit, from the first frame to the last. One is out of step.
+    late = ["the mouth is -7 frames behind the voice (negative: ahead of it), more than 5 apart"]
+    reasons = late if video_id == "portrait_d20" else []
+    assert told["quality"] == {"accepted": not reasons, "reasons": reasons}
     sound = told["stages"]["normalize"]["metrics"]
     assert sound["has_audio"] is (video_id not in WITHOUT_TRACK)
     assert sound["silent"] is (video_id in SILENT)
