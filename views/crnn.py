@@ -188,10 +188,10 @@ def unreal_angles(euler: NDArray[Any]) -> NDArray[np.float64]:
     about the vertical. Axes as in AppleARKitConversion.h: x to the back of the head, y to image right, z up.
     """
     rotation = rotation_from_euler(euler)
-    right, up, out = rotation[..., 0, :], rotation[..., 1, :], rotation[..., 2, :]
+    right, down, out = rotation[..., 0, :], rotation[..., 1, :], rotation[..., 2, :]
     yaw = np.arctan2(-out[..., 0], out[..., 2])
     pitch = np.arctan2(out[..., 1], np.hypot(out[..., 0], out[..., 2]))
-    roll = np.arctan2(right[..., 1], up[..., 1])
+    roll = np.arctan2(right[..., 1], down[..., 1])
     return np.asarray(np.rad2deg(np.stack([yaw, pitch, roll], axis=-1)))
 
 
