@@ -4,6 +4,7 @@ All that yt-dlp writes lies in the hidden folder `.<name>.<digest of the address
 names: a killed process leaves it to the next one, which goes on where it stopped.
 """
 
+import glob
 import hashlib
 import shutil
 from contextlib import suppress
@@ -39,7 +40,9 @@ def fetch_video(address: str, folder: Path, name: str, terms: Terms, height: int
 
 
 def _finished(folder: Path, name: str) -> Path | None:
-    return next((path for path in sorted(folder.glob(f"{name}.*")) if path.stem == name and path.is_file()), None)
+    return next(
+        (path for path in sorted(folder.glob(f"{glob.escape(name)}.*")) if path.stem == name and path.is_file()), None
+    )
 
 
 def _fetch(address: str, work: Path, terms: Terms, height: int | None) -> Path:

@@ -74,7 +74,6 @@ class Client(YoutubeDL):  # type: ignore[misc]  # yt-dlp has no types
         if partial is None:
             return super().urlopen(req)
         if _first(req) and not self._proved and not self._is_of_same(req, partial):
-            partial.discard()
             del req.headers["Range"]  # yt-dlp takes the answer for a server's that knows no ranges, and begins anew
         self._proved = True
         try:

@@ -101,7 +101,6 @@ class Visit:
         return {
             "format": BEST,
             "format_sort": ["lang", height, "ext:mp4:m4a"],
-            "merge_output_format": "mp4/mkv",
             "outtmpl": {"default": f"{str(self._work).replace('%', '%%')}/%(format_id)s.%(ext)s"},
             "ffmpeg_location": shutil.which(ffmpeg.executable()),
             "proxy": terms.proxy or None,  # None: the environment's
@@ -116,9 +115,7 @@ class Visit:
             "cachedir": False,
             "logger": self._voice,
             "progress_hooks": [self._at_progress],
-            "quiet": True,
             "noprogress": True,
-            "color": "never",
         }
 
     def _examine(self, video: Mapping[str, Any]) -> None:
