@@ -32,6 +32,9 @@ class Video(Model):
     `sound` is a file of its own for the sound, where the source's is not to be taken; it begins at `start`.
     `source_height` is the height of the picture that the crop is meant for: a picture of another height has the crop
     scaled. 0: nobody knows which, so that the crop cannot be used; null: the source's own.
+
+    `split_by` tells what a split keeps whole: `subject` (so does null), or something less, as `video` or `take`, where
+    the same person is on several sides on purpose.
     """
 
     video_id: str
@@ -39,6 +42,7 @@ class Video(Model):
     subject: str
     shard: str = ""
     split: str | None = None
+    split_by: str | None = None
     fold: int | None = None
     source: str
     sound: str | None = None
@@ -170,7 +174,7 @@ class Rule(Enum):
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(Video.model_fields, Rule.FACT),
     **dict.fromkeys(("video_id", "corpus", "shard"), Rule.OURS),
-    **dict.fromkeys(("subject", "split", "fold"), Rule.FIXED),
+    **dict.fromkeys(("subject", "split", "split_by", "fold"), Rule.FIXED),
     **dict.fromkeys(("source", "sound", "duration", *CUT), Rule.PLACE),
 }
 

@@ -74,7 +74,7 @@ class Reducer:
         members = self._accepted(stage)
         folder = self._workspace.root / stage.name
         folder.mkdir(exist_ok=True)
-        files = stage.reduce(self._rows(stage, members), folder) if stage.reduce else ()
+        files = self.join(stage, folder)
         outputs = tuple(
             Output(path=self._workspace.relative(path), bytes=path.stat().st_size, sha256=sha256_of(path))
             for path in files
@@ -82,6 +82,10 @@ class Reducer:
         made = Reduction(basis=_basis(stage, members), videos=len(members), outputs=outputs)
         with replacing(reduction_path(self._workspace, stage.name)) as temporary:
             temporary.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
+
+    def join(self, stage: Stage[Any], folder: Path) -> Sequence[Path]:
+        """Join the accepted videos' rows into files in `folder`; returns them."""
+        return stage.reduce(self._rows(stage, self._accepted(stage)), folder) if stage.reduce else ()
 
     def _rows(self, stage: Stage[Any], members: Sequence[Member]) -> Iterator[tuple[Video, Batch]]:
         for shard, own in groupby(members, key=lambda member: member.video.shard):

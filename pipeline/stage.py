@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from manifests.catalogue import Video
 from manifests.record import Record
+from pipeline.mend import Mend
 from pipeline.workspace import Workspace
 
 Batch = dict[str, NDArray[Any]]
@@ -108,10 +109,10 @@ class Job(Protocol[P_co]):
         """The workspace's `sources/` folder; only the stage that fetches writes there."""
 
 
-Proof = Callable[[Workspace, Video, Record], Iterable[tuple[str, str]]]
+Proof = Callable[[Workspace, Video, Record], Iterable[tuple[str, Mend]]]
 """Reads again what lies outside the shard of a video that is done, and compares it with the record.
 
-Yields what is not as recorded, and what mends it, in plain words.
+Yields what is not as recorded, in plain words, and what mends it.
 """
 
 Reduce = Callable[[Iterable[tuple[Video, Batch]], Path], Sequence[Path]]

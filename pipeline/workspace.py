@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ class Workspace:
             raise WorkspaceBusy(f"A run holds the workspace {self.root}: wait for it or stop it.") from error
 
     def stray(self) -> Iterator[Path]:
-        """Temporary files that a killed run left."""
+        """Temporary files and folders that a killed run left."""
         for folder in (self.root, *self._folders(self.root), *self._folders(self.sources)):
             yield from sorted(folder.glob(f"{TEMPORARY}*"))
 
@@ -116,9 +117,13 @@ class Workspace:
         if not folder.is_dir():
             return []
         with os.scandir(folder) as entries:
-            return [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+            folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        return [path for path in folders if not path.name.startswith(TEMPORARY)]
 
     def sweep(self) -> None:
         """Remove what a killed run left. Call with the lock held and no unit under way."""
         for path in self.stray():
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from manifests.catalogue import Video
 from manifests.record import Record
+from pipeline.mend import Mend
 from pipeline.stage import BadVideo, Batch, Column, Job, Stage
 from pipeline.workspace import Workspace
 from stages.fetch.source import fetch_source
@@ -106,28 +107,37 @@ def _read(path: Path, *_state: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, str]]:
+def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Mend]]:
     """Read picture and sound again: the bytes must be those that were read then, and the links must lead to them."""
     for prefix, source in (("", video.source), ("sound_", video.sound)):
         if source is not None and f"{prefix}file" in record.metrics:
             name = workspace.sources / record.metrics[f"{prefix}file"]
             own = None if is_address(source) else local(workspace.root, source)
-            yield from _proved(own or name, record.metrics[f"{prefix}sha256"], MENDS[own is None])
+            shard = workspace.relative(workspace.shard(STAGE.name, video.shard))
+            mends = _for_own(shard) if own else _for_fetched(shard, workspace.relative(name), name)
+            yield from _proved(own or name, record.metrics[f"{prefix}sha256"], mends)
             if own and not leads_to(name, own):
-                yield f"sources/{name.name} does not lead to {own}", "delete this shard's file and run again"
+                again = Mend("delete this shard's file and run again", (shard,), run=True)
+                yield f"sources/{name.name} does not lead to {own}", again
 
 
-MENDS = {
-    False: ("touch it, so that it is read anew, and run again", "bring it back, or accept that it cannot be proved"),
-    True: (
-        "delete what it leads to and this shard's file, and run again: it is fetched once more",
-        "delete this shard's file and run again: it is fetched once more; or accept that it cannot be proved",
-    ),
-}
-"""Whether it was fetched -> what mends one that changed, and one that cannot be read."""
+def _for_own(shard: str) -> tuple[Mend, Mend]:
+    """What mends a source of the user's that changed, and one that cannot be read."""
+    return (
+        Mend("bring the old one back, or delete this shard's file and run again: it is read anew", (shard,), run=True),
+        Mend("bring it back, or accept that it cannot be proved"),
+    )
 
 
-def _proved(file: Path, sha256: str, mends: tuple[str, str]) -> Iterator[tuple[str, str]]:
+def _for_fetched(shard: str, link: str, name: Path) -> tuple[Mend, Mend]:
+    """The same of what was fetched, and is read by the link `name`."""
+    fetched = (str(Path(link).with_name(name.readlink().name)),) if name.is_symlink() else (link,)
+    words = "delete what it leads to and this shard's file, and run again: it is fetched once more"
+    lost = "delete this shard's file and run again: it is fetched once more; or accept that it cannot be proved"
+    return Mend(words, (*fetched, shard), run=True), Mend(lost, (shard,), run=True)
+
+
+def _proved(file: Path, sha256: str, mends: tuple[Mend, Mend]) -> Iterator[tuple[str, Mend]]:
     try:
         if read_through(file)[1] != sha256:
             yield f"the source {file} is no longer what it was", mends[0]

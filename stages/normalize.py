@@ -18,6 +18,7 @@ from manifests.catalogue import Video
 from manifests.container import NotAVideo
 from manifests.probe import Probe, probe
 from manifests.record import Record
+from pipeline.mend import Mend
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from pipeline.workspace import Workspace
 from stages.crop import Box, Faces, Region, main_face, region_of, square
@@ -299,9 +300,10 @@ def _cell(column: Column, value: Any) -> Any:
     return np.array([value], np.dtype(column.dtype) if plain else object)
 
 
-def _proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, str]]:
+def _proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Mend]]:
     """Read the committed files again: as many frames decode, and as many samples are there, as recorded."""
-    mend = "delete the video's media files and run again"
+    media = tuple(output.path for output in record.media)
+    mend = Mend("delete the video's media files and run again", media, run=True)
     frames = sum(1 for _ in read_frames(workspace.media(video.video_id, "mp4")))
     if frames != record.frames:
         yield f"the mp4 holds {frames} frames, not {record.frames}", mend

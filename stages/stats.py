@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 
 from manifests.atomic import replacing
 from manifests.catalogue import Video, safe_id, with_digest
+from manifests.record import Record
+from pipeline.mend import Mend
+from pipeline.shards import ShardReader
 from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
 from pipeline.tables import arrow_type, to_arrow
+from pipeline.workspace import Workspace
 from stages.lip_sync import LipSync
 from stages.moments import Moments
 
@@ -35,6 +39,10 @@ class Measure:
     reads: str
     shape: tuple[int, ...]
     unit: str
+
+    def moments(self, batch: Batch) -> Moments:
+        """Of the frames of a batch of the column."""
+        return Moments.of(batch[self.name].reshape(-1, *self.shape))
 
 
 MEASURES = (
@@ -62,7 +70,7 @@ def process(job: Job[StatsParams]) -> Iterator[Batch]:
     moments, lips = {measure.name: Moments.none(measure.shape) for measure in MEASURES}, LipSync()
     for batch in job.read(*READS):
         for measure in MEASURES:
-            moments[measure.name] += Moments.of(batch[measure.name].reshape(-1, *measure.shape))
+            moments[measure.name] += measure.moments(batch)
         lips.add(batch["landmarks"], batch["scale"], batch["fbank"])
     lag = lips.lag()
     job.metrics |= {"n_frames": moments["canonical"].count, "lag": lag.frames, "lag_strength": lag.strength}
@@ -77,6 +85,28 @@ def _to_row(name: str, moments: Moments) -> Iterator[tuple[str, NDArray[Any]]]:
 
 def _from_row(name: str, row: Batch) -> Moments:
     return Moments(int(row[f"{name}_count"][0]), row[f"{name}_mean"][0], row[f"{name}_m2"][0])
+
+
+def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Mend]]:
+    """Take the moments of the columns again: they must be, bit for bit, those of the row."""
+    del record
+    shard = workspace.shard(STAGE.name, video.shard)
+    mend = Mend("delete the file and run again", (workspace.relative(shard),), run=True)
+    with ShardReader(shard) as reader:
+        (row,) = reader.batches(video.video_id, [column.name for column in STAGE.columns])
+    for measure in MEASURES:
+        again = dict(_to_row(measure.name, _moments_again(workspace, video, measure)))
+        if other := [name for name, values in again.items() if not np.array_equal(values, row[name], equal_nan=True)]:
+            yield f"{', '.join(other)} is not what the frames of {measure.reads} come to", mend
+
+
+def _moments_again(workspace: Workspace, video: Video, measure: Measure) -> Moments:
+    stage, _, column = measure.reads.partition(".")
+    moments = Moments.none(measure.shape)
+    with ShardReader(workspace.shard(stage, video.shard)) as reader:
+        for batch in reader.batches(video.video_id, [column]):
+            moments += measure.moments(batch)
+    return moments
 
 
 @dataclass
@@ -244,5 +274,6 @@ STAGE = Stage(
         Invariant("squared deviations are not negative", tuple(f"stats.{name}" for name in SQUARES), _not_negative),
     ),
     reduce=reduce,
+    proof=proof,
     distributions=("numpy", "scipy"),
 )

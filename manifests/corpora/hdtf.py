@@ -72,7 +72,8 @@ def catalogue(annotations: Path, source: Path | None = None, split: SplitBy = "s
         raise BadInput(f"The lists in {annotations} have no interval: get HDTF_dataset again as published.")
     files = Files() if source is None else find_files(source, lists)
     defects, sides = _defects(clips), _sides(clips, split, seed)
-    return [_row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.video_key)) for clip in clips]
+    rows = [_row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.video_key)) for clip in clips]
+    return rows if split == "subject" else [row.model_copy(update={"split_by": "video"}) for row in rows]
 
 
 def subject_of(name: str) -> str:

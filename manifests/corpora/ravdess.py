@@ -92,7 +92,8 @@ def catalogue(
     if not is_address(record):
         raise BadInput(f"'{record}' is no address of a record: give one such as {RECORD}.")
     places = _published(record.rstrip("/")) if source is None else _at_hand(source)
-    return [_row(take, place, side.get(take)) for take, place in places]
+    rows = [_row(take, place, side.get(take)) for take, place in places]
+    return rows if split == "actor" else [row.model_copy(update={"split_by": "take"}) for row in rows]
 
 
 def video_id(take: Take) -> str:

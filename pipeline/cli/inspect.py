@@ -1,12 +1,17 @@
 """`status`, `manifest`, `audit`: look at a workspace and change nothing."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
-from pipeline.audit import Audit
+from manifests.errors import BadInput
+from pipeline.audit import Audit, Finding, Sample
 from pipeline.cli.opening import open_session
-from pipeline.cli.terminal import AsJson, Flag, WorkspaceOption, say
+from pipeline.cli.terminal import AsJson, Flag, Workers, WorkspaceOption, say
+from pipeline.mend import Mend
+from pipeline.process import CORES
 
 
 def status(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
@@ -29,21 +34,53 @@ def manifest(video_id: str, *, workspace: WorkspaceOption = Path()) -> int:
     return 0
 
 
-def audit(*, workspace: WorkspaceOption = Path(), deep: Annotated[bool, Flag] = False, json_: AsJson = False) -> int:
-    """Check every claim of the workspace. Prints one line a finding; exit code 1 when there is one.
+def audit(
+    *,
+    workspace: WorkspaceOption = Path(),
+    deep: Annotated[bool, Flag] = False,
+    sample: int = 0,
+    seed: int = 0,
+    workers: Workers = CORES,
+    json_: AsJson = False,
+) -> int:
+    """Check every claim of the workspace. Prints one line a finding, then what mends them; exit code 1 if there is one.
 
     Parameters
     ----------
     deep
-        Read the sources again too, and decode the media.
+        Read the sources again too, decode the media, and compute the statistics again.
+    sample
+        Recompute so many videos, drawn at random, from their sources, and compare them with the shards.
+    seed
+        Another number draws other videos.
     """
+    if sample < 0 or workers < 0:
+        raise BadInput("--sample and --workers must be 0 or more.")
     session = open_session(workspace)
     session.workspace.require_idle()
-    findings = list(Audit(session, deep).findings())
+    drawn = Sample(sample, seed, workers) if sample else None
+    with session.workspace.lock() if deep or drawn else nullcontext():
+        findings = list(Audit(session, deep, drawn).findings())
     if json_:
-        say(json.dumps([finding.to_json() for finding in findings], indent=1))
+        say(json.dumps([finding.to_json(session.workspace.root) for finding in findings], indent=1, ensure_ascii=False))
     else:
-        for finding in findings:
-            say(finding.line())
-        say(f"{len(findings)} findings." if findings else "Nothing found: every claim holds.")
+        for line in _told(findings, session.workspace.root):
+            say(line)
     return 1 if findings else 0
+
+
+def _told(findings: Sequence[Finding], root: Path) -> Iterator[str]:
+    """The findings, and the commands that mend them, each once: what goes first, then the run."""
+    if not findings:
+        yield "Nothing found: every claim holds."
+        return
+    yield from (finding.line() for finding in findings)
+    yield "1 finding." if len(findings) == 1 else f"{len(findings)} findings."
+    remedies = [finding.remedy for finding in findings]
+    delete = tuple(dict.fromkeys(name for remedy in remedies for name in remedy.delete))
+    commands = Mend("", delete, run=any(remedy.run for remedy in remedies)).commands(root)
+    if commands:
+        yield "Commands that mend it:" if len(findings) == 1 else "Commands that mend them:"
+        yield from (f"    {command}" for command in commands)
+    if by_hand := sum(not remedy.commands(root) for remedy in remedies):
+        yield f"{by_hand} of them {'is' if by_hand == 1 else 'are'} to be mended by hand, as said."

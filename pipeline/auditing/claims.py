@@ -1,0 +1,83 @@
+"""What the stages claim of their columns, and how they prove what lies outside of them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from manifests.errors import Damaged
+from manifests.record import Record
+from pipeline.auditing.evidence import Evidence
+from pipeline.auditing.finding import Finding, flaw, found
+from pipeline.shards import ShardReader, by_stage
+from pipeline.stage import Batch, Invariant, Stage
+from pipeline.survey import Dossier
+
+
+def examine_invariants(evidence: Evidence) -> Iterator[Finding]:
+    """Every invariant of every stage holds in every row; one pass a stage."""
+    for dossier in evidence.dossiers:
+        sound = list(evidence.sound(dossier))
+        known = {f"{stage.name}.{column}" for stage, record in sound for column in record.digests}
+        for stage, _ in sound:
+            invariants = [claim for claim in stage.invariants if known.issuperset(claim.reads)]
+            for claim, first in _broken(evidence, dossier, invariants):
+                evidence.doubt(stage.name, dossier.video.video_id)
+                where = "" if first is None else f" (first at row {first})"
+                yield found("claim", evidence.path(stage.name), dossier.video.video_id, claim=claim.claim, first=where)
+
+
+def _broken(
+    evidence: Evidence, dossier: Dossier, invariants: Sequence[Invariant]
+) -> list[tuple[Invariant, int | None]]:
+    """The invariants that do not hold, with the number of the first row, or None where rows do not belong together."""
+    broken: dict[str, int] = {}
+    start = 0
+    try:
+        for batch in _read(evidence, dossier, [column for claim in invariants for column in claim.reads]):
+            for claim in invariants:
+                held = claim.holds({name.partition(".")[2]: batch[name] for name in claim.reads})
+                if claim.claim not in broken and not held.all():
+                    broken[claim.claim] = start + int(np.argmin(held))
+            start += len(next(iter(batch.values())))
+    except (Damaged, OSError, ValueError):
+        return [(claim, None) for claim in invariants]
+    return [(claim, broken[claim.claim]) for claim in invariants if claim.claim in broken]
+
+
+def _read(evidence: Evidence, dossier: Dossier, columns: Sequence[str]) -> Iterator[Batch]:
+    """Aligned batches, keyed `stage.column`. Raises ValueError where the stages do not have the same rows."""
+    workspace, video = evidence.session.workspace, dossier.video
+    with ExitStack() as files:
+        streams = []
+        for stage, names in by_stage(dict.fromkeys(columns)).items():
+            reader = files.enter_context(ShardReader(workspace.shard(stage, video.shard)))
+            streams.append(_named(stage, reader.batches(video.video_id, names)))
+        for parts in zip(*streams, strict=True):
+            yield {name: values for part in parts for name, values in part.items()}
+
+
+def _named(stage: str, batches: Iterator[Batch]) -> Iterator[Batch]:
+    for batch in batches:
+        yield {f"{stage}.{name}": values for name, values in batch.items()}
+
+
+def examine_proofs(evidence: Evidence) -> Iterator[Finding]:
+    """What stages prove by reading again what lies outside of their shards."""
+    for dossier in evidence.dossiers:
+        for stage, record in list(evidence.sound(dossier)):
+            for finding in _proved(evidence, stage, dossier, record):
+                evidence.doubt(stage.name, dossier.video.video_id)
+                yield finding
+
+
+def _proved(evidence: Evidence, stage: Stage[Any], dossier: Dossier, record: Record) -> Iterator[Finding]:
+    path, video_id = evidence.path(stage.name), dossier.video.video_id
+    if stage.proof is None:
+        return
+    try:
+        for problem, mend in stage.proof(evidence.session.workspace, dossier.video, record):
+            yield flaw(path, problem, mend, video_id)
+    except (Damaged, OSError) as error:
+        yield found("unproved", path, video_id, detail=error)

@@ -1,0 +1,80 @@
+"""What an audit knows of one shard while it looks at it, so that one damage makes one finding."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from manifests.record import Record
+from pipeline.ledger import Ledger
+from pipeline.seal import Seal
+from pipeline.session import Session
+from pipeline.stage import Stage
+from pipeline.survey import Dossier, dossiers
+
+
+@dataclass
+class Evidence:
+    """The files of one shard as they lie there now; `doubted` (stage, video) is accounted for by a finding."""
+
+    session: Session
+    ledger: Ledger
+    doubted: set[tuple[str, str]] = field(default_factory=set)
+    written: dict[str, Any] = field(default_factory=dict)
+    """Video id -> its manifest, where that can be read."""
+
+    @property
+    def seals(self) -> dict[str, Seal]:
+        """Stage -> seal of the file that lies there now, once it was looked at."""
+        return self.ledger.seals
+
+    @cached_property
+    def dossiers(self) -> list[Dossier]:
+        """Where each video stands, by the records."""
+        return dossiers(self.session.planner, self.ledger)
+
+    @property
+    def stages(self) -> tuple[Stage[Any], ...]:
+        """All stages, in order."""
+        return self.session.stages
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The shard's videos."""
+        return [video.video_id for video in self.ledger.videos]
+
+    def path(self, stage: str) -> str:
+        """The shard's file of a stage, as findings name it."""
+        workspace = self.session.workspace
+        return workspace.relative(workspace.shard(stage, self.ledger.shard))
+
+    def doubt(self, stage: str, *video_ids: str) -> None:
+        """Note that a finding accounts for what is wrong with these; without any, for all of the shard."""
+        self.doubted |= {(stage, video_id) for video_id in video_ids or self.ids}
+
+    def doubts(self, video_id: str) -> bool:
+        """Whether anything was found about a video."""
+        return any(doubtful == video_id for _, doubtful in self.doubted)
+
+    def sound(self, dossier: Dossier) -> Iterator[tuple[Stage[Any], Record]]:
+        """The stages at which a video is done and nothing was found about it, with its records."""
+        for stage in self.stages:
+            standing = dossier.standings[stage.name]
+            record = standing.record
+            if record and record.done and standing.settled and not self.is_doubted(stage.name, dossier):
+                yield stage, record
+
+    def is_doubted(self, stage: str, dossier: Dossier) -> bool:
+        """Whether a finding accounts for this stage of a video."""
+        return (stage, dossier.video.video_id) in self.doubted
+
+    def read_manifests(self) -> None:
+        """Read the manifests of the shard."""
+        for video_id in self.ids:
+            try:
+                told = json.loads(self.session.workspace.manifest(video_id).read_text("utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(told, dict):
+                self.written[video_id] = told

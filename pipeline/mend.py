@@ -1,0 +1,25 @@
+"""What mends a claim that does not hold: in plain words, and as the commands that these words come to."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mend:
+    """`delete`: files that go, named from the workspace; `run`: whether a run is needed then.
+
+    With neither, there is no command for it: a person has to decide.
+    """
+
+    words: str
+    delete: tuple[str, ...] = ()
+    run: bool = False
+
+    def __str__(self) -> str:
+        return self.words
+
+    def commands(self, root: Path) -> list[str]:
+        """Shell commands for the workspace at `root`, to be given in this order."""
+        lines = [f"rm {shlex.quote(str(root / name))}" for name in self.delete]
+        return [*lines, f"portrait-prep run -w {shlex.quote(str(root))}"] if self.run else lines

@@ -1,0 +1,172 @@
+"""Ways to break a workspace, and to do what an audit says mends it."""
+
+import json
+import shlex
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from manifests.catalogue import Video, read_catalogue, write_catalogue
+from manifests.record import Basis, Record
+from pipeline.audit import Audit, Finding
+from pipeline.plan import fingerprint
+from pipeline.session import Session
+from pipeline.shards import ShardReader, ShardWriter
+from pipeline.stage import Batch
+from pipeline.tables import digest_of
+
+Change = Callable[[Batch], Batch]
+Told = tuple[str, str, str]
+"""Kind, path and video of a finding."""
+
+
+def flip(path: Path, at: float = 0.5) -> None:
+    """Turn one byte around."""
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * at)] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Give each the other's name."""
+    aside = one.with_suffix(".aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
+def edit_json(path: Path, change: Callable[[Any], object]) -> None:
+    """Change a JSON file in place."""
+    told = json.loads(path.read_text("utf-8"))
+    change(told)
+    path.write_text(json.dumps(told, indent=1), "utf-8")
+
+
+def edit_row(root: Path, row_of: str, /, **fields: object) -> None:
+    """Change a row of the catalogue."""
+    path = root / "catalogue.parquet"
+    rows = read_catalogue(path)
+    write_catalogue(path, [row.model_copy(update=fields) if row.video_id == row_of else row for row in rows])
+
+
+def repeat_row(root: Path, video_id: str) -> None:
+    """Say it twice."""
+    rows = read_catalogue(root / "catalogue.parquet")
+    write_catalogue(root / "catalogue.parquet", [*rows, *(row for row in rows if row.video_id == video_id)])
+
+
+def drop_row(root: Path, video_id: str) -> None:
+    """Forget a video."""
+    rows = read_catalogue(root / "catalogue.parquet")
+    write_catalogue(root / "catalogue.parquet", [row for row in rows if row.video_id != video_id])
+
+
+def as_is(batch: Batch) -> Batch:
+    """No change."""
+    return batch
+
+
+def forge(
+    session: Session,
+    stage: str,
+    video_id: str,
+    change: Change = as_is,
+    update: Mapping[str, object] | None = None,
+    redo_digests: bool = True,
+) -> None:
+    """Write a shard anew, with other values (or another record) for one video; its digests fit unless told otherwise.
+
+    The records of the stages below are given the new digests too, so that nothing is stale.
+    """
+    shard = _shard_of(session, video_id)
+
+    def changed(writer: ShardWriter, reader: ShardReader, record: Record) -> Record:
+        names = [column.name for column in reader.columns(_stage(session, stage))]
+        rows, digests = writer.rows(video_id, map(change, reader.batches(video_id, names)))
+        if redo_digests:
+            known = record.digests | digests
+            record = record.model_copy(update={"rows": rows, "digests": known, "digest": digest_of(known.items())})
+        return record.model_copy(update=dict(update or {}))
+
+    digests = _rewrite(session, stage, shard, video_id, changed).digests
+    below = [other for other in session.stages if stage in other.upstream]
+    for other in below if redo_digests else ():
+        _pass_on(session, other.name, shard, video_id, {f"{stage}.{name}": value for name, value in digests.items()})
+
+
+def _pass_on(session: Session, stage: str, shard: str, video_id: str, inputs: Mapping[str, str]) -> None:
+    def changed(writer: ShardWriter, reader: ShardReader, record: Record) -> Record:
+        if record.rows:
+            writer.rows(video_id, reader.batches(video_id, list(record.digests)))
+        read = {name: inputs.get(name, value) for name, value in record.basis.inputs.items()}
+        basis = Basis(**record.basis.model_dump() | {"inputs": read})
+        return record.model_copy(update={"basis": basis, "fingerprint": fingerprint(stage, basis)})
+
+    if session.workspace.shard(stage, shard).exists():
+        _rewrite(session, stage, shard, video_id, changed)
+
+
+def _rewrite(
+    session: Session,
+    stage: str,
+    shard: str,
+    video_id: str,
+    changed: Callable[[ShardWriter, ShardReader, Record], Record],
+) -> Record:
+    path = session.workspace.shard(stage, shard)
+    fresh, made = path.with_suffix(".fresh"), []
+    with (
+        ShardReader(path) as reader,
+        ShardWriter(fresh, _stage(session, stage), session.settings.params[stage]) as writer,
+    ):
+        for name, record in reader.records.items():
+            if name == video_id:
+                made.append(changed(writer, reader, record))
+                writer.record(made[0])
+            else:
+                writer.copy(reader, record)
+    fresh.rename(path)
+    return made[0]
+
+
+def _stage(session: Session, name: str) -> Any:
+    return next(stage for stage in session.stages if stage.name == name)
+
+
+def _shard_of(session: Session, video_id: str) -> str:
+    return next(video.shard for video in session.videos if video.video_id == video_id)
+
+
+def bless(session: Session) -> None:
+    """Write the manifests anew, so that they, too, say what was forged."""
+    for path in (session.workspace.root / "manifests").iterdir():
+        path.unlink()
+    afresh = Session(session.workspace, session.stages)
+    with afresh.held():
+        afresh.conclude()
+
+
+def told(findings: Iterable[Finding]) -> set[Told]:
+    """What is the same in whatever words."""
+    return {(finding.kind, finding.path, finding.video_id) for finding in findings}
+
+
+def audited(session: Session, deep: bool = False) -> list[Finding]:
+    """What an audit of the workspace finds, opened afresh."""
+    return list(Audit(Session(session.workspace, session.stages), deep).findings())
+
+
+def obey(session: Session, findings: Sequence[Finding]) -> None:
+    """Give the commands that the findings name, what is to be deleted first; the run happens in this process."""
+    commands = [command for finding in findings for command in finding.to_json(session.workspace.root)["commands"]]
+    for command in dict.fromkeys(command for command in commands if command.startswith("rm ")):
+        subprocess.run(shlex.split(command), check=True)
+    if any(command == f"portrait-prep run -w {session.workspace.root}" for command in commands):
+        afresh = Session(session.workspace, session.stages)
+        afresh.run(afresh.select((), (), retry_failed=False), workers=0)
+
+
+def videos(root: Path) -> dict[str, Video]:
+    """The catalogue by id."""
+    return {video.video_id: video for video in read_catalogue(root / "catalogue.parquet")}
