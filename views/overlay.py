@@ -6,12 +6,12 @@ at zero and have the length of the normalized video. It is made one frame at a t
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -113,8 +113,9 @@ def _captioned(canvas: Image, found: Still, number: int) -> Image:
     if found.pose is not None:
         yaw, pitch, roll = found.pose.euler[0].tolist()
         text += f"  yaw {yaw:+.0f} pitch {pitch:+.0f} roll {roll:+.0f}" if np.isfinite(yaw) else "  no face"
-    for ink, width in ((SHADOW, 3), (INK, 1)):
-        cv2.putText(canvas, text, (8, SIZE - 9), cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, width, cv2.LINE_AA)
+    for ink, moved in ((SHADOW, 1), (INK, 0)):
+        place = (8 + moved, SIZE - 9 + moved)
+        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
     return canvas
 
 
@@ -127,7 +128,7 @@ def _write(path: Path, frames: Iterator[Image], sound: File) -> None:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = number
             container.mux(video.encode(frame))
-            container.mux(voice.encode(_samples(voice, read_sound(sound, number, 1), number)))
+            container.mux(voice.encode(_samples(read_sound(sound, number, 1), number)))
         container.mux(video.encode(None))
         container.mux(voice.encode(None))
 
@@ -139,9 +140,9 @@ def _video_stream(container: OutputContainer) -> VideoStream:
     return stream
 
 
-def _samples(stream: AudioStream, pcm: NDArray[np.int16], number: int) -> av.AudioFrame:
+def _samples(pcm: NDArray[np.int16], number: int) -> av.AudioFrame:
     frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
     frame.sample_rate = RATE
-    frame.time_base = stream.time_base
+    frame.time_base = Fraction(1, RATE)
     frame.pts = number * SAMPLES_PER_FRAME
     return frame

@@ -27,6 +27,8 @@ AXIS_LENGTH = 100.0
 """Canonical px; the eyes are 120 apart."""
 FRACTION = 4
 """OpenCV draws to 1/16 px."""
+FARTHEST = 1e4
+"""Pixels from the frame's corner up to which anything is drawn."""
 
 
 def annotate(still: Still) -> Image:
@@ -43,25 +45,28 @@ def annotate(still: Still) -> Image:
 
 def draw_landmarks(canvas: Image, landmarks: Floats) -> None:
     """Dots at the landmarks [478, 3] in image px: face, eyes with irises and brows, lips, each in its colour."""
-    for number, point in enumerate(landmarks):
-        if number in _EYES:
-            _dot(canvas, point, 2.0, EYES)
-        elif number in _LIPS:
-            _dot(canvas, point, 2.0, LIPS)
-        else:
-            _dot(canvas, point, 1.7, FACE)
+    for place, (radius, colour) in zip(_fixed(landmarks), _DOTS, strict=True):
+        _dot(canvas, place, radius, colour)
 
 
-_EYES = frozenset([*points.EYES.tolist(), *points.IRIS_CENTRES.tolist()])
-_LIPS = frozenset(points.LIPS.tolist())
+def _dots() -> list[tuple[float, Colour]]:
+    """Radius in px and colour of each landmark."""
+    dots = [(1.7, FACE)] * points.COUNT
+    for part, colour in ((points.EYES, EYES), (points.IRIS_CENTRES, EYES), (points.LIPS, LIPS)):
+        for number in part.tolist():
+            dots[number] = (2.0, colour)
+    return dots
+
+
+_DOTS = _dots()
 
 
 def draw_shoulders(canvas: Image, shoulders: Floats, visible: NDArray[np.bool_]) -> None:
     """Both shoulders [2, 9, 2] in image px: a full line where seen, a broken one where filled."""
     for line, seen in zip(shoulders, visible, strict=True):
         if seen:
-            for point in line:
-                _dot(canvas, point, 5.0, SEEN)
+            for place in _fixed(line):
+                _dot(canvas, place, 5.0, SEEN)
         for start, end in list(pairwise(line))[:: 1 if seen else 2]:
             _stroke(canvas, start, end, SEEN if seen else FILLED, 4 if seen else 3)
 
@@ -74,25 +79,24 @@ def draw_axes(canvas: Image, pose: Pose) -> None:
         _stroke(canvas, centre, end, colour, 4)
 
 
-def _fixed(point: Floats) -> tuple[int, int] | None:
-    """x and y in 1/16 px; None for what is not finite or far off the frame, where OpenCV would overflow."""
-    place = np.asarray(point[:2], np.float64)
-    if not np.isfinite(place).all() or np.abs(place).max() > 1e4:
-        return None
-    x, y = np.rint(place * (1 << FRACTION)).astype(int).tolist()
-    return x, y
+def _fixed(places: Floats) -> list[tuple[int, int] | None]:
+    """x and y of places [n, 2 or 3] in 1/16 px; None for what is not finite or far off the frame, where OpenCV would
+    overflow."""
+    flat = np.asarray(places[:, :2], np.float64)
+    there = np.asarray((np.abs(flat) < FARTHEST).all(axis=1))
+    fixed = np.rint(np.where(there[:, np.newaxis], flat, 0) * (1 << FRACTION)).astype(int).tolist()
+    return [(x, y) if near else None for (x, y), near in zip(fixed, there.tolist(), strict=True)]
 
 
-def _dot(canvas: Image, point: Floats, radius: float, colour: Colour) -> None:
-    centre = _fixed(point)
-    if centre:
-        cv2.circle(canvas, centre, round(radius * (1 << FRACTION)), colour, cv2.FILLED, cv2.LINE_AA, FRACTION)
+def _dot(canvas: Image, place: tuple[int, int] | None, radius: float, colour: Colour) -> None:
+    if place:
+        cv2.circle(canvas, place, round(radius * (1 << FRACTION)), colour, cv2.FILLED, cv2.LINE_AA, FRACTION)
 
 
 def _stroke(canvas: Image, start: Floats, end: Floats, colour: Colour, width: int) -> None:
-    ends = _fixed(start), _fixed(end)
-    if ends[0] and ends[1]:
-        cv2.line(canvas, ends[0], ends[1], colour, width, cv2.LINE_AA, FRACTION)
+    begin, finish = _fixed(np.stack([start, end]))
+    if begin and finish:
+        cv2.line(canvas, begin, finish, colour, width, cv2.LINE_AA, FRACTION)
 
 
 def resized(image: Image, side: int) -> Image:

@@ -132,13 +132,13 @@ def test_each_video_has_one_row_with_what_became_of_it_and_every_reason(page: Pa
 
 
 def test_the_funnel_tells_what_came_through_and_what_did_not(page: Page) -> None:
-    funnel = page.said.partition("What came through")[2].partition("Why videos")[0]
+    funnel = page.said.partition("What came through")[2].partition("What keeps")[0]
     assert "catalogue 5 48.50 s normalize 4 36.50 s 1 failed landmarks 4 36.50 s 1 blocked" in funnel
     assert funnel.strip().endswith("accepted 2 24.00 s 2 rejected")
 
 
 def test_reasons_are_counted_by_kind_with_their_thresholds(page: Page) -> None:
-    reasons = page.said.partition("Why videos were turned away")[2].partition("Distributions")[0]
+    reasons = page.said.partition("What keeps videos out")[2].partition("Distributions")[0]
     assert "1 rejected a face was seen in … of the frames, less than 90%" in reasons
     assert "1 rejected it lasts … s, less than 1 s" in reasons
     assert "1 failed normalize: … cannot be decoded" in reasons

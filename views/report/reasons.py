@@ -6,6 +6,8 @@ from pathlib import PurePath
 from manifests.quality import RULES, QualitySettings
 
 BLANK = "…"
+REPEATS = "duplicate of "
+"""Begins the defect of a row that only repeats another video."""
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w]|\.\d)%?")
 
 
@@ -31,6 +33,8 @@ class Headings:
         for pattern, text in self._rules:
             if pattern.fullmatch(reason):
                 return text
+        if reason.startswith(REPEATS):
+            return f"{REPEATS}{BLANK}"
         for own in sorted({video_id, source, PurePath(source).name} - {""}, key=len, reverse=True):
             reason = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, reason)
         return NUMBER.sub(BLANK, reason)

@@ -125,7 +125,11 @@ function facts(i, { source: from }) {
 
 function commands(i) {
   const id = /^[\w.-]+$/.test(corpus.id[i]) ? corpus.id[i] : `'${corpus.id[i].replaceAll("'", "'\\''")}'`;
-  const lines = [`portrait-prep overlay ${id}`, ...(drawn.has(i) ? [] : [`portrait-prep report --show ${id}`])];
+  const lines = [
+    `portrait-prep overlay ${id}`,
+    `portrait-prep review ${isAccepted(i) ? "reject" : "accept"} ${id} --why "…"`,
+    ...(drawn.has(i) ? [] : [`portrait-prep report --show ${id}`]),
+  ];
   return [el("h3", {}, "In the workspace's folder"), el("pre", { class: "commands" }, lines.join("\n"))];
 }
 

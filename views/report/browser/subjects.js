@@ -17,20 +17,33 @@ function subjectRows() {
 
 const splits = corpus.facets.find(({ key }) => key === "split");
 
+// The footage of each subject, as a measure of its own, in a unit in which it reads well.
+function subjectChart(rows) {
+  const longest = Math.max(...rows.map((row) => row.seconds), 0);
+  const [unit, length] = longest >= 7200 ? ["h", 3600] : longest >= 120 ? ["min", 60] : ["s", 1];
+  const measure = { title: "Footage of a subject", told: "footage of each subject, whatever became of it", unit, decimals: 1 };
+  const values = new Float64Array(corpus.subject.names.length).fill(NaN);
+  for (const row of rows) values[row.subject] = Math.round((row.seconds / length) * 10) / 10;
+  const noun = (number) => `${count(number)} subject${number === 1 ? "" : "s"}`;
+  return new Histogram(measure, { values, noun, counts: () => true });
+}
+
 function drawSubjects() {
-  let rows = [];
+  let rows = subjectRows();
+  const chart = subjectChart(rows);
+  document.getElementById("subject-chart").replaceChildren(chart.card);
   let longest = 1;
   const of = (field) => (at) => rows[at][field];
-  const counted = (key, title) => ({ key, title, width: 105, number: true, descending: true, cell: (at) => count(rows[at][key]), value: of(key) });
+  const counted = (key, title) => ({ key, title, width: 95, number: true, descending: true, cell: (at) => count(rows[at][key]), value: of(key) });
   const columns = [
-    { key: "subject", title: "Subject", width: 240, pinned: true, value: (at) => corpus.subject.names[rows[at].subject], cell: (at) => subjectLink(rows[at].subject) },
+    { key: "subject", title: "Subject", width: 200, pinned: true, value: (at) => corpus.subject.names[rows[at].subject], cell: (at) => subjectLink(rows[at].subject) },
     counted("videos", "Videos"),
     counted("accepted", "Accepted"),
     counted("rejected", "Rejected"),
     counted("failed", "Failed"),
     { key: "seconds", title: "Footage", width: 130, number: true, descending: true, value: of("seconds"), cell: (at) => clock(rows[at].seconds) },
-    { key: "good", title: "Accepted footage", width: 330, descending: true, value: of("good"), cell: (at) => footage(rows[at].good, longest) },
-    ...(splits ? [{ key: "splits", title: "Splits", width: 160, value: (at) => [...rows[at].splits].join(", "), cell: (at) => [...rows[at].splits].sort().join(", ") }] : []),
+    { key: "good", title: "Accepted footage", width: 250, descending: true, value: of("good"), cell: (at) => footage(rows[at].good, longest) },
+    ...(splits ? [{ key: "splits", title: "Splits", width: 110, value: (at) => [...rows[at].splits].join(", "), cell: (at) => [...rows[at].splits].sort().join(", ") }] : []),
   ];
   const table = new Table(document.getElementById("subject-table"), { label: "Subjects", columns, rowHeight: 34, order: { key: "seconds", direction: -1 }, most: "24rem" });
   const heading = document.getElementById("subjects");
@@ -39,6 +52,7 @@ function drawSubjects() {
     longest = Math.max(...rows.map(({ good }) => good), 1);
     heading.textContent = `Subjects (${count(rows.length)})`;
     table.show(rows.map((_, at) => at));
+    chart.show(rows.map(({ subject }) => subject));
   };
   onChoice(show);
   show();
@@ -50,6 +64,6 @@ function subjectLink(subject) {
 
 function footage(length, longest) {
   const piece = el("span", { class: "bar", "aria-hidden": "true" });
-  piece.style.width = `${(180 * length) / longest}px`;
+  piece.style.width = `${(130 * length) / longest}px`;
   return el("span", {}, piece, clock(length));
 }
