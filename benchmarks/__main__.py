@@ -2,7 +2,7 @@
 
 All in one run on one machine: the pipeline first, on a new workspace, with one worker a core; then each kernel alone,
 with as many processes. What the kernels allow is the sum of the three that no stage can do without (encode, decode +
-FaceMesh, decode + segmentation), spread evenly over the cores.
+FaceMesh, decode + segmentation), spread evenly over the cores. Then what reads the shards: see `read_windows`.
 """
 
 import platform
@@ -16,6 +16,7 @@ from typing import Any
 import cyclopts
 import pyarrow.parquet as pq
 
+from benchmarks import read_windows
 from benchmarks.kernels import KERNELS, Clip, crew, seconds_of, warm_up
 from demo import corpus
 from manifests.corpora.folder import catalogue
@@ -57,6 +58,9 @@ def bench(source: Path | None = None, *, workers: int = 0, copies: int = 3) -> N
         clips = list(_clips(session))
         kernels = _kernel_seconds(clips, workers)
         for line in _report(session, clips, kernels, wall, workers):
+            sys.stdout.write(line + "\n")
+        (Path(folder) / "long").mkdir()
+        for line in read_windows.measure(Path(folder) / "long"):
             sys.stdout.write(line + "\n")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ NAMES = ("mesh", "headmotion", "torso")
 BLOCK = 250
 """Frames at a time where a clip must be streamed."""
 KNOWN = 512
-"""Most clips whose centre is remembered where they must be streamed for it, some 25 kB each."""
+"""Most clips whose centre is remembered, some 25 kB each."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class Targets:
             every = Window(number, 0, footage.frames)
             key = footage.digests["headpose"], footage.digests["torso"]
             return self._known.get(key, lambda: centre_of_batches(self.blocks(reader, every)))
-        return centre_of_subject(reader, number) if self.centre == "subject" else centre_of_clip(reader, number)
+        find = centre_of_subject if self.centre == "subject" else centre_of_clip
+        return self._known.get((ref(reader), number), lambda: find(reader, number))
 
     def sample(self, reader: Reader, window: Window, length: int) -> dict[str, Any]:
         """Targets of a window, padded with zeros to `length`, and what they are relative to: see `views.moda`."""

@@ -113,7 +113,7 @@ def _film(path: Path, video_id: str) -> None:
 def _landmarks(job: Job[Params]) -> Iterator[Batch]:
     points = landmarks(job.video.video_id)
     job.metrics["gaps"] = [list(GAP)] if job.video.video_id == "bob-gap" else []
-    yield {"landmarks": points, "detected": np.isfinite(points).all(axis=(1, 2))}
+    yield {"landmarks": points, "detected": np.asarray(np.isfinite(points).all(axis=(1, 2)))}
 
 
 def _torso(job: Job[Params]) -> Iterator[Batch]:
@@ -122,8 +122,8 @@ def _torso(job: Job[Params]) -> Iterator[Batch]:
     if video_id == "bob-gap":
         for values in found.values():
             values[slice(*GAP)] = np.nan
-    sides = np.column_stack([wave(video_id, name, 9) for name in ("left", "right")])
-    yield found | {"visible": np.asarray(sides < 0.9)}
+    sides = [np.asarray(wave(video_id, name, 9) < 0.9) for name in ("left", "right")]
+    yield found | {"visible": np.stack(sides, axis=1)}
 
 
 LINES = ("shoulders", "visible", "billboard")

@@ -1,0 +1,97 @@
+"""A workspace of long videos for readers to be measured on: columns and shards as the stages declare them, made values.
+
+How fast they are read does not depend on the values: what the views of MODA read is stored plain.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from manifests.catalogue import Video, merge, write_catalogue
+from pipeline.session import Session
+from pipeline.settings import write_settings
+from pipeline.stage import ROWS_PER_GROUP, Batch, Column, Job, Params, Stage
+from pipeline.workspace import Workspace
+from stages import headpose, stats, torso
+from stages.frames import FPS
+from stages.moments import Moments
+from stages.sound import HEADER, SAMPLES_PER_FRAME, finish
+
+SUBJECTS = 4
+
+
+def make(root: Path, videos: int, frames: int) -> None:
+    """Enrol and run, in this process."""
+    workspace = Workspace(root)
+    workspace.create()
+    rows = [
+        Video(
+            video_id=f"long_{number}",
+            corpus="long",
+            subject=f"subject_{number % SUBJECTS}",
+            source=f"sources/{number}",
+            duration=frames / FPS,
+        )
+        for number in range(videos)
+    ]
+    write_catalogue(workspace.catalogue, merge([], rows, frames / FPS))
+    write_settings(workspace.settings, STAGES)
+    session = Session(workspace, STAGES)
+    session.run(session.select((), (), False), 0)
+
+
+def _normalize(job: Job[Params]) -> Iterator[Batch]:
+    job.frames = round((job.video.duration or 0) * FPS)
+    samples = _random(job).normal(0, 3000, job.frames * SAMPLES_PER_FRAME).astype("<i2")
+    job.output("mp4").write_bytes(b"nothing to see")
+    job.output("wav").write_bytes(bytes(HEADER) + samples.tobytes())
+    finish(job.output("wav"), samples.size)
+    yield {"n_frames": np.array([job.frames], np.int32)}
+
+
+def _headpose(job: Job[Any]) -> Iterator[Batch]:
+    yield from _values(job, headpose.STAGE)
+
+
+def _torso(job: Job[Any]) -> Iterator[Batch]:
+    yield from _values(job, torso.STAGE)
+
+
+def _values(job: Job[Any], stage: Stage[Any]) -> Iterator[Batch]:
+    """Lots around 100, for every column."""
+    rng = _random(job)
+    for first in range(0, job.frames, ROWS_PER_GROUP):
+        rows = min(ROWS_PER_GROUP, job.frames - first)
+        yield {
+            column.name: rng.normal(100, 10, (rows, *column.shape)).astype(column.dtype)
+            for column in stage.columns_under(stage.params())
+        }
+
+
+def _stats(job: Job[Any]) -> Iterator[Batch]:
+    moments = {measure.name: Moments.none(measure.shape) for measure in stats.MEASURES}
+    for batch in job.read(*(measure.reads for measure in stats.MEASURES)):
+        for measure in stats.MEASURES:
+            moments[measure.name] += Moments.of(batch[measure.name].reshape(-1, *measure.shape))
+    row: Batch = {}
+    for name, known in moments.items():
+        row |= {f"{name}_count": np.array([known.count])}
+        row |= {f"{name}_mean": known.mean[np.newaxis], f"{name}_m2": known.m2[np.newaxis]}
+    yield row
+
+
+def _random(job: Job[Any]) -> np.random.Generator:
+    return np.random.default_rng(list(job.video.video_id.encode()))
+
+
+N_FRAMES = (Column("n_frames", "int32"),)
+READ = tuple(measure.reads for measure in stats.MEASURES)
+STAGES: tuple[Stage[Any], ...] = (
+    Stage("normalize", 1, Params, N_FRAMES, _normalize, rows="video", media=("mp4", "wav")),
+    replace(headpose.STAGE, process=_headpose, reads=("normalize.wav",), reads_when={}, models=None),
+    replace(torso.STAGE, process=_torso, reads=("normalize.wav",), reads_when={}, models=None, gpu=None),
+    replace(stats.STAGE, process=_stats, reads=READ, reads_when={}),
+)
