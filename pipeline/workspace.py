@@ -109,7 +109,8 @@ class Workspace:
 
     def stray(self) -> Iterator[Path]:
         """Temporary files and folders that a killed run left."""
-        for folder in (self.root, *self._folders(self.root), *self._folders(self.sources)):
+        inner = (self.root, self.sources, self.root / "report")
+        for folder in (self.root, *(folder for outer in inner for folder in self._folders(outer))):
             yield from sorted(folder.glob(f"{TEMPORARY}*"))
 
     @staticmethod

@@ -11,6 +11,7 @@ OWN_FOLDERS = ("media", "manifests", "report")
 """Folders that the pipeline alone writes into, besides those of the stages."""
 
 REPORT = "report/index.html"
+OVERLAY = "report/overlay/{}.mp4"
 
 
 def examine_files(
@@ -27,10 +28,11 @@ def examine_files(
     for path in _files(workspace.root.iterdir()):
         if path.name not in own:
             yield found("stranger", path.name)
+    pages = {REPORT, *(OVERLAY.format(video_id) for video_id in ids)}
     for folder in (*stages, *OWN_FOLDERS):
         for path in _files((workspace.root / folder).rglob("*")):
             name = workspace.relative(path)
-            if name not in known and name != REPORT:
+            if name not in known and name not in pages:
                 yield found("orphan", name)
     for path in _links(workspace.sources):
         if not _is_of_some(path.name, ids):

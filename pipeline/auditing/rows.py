@@ -109,7 +109,7 @@ def _flaws(stage: Stage[Any], reader: ShardReader, record: Record, gaps: Gaps | 
             digests.update(batch)
             if not checked:
                 checked.extend(_of_keys(stage, record, batch, row))
-                checked.extend(_of_gaps(stage, columns, batch, row, gaps))
+                checked.extend(_of_gaps(stage, columns, batch, row, gaps, GAPS in record.metrics))
             row += len(next(iter(batch.values())))
     except (Damaged, KeyError, ValueError):
         yield "values", {}
@@ -147,9 +147,12 @@ def _of_keys(stage: Stage[Any], record: Record, batch: Batch, start: int) -> Ite
 
 
 def _of_gaps(
-    stage: Stage[Any], columns: Sequence[Column], batch: Batch, start: int, gaps: Gaps | None
+    stage: Stage[Any], columns: Sequence[Column], batch: Batch, start: int, gaps: Gaps | None, tells: bool
 ) -> Iterator[Flaw]:
-    """Numbers are missing in recorded gaps and nowhere else."""
+    """Numbers are missing in recorded gaps and nowhere else; `tells`: this stage itself recorded them.
+
+    What a later stage has in a gap is for its invariants to say.
+    """
     if gaps is None or stage.rows != "frame":
         return
     frames = start + np.arange(len(batch["frame"]))
@@ -162,5 +165,5 @@ def _of_gaps(
             lost = ~np.isfinite(values).all(axis=1)
             for frame in frames[lost & ~gap][:1]:
                 yield "no value", {"column": column.name, "frame": int(frame)}
-            for frame in frames[gap & ~lost][:1]:
+            for frame in frames[gap & ~lost & tells][:1]:
                 yield "no gap", {"column": column.name, "frame": int(frame)}

@@ -64,7 +64,7 @@ def forged_and_blessed(stage: str, video_id: str, **fields: object) -> Callable[
 
 
 def orphan(path: str, root: Path) -> None:
-    (root / path).parent.mkdir(exist_ok=True)
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).touch()
 
 
@@ -219,6 +219,7 @@ DAMAGES: dict[str, Damage] = {
             "manifests/zz.json",
             "total/zz.npz",
             "report/zz.js",
+            "report/overlay/zz.mp4",
         )
     },
     "a link in sources": Damage(link_to_nowhere, {("orphan", "sources/zz.mp4", "")}),
@@ -322,6 +323,17 @@ def test_a_review_is_no_orphan_and_an_undone_one_is_noticed(root: Path) -> None:
     assert {finding.kind for finding in findings} <= {"outdated manifest", "table"}
     obey(session, findings)
     assert audited(session) == []
+
+
+def test_report_and_overlays_are_no_orphans(root: Path) -> None:
+    for path in ("report/index.html", "report/overlay/a1.mp4"):
+        orphan(path, root)
+    assert audited(toy_session(root)) == []
+    orphan("report/overlay/.tmp-1-a1.mp4", root)
+    findings = audited(toy_session(root))
+    assert told(findings) == {("temporary", "report/overlay/.tmp-1-a1.mp4", "")}
+    obey(toy_session(root), findings)
+    assert audited(toy_session(root)) == []
 
 
 def test_findings_are_data(root: Path) -> None:
