@@ -4,7 +4,7 @@ Frame k carries what the columns say of frame k, and sounds as samples 640k to 6
 at zero and have the length of the normalized video. It is made one frame at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -48,8 +48,7 @@ def write_overlay(session: Session, video_id: str, out: Path | None = None) -> P
     place = _place(session, video_id)
     workspace = session.workspace
     path = out or workspace.root / "report" / "overlay" / f"{video_id}.mp4"
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder: name the file to write.")
+    _check(path, (workspace.media(video_id, "mp4"), workspace.media(video_id, "wav"), *_sources(session, video_id)))
     sound = open_sound(workspace.media(video_id, "wav"), place.frames)
     try:
         with replacing(path) as temporary:
@@ -59,6 +58,21 @@ def write_overlay(session: Session, video_id: str, out: Path | None = None) -> P
     finally:
         sound.close()
     return path
+
+
+def _check(path: Path, read: Iterable[Path]) -> None:
+    """Raise BadInput where the file to write is a folder, or one of those that are read."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: name the file to write.")
+    if path.exists() and any(other.exists() and path.samefile(other) for other in read):
+        raise BadInput(f"{path} is what the overlay is made from: name another file to write.")
+
+
+def _sources(session: Session, video_id: str) -> Iterator[Path]:
+    """The user's own files of the video."""
+    for video in session.videos:
+        if video.video_id == video_id and not video.remote:
+            yield session.workspace.root / video.path
 
 
 def _place(session: Session, video_id: str) -> Place:

@@ -257,7 +257,8 @@ def _media(workspace: Workspace) -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
         container.mux(stream.encode())
     time = np.arange(FRAMES * 640) / RATE
-    samples = 8000 * np.sin(2 * np.pi * 200 * time) * np.abs(np.sin(2 * np.pi * 2 * time))
+    hiss = np.random.default_rng(0).normal(0, 4000, time.size)
+    samples = hiss * np.abs(np.sin(2 * np.pi * 2 * time))
     (folder / "one.wav").write_bytes(bytes(HEADER) + samples.astype("<i2").tobytes())
     finish(folder / "one.wav", samples.size)
 

@@ -21,7 +21,7 @@ class Mesh {
     this.shoulders = shoulders ? points(shoulders) : [];
     const lowest = Math.max(...this.shoulders.map(([, y]) => y), 120);
     const widest = Math.max(...this.shoulders.map(([x]) => Math.abs(x)), 0);
-    this.reach = Math.max(REACH, Math.min((lowest + 130) / 2, 320), Math.min(widest, 320));
+    this.reach = Math.max(REACH, Math.min(1.12 * Math.max((lowest + 130) / 2, widest), 360));
     this.shift = Math.max(Math.min((lowest - 130) / 2, 190), 0);
     this.turn = { yaw: -0.35, pitch: 0.08 };
     this.canvas = el("canvas", { width: 512, height: 512, tabindex: 0, role: "img", "aria-label": "Canonical mesh; arrow keys turn it" });
