@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.measure_lip_sync import in_step, read, shifted, told, tried
+from manifests.quality import RULES
 from stages.lip_sync import SPEECH
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import CLIPS, portrait_prep
@@ -42,6 +45,18 @@ def test_a_clip_is_judged_and_its_sound_is_told(finished: Path, video_id: str) -
     sound = told["stages"]["normalize"]["metrics"]
     assert sound["has_audio"] is (video_id not in WITHOUT_TRACK)
     assert sound["silent"] is (video_id in SILENT)
+
+
+def refused(constant: str) -> Any:
+    pytest.fail(f"{constant} among the metrics")
+
+
+def test_the_table_has_every_measure_of_a_rule_finite_or_null(finished: Path) -> None:
+    rows = pq.read_table(finished / "manifests.parquet", columns=["stage", "metrics"]).to_pylist()
+    told = [(row["stage"], json.loads(row["metrics"], parse_constant=refused)) for row in rows]
+    for rule in RULES:
+        having = [rule.metric in metrics for stage, metrics in told if stage == rule.stage]
+        assert having == [True] * len(NAMES), rule.metric
 
 
 @pytest.mark.parametrize("by", [0, 8, -8])
