@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ConfigDict, Field
 
-from manifests.record import Model, Record
+from manifests.record import Model
 
 
 class QualitySettings(Model):
@@ -287,7 +287,15 @@ class Verdict(Model):
     reasons: tuple[str, ...] = ()
 
 
-def judge(records: Mapping[str, Record], unfinished: Mapping[str, str], settings: QualitySettings) -> Verdict:
+class Measured(Protocol):
+    """What has measures: a record, or what is known of one."""
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Name -> value."""
+
+
+def judge(records: Mapping[str, Measured], unfinished: Mapping[str, str], settings: QualitySettings) -> Verdict:
     """Judge one video by its records. `unfinished` maps stages that are not done to what they are instead."""
     reasons = [f"{stage} is {told}" for stage, told in unfinished.items()]
     for rule in RULES:

@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.account import Account
 from pipeline.plan import State
 from pipeline.stage import Stage
-from pipeline.survey import Dossier
 
 WORST_FIRST = (State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DONE)
 """A shard counts as what its worst video is."""
 
 
 class Census:
-    """Counts dossiers shard by shard; the states of a stage always add up to the catalogue."""
+    """Counts videos shard by shard; the states of a stage always add up to the catalogue."""
 
     def __init__(self, stages: Sequence[Stage[Any]]) -> None:
         self.videos = 0
@@ -22,16 +22,16 @@ class Census:
         self.by_shard: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.failures: list[dict[str, Any]] = []
 
-    def add(self, shard: Sequence[Dossier]) -> None:
+    def add(self, shard: Sequence[Account]) -> None:
         """Take in the videos of one shard."""
         self.videos += len(shard)
-        self.accepted += sum(dossier.verdict.accepted for dossier in shard)
+        self.accepted += sum(account.verdict.accepted for account in shard)
         for stage, counts in self.by_video.items():
-            states = [dossier.standings[stage].state for dossier in shard]
+            states = [account.states[stage] for account in shard]
             counts.update(states)
             self.by_shard[stage][min(states, key=WORST_FIRST.index)] += 1
-        for dossier in shard:
-            self.failures.extend(_failures(dossier))
+        for account in shard:
+            self.failures.extend(dict(failure) for failure in account.failures)
 
     @property
     def settled(self) -> frozenset[str]:
@@ -72,18 +72,3 @@ class Census:
             for row in self.failures
         ]
         return [f"{self.videos} videos, {self.accepted} accepted; videos (shards):", head, *rows, *failures]
-
-
-def _failures(dossier: Dossier) -> list[dict[str, Any]]:
-    rows = []
-    for stage, standing in dossier.standings.items():
-        if standing.record and standing.failure:
-            rows.append(
-                {
-                    "video_id": dossier.video.video_id,
-                    "stage": stage,
-                    "attempts": standing.record.attempts,
-                    **standing.failure.model_dump(),
-                }
-            )
-    return rows

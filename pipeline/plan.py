@@ -87,6 +87,10 @@ class Planner:
         """The part of each stage's basis that is the same for all videos."""
         return {stage.name: self._constant(stage) for stage in self.stages}
 
+    def constants(self, stage: Stage[Any]) -> Mapping[str, Any]:
+        """The part of a stage's basis that is the same for all videos: version, parameters, digests of models."""
+        return self._constants[stage.name]
+
     def _constant(self, stage: Stage[Any]) -> dict[str, Any]:
         params = self.settings.params[stage.name]
         models = dict(stage.models(params)) if stage.models else {}

@@ -11,10 +11,9 @@ from manifests.atomic import replacing
 from manifests.catalogue import Video
 from manifests.digest import sha256_of
 from manifests.record import Model, Output
-from pipeline.plan import State
+from pipeline.account import Account
 from pipeline.shards import ShardReader, verify
 from pipeline.stage import Batch, Stage
-from pipeline.survey import Dossier
 from pipeline.tables import digest_of
 from pipeline.workspace import Workspace
 
@@ -43,13 +42,12 @@ class Reducer:
         self._stages = [stage for stage in stages if stage.reduce]
         self._members: dict[str, list[Member]] = {stage.name: [] for stage in self._stages}
 
-    def add(self, shard: Sequence[Dossier]) -> None:
+    def add(self, shard: Sequence[Account]) -> None:
         """Take in the videos of one shard."""
-        for dossier in shard:
+        for account in shard:
             for stage in self._stages:
-                standing = dossier.standings[stage.name]
-                if dossier.verdict.accepted and standing.state is State.DONE and standing.record:
-                    self._members[stage.name].append(Member(dossier.video, standing.record.digest))
+                if account.verdict.accepted and stage.name in account.digests:
+                    self._members[stage.name].append(Member(account.video, account.digests[stage.name]))
 
     def reduce(self, wanted: frozenset[str]) -> None:
         """Make what is not current."""
@@ -88,12 +86,15 @@ class Reducer:
         return stage.reduce(self._rows(stage, self._accepted(stage)), folder) if stage.reduce else ()
 
     def _rows(self, stage: Stage[Any], members: Sequence[Member]) -> Iterator[tuple[Video, Batch]]:
+        """The one row of each video, once it is verified; those of a shard are read together."""
         for shard, own in groupby(members, key=lambda member: member.video.shard):
             with ShardReader(self._workspace.shard(stage.name, shard)) as reader:
                 columns = [column.name for column in reader.columns(stage)]
-                for member in own:
-                    verify(reader, stage, reader.records[member.video.video_id])
-                    yield member.video, next(reader.batches(member.video.video_id, columns))
+                videos = [member.video for member in own]
+                rows = reader.single_rows([video.video_id for video in videos], columns)
+                for video, row in zip(videos, rows, strict=True):
+                    verify(reader, stage, reader.records[video.video_id], [row])
+                    yield video, row
 
 
 def reduction_path(workspace: Workspace, stage: str) -> Path:

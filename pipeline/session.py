@@ -11,13 +11,15 @@ from manifests.errors import BadInput
 from manifests.reviews import Review, read_reviews
 from pipeline.census import Census
 from pipeline.cluster import hire
+from pipeline.conclusion import conclude
 from pipeline.foreman import Foreman, Progress, Selection, Tally
 from pipeline.ledger import Ledger
+from pipeline.memory import Memory
 from pipeline.plan import Planner
 from pipeline.reduction import Reducer
 from pipeline.settings import Settings, read_settings
 from pipeline.stage import Stage
-from pipeline.survey import Dossier, dossiers, survey, write_manifests, write_manifests_table
+from pipeline.survey import Dossier, by_shard, dossiers, survey
 from pipeline.workspace import Workspace
 
 
@@ -82,6 +84,13 @@ class Session:
         """What is true of every video now, shard by shard; `sealed`: what no manifest vouches for is verified first."""
         return survey(self.workspace, self.planner, self.videos, sealed)
 
+    def unfinished(self, memory: Memory | None = None, sealed: bool = False) -> Iterator[list[Dossier]]:
+        """The same without the shards of which it is known that no run would compute anything."""
+        memory = memory or Memory(self.workspace, self.planner)
+        known = {shard for shard, members in by_shard(self.videos).items() if memory.holds(shard, members)}
+        videos = [video for video in self.videos if video.shard not in known]
+        return survey(self.workspace, self.planner, videos, sealed)
+
     def census(self) -> Census:
         """Count them."""
         census = Census(self.stages)
@@ -106,19 +115,21 @@ class Session:
         _ = self.videos, self.settings, self.reviews
         with self.held():
             self.workspace.logs.mkdir(exist_ok=True)
-            tally = Tally()
-            if self._work_is_left(selection):
+            tally, memory = Tally(), Memory(self.workspace, self.planner)
+            if self._work_is_left(selection, memory):
                 gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
                 with hire(workers, scheduler, self.workspace.logs / "workers.log", gpu) as crew:
                     foreman = Foreman(self.workspace, self.planner, self.videos, crew, selection, progress)
                     tally = foreman.run()
-            return tally, self.conclude(selection.stages)
+                memory = Memory(self.workspace, self.planner)
+            return tally, self.conclude(selection.stages, memory)
 
-    def _work_is_left(self, selection: Selection) -> bool:
+    def _work_is_left(self, selection: Selection, memory: Memory) -> bool:
+        found = self.dossiers(sealed=True) if selection.retry_failed else self.unfinished(memory, sealed=True)
         return any(
             selection.wants(stage, dossier.video.video_id, standing)
-            for found in self.dossiers(sealed=True)
-            for dossier in found
+            for shard in found
+            for dossier in shard
             for stage, standing in dossier.standings.items()
         )
 
@@ -126,20 +137,15 @@ class Session:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)
         return any(stage.wants_gpu(self.settings.params[stage.name]) for stage in chosen)
 
-    def conclude(self, stages: frozenset[str] | None = None) -> Census:
+    def conclude(self, stages: frozenset[str] | None = None, memory: Memory | None = None) -> Census:
         """One pass over all shards: manifests, their table, the census, and the reductions. Call while `held`.
 
         `stages`: those whose reduction is wanted; None: those with which every video is through.
         """
         census, reducer = Census(self.stages), Reducer(self.workspace, self.stages)
-
-        def each() -> Iterator[list[Dossier]]:
-            for found in self.dossiers(sealed=True):
-                write_manifests(self.workspace, found)
-                census.add(found)
-                reducer.add(found)
-                yield found
-
-        write_manifests_table(self.workspace, each())
+        memory = memory or Memory(self.workspace, self.planner)
+        for accounts in conclude(self.workspace, self.planner, self.videos, memory):
+            census.add(accounts)
+            reducer.add(accounts)
         reducer.reduce(census.settled if stages is None else stages)
         return census

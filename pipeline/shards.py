@@ -57,7 +57,7 @@ class ShardReader:
         """The Parquet file, for reading parts of row groups; open as long as this reader is."""
         return self._file
 
-    @property
+    @cached_property
     def column_names(self) -> list[str]:
         """All columns, keys first."""
         return list(self._file.schema_arrow.names)
@@ -103,6 +103,19 @@ class ShardReader:
         except (pa.ArrowException, OSError) as error:
             raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
         return batch_of(table.slice(offset, 1))
+
+    def single_rows(self, video_ids: Sequence[str], columns: Sequence[str]) -> Iterator[Batch]:
+        """Of a stage with one row a video, those of several videos, in this order; read at once. Raises Damaged."""
+        try:
+            groups = [group for video_id in video_ids for group in self._groups[video_id]]
+            table = self._file.read_row_groups(groups, columns=list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
+        if len(table) != len(video_ids):
+            raise Damaged(f"{self.path} does not hold one row a video: delete it and run again.")
+        rows = batch_of(table)
+        for number in range(len(video_ids)):
+            yield {name: values[number : number + 1] for name, values in rows.items()}
 
 
 class ShardWriter:
@@ -157,11 +170,11 @@ class ShardWriter:
         return pa.Table.from_arrays([arrays[name] for name in self._schema.names], schema=self._schema)
 
 
-def verify(reader: ShardReader, stage: Stage[Any], record: Record) -> None:
-    """Read a video's rows and compare them with its record. Raises Damaged."""
+def verify(reader: ShardReader, stage: Stage[Any], record: Record, batches: Iterable[Batch] | None = None) -> None:
+    """Compare a video's rows with its record. `batches`: all columns of these, if they were read. Raises Damaged."""
     columns = reader.columns(stage)
     digests, rows = Digests(columns), 0
-    for batch in reader.batches(record.video_id, [column.name for column in columns]):
+    for batch in batches or reader.batches(record.video_id, [column.name for column in columns]):
         digests.update(batch)
         rows += len(next(iter(batch.values())))
     found = digests.results() if record.done else {}

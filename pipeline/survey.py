@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from manifests.atomic import replacing
 from manifests.catalogue import Video
 from manifests.manifest import entry, flat_rows, manifest, write_manifest
-from manifests.quality import Verdict, judge
+from manifests.quality import Measured, Verdict, judge
 from manifests.reviews import reviewed
 from pipeline.ledger import Ledger
 from pipeline.plan import Planner, Standing, State
@@ -27,6 +27,29 @@ class Dossier:
     standings: Mapping[str, Standing]
     seals: Mapping[str, Seal]
     verdict: Verdict
+
+    @cached_property
+    def states(self) -> dict[str, State]:
+        """Stage -> where the video stands."""
+        return {stage: standing.state for stage, standing in self.standings.items()}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Stage that is done -> digest of what it made."""
+        return {
+            stage: standing.record.digest
+            for stage, standing in self.standings.items()
+            if standing.record and standing.state is State.DONE
+        }
+
+    @cached_property
+    def failures(self) -> list[dict[str, Any]]:
+        """One a stage that failed: which, how often it was tried, and the error."""
+        return [
+            failure_of(self.video.video_id, stage, standing.record.attempts, standing.failure.model_dump())
+            for stage, standing in self.standings.items()
+            if standing.record and standing.failure
+        ]
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -57,18 +80,37 @@ def dossiers(planner: Planner, ledger: Ledger) -> list[Dossier]:
 
 
 def _verdict(planner: Planner, video: Video, standings: Mapping[str, Standing]) -> Verdict:
-    """Stages that join videos come after the verdict and have no say in it."""
-    judged = [stage.name for stage in planner.stages if stage.reduce is None]
-    unfinished = {name: _told(standings[name]) for name in judged if standings[name].state is not State.DONE}
+    reasons = {name: _reason(standing) for name, standing in standings.items()}
     records = {name: standing.record for name, standing in standings.items() if standing.record}
+    return verdict_of(planner, video, {name: standing.state for name, standing in standings.items()}, reasons, records)
+
+
+def _reason(standing: Standing) -> str:
+    error = standing.record.error if standing.record else None
+    return error.message if error and standing.state is State.FAILED else standing.reason
+
+
+def verdict_of(
+    planner: Planner,
+    video: Video,
+    states: Mapping[str, State],
+    reasons: Mapping[str, str],
+    records: Mapping[str, Measured],
+) -> Verdict:
+    """The verdict that counts. Stages that join videos come after it and have no say in what is finished."""
+    judged = [stage.name for stage in planner.stages if stage.reduce is None]
+    unfinished = {
+        name: f"{states[name]}: {reasons[name]}" if reasons[name] else str(states[name])
+        for name in judged
+        if states[name] is not State.DONE
+    }
     verdict = judge(records, unfinished, planner.settings.quality)
     return reviewed(verdict, planner.reviews.get(video.video_id), finished=not unfinished)
 
 
-def _told(standing: Standing) -> str:
-    error = standing.record.error if standing.record else None
-    detail = error.message if error and standing.state is State.FAILED else standing.reason
-    return f"{standing.state}: {detail}" if detail else str(standing.state)
+def failure_of(video_id: str, stage: str, attempts: int, error: Mapping[str, Any]) -> dict[str, Any]:
+    """A failure as `status --json` tells it."""
+    return {"video_id": video_id, "stage": stage, "attempts": attempts, **error}
 
 
 def survey(
@@ -113,9 +155,13 @@ def write_manifests(workspace: Workspace, found: Iterable[Dossier]) -> None:
         write_manifest(workspace.manifest(dossier.video.video_id), dossier.manifest)
 
 
+def rows_of(found: Iterable[Dossier]) -> pa.Table:
+    """The rows of `manifests.parquet` for these videos."""
+    return pa.Table.from_pylist([row for dossier in found for row in flat_rows(dossier.manifest)], schema=TABLE)
+
+
 def write_manifests_table(workspace: Workspace, surveyed: Iterable[list[Dossier]]) -> None:
     """Write `manifests.parquet`, one row a video x stage, as the shards come."""
     with replacing(workspace.manifests_table) as temporary, pq.ParquetWriter(temporary, TABLE) as writer:
         for found in surveyed:
-            rows = [row for dossier in found for row in flat_rows(dossier.manifest)]
-            writer.write_table(pa.Table.from_pylist(rows, schema=TABLE))
+            writer.write_table(rows_of(found))

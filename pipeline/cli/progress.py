@@ -22,7 +22,7 @@ def progress_of(session: Session, selection: Selection) -> Iterator[Progress]:
         return
     total = sum(
         not standing.settled
-        for found in session.dossiers()
+        for found in session.unfinished()
         for dossier in found
         for stage, standing in dossier.standings.items()
         if stage in selection.stages

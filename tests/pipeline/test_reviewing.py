@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.errors import BadInput, WorkspaceBusy
-from manifests.quality import QualitySettings, Verdict
-from manifests.record import Record
 from manifests.reviews import Decision, Review, Reviewed
 from pipeline.audit import Audit
 from pipeline.reviewing import Outcome, decide
 from pipeline.session import Session
+from tests.pipeline.rules import SHORT
 from tests.pipeline.toy import enrol, numbers, toy_session
+
+pytestmark = pytest.mark.usefixtures("toy_rules")
 
 THREE = {"a1": numbers(30), "a2": numbers(12), "b1": "1 2 bad"}
 """a2 lasts half a second, which the rules reject; b1 fails."""
-
-SHORT = "it is short"
-
-
-def toy_rule(records: Mapping[str, Record], unfinished: Mapping[str, str], settings: QualitySettings) -> Verdict:
-    """The rules of the house speak of stages that the toys do not have; this one speaks of `count`."""
-    reasons = [f"{stage} is {told}" for stage, told in unfinished.items()]
-    if not unfinished and records["count"].metrics["seconds"] < settings.min_seconds:
-        reasons.append(SHORT)
-    return Verdict(accepted=not reasons, reasons=tuple(reasons))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _toy_rules() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.survey.judge", toy_rule)
-        yield
 
 
 def go(session: Session) -> None:
@@ -58,7 +41,7 @@ def joined(root: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(toy_rules: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("reviewing") / "w"
     go(enrol(root, THREE))
     return root

@@ -1,0 +1,59 @@
+"""The conclusion of a run: manifests and their table are brought up to date in one pass over all shards.
+
+A shard of which nothing has changed is only judged anew; any other is surveyed.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from manifests.catalogue import Video
+from manifests.manifest import write_quality
+from pipeline.account import Account
+from pipeline.ledger import Ledger
+from pipeline.memory import Memory, Note, digest_of_verdicts, recalled, with_verdicts, writing_table
+from pipeline.plan import Planner
+from pipeline.survey import by_shard, dossiers, rows_of, write_manifests
+from pipeline.workspace import Workspace
+
+
+def conclude(
+    workspace: Workspace, planner: Planner, videos: Sequence[Video], memory: Memory
+) -> Iterator[Sequence[Account]]:
+    """Yield the accounts of each shard once its manifests are written; the table is there when all are taken."""
+    with writing_table(workspace) as table:
+        for shard, members in by_shard(videos).items():
+            if known := memory.recall(shard, members):
+                accounts, rows, note = _judged_anew(workspace, planner, memory, members, *known)
+            else:
+                accounts, rows, note = _surveyed(workspace, planner, memory, members)
+            table.add(shard, rows, note)
+            yield accounts
+
+
+Result = tuple[Sequence[Account], pa.Table, Note]
+
+
+def _judged_anew(
+    workspace: Workspace, planner: Planner, memory: Memory, members: Sequence[Video], note: Note, rows: pa.Table
+) -> Result:
+    accounts = recalled(planner, members, rows)
+    verdicts = digest_of_verdicts(accounts)
+    if verdicts == note.verdicts:
+        return accounts, rows, note
+    for account in accounts:
+        write_quality(workspace.manifest(account.video.video_id), account.verdict)
+    return accounts, with_verdicts(rows, accounts), Note(note.facts, memory.manifests(members), verdicts)
+
+
+def _surveyed(workspace: Workspace, planner: Planner, memory: Memory, members: Sequence[Video]) -> Result:
+    """What no manifest vouches for is verified first. Where work is left, that is not kept in mind."""
+    shard = members[0].shard
+    facts = memory.facts(shard, members)
+    ledger = Ledger.load(workspace, shard, members, planner.stages)
+    ledger.seal(planner.stages)
+    found = dossiers(planner, ledger)
+    write_manifests(workspace, found)
+    settled = all(standing.settled for dossier in found for standing in dossier.standings.values())
+    note = Note(facts if settled else "", memory.manifests(members), digest_of_verdicts(found))
+    return found, rows_of(found), note

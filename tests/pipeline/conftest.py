@@ -1,0 +1,13 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.pipeline.rules import toy_rule
+
+
+@pytest.fixture(scope="module")
+def toy_rules() -> Iterator[None]:
+    """The toys' rule judges, in place of those of the house."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.survey.judge", toy_rule)
+        yield
