@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from manifests.catalogue import Video, read_catalogue, write_catalogue
-from manifests.record import Basis, Record
+from manifests.digest import sha256_of
+from manifests.record import Basis, Output, Record
 from pipeline.audit import Audit, Finding
 from pipeline.plan import fingerprint
 from pipeline.session import Session
@@ -74,8 +75,11 @@ def forge(
     change: Change = as_is,
     update: Mapping[str, object] | None = None,
     redo_digests: bool = True,
+    media: Path | None = None,
 ) -> None:
     """Write a shard anew, with other values (or another record) for one video; its digests fit unless told otherwise.
+
+    `media`: one of the video's media files, recorded as it is now.
 
     The records of the stages below are given the new digests too, so that nothing is stale.
     """
@@ -85,14 +89,23 @@ def forge(
         names = [column.name for column in reader.columns(_stage(session, stage))]
         rows, digests = writer.rows(video_id, map(change, reader.batches(video_id, names)))
         if redo_digests:
-            known = record.digests | digests
-            record = record.model_copy(update={"rows": rows, "digests": known, "digest": digest_of(known.items())})
+            outputs = [
+                _output(session, media) if media and Path(known.path).name == media.name else known
+                for known in record.media
+            ]
+            known = record.digests | digests | {Path(output.path).suffix[1:]: output.sha256 for output in outputs}
+            redone = {"rows": rows, "digests": known, "digest": digest_of(known.items()), "media": tuple(outputs)}
+            record = record.model_copy(update=redone)
         return record.model_copy(update=dict(update or {}))
 
     digests = _rewrite(session, stage, shard, video_id, changed).digests
     below = [other for other in session.stages if stage in other.upstream]
     for other in below if redo_digests else ():
         _pass_on(session, other.name, shard, video_id, {f"{stage}.{name}": value for name, value in digests.items()})
+
+
+def _output(session: Session, path: Path) -> Output:
+    return Output(path=session.workspace.relative(path), bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 def _pass_on(session: Session, stage: str, shard: str, video_id: str, inputs: Mapping[str, str]) -> None:
