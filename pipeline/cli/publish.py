@@ -12,7 +12,9 @@ from views.overlay import write_overlay
 from views.report import PICTURES, write_report
 
 Pictures = Annotated[NonNegativeInt, Parameter(help="Most videos with pictures and curves, problems first.")]
-Show = Annotated[tuple[str, ...], Many, Parameter(help="Videos that have pictures and curves in any case.")]
+Show = Annotated[
+    tuple[str, ...], Many, Parameter(help="Videos that have pictures and curves in any case.", show_default=False)
+]
 Out = Annotated[Path | None, Parameter(help="The file to write. Default: report/overlay/VIDEO.mp4 of the workspace.")]
 
 

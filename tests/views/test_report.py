@@ -153,7 +153,7 @@ def test_measures_are_whole_steps_of_their_last_decimal_and_absent_ones_are_name
     order = {file: number for number, file in enumerate(page.corpus["file"])}
     assert measures["seconds"]["decimals"] == 2
     assert measures["seconds"]["values"][order["fine"]] == 1200
-    assert measures["seconds"]["values"][order["bad one"]] is None
+    assert measures["face_share"]["values"][order["bad one"]] is None
     assert measures["seconds"]["limits"] == {"min": 1.0}
     assert measures["face_share"]["values"][order["lost"]] == 0
     assert measures["face_share"]["limits"] == {"min": 90.0}

@@ -1,7 +1,7 @@
 """The report as people use it, in headless Chromium."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from pipeline.cli.opening import open_session
 from tests.views.crowd import HOSTILE, make
+from tests.views.toy import enrol
 from views.report import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -333,12 +334,32 @@ def test_a_script_that_came_in_somehow_would_not_run(page: Page) -> None:
     assert any("Content Security Policy" in text for text in page.complaints())
 
 
+@pytest.mark.parametrize("names", [(), ("one", "two")])
+def test_it_opens_where_nothing_has_been_done_yet(
+    driver: webdriver.Chrome, tmp_path: Path, names: Sequence[str]
+) -> None:
+    page = Page(driver, write_report(enrol(tmp_path / "w", names)))
+    assert page.chosen == len(names)
+    assert len(page.names) == len(names)
+    assert page.complaints() == []
+
+
+def test_a_value_of_a_label_chooses_and_takes_back(page: Page) -> None:
+    happy = "//article[.//h3='Emotion']//button[.//bdi='happy']"
+    page.driver.find_element(By.XPATH, happy).click()
+    assert 0 < page.chosen < SMALL
+    assert page.driver.find_element(By.XPATH, happy).get_attribute("aria-pressed") == "true"
+    page.driver.find_element(By.XPATH, happy).click()
+    assert page.chosen == SMALL
+
+
 @pytest.mark.slow
 def test_ten_thousand_videos_are_there_at_once(driver: webdriver.Chrome, tmp_path: Path) -> None:
     path = write_report(make(tmp_path / "ten thousand", LARGE))
     assert path.stat().st_size < 20e6
     page = Page(driver, path)
-    assert page.run("Number(document.documentElement.dataset.firstRow)") < PATIENCE * 1000
+    for moment in ("firstRow", "ready"):
+        assert 0 < page.run(f"Number(document.documentElement.dataset.{moment})") < PATIENCE * 1000
     assert page.chosen == LARGE
     assert len(page.names) < 60
     begun = page.run("performance.now()")

@@ -184,7 +184,7 @@ def test_bounds_are_told_on_the_scale_of_the_measure() -> None:
 def row(number: int, lot: Lot, drawable: bool = True) -> Row:
     place = Place(f"v{number}", "s", 10) if drawable else None
     facets = tuple[str | None, ...]()
-    return Row(f"v{number}", "x", "y", "s", facets, 1.0, lot, (State.DONE,), ("",), (), (), place)
+    return Row(f"v{number}", "x", "y", "s", None, facets, 1.0, lot, (State.DONE,), ("",), (), (), place)
 
 
 def test_pictures_go_to_problems_first_and_are_spread_over_the_catalogue() -> None:

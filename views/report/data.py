@@ -40,6 +40,7 @@ def data(
         "id": [printable(row.video_id) for row in rows],
         "subject": _named(rows, lambda row: row.subject),
         "shard": _named(rows, lambda row: row.shard),
+        "defect": _named(rows, lambda row: row.defect),
         "folder": _named(rows, lambda row: str(Path(row.source).parent)),
         "file": [printable(Path(row.source).name) for row in rows],
         "lot": "".join(str(list(Lot).index(row.lot)) for row in rows),

@@ -84,7 +84,7 @@ MEASURES = (
         "s",
         2,
         ("normalize.seconds",),
-        "length as normalized",
+        "length as normalized, else as the catalogue has it",
         least="min_seconds",
     ),
     Measure(

@@ -39,6 +39,7 @@ class Row:
     subject: str
     source: str
     shard: str
+    defect: str | None
     facets: tuple[str | None, ...]
     seconds: float | None
     lot: Lot
@@ -53,15 +54,17 @@ class Row:
         """Boil a dossier down."""
         video, standings = dossier.video, dossier.standings
         records = {name: standing.record for name, standing in standings.items() if _holds(standing)}
-        metrics = flat({name: record for name, record in records.items() if record})
+        metrics = {"normalize.seconds": video.duration}
+        metrics |= flat({name: record for name, record in records.items() if record})
         values = (getattr(video, name) for name in FACETS)
         return cls(
             video_id=video.video_id,
             subject=video.subject,
             source=video.source,
             shard=video.shard,
+            defect=video.defect,
             facets=tuple(None if value is None else str(value) for value in values),
-            seconds=metrics.get("normalize.seconds", video.duration),
+            seconds=metrics["normalize.seconds"],
             lot=_lot(dossier),
             states=tuple(standing.state for standing in standings.values()),
             notes=tuple(_note(standing) for standing in standings.values()),

@@ -112,6 +112,7 @@ function facts(i, { source: from }) {
   const rows = [
     ["Subject", name(corpus.subject, i)],
     ...corpus.facets.map((facet) => [titleOf(facet.key), name(facet, i)]),
+    ["Defect", name(corpus.defect, i)],
     ["Source", source(i)],
     from ? ["As it came", `${from.width} × ${from.height} px, ${Number(from.fps.toFixed(3))} frames/s, ${from.codec}${from.rotation ? `, turned by ${from.rotation}°` : ""}`] : null,
     from ? ["Square taken", `${from.crop_w} px at ${from.crop_x}, ${from.crop_y} (${from.framing})${from.crop_w < 512 ? `, scaled up by ${(512 / from.crop_w).toFixed(1)}` : ""}`] : null,

@@ -50,6 +50,7 @@ function haystack(i) {
     name(corpus.subject, i),
     source(i),
     name(corpus.shard, i),
+    name(corpus.defect, i),
     corpus.lots[lotOf[i]],
     ...corpus.facets.map((facet) => name(facet, i)),
     ...corpus.reason[i].map(([, text]) => text),

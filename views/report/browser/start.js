@@ -1,12 +1,13 @@
 // Draw everything; the pictures, which stand behind this script, come when they have been read.
+const section = (id) => document.getElementById(id).parentElement;
+const draws = { videos: drawVideos, subjects: drawSubjects, distributions: drawCharts, labels: drawFacets };
 bar.hidden = false;
-for (const section of document.querySelectorAll(".scripted")) section.hidden = false;
-drawVideos();
-document.documentElement.dataset.firstRow = Math.round(performance.now());
-drawSubjects();
-drawCharts();
-if (!drawFacets()) document.getElementById("labels").parentElement.hidden = true;
+for (const [id, draw] of Object.entries(draws)) {
+  section(id).hidden = (!corpus.count && id !== "videos") || draw() === false;
+  if (id === "videos") document.documentElement.dataset.firstRow = Math.round(performance.now());
+}
 chosen();
+document.documentElement.dataset.ready = Math.round(performance.now());
 
 document.addEventListener("DOMContentLoaded", () => {
   videoTable.draw(true);

@@ -102,7 +102,7 @@ function facetCard(facet) {
       const isChosen = filters.get(facet.key)?.label === `${title}: ${facet.names[at]}`;
       return el("li", {}, el("button", {
         type: "button",
-        "aria-pressed": isChosen,
+        "aria-pressed": String(isChosen),
         onclick: () => (isChosen ? choose(facet.key) : chooseName(facet.key, title, facet, at)),
       }, el("bdi", { class: "name" }, facet.names[at]), el("span", { class: "number" }, `${count(good[at])} of ${count(all[at])}`), el("span", { class: "track", "aria-hidden": "true" }, ...parts)));
     }));
