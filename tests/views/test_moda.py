@@ -278,16 +278,16 @@ def test_shoulders_that_stand_still_are_masked(workspace: Path) -> None:
 
 
 def test_starts_drawn_by_lot_stay_between_gaps(workspace: Path) -> None:
-    samples = moda(workspace, length=700, stride=200, jitter=99, video_id="bob-gap", seed=4)
+    samples = moda(workspace, length=750, stride=200, jitter=99, video_id="bob-gap", seed=4)
     starts = {(number, samples[Draw(number, epoch)]["first"]) for number in (0, 1) for epoch in range(12)}
     assert len(starts) > 12
     for number, first in starts:
         low = (0, 830)[number]
         assert low <= first <= low + 99
-        assert first + 700 <= (GAP[0], 1650)[number]
+        assert first + 750 <= (GAP[0], 1650)[number]
     again = samples[Draw(1, 3)]
     assert again["first"] == samples[Draw(1, 3)]["first"]
-    np.testing.assert_allclose(again["audio"], standard_sound(workspace, "bob-gap")[again["first"] :][:700], atol=1e-5)
+    np.testing.assert_allclose(again["audio"], standard_sound(workspace, "bob-gap")[again["first"] :][:750], atol=1e-5)
 
 
 def test_the_composer_gets_lips_and_eyes_and_is_to_tell_the_face(workspace: Path) -> None:
@@ -370,13 +370,13 @@ def learn(samples: Any, steps: int) -> tuple[float, float]:
 
 
 def test_a_small_network_learns_the_lips_from_the_sound(workspace: Path) -> None:
-    loss, of_mean = learn(moda(workspace, length=100, stride=100, video_id="ann-1"), 30)
-    assert loss < 0.2 * of_mean
+    loss, of_mean = learn(moda(workspace, length=100, stride=100, video_id="ann-1"), 25)
+    assert loss < 0.4 * of_mean
 
 
 def test_a_small_network_learns_real_lips(clips_workspace: Path) -> None:
     samples = moda(
         clips_workspace, length=100, stride=25, targets=Targets("clip"), accepted=None, video_id="WDA_KatieHill_000"
     )
-    loss, of_mean = learn(samples, 60)
+    loss, of_mean = learn(samples, 45)
     assert loss < 0.5 * of_mean
