@@ -201,6 +201,15 @@ def test_what_became_of_them_chooses_and_takes_back(page: Page) -> None:
     assert page.find(".toggle.accepted").get_attribute("aria-pressed") == "false"
 
 
+def test_videos_with_pictures_can_be_chosen(page: Page) -> None:
+    page.press(".toggles .plain")
+    assert page.chosen == page.run("document.querySelectorAll('[id^=detail-]').length")
+    page.wait("[...document.querySelectorAll('#video-table .thumb img')].every(image => image.naturalWidth)")
+    assert len(page.names) == page.run("document.querySelectorAll('#video-table .thumb img').length")
+    page.press(".toggles .plain")
+    assert page.chosen == SMALL
+
+
 def test_a_reason_shows_its_videos(page: Page) -> None:
     told = page.find("[data-heading^='it has']")
     videos = int(page.run("arguments[0].closest('tr').firstElementChild.textContent", told))

@@ -16,6 +16,14 @@ const toggles = corpus.lots.map((lot, at) => lotCounts[at] ? el("button", {
   },
 }, `${lot} ${count(lotCounts[at])}`) : null);
 
+// The videos that have pictures on the page, where not all have.
+const pictured = drawn.size && drawn.size < corpus.count ? el("button", {
+  type: "button",
+  class: "plain",
+  "aria-pressed": "false",
+  onclick: () => choose("drawn", "with pictures", filters.has("drawn") ? null : (i) => drawn.has(i)),
+}, `with pictures ${count(drawn.size)}`) : null;
+
 function saveList() {
   const text = passing.map((i) => `${corpus.id[i]}\n`).join("");
   const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
@@ -24,7 +32,7 @@ function saveList() {
 }
 
 bar.append(
-  el("div", { class: "line" }, query, el("div", { class: "toggles", role: "group", "aria-label": "What became of them" }, ...toggles), tally,
+  el("div", { class: "line" }, query, el("div", { class: "toggles", role: "group", "aria-label": "What became of them" }, ...[...toggles, pictured].filter(Boolean)), tally,
     el("button", { type: "button", class: "plain", title: "Save the ids of the chosen videos, one a line", onclick: saveList }, "Save ids")),
   chips);
 
@@ -32,6 +40,7 @@ onChoice(() => {
   if (!filters.has("lot")) pressed.clear();
   if (!filters.has("search") && document.activeElement !== query) query.value = "";
   corpus.lots.forEach((lot, at) => toggles[at]?.setAttribute("aria-pressed", pressed.has(lot)));
+  pictured?.setAttribute("aria-pressed", filters.has("drawn"));
   const length = passing.reduce((sum, i) => sum + seconds(i), 0);
   tally.textContent = filters.size ? `${count(passing.length)} of ${videos(corpus.count)}, ${clock(length)}` : `${videos(corpus.count)}, ${clock(length)}`;
   const shown = [...filters].map(([key, { label }]) =>

@@ -7,7 +7,7 @@ function thumbnail(i) {
   const found = detail(i);
   if (!found?.sheet) return frame;
   const tile = (found.source ? 1 : 0) + Math.floor(found.frames.length / 2);
-  const image = el("img", { src: found.sheet, alt: "", loading: "lazy", decoding: "async" });
+  const image = el("img", { src: found.sheet, alt: "", decoding: "async" });
   image.style.marginLeft = `${-THUMB * tile}px`;
   frame.append(image);
   return frame;
@@ -54,7 +54,7 @@ function drawVideos() {
     { key: "id", title: "Video", width: wide ? 300 : 215, pinned: true, value: (i) => corpus.id[i], cell: videoCell },
     { key: "lot", title: "Verdict", width: 300, value: (i) => lotOf[i], cell: verdictCell },
     named("subject", "Subject", 150, corpus.subject),
-    ...(splits ? [named("split", "Split", 90, splits)] : []),
+    ...(splits ? [named("split", "Split", 110, splits)] : []),
     { key: "stages", title: "Stages", width: 130, value: (i) => corpus.state[i], cell: statesCell, hint: corpus.stages.join(", ") },
     ...measures.map(measureColumn),
   ];
