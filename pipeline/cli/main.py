@@ -31,6 +31,7 @@ COMMANDS = (
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
     ("audit", "inspect:audit", "Check every claim of the workspace."),
     ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),
+    ("diff", "diff:diff", "Say what changed between two workspaces; exit code 1 when something did."),
     ("sides", "sides:sides", "Check with mouths and sound where the speakers of IEMOCAP's dialogs sit."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
     ("overlay", "publish:overlay", "Write a video with landmarks, axes of the head and shoulders drawn on it."),
