@@ -12,6 +12,7 @@ from pipeline.auditing import catalogue, claims, manifests, orphans, reductions,
 from pipeline.auditing.evidence import Evidence
 from pipeline.auditing.finding import Finding
 from pipeline.auditing.sample import Sample, examine_sample
+from pipeline.auditing.table import TableAudit
 from pipeline.ledger import Ledger
 from pipeline.reduction import Reducer
 from pipeline.session import Session
@@ -41,14 +42,15 @@ class Audit:
         videos = catalogue.usable(self._session.videos)
         yield from catalogue.examine_catalogue(workspace.relative(workspace.catalogue), self._session.videos)
         reducer = Reducer(workspace, self._stages)
-        table = manifests.TableAudit(workspace.manifests_table, workspace.relative(workspace.manifests_table))
+        table = TableAudit(workspace.manifests_table, workspace.relative(workspace.manifests_table))
+        rows_by_id = {video.video_id: video for video in videos}
         places = {video.video_id: video.shard for video in videos}
         for shard, members in by_shard(videos).items():
             yield from self._shard(shard, members, places, reducer, table)
         yield from self._reductions(reducer)
         yield from table.conclude()
         names = [stage.name for stage in self._stages]
-        yield from orphans.examine_files(workspace, names, self._known, places)
+        yield from orphans.examine_files(workspace, names, self._known, rows_by_id)
         if self._sample:
             yield from examine_sample(self._session, self._sample, self._finished)
 
@@ -58,7 +60,7 @@ class Audit:
         videos: Sequence[Video],
         places: Mapping[str, str],
         reducer: Reducer,
-        table: manifests.TableAudit,
+        table: TableAudit,
     ) -> Iterator[Finding]:
         evidence = Evidence(self._session, Ledger.load(self._workspace, shard, videos, self._stages))
         yield from rows.examine_files(evidence, places)

@@ -16,8 +16,9 @@ def examine_catalogue(path: str, videos: Sequence[Video]) -> Iterator[Finding]:
     for video_id, count in Counter(video.video_id for video in videos).items():
         if count > 1:
             yield found("repeated row", path, video_id, count=count)
-        if not SAFE_ID.fullmatch(video_id):
-            yield found("unsafe id", path, video_id)
+    for video in videos:
+        if not _is_safe(video):
+            yield found("unsafe name", path, video.video_id)
     worked_on = [video for video in videos if video.worked_on]
     yield from _leaks(path, "split", [video for video in worked_on if video.split_by in BY_SUBJECT])
     yield from _leaks(path, "fold", worked_on)
@@ -35,10 +36,14 @@ def _leaks(path: str, field: str, videos: Iterable[Video]) -> Iterator[Finding]:
             yield found("leak", path, subject=subject, field=field, sides=told)
 
 
+def _is_safe(video: Video) -> bool:
+    return all(SAFE_ID.fullmatch(name) for name in (video.video_id, video.shard))
+
+
 def usable(videos: Iterable[Video]) -> list[Video]:
     """The rows that the rest of an audit goes by: the first of each id, and none that is no file's name."""
     rows: dict[str, Video] = {}
     for video in videos:
-        if SAFE_ID.fullmatch(video.video_id):
+        if _is_safe(video):
             rows.setdefault(video.video_id, video)
     return list(rows.values())

@@ -1,6 +1,6 @@
 """What the stages claim of their columns, and how they prove what lies outside of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,25 +17,34 @@ from pipeline.survey import Dossier
 
 def examine_invariants(evidence: Evidence) -> Iterator[Finding]:
     """Every invariant of every stage holds in every row; one pass a stage."""
-    for dossier in evidence.dossiers:
-        sound = list(evidence.sound(dossier))
-        known = {f"{stage.name}.{column}" for stage, record in sound for column in record.digests}
-        for stage, _ in sound:
-            invariants = [claim for claim in stage.invariants if known.issuperset(claim.reads)]
-            for claim, first in _broken(evidence, dossier, invariants):
-                evidence.doubt(stage.name, dossier.video.video_id)
-                where = "" if first is None else f" (first at row {first})"
-                yield found("claim", evidence.path(stage.name), dossier.video.video_id, claim=claim.claim, first=where)
+    workspace, shard = evidence.session.workspace, evidence.ledger.shard
+    with ExitStack() as files:
+        readers = {
+            stage: files.enter_context(ShardReader(workspace.shard(stage, shard))) for stage in evidence.ledger.records
+        }
+        for dossier in evidence.dossiers:
+            yield from _of_video(evidence, dossier, readers)
+
+
+def _of_video(evidence: Evidence, dossier: Dossier, readers: Mapping[str, ShardReader]) -> Iterator[Finding]:
+    video_id, sound = dossier.video.video_id, list(evidence.sound(dossier))
+    known = {f"{stage.name}.{column}" for stage, record in sound for column in record.digests}
+    for stage, _ in sound:
+        invariants = [claim for claim in stage.invariants if known.issuperset(claim.reads)]
+        for claim, first in _broken(invariants, video_id, readers):
+            evidence.doubt(stage.name, video_id)
+            where = "" if first is None else f" (first at row {first})"
+            yield found("claim", evidence.path(stage.name), video_id, claim=claim.claim, first=where)
 
 
 def _broken(
-    evidence: Evidence, dossier: Dossier, invariants: Sequence[Invariant]
+    invariants: Sequence[Invariant], video_id: str, readers: Mapping[str, ShardReader]
 ) -> list[tuple[Invariant, int | None]]:
     """The invariants that do not hold, with the number of the first row, or None where rows do not belong together."""
     broken: dict[str, int] = {}
     start = 0
     try:
-        for batch in _read(evidence, dossier, [column for claim in invariants for column in claim.reads]):
+        for batch in _read([column for claim in invariants for column in claim.reads], video_id, readers):
             for claim in invariants:
                 held = claim.holds({name.partition(".")[2]: batch[name] for name in claim.reads})
                 if claim.claim not in broken and not held.all():
@@ -46,16 +55,14 @@ def _broken(
     return [(claim, broken[claim.claim]) for claim in invariants if claim.claim in broken]
 
 
-def _read(evidence: Evidence, dossier: Dossier, columns: Sequence[str]) -> Iterator[Batch]:
+def _read(columns: Sequence[str], video_id: str, readers: Mapping[str, ShardReader]) -> Iterator[Batch]:
     """Aligned batches, keyed `stage.column`. Raises ValueError where the stages do not have the same rows."""
-    workspace, video = evidence.session.workspace, dossier.video
-    with ExitStack() as files:
-        streams = []
-        for stage, names in by_stage(dict.fromkeys(columns)).items():
-            reader = files.enter_context(ShardReader(workspace.shard(stage, video.shard)))
-            streams.append(_named(stage, reader.batches(video.video_id, names)))
-        for parts in zip(*streams, strict=True):
-            yield {name: values for part in parts for name, values in part.items()}
+    streams = [
+        _named(stage, readers[stage].batches(video_id, names))
+        for stage, names in by_stage(dict.fromkeys(columns)).items()
+    ]
+    for parts in zip(*streams, strict=True):
+        yield {name: values for part in parts for name, values in part.items()}
 
 
 def _named(stage: str, batches: Iterator[Batch]) -> Iterator[Batch]:

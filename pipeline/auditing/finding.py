@@ -48,7 +48,7 @@ RUN, REDO, REMOVE = "run again", "delete the file and run again", "delete it or 
 KINDS = {
     # the catalogue
     "repeated row": Kind("{count} rows have this video_id", "leave one of them, and run again", run=False),
-    "unsafe id": Kind("its video_id is not safe as the name of a file", "give it another, and run again", run=False),
+    "unsafe name": Kind("its video_id or shard is no safe name of a file", "give it another, and run again", run=False),
     "leak": Kind(
         "{subject} has videos in more than one {field}: {sides}",
         "give them the same, or say in split_by what the split is by if not by subject; then run again",
@@ -101,6 +101,7 @@ KINDS = {
     # files
     "temporary": Kind("a killed run left this temporary file", RUN),
     "orphan": Kind("nothing in the catalogue accounts for this file", REMOVE, delete=True, run=False),
+    "unused source": Kind("no video comes from it", "delete it or move it away, unless it is to be kept", run=False),
     "stranger": Kind("it is no file of the workspace's own", "move it elsewhere", run=False),
     # sampled videos
     "deviation": Kind("recomputed from its source, {detail}", REDO, delete=True),

@@ -1,11 +1,15 @@
 """Every file of the workspace is accounted for."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from manifests.atomic import TEMPORARY
+from manifests.catalogue import Video, path_of
 from pipeline.auditing.finding import Finding, found
-from pipeline.workspace import LOCK, Workspace
+from pipeline.workspace import Workspace
+
+OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl")
+"""Files of the workspace's root; hidden ones there are others' business, but for temporary ones."""
 
 OWN_FOLDERS = ("media", "manifests", "report")
 """Folders that the pipeline alone writes into, besides those of the stages."""
@@ -15,28 +19,45 @@ OVERLAY = "report/overlay/{}.mp4"
 
 
 def examine_files(
-    workspace: Workspace, stages: Iterable[str], known: Collection[str], ids: Collection[str]
+    workspace: Workspace, stages: Iterable[str], known: Collection[str], videos: Mapping[str, Video]
 ) -> Iterator[Finding]:
     """Look for files that nothing accounts for, and for what a killed run left.
 
-    `known` are the files that are accounted for, relative to the workspace, `ids` the catalogue's videos. What else
-    lies in `sources/`, in `models/`, or in folders of their own beside them is the user's.
+    `known` are the files that are accounted for, relative to the workspace. What lies in `models/`, in folders below
+    `sources/`, or in folders of other names, is the user's.
     """
-    own = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl", LOCK)
     for path in workspace.stray():
         yield found("temporary", workspace.relative(path))
     for path in _files(workspace.root.iterdir()):
-        if path.name not in own:
+        if path.name not in OWN_FILES and not path.name.startswith("."):
             yield found("stranger", path.name)
-    pages = {REPORT, *(OVERLAY.format(video_id) for video_id in ids)}
+    pages = {REPORT, *(OVERLAY.format(video_id) for video_id in videos)}
     for folder in (*stages, *OWN_FOLDERS):
         for path in _files((workspace.root / folder).rglob("*")):
             name = workspace.relative(path)
             if name not in known and name not in pages:
                 yield found("orphan", name)
-    for path in _links(workspace.sources):
-        if not _is_of_some(path.name, ids):
+    yield from _examine_sources(workspace, videos)
+
+
+def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Iterator[Finding]:
+    """Links are of some video, and to what was fetched leads a link; hidden files are those of transfers.
+
+    Where the catalogue names files of this very folder, it is the user's, who may keep anything there.
+    """
+    if not workspace.sources.is_dir():
+        return
+    files = _files(workspace.sources.iterdir())
+    links = [path for path in files if path.is_symlink()]
+    for path in links:
+        if not _is_of_some(path.name, videos):
             yield found("orphan", workspace.relative(path))
+    if any(path_of(video.source).parent == workspace.sources for video in videos.values() if not video.remote):
+        return
+    used = {path.readlink().name for path in links}
+    for path in files:
+        if path not in links and path.name not in used and not path.name.startswith("."):
+            yield found("unused source", workspace.relative(path))
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -44,11 +65,6 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return sorted(
         path for path in paths if (path.is_symlink() or not path.is_dir()) and not path.name.startswith(TEMPORARY)
     )
-
-
-def _links(folder: Path) -> list[Path]:
-    """The links by which sources are read; other files there were fetched, or are the user's."""
-    return [path for path in _files(folder.iterdir()) if path.is_symlink()] if folder.is_dir() else []
 
 
 def _is_of_some(name: str, ids: Collection[str]) -> bool:

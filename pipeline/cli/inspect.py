@@ -1,7 +1,7 @@
 """`status`, `manifest`, `audit`: look at a workspace and change nothing."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -60,21 +60,28 @@ def audit(
     session.workspace.require_idle()
     drawn = Sample(sample, seed, workers) if sample else None
     with session.workspace.lock() if deep or drawn else nullcontext():
-        findings = list(Audit(session, deep, drawn).findings())
+        findings = list(_each(Audit(session, deep, drawn).findings(), silent=json_))
     if json_:
         say(json.dumps([finding.to_json(session.workspace.root) for finding in findings], indent=1, ensure_ascii=False))
     else:
-        for line in _told(findings, session.workspace.root):
+        for line in _summed_up(findings, session.workspace.root):
             say(line)
     return 1 if findings else 0
 
 
-def _told(findings: Sequence[Finding], root: Path) -> Iterator[str]:
-    """The findings, and the commands that mend them, each once: what goes first, then the run."""
+def _each(findings: Iterable[Finding], silent: bool) -> Iterator[Finding]:
+    """Tell them as they come: an audit of a large corpus takes its time."""
+    for finding in findings:
+        if not silent:
+            say(finding.line())
+        yield finding
+
+
+def _summed_up(findings: Sequence[Finding], root: Path) -> Iterator[str]:
+    """How many there are, and the commands that mend them, each once: what goes first, then the run."""
     if not findings:
         yield "Nothing found: every claim holds."
         return
-    yield from (finding.line() for finding in findings)
     yield "1 finding." if len(findings) == 1 else f"{len(findings)} findings."
     remedies = [finding.remedy for finding in findings]
     delete = tuple(dict.fromkeys(name for remedy in remedies for name in remedy.delete))

@@ -200,7 +200,7 @@ DAMAGES: dict[str, Damage] = {
     "an id that leads out": Damage(
         lambda root: edit_row(root, "a1", video_id="../a1"),
         {
-            ("unsafe id", "catalogue.parquet", "../a1"),
+            ("unsafe name", "catalogue.parquet", "../a1"),
             *(("unknown video", f"{stage}/toy-00000.parquet", "a1") for stage in ("count", "scale", "total")),
             ("orphan", MANIFEST, ""),
             ("orphan", "media/a1.txt", ""),
@@ -223,6 +223,11 @@ DAMAGES: dict[str, Damage] = {
         )
     },
     "a link in sources": Damage(link_to_nowhere, {("orphan", "sources/zz.mp4", "")}),
+    "a file in sources that no link leads to": Damage(
+        partial(orphan, "sources/zz.mp4"),
+        {("unused source", "sources/zz.mp4", "")},
+        lambda root: (root / "sources/zz.mp4").unlink(),
+    ),
     "a stranger": Damage(
         lambda root: (root / "notes.txt").touch(),
         {("stranger", "notes.txt", "")},
@@ -334,6 +339,24 @@ def test_report_and_overlays_are_no_orphans(root: Path) -> None:
     assert told(findings) == {("temporary", "report/overlay/.tmp-1-a1.mp4", "")}
     obey(toy_session(root), findings)
     assert audited(toy_session(root)) == []
+
+
+def test_what_is_the_user_s_own_is_no_orphan(root: Path) -> None:
+    for path in (".gitignore", "models/net.onnx", "export/a.npz", "sources/release/a.mp4", "sources/.a.mp4.lock"):
+        orphan(path, root)
+    assert audited(toy_session(root)) == []
+
+
+def test_a_user_s_own_folder_of_sources_may_hold_anything(tmp_path: Path) -> None:
+    session = enrol(tmp_path / "w", {"a1": "1 2"})
+    source = tmp_path / "w/sources/a1.src"
+    source.parent.mkdir()
+    shutil.move(session.videos[0].source, source)
+    edit_row(tmp_path / "w", "a1", source=str(source))
+    (source.parent / "notes.txt").touch()
+    session = toy_session(tmp_path / "w")
+    session.run(session.select((), (), False), workers=0)
+    assert audited(session) == []
 
 
 def test_findings_are_data(root: Path) -> None:

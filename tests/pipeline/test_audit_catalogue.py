@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from manifests.catalogue import Video
+from manifests.catalogue import Video, merge
 from manifests.corpora import hdtf, ravdess
 from pipeline.auditing.catalogue import examine_catalogue, usable
 from tests.whole.runs import SHARED
@@ -13,12 +13,17 @@ HDTF = SHARED / "data/hdtf/HDTF_dataset"
 
 
 def video(video_id: str, subject: str, split: str | None, **fields: object) -> Video:
-    row = Video(video_id=video_id, corpus="c", subject=subject, split=split, source="/v")
+    row = Video(video_id=video_id, corpus="c", subject=subject, shard="c-00000", split=split, source="/v")
     return row.model_copy(update=fields)
 
 
 def problems(videos: Sequence[Video]) -> list[str]:
     return [f"{finding.kind}: {finding.problem}" for finding in examine_catalogue("catalogue.parquet", videos)]
+
+
+def placed(rows: Sequence[Video]) -> list[Video]:
+    """In shards."""
+    return merge([], rows, 120.0)
 
 
 CLEAN = [video("a1", "ann", "train"), video("a2", "ann", "train"), video("b1", "bob", "test"), video("b2", "bob", None)]
@@ -46,9 +51,9 @@ def test_a_split_that_is_not_by_subject_says_so(by: str | None, leaks: bool) -> 
 
 
 def test_the_published_splits_of_ravdess() -> None:
-    by_actor = ravdess.catalogue()
+    by_actor = placed(ravdess.catalogue())
     assert problems(by_actor) == []
-    assert problems(ravdess.catalogue(split="stratified")) == []
+    assert problems(placed(ravdess.catalogue(split="stratified"))) == []
     other = next(row.split for row in by_actor if row.split != by_actor[0].split)
     (problem,) = problems([by_actor[0].model_copy(update={"split": other}), *by_actor[1:]])
     assert problem.startswith(f"leak: {by_actor[0].subject} ")
@@ -57,15 +62,15 @@ def test_the_published_splits_of_ravdess() -> None:
 @pytest.mark.skipif(not HDTF.is_dir(), reason=f"the lists of HDTF are not at {HDTF}")
 @pytest.mark.parametrize("split", ["subject", "random"])
 def test_the_splits_of_hdtf(split: hdtf.SplitBy) -> None:
-    assert problems(hdtf.catalogue(HDTF, split=split)) == []
+    assert problems(placed(hdtf.catalogue(HDTF, split=split))) == []
 
 
 def test_a_split_of_everything_at_random_would_leak() -> None:
-    rows = [row.model_copy(update={"split_by": None}) for row in ravdess.catalogue(split="stratified")]
+    rows = [row.model_copy(update={"split_by": None}) for row in placed(ravdess.catalogue(split="stratified"))]
     assert len(problems(rows)) == 24
 
 
 def test_repeated_and_unsafe_ids_are_named_and_passed_over() -> None:
     rows = [*CLEAN, CLEAN[0], video("../x", "eve", None), video(".x", "eve", None), video("-x", "eve", None)]
-    assert [problem.partition(":")[0] for problem in problems(rows)] == ["repeated row", *["unsafe id"] * 3]
+    assert [problem.partition(":")[0] for problem in problems(rows)] == ["repeated row", *["unsafe name"] * 3]
     assert usable(rows) == CLEAN
