@@ -29,8 +29,8 @@ class Plot {
     for (const group of scales.values()) {
       const low = Math.min(...group.map((line) => line.curve.low));
       const high = Math.max(...group.map((line) => line.curve.high));
-      const room = Math.max(high - low, group[0].least) * 0.06;
-      for (const line of group) line.range = [low - room, Math.max(high, low + group[0].least) + room];
+      const half = 0.56 * Math.max(high - low, group[0].least);
+      for (const line of group) line.range = [(low + high) / 2 - half, (low + high) / 2 + half];
     }
     this.values = lines.map(() => el("span"));
     this.stretches = lines[0].curve.stretches;
