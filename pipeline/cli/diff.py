@@ -80,5 +80,8 @@ def _verdict(quality: Mapping[str, Any] | None) -> str:
         return "not judged"
     why = [*quality["reasons"], *(f"against the rule: {reason}" for reason in quality.get("overruled", ()))]
     review = quality.get("review")
-    by = f" by {review['who']} ({review['why']})" if review else ""
-    return f"{'accepted' if quality['accepted'] else 'rejected'}{by}{': ' if why else ''}{'; '.join(why)}"
+    if quality["accepted"]:
+        told = f"accepted by {review['who']} ({review['why']})" if review else "accepted"
+    else:
+        told = "not accepted"
+    return ": ".join(filter(None, (told, "; ".join(why))))

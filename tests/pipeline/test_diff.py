@@ -87,7 +87,9 @@ def test_rows_of_the_catalogue_other_ends_and_other_lengths(first: Path, tmp_pat
     assert dict(count.files) == {"txt has other bytes": ["a2"]}
     assert (count.columns["number"].shapes, count.columns["number"].different) == (["a2"], 0)
     assert dict(difference.stages["scale"].outcomes) == {"not computed -> done": ["b1"], "done -> not computed": ["b2"]}
-    assert "verdict of b1: rejected: count is failed: it says bad; scale is blocked: count failed -> accepted" in told
+    assert (
+        "verdict of b1: not accepted: count is failed: it says bad; scale is blocked: count failed -> accepted" in told
+    )
 
 
 def test_decisions_of_people(first: Path, second: Path) -> None:
@@ -95,7 +97,7 @@ def test_decisions_of_people(first: Path, second: Path) -> None:
     decide(toy_session(second), ["a2"], review)
     difference, told = found(first, second)
     assert list(difference.verdicts) == ["a2"]
-    assert told[-1] == "verdict of a2: accepted -> rejected by ann (a poster): ann rejected it: a poster"
+    assert told[-1] == "verdict of a2: accepted -> not accepted: ann rejected it: a poster"
 
 
 def test_a_workspace_that_cannot_be_read_is_named(first: Path, second: Path) -> None:
