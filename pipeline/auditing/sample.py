@@ -60,9 +60,11 @@ def _furnish(new: Workspace, old: Workspace, videos: Sequence[Video]) -> None:
 
 
 def _link_all(old: Path, new: Path) -> None:
-    """Folders become folders of links, since lock files and notes of a transfer are written beside what was fetched."""
+    """Folders become folders of links: locks of transfers are made anew beside what was fetched; old ones stay out."""
     new.mkdir()
     for path in old.iterdir():
+        if path.name.startswith("."):
+            continue
         if path.is_dir() and not path.is_symlink():
             _link_all(path, new / path.name)
         elif path.is_file():
