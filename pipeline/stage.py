@@ -145,7 +145,7 @@ class Stage(Generic[P]):
     reads_when: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
     rows: Literal["frame", "video"] = "frame"
     packed: bool = True
-    """Whether its shards are compressed. False where trainers read frames at random: twenty times as fast, unpacked."""
+    """Whether its shards are compressed. False where rows are read at random, or one of very many videos each."""
     media: tuple[str, ...] = ()
     catalogue: tuple[str, ...] = ()
     outside: Callable[[Video], Mapping[str, Any] | None] | None = None

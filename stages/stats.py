@@ -5,7 +5,7 @@ stage that reads what was seen and what was heard, so it also tells how far lips
 """
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,15 @@ class Gathered:
         for name, moments in self.moments.items():
             self.moments[name] = moments + _from_row(name, row)
 
+    @classmethod
+    def joined(cls, subjects: Sequence["Gathered"]) -> "Gathered":
+        """The whole corpus, of its subjects."""
+        corpus = cls(CORPUS, None, sorted(video for subject in subjects for video in subject.videos))
+        for subject in subjects:
+            for name, moments in corpus.moments.items():
+                corpus.moments[name] = moments + subject.moments[name]
+        return corpus
+
     def values(self) -> dict[str, Any]:
         """One row of the table: column name -> value."""
         row: dict[str, Any] = {
@@ -169,18 +178,20 @@ def reduce(moments: Iterable[tuple[Video, Batch]], folder: Path) -> list[Path]:
     What is held in memory grows with the number of subjects. The table goes last: it names the npz files that are
     ours, so a reduction that was cut short is mended by the next.
     """
-    corpus, subjects = Gathered(CORPUS, None), dict[str, Gathered]()
+    subjects = dict[str, Gathered]()
     for video, row in moments:
-        for gathered in (corpus, subjects.setdefault(video.subject, Gathered(video.subject, None))):
-            gathered.add(video.video_id, row)
+        if video.subject not in subjects:
+            subjects[video.subject] = Gathered(video.subject, None)
+        subjects[video.subject].add(video.video_id, row)
     for subject, file in file_names(subjects).items():
         subjects[subject].file = file
-    rows = [subjects[subject].values() for subject in sorted(subjects)]
+    ordered = [subjects[subject] for subject in sorted(subjects)]
+    rows = [subject.values() for subject in ordered]
     for row in rows:
         _write(folder / row["file"], _npz(row))
     for stale in _owned(folder) - {row["file"] for row in rows}:
         (folder / stale).unlink(missing_ok=True)
-    _write(folder / TABLE, _parquet([*rows, corpus.values()]))
+    _write(folder / TABLE, _parquet([*rows, Gathered.joined(ordered).values()]))
     return [*(folder / row["file"] for row in rows), folder / TABLE]
 
 
@@ -267,6 +278,7 @@ STAGE = Stage(
     process=process,
     reads=READS,
     rows="video",
+    packed=False,
     invariants=(
         Invariant(
             "every measure has values in the same frames", tuple(f"stats.{name}" for name in COUNTS), _same_frames
