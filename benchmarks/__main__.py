@@ -25,8 +25,8 @@ from pipeline.enrol import enrol
 from pipeline.process import CORES
 from pipeline.session import Session
 from pipeline.workspace import Workspace
-from stages.frames import FPS
 from stages.order import STAGES
+from stages.video.frames import FPS
 
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
 KERNEL_OF = {"normalize": "encode", "landmarks": "decode + FaceMesh", "torso": "decode + segmentation"}

@@ -15,10 +15,10 @@ from typing import Any
 from mediapipe.python.solutions import face_mesh, selfie_segmentation
 
 from pipeline.process import ONE_THREAD, QUIET
-from stages.ffmpeg import executable
-from stages.frames import SIZE, read_frames
 from stages.normalize import NormalizeParams
 from stages.torso import MASK_SIZE
+from stages.video.ffmpeg import executable
+from stages.video.frames import SIZE, read_frames
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from pipeline.settings import write_settings
 from pipeline.stage import ROWS_PER_GROUP, Batch, Column, Job, Params, Stage
 from pipeline.workspace import Workspace
 from stages import headpose, stats, torso
-from stages.frames import FPS
-from stages.moments import Moments
-from stages.sound import HEADER, SAMPLES_PER_FRAME, finish
+from stages.series.moments import Moments
+from stages.sound.wav import HEADER, SAMPLES_PER_FRAME, finish
+from stages.video.frames import FPS
 
 SUBJECTS = 4
 

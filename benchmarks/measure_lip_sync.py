@@ -1,4 +1,4 @@
-"""Measures the directions of `stages.lip_sync`, and how far they can be trusted: `… WORKSPACE`, a finished one.
+"""Measures the directions of `stages.sound.lip_sync`, and how far they can be trusted: `… WORKSPACE`, a finished one.
 
 `python -m benchmarks.measure_lip_sync WORKSPACE` starts from the present directions: the clips whose lag they determine
 are put in step and give new ones (canonical correlation with a ridge). Then every mouth is tried with every sound, with
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.lip_sync import DETERMINED, SPEECH, Directions, LipLag, LipSync, Motion, lag_within, motion
-from views.reader import Reader
+from stages.sound.lip_sync import DETERMINED, SPEECH, Directions, LipLag, LipSync, Motion, lag_within, motion
+from views.reading.reader import Reader
 
 Floats = NDArray[np.float64]
 Clips = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]

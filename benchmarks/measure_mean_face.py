@@ -1,4 +1,4 @@
-"""Measures stages/mean_face.npz: `python -m benchmarks.measure_mean_face media/*.mp4`, on normalized videos.
+"""Measures stages/face/mean_face.npz: `python -m benchmarks.measure_mean_face media/*.mp4`, on normalized videos.
 
 Generalised Procrustes analysis (Gower, Psychometrika 40, 1975, 33) of the face mesh over real clips, each clip with the
 same weight, aligned on the points over bone; then the mean is made mirror-symmetrical, and turned to zero pitch.
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from stages import geometry, points
-from stages.frames import read_frames
+from stages.face import geometry, points
+from stages.face.points import COUNT
 from stages.models.mediapipe import face_mesh_tracker
-from stages.points import COUNT
+from stages.video.frames import read_frames
 
 Mesh = NDArray[np.float64]
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from pipeline.gpus import chosen, listing
 from pipeline.process import ONE_THREAD
-from stages.frames import SIZE
 from stages.models import tddfa
 from stages.models.engines import Network, Source
 from stages.torso import TorsoParams
+from stages.video.frames import SIZE
 
 if TYPE_CHECKING:
     import torch

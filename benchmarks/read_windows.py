@@ -1,6 +1,6 @@
 """How many of MODA's windows a second the reader gives, beside the same arrays stored ready-made, in the same run.
 
-- `shards`: `views.moda` on the shards, in an order drawn by lot.
+- `shards`: `views.moda.windows` on the shards, in an order drawn by lot.
 - `tar`: every window written beforehand as WebDataset has it (`<key>.<name>.npy` members of tar files), read in the
   order in which they lie, by the standard library's `tarfile` as a stream, which is what WebDataset reads with.
 - `npy`: every video written beforehand as one uncompressed .npy an array, mapped into memory, windows copied out of it
@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import long_videos
-from views.moda import LENGTH, ModaWindow, moda
-from views.samples import Samples
-from views.windows import Window
+from views.moda.windows import LENGTH, ModaWindow, moda
+from views.reading.samples import Samples
+from views.reading.windows import Window
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -14,7 +14,7 @@ from scipy.interpolate import LinearNDInterpolator
 
 from demo.curves import smoothstep
 from demo.motion import Pose
-from stages.geometry import rotation_from_euler
+from stages.face.geometry import rotation_from_euler
 
 Array = NDArray[np.float32]
 

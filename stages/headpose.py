@@ -14,14 +14,15 @@ from pydantic import Field
 
 from manifests.errors import Damaged
 from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
-from stages import geometry, smoothing
-from stages.frames import Image, read_frames
-from stages.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
+from stages.face import geometry
+from stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
+from stages.face.points import CENTRE, COUNT, EXPRESSIVE, RIGID
+from stages.face.steadiness import Noise
+from stages.face.turns import ANGLES, Turns
 from stages.models import tddfa
 from stages.models.registry import digests, verified
-from stages.points import CENTRE, COUNT, EXPRESSIVE, RIGID
-from stages.steadiness import Noise
-from stages.turns import ANGLES, Turns
+from stages.series import smoothing
+from stages.video.frames import Image, read_frames
 
 CALM = np.setdiff1d(np.arange(COUNT), EXPRESSIVE)
 """Points that the Gaussian smooths: all but eyes, irises, brows and lips."""

@@ -10,15 +10,15 @@ from pydantic import Field
 
 from manifests.errors import Damaged
 from pipeline.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
-from stages.frames import Image, read_frames
-from stages.gaps import fill_gaps
+from stages.face.points import COUNT
+from stages.face.steadiness import Jumps, Noise
+from stages.face.tracking import FaceFollower, FaceNetwork, is_confirmed, place_of
 from stages.models import blendshapes
 from stages.models.mediapipe import face_detector, face_landmarker, face_mesh_tracker
 from stages.models.registry import digests
-from stages.picture_quality import PictureQuality
-from stages.points import COUNT
-from stages.steadiness import Jumps, Noise
-from stages.tracking import FaceFollower, FaceNetwork, is_confirmed, place_of
+from stages.series.gaps import fill_gaps
+from stages.video.frames import Image, read_frames
+from stages.video.picture_quality import PictureQuality
 
 COUNT_EVERY = 25
 """Of the frames with a face, in how many the detector looks at the whole picture: a second opinion for 4 % more time.

@@ -21,16 +21,16 @@ from manifests.record import Record
 from pipeline.mend import Mend
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from pipeline.workspace import Workspace
-from stages.crop import Box, Faces, Region, main_face, region_of, square
-from stages.faces import sample_faces
-from stages.ffmpeg import FfmpegFailed, Outcome, run
-from stages.filters import opened, upright_squares
-from stages.frames import FPS, SIZE, read_frames
-from stages.hearing import Hearing, own_hearing
-from stages.lag import Lag, lag_between
 from stages.models.registry import digests
-from stages.sound import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
+from stages.sound.hearing import Hearing, own_hearing
+from stages.sound.lag import Lag, lag_between
+from stages.sound.wav import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
 from stages.sources import readable, require
+from stages.video.crop import Box, Faces, Region, main_face, region_of, square
+from stages.video.faces import sample_faces
+from stages.video.ffmpeg import FfmpegFailed, Outcome, run
+from stages.video.filters import opened, upright_squares
+from stages.video.frames import FPS, SIZE, read_frames
 
 FEWEST_FRAMES = 2
 

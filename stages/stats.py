@@ -23,8 +23,8 @@ from pipeline.shards import ShardReader
 from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
 from pipeline.tables import arrow_type, to_arrow
 from pipeline.workspace import Workspace
-from stages.lip_sync import LipSync
-from stages.moments import Moments
+from stages.series.moments import Moments
+from stages.sound.lip_sync import LipSync
 
 CORPUS = "*"
 """The subject that stands for all of them; the last row of the table."""

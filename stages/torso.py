@@ -1,8 +1,8 @@
 """Stage `torso`: the shoulder line of each side in every frame, and the same points as a billboard at the head.
 
-A backend finds lines in single frames: `selfie` with `stages.shoulders` on a person mask, `bisenet` with
-`stages.parsing` on a map of 19 classes. `stages.shoulder_track` makes them one steady motion, whoever found them. Runs
-of frames with landmarks are treated as videos of their own: nothing reaches across a long gap.
+A backend finds lines in single frames: `selfie` with `stages.shoulders.line` on a person mask, `bisenet` with
+`stages.shoulders.parsing` on a map of 19 classes. `stages.shoulders.track` makes them one steady motion, whoever found
+them. Runs of frames with landmarks are treated as videos of their own: nothing reaches across a long gap.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,14 +16,14 @@ from pydantic import Field
 
 from manifests.errors import Damaged
 from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
-from stages import parsing
-from stages.frames import SIZE, Image, read_frames
-from stages.geometry import Pose, to_canonical
+from stages.face.geometry import Pose, to_canonical
 from stages.models import bisenet
 from stages.models.mediapipe import person_segmenter
 from stages.models.registry import digests
-from stages.shoulder_track import fill, gate, seen, smooth, steady_anchor, steady_ends
-from stages.shoulders import POINTS, Face, shoulder_lines
+from stages.shoulders import parsing
+from stages.shoulders.line import POINTS, Face, shoulder_lines
+from stages.shoulders.track import fill, gate, seen, smooth, steady_anchor, steady_ends
+from stages.video.frames import SIZE, Image, read_frames
 
 MASK_SIZE = 256
 """Side of the segmenter's input: decoding straight to it saves resizing, and its mask has no finer detail."""
@@ -162,7 +162,7 @@ def billboard(shoulders: NDArray[np.float32], pose: Pose) -> NDArray[np.float32]
     """The shoulder points [n, 2, 9, 2] in canonical space, float32 [n, 18, 3], side 0 first.
 
     They are given the depth of the face, flipped-image z = that of the head's translation, and then carried along with
-    the head: `stages.geometry.to_image` gives back x and y, and a z that says no more than that.
+    the head: `stages.face.geometry.to_image` gives back x and y, and a z that says no more than that.
     """
     flat = shoulders.reshape(len(shoulders), -1, 2)
     depth = np.broadcast_to(-pose.translation[:, None, 2:], (*flat.shape[:2], 1))

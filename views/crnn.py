@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.errors import BadInput
-from stages.frames import FPS
-from stages.geometry import rotation_from_euler
+from stages.face.geometry import rotation_from_euler
 from stages.models.blendshapes import INDEX
-from views.mel import Mel, log_mel
-from views.reader import Reader
-from views.samples import Sample, Samples
-from views.windows import Window, mask, windows
+from stages.video.frames import FPS
+from views.reading.reader import Reader
+from views.reading.samples import Sample, Samples
+from views.reading.windows import Window, mask, windows
+from views.sound.mel import Mel, log_mel
 
 SHAPES = (
     *("EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft", "EyeLookOutLeft", "EyeLookUpLeft", "EyeSquintLeft"),

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from manifests.corpora.iemocap import CORPUS
 from manifests.corpora.iemocap_evaluations import SESSIONS
 from manifests.errors import BadInput
-from stages.frames import FPS
 from stages.models.hubert import check, features
-from stages.sound import SAMPLES_PER_FRAME
-from views.reader import Reader
-from views.samples import Sample, Samples
-from views.windows import Window, padded
+from stages.sound.wav import SAMPLES_PER_FRAME
+from stages.video.frames import FPS
+from views.reading.reader import Reader
+from views.reading.samples import Sample, Samples
+from views.reading.windows import Window, padded
 
 FRAMES = 3 * FPS
 """Video frames of sound in a sample: three seconds."""

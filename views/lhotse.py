@@ -13,9 +13,9 @@ from manifests.atomic import replacing
 from manifests.catalogue import Video
 from manifests.errors import BadInput
 from pipeline.workspace import Workspace
-from stages.sound import RATE, SAMPLES_PER_FRAME
-from views.reader import Reader
-from views.selection import Footage
+from stages.sound.wav import RATE, SAMPLES_PER_FRAME
+from views.reading.reader import Reader
+from views.reading.selection import Footage
 
 RECORDINGS, SUPERVISIONS = "recordings.jsonl", "supervisions.jsonl"
 CUSTOM = (

@@ -27,13 +27,13 @@ from manifests.catalogue import Video
 from manifests.corpora.ravdess import CORPUS
 from manifests.corpora.ravdess_names import EMOTIONS, INTENSITIES, STATEMENTS
 from manifests.errors import BadInput
-from stages.frames import FPS, SIZE
-from stages.sound import SAMPLES_PER_FRAME
-from views.mel import Mel, decibel_mel
-from views.reader import Reader
-from views.samples import Sample, Samples
-from views.selection import Footage
-from views.windows import Window, padded
+from stages.sound.wav import SAMPLES_PER_FRAME
+from stages.video.frames import FPS, SIZE
+from views.reading.reader import Reader
+from views.reading.samples import Sample, Samples
+from views.reading.selection import Footage
+from views.reading.windows import Window, padded
+from views.sound.mel import Mel, decibel_mel
 
 FRAMES = 8
 """Frames of one sample."""

@@ -7,9 +7,9 @@ from manifests.catalogue import read_catalogue
 from manifests.choice import Filter
 from pipeline.cli.terminal import Flag, Many, WorkspaceOption, say
 from pipeline.workspace import Workspace
-from stages.frames import FPS
-from views.moda_export import LEAST, Exported, export_moda
-from views.moda_targets import Targets
+from stages.video.frames import FPS
+from views.moda.export import LEAST, Exported, export_moda
+from views.moda.targets import Targets
 
 
 def moda(

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from manifests.errors import BadInput
 from pipeline.cli.terminal import WorkspaceOption, say
-from views.mouth_pca import COEFFICIENTS, COLUMNS, MouthPca, fit
-from views.reader import Reader
+from views.dh_live.mouth_pca import COEFFICIENTS, COLUMNS, MouthPca, fit
+from views.reading.reader import Reader
 
 
 def mouth_pca(

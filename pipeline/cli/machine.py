@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.cli.terminal import WorkspaceOption, say
 from pipeline.workspace import Workspace
-from views.doctor import conclude, examine
+from views.doctor.checks import conclude, examine
 
 
 def doctor(*, workspace: WorkspaceOption = Path()) -> int:

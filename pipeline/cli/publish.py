@@ -8,7 +8,7 @@ from cyclopts.types import NonNegativeInt
 
 from pipeline.cli.opening import open_session
 from pipeline.cli.terminal import Many, WorkspaceOption, say
-from views.overlay import write_overlay
+from views.drawing.overlay import write_overlay
 from views.report import PICTURES, write_report
 
 Pictures = Annotated[NonNegativeInt, Parameter(help="Most videos with pictures and curves, problems first.")]

@@ -17,7 +17,7 @@ from pipeline.cluster import hire
 from pipeline.crew import Crew, WorkerDied
 from pipeline.process import CORES
 from pipeline.session import Session
-from stages.dialogs import Dialog, Outcome, Verdict, Vote, dialogs, look_at
+from stages.seats.dialogs import Dialog, Outcome, Verdict, Vote, dialogs, look_at
 
 CORPUS = "iemocap"
 

@@ -15,13 +15,13 @@ from manifests.container import NotAVideo
 from manifests.errors import TransferFailed
 from manifests.probe import probe
 from pipeline.stage import BadVideo
-from stages import ffmpeg
 from stages.fetch import http, room
 from stages.fetch.retries import Interrupted, persist
 from stages.fetch.session import cookies_of, proxies_of
 from stages.fetch.terms import Terms
 from stages.fetch.ytdlp_client import Client, drop_unproved
 from stages.fetch.ytdlp_verdict import judge, without_runtime
+from stages.video import ffmpeg
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.frames import SIZE, Image
 from stages.models.engines import Network, Source
 from stages.models.registry import verified
 from stages.models.weights import load_weights
+from stages.video.frames import SIZE, Image
 
 if TYPE_CHECKING:
     from stages.models.bisenet_network import Parser

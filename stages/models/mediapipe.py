@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.frames import Image
+from stages.face.points import COUNT
 from stages.models import blendshapes
 from stages.models.registry import verified
-from stages.points import COUNT
+from stages.video.frames import Image
 
 _WIRE = np.dtype([("head", "V3"), ("x", "<f4"), ("y_tag", "V1"), ("y", "<f4"), ("z_tag", "V1"), ("z", "<f4")])
 """One landmark of a serialized list that has x, y and z and nothing else: 17 bytes."""

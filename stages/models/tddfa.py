@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages import geometry
-from stages.frames import Image
-from stages.geometry import Floats
+from stages.face import geometry
+from stages.face.geometry import Floats
+from stages.face.points import BROWS, JAW
 from stages.models.engines import Network, Source
 from stages.models.registry import verified
 from stages.models.weights import load_weights
-from stages.points import BROWS, JAW
+from stages.video.frames import Image
 
 if TYPE_CHECKING:
     import torch

@@ -14,7 +14,7 @@ from demo.plan import CLIPS
 from demo.portrait import portrait
 from manifests.corpora.demo import find, read_truth, truth_path
 from manifests.errors import BadInput
-from stages.geometry import euler_from_rotation, fit_similarity
+from stages.face.geometry import euler_from_rotation, fit_similarity
 from stages.models.mediapipe import FaceDetector, FaceMesh
 from tests.demo.watch import heard, shown
 

@@ -1,11 +1,11 @@
-"""Lips and voices that move together as the directions of `stages.lip_sync` say: no picture, no sound."""
+"""Lips and voices that move together as the directions of `stages.sound.lip_sync` say: no picture, no sound."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from stages.lip_sync import BANDS, DISTANCES, SPEECH
+from stages.sound.lip_sync import BANDS, DISTANCES, SPEECH
 
 Array = NDArray[np.float64]
 FRAMES = 300

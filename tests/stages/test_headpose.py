@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.stage import Batch
-from stages import geometry
-from stages.frames import read_frames
-from stages.geometry import Pose
+from stages.face import geometry
+from stages.face.geometry import Pose
+from stages.face.points import CENTRE, EXPRESSIVE, RIGID
 from stages.headpose import STAGE, HeadposeParams, mean_face
 from stages.models.mediapipe import FaceMesh, face_mesh_tracker
-from stages.points import CENTRE, EXPRESSIVE, RIGID
+from stages.video.frames import read_frames
 from tests.memory_job import MemoryJob, collect
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

@@ -15,13 +15,13 @@ from manifests.errors import Damaged
 from manifests.quality import QualitySettings, Verdict, judge
 from manifests.record import Basis, Record
 from pipeline.stage import BadVideo, Batch
-from stages.frames import Image, read_frames
-from stages.gaps import fill_gaps
+from stages.face.tracking import FaceFollower, is_confirmed, place_of
 from stages.headpose import mean_face
 from stages.landmarks import STAGE, LandmarksParams
 from stages.models import mediapipe
 from stages.models.mediapipe import Face
-from stages.tracking import FaceFollower, is_confirmed, place_of
+from stages.series.gaps import fill_gaps
+from stages.video.frames import Image, read_frames
 from tests.memory_job import MemoryJob, claims_hold, collect
 
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"

@@ -9,8 +9,8 @@ import pytest
 
 from manifests.catalogue import Video
 from manifests.corpora.iemocap import half
-from stages.crop import Box, Region, region_of
 from stages.normalize import NormalizeParams
+from stages.video.crop import Box, Region, region_of
 from tests.clips import SHARED, Image, make, portrait
 from tests.stages.normalized import make_still, normalize, reference_cut
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from manifests.errors import Damaged, SourceAway
 from pipeline.stage import BadVideo
-from stages.sound import RATE
+from stages.sound.wav import RATE
 from tests.clips import clicks, make, steady, write_clip
 from tests.side_by_side import spoken, write_wav
 from tests.stages.normalized import DOWNLOADED, FACE, SECOND, normalize, overwritten, peak_near, tone

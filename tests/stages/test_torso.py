@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from manifests.errors import Damaged
 from pipeline.stage import Batch
 from stages import torso
-from stages.frames import FPS, read_frames
-from stages.geometry import Pose, to_image
+from stages.face.geometry import Pose, to_image
 from stages.models.mediapipe import face_mesh_tracker, person_segmenter
 from stages.torso import STAGE, TorsoParams
+from stages.video.frames import FPS, read_frames
 from tests.memory_job import MemoryJob, collect
-from tests.stages.drawn_person import LEFT, face, head, height_at, person
-from tests.stages.drawn_person import torso as drawn_torso
+from tests.stages.shoulders.drawn_person import LEFT, face, head, height_at, person
+from tests.stages.shoulders.drawn_person import torso as drawn_torso
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 Mask = NDArray[np.float32]

@@ -18,9 +18,9 @@ from pipeline.settings import write_settings
 from pipeline.stage import Batch, Column, Job, Params, Stage
 from pipeline.workspace import Workspace
 from stages import headpose, speech, stats, torso
-from stages.geometry import Pose, to_image
-from stages.points import LIPS
-from stages.sound import HEADER, finish
+from stages.face.geometry import Pose, to_image
+from stages.face.points import LIPS
+from stages.sound.wav import HEADER, finish
 
 FRAMES = {"ann-1": 915, "ann-2": 250, "bob-gap": 1650, "cy-drawn": 60, "train.txt": 804, "test.txt": 1003}
 SPLITS = {"ann-1": "train", "ann-2": "train", "bob-gap": "val", "test.txt": "test"}

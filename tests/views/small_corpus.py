@@ -16,7 +16,7 @@ from pipeline.settings import write_settings
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
 from pipeline.survey import write_manifests_table
 from pipeline.workspace import Workspace
-from stages.sound import HEADER, finish
+from stages.sound.wav import HEADER, finish
 
 SIDE = 64
 GAP = (100, 120)

@@ -16,7 +16,7 @@ from pipeline.stage import Batch, Column, Job, Params, Stage
 from pipeline.survey import write_manifests_table
 from pipeline.workspace import Workspace
 from stages.models.blendshapes import COUNT, INDEX
-from stages.sound import HEADER, finish
+from stages.sound.wav import HEADER, finish
 
 FRAMES = {"ann-1": 260, "ann-2": 131, "bob-1": 40}
 GAP = (70, 90)

@@ -19,7 +19,7 @@ from pipeline.settings import write_settings
 from pipeline.stage import Batch, Column, Job, Params, Stage
 from pipeline.survey import write_manifests_table
 from pipeline.workspace import Workspace
-from stages.sound import HEADER, finish
+from stages.sound.wav import HEADER, finish
 
 RADIUS = 60
 COLOURS = ((230, 40, 40), (40, 230, 40), (40, 40, 230), (230, 230, 40), (230, 40, 230), (40, 230, 230))

@@ -20,8 +20,8 @@ from tests.views import spoken_faces
 from tests.views.spoken_faces import FRAMES, GAP, euler, opening, pcm
 from tests.whole.runs import CLIPS, SHARED, portrait_prep
 from views.crnn import CHANNELS, MEL, SCORES, SHAPES, Crnn, channels, crnn, degrees, unreal_angles
-from views.mel import Mel, log_mel
-from views.reader import Reader
+from views.reading.reader import Reader
+from views.sound.mel import Mel, log_mel
 
 MODEL = SHARED / "data" / "models" / "face_landmarker.task"
 

@@ -18,7 +18,7 @@ from stages.models.hubert import features
 from tests.iemocap_release import FOUR_CLASS_LABELS, full_release, release
 from tests.views.takes import Cast, make, renamed
 from views.iemocap_hubert import LABELS, SPEAKERS, folds, iemocap_hubert
-from views.samples import Samples
+from views.reading.samples import Samples
 
 CLASSES = {"neu": 0, "hap": 1, "exc": 1, "ang": 2, "sad": 3}
 SHORT, LONG, SILENT = "Ses01F_impro01_M000", "Ses02M_impro03_F001", "Ses03F_script01_1_M002"
@@ -165,7 +165,7 @@ def test_the_full_release_has_the_published_numbers(tmp_path: Path) -> None:
 
 def test_features_of_a_given_model_are_of_the_wave(samples: Samples, workspace: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
-    from tests.stages.tiny_hubert import write_model  # noqa: PLC0415  it needs PyTorch
+    from tests.stages.models.tiny_hubert import write_model  # noqa: PLC0415  it needs PyTorch
 
     folder = write_model(tmp_path / "tiny")
     heard = of(iemocap_hubert(workspace, hubert=folder), LONG)
@@ -204,7 +204,7 @@ def test_real_voices_are_normalized(clips_workspace: Path, tmp_path: Path) -> No
 def test_a_network_learns_from_it(workspace: Path) -> None:
     """Convolutions over the wave and a GRU over what they see, as HuBERT and the GRU behind it, small."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
-    from views.loader import Loader  # noqa: PLC0415  it needs PyTorch
+    from views.reading.loader import Loader  # noqa: PLC0415  it needs PyTorch
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -66,7 +66,7 @@ def test_a_choice_is_kept_to(workspace: Path, tmp_path: Path) -> None:
 
 
 def test_what_has_no_sound_is_left_out(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from views.reader import Reader  # noqa: PLC0415  to change it
+    from views.reading.reader import Reader  # noqa: PLC0415  to change it
 
     def facts(reader: Reader, number: int, *columns: str) -> dict[str, Any]:
         return dict(zip(columns, [number != 0, number == 1], strict=True))

@@ -11,7 +11,7 @@ from pipeline.dry_run import stale_units
 from pipeline.session import Session
 from pipeline.workspace import Workspace
 from stages.order import STAGES
-from tests.stages.random_bisenet import publish
+from tests.stages.models.random_bisenet import publish
 from tests.whole.runs import CLIPS, columns, portrait_prep
 
 pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason=f"the real clips are not at {CLIPS}")

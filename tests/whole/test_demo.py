@@ -11,7 +11,7 @@ import pytest
 from benchmarks.measure_lip_sync import read, shifted, told
 from demo.plan import CLIPS
 from demo.verdict import agreement
-from stages.lip_sync import SPEECH
+from stages.sound.lip_sync import SPEECH
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import columns, portrait_prep
 

@@ -17,9 +17,9 @@ from manifests.quality import RULES, QualitySettings, judge
 from manifests.record import Basis, Record
 from pipeline.stage import Stage
 from stages import headpose, landmarks, speech, stats, torso
-from stages.frames import Image, read_frames
-from stages.geometry import flip, rotation_from_euler
-from stages.sound import SAMPLES_PER_FRAME, finish
+from stages.face.geometry import flip, rotation_from_euler
+from stages.sound.wav import SAMPLES_PER_FRAME, finish
+from stages.video.frames import Image, read_frames
 from tests.clips import write_clip
 from tests.memory_job import MemoryJob, collect
 from tests.stages.normalized import normalize

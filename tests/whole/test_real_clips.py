@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.measure_lip_sync import in_step, read, shifted, told, tried
 from manifests.quality import RULES
-from stages.lip_sync import SPEECH
+from stages.sound.lip_sync import SPEECH
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import CLIPS, portrait_prep
 

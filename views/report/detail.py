@@ -11,13 +11,13 @@ from manifests.errors import Damaged
 from pipeline.shards import ShardReader
 from pipeline.stage import Batch
 from pipeline.workspace import Workspace
-from stages.lips import LIP_PAIRS
-from views.media import open_sound, read_sound
-from views.picture import jpeg
+from stages.seats.lips import LIP_PAIRS
+from views.drawing.picture import jpeg
+from views.drawing.still import Place
+from views.reading.media import open_sound, read_sound
 from views.report.curves import Curves, encoded
 from views.report.sheet import frames_of, middle, sheet
 from views.report.source import Source
-from views.still import Place
 
 TENTHS = 10
 """Steps in a canonical pixel to which the mesh is told."""

@@ -15,7 +15,7 @@ from manifests.errors import BadInput
 from pipeline.plan import State
 from pipeline.session import Session
 from pipeline.survey import Dossier
-from views.face_mesh import EDGES
+from views.drawing.face_mesh import EDGES
 from views.report.chosen import chosen
 from views.report.data import data
 from views.report.detail import detail

@@ -7,9 +7,9 @@ from enum import StrEnum
 from manifests.reviews import Reviewed
 from pipeline.plan import Standing, State
 from pipeline.survey import Dossier
+from views.drawing.still import Place
 from views.report.measures import MEASURES, flat
 from views.report.reasons import Headings
-from views.still import Place
 
 
 class Lot(StrEnum):

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.workspace import Workspace
-from views.picture import annotate, resized
+from views.drawing.picture import annotate, resized
+from views.drawing.still import Place
 from views.report.source import Source
-from views.still import Place
 
 Image = NDArray[np.uint8]
 

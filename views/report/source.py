@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from manifests.container import ONLY_LOCAL
 from pipeline.workspace import Workspace
-from views.still import Place
+from views.drawing.still import Place
 
 Image = NDArray[np.uint8]
 

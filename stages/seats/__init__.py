@@ -1,0 +1,1 @@
+"""Who of two sits where in a side-by-side picture."""

@@ -1,0 +1,1 @@
+"""Numbers that stream by: gaps, smoothing, moments, percentiles."""

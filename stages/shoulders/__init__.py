@@ -1,0 +1,1 @@
+"""The shoulder line: found in single frames, and made one steady motion."""

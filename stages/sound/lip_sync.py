@@ -1,0 +1,190 @@
+"""Whether lips and voice are in step: by how many frames the mouth leads or lags what is heard.
+
+Loudness alone does not tell: lips spread for one vowel and round for another of the same level, and close for a hum. So
+several measures of the mouth are compared with several bands of the sound, along directions in which speech moves both
+together: the canonical pairs (Hotelling, Biometrika 28, 1936, 321) of people who talk. What a mouth has to do to make a
+sound is much the same for everybody, so these are measured once and not sought in each clip: in a few seconds there is
+a pair for any sound. What is told is the peak of their correlation, in units of what it comes to by chance.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
+
+from stages.video.frames import FPS
+
+Floats = NDArray[np.float64]
+
+FARTHEST = 20
+"""Frames by which mouth and sound are sought apart, either way."""
+
+LEAST = 3 * FPS
+"""Frames with a face and sound that it takes: a dozen syllables."""
+
+DETERMINED = 3.5
+"""Strength from which on a lag is told: 99 of 100 pairs of a mouth and the sound of another clip stay below it.
+
+Measured by `benchmarks.measure_lip_sync`, with directions to which neither of the two has contributed.
+"""
+
+DISTANCES = np.array([(0, 17), (61, 291), (2, 152)])
+"""Points whose distance is measured: opening of the lips' outer rim, width of the mouth, and from nose to chin."""
+
+BANDS = 8
+"""Bands of sound, equally wide on the mel scale: ten bins of the filter bank each."""
+
+FAINT = 10**-1.5
+"""Share of a band's mean power below which there is no speech: it keeps within 15 dB either way (ANSI S3.5-1997)."""
+
+SILENCE = 2 * float(np.finfo(np.float32).eps)
+"""Power up to which a band is digital silence: twice the filter bank's floor."""
+
+RHYTHM = (1.5, 8.0)
+"""Hz between which mouths and levels move with the syllables; below are phrases and expressions, above is noise."""
+
+MEMORY = FPS
+"""Frames (1 s) after which, as far as syllables go, neither mouths nor sounds resemble themselves any more."""
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Canonical pairs: of distances, `mouth` float64 [3, pairs]; of levels, `sound` [8, pairs]; both in deviations.
+
+    `weights` [pairs], which add up to 1, are what each pair's correlation counts.
+    """
+
+    mouth: Floats
+    sound: Floats
+    weights: Floats
+
+
+SPEECH = Directions(
+    mouth=np.array([[0.674, 1.136], [-0.270, 0.503], [0.345, -1.137]]),
+    sound=np.array(
+        [
+            *([-0.249, -0.220], [-0.020, 0.450], [0.659, -0.851], [0.194, 0.284]),
+            *([0.154, 0.049], [0.173, -0.045], [0.066, 0.242], [-0.101, 0.655]),
+        ]
+    ),
+    weights=np.array([0.697, 0.303]),
+)
+"""Of people who talk, measured by `benchmarks.measure_lip_sync`. The first pair are open vowels: lips and jaw open, and
+what lies around the first formant (500 to 900 Hz) is loud. The second are hissing sounds: lips apart and spread, the
+jaw up, and the highest band (5 to 8 kHz) is loud, the first formant not.
+"""
+
+
+@dataclass(frozen=True)
+class LipLag:
+    """`frames` by which the mouth lags the sound (negative: it leads), None where that is undetermined.
+
+    `strength`: the peak of the correlation in standard deviations of what it is between a mouth and a sound that have
+    nothing to do with each other; None where there is too little of a face or of sound.
+    """
+
+    frames: int | None
+    strength: float | None
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What moves with the syllables in n frames: `mouth` float64 [n, 3] and `sound` [n, 8], in their deviations.
+
+    Where there is no face (`seen` bool [n] is false), `mouth` is 0.
+    """
+
+    mouth: Floats
+    sound: Floats
+    seen: NDArray[np.bool_]
+
+
+class LipSync:
+    """Mouth and sound of one video, taken in batch by batch; 44 bytes a frame are kept."""
+
+    def __init__(self) -> None:
+        self._distances = [np.empty((0, len(DISTANCES)), np.float32)]
+        self._powers = [np.empty((0, BANDS), np.float32)]
+
+    def add(self, landmarks: NDArray[Any], scale: NDArray[Any], fbank: NDArray[Any]) -> None:
+        """Take in n frames: landmarks [n, 478, 3] and canonical px per px [n], NaN without a face; fbank [n, 2, 80]."""
+        ends = landmarks[:, DISTANCES].astype(np.float64)
+        # No turn of the head changes a distance in space, and with the scale no way to the camera either.
+        distances = np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=2) * scale[:, np.newaxis]
+        bins = np.exp(fbank.astype(np.float64)).mean(axis=1)
+        self._distances.append(distances.astype(np.float32))
+        self._powers.append(bins.reshape(len(bins), BANDS, -1).mean(axis=2).astype(np.float32))
+
+    def taken(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Distances [n, 3] (NaN without a face) and powers of bands [n, 8] of all frames."""
+        return np.concatenate(self._distances), np.concatenate(self._powers)
+
+    def lag(self) -> LipLag:
+        """What all of it tells."""
+        moved = motion(*self.taken())
+        return lag_within(moved) if moved else LipLag(None, None)
+
+
+def motion(distances: NDArray[Any], powers: NDArray[Any]) -> Motion | None:
+    """How distances [n, 3] (NaN without a face) and the powers of bands [n, 8] move; None where there is too little."""
+    heard = np.flatnonzero((powers > SILENCE).any(axis=1))
+    # A sound that has not begun or is over says nothing of the mouth; pauses in it do.
+    span = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0)
+    seen = np.isfinite(distances[span]).all(axis=1)
+    if seen.sum() < LEAST:
+        return None
+    times = np.arange(len(seen))
+    unbroken = [np.interp(times, times[seen], values[seen]) for values in distances[span].T.astype(np.float64)]
+    loud = powers[span].astype(np.float64)
+    levels = np.log(loud + FAINT * loud.mean(axis=0) + SILENCE)
+    return Motion(_standard(_filtered(np.stack(unbroken, axis=1)), seen), _standard(_filtered(levels)), seen)
+
+
+def lag_within(moved: Motion, directions: Directions = SPEECH) -> LipLag:
+    """The lag at which mouth and sound move together most along these directions."""
+    mouth = _standard(moved.mouth @ directions.mouth, moved.seen) * np.sqrt(directions.weights)
+    sound = _standard(moved.sound @ directions.sound) * np.sqrt(directions.weights)
+    strengths = _strengths(mouth, sound, moved.seen)
+    peak = int(strengths.argmax())
+    later = peak - FARTHEST - 1
+    # At the rim it is the slope of something farther off.
+    told = strengths[peak] >= DETERMINED and abs(later) <= FARTHEST
+    return LipLag(-later if told else None, round(float(strengths[peak]), 3))
+
+
+def _filtered(values: Floats) -> Floats:
+    return np.asarray(sosfiltfilt(butter(2, RHYTHM, "bandpass", fs=FPS, output="sos"), values, axis=0))
+
+
+def _standard(values: Floats, seen: NDArray[np.bool_] | None = None) -> Floats:
+    """Columns [n, k] over their root mean square, 0 where not `seen`; one that does not move stays 0."""
+    kept = values if seen is None else values * seen[:, np.newaxis]
+    frames = len(kept) if seen is None else int(seen.sum())
+    return np.asarray(kept / np.maximum(np.sqrt((kept**2).sum(axis=0) / frames), 1e-9))
+
+
+def _strengths(mouth: Floats, sound: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """Sum of products of the columns [n, k] over its deviation by chance; the sound taken -21 to 21 frames later."""
+    variance = max(_variance_by_chance(mouth, int(seen.sum()), sound), 1e-9)
+    strengths = []
+    for later in range(-FARTHEST - 1, FARTHEST + 2):
+        early, late = slice(max(-later, 0), len(seen) - max(later, 0)), slice(max(later, 0), len(seen) - max(-later, 0))
+        common = max(int(seen[early].sum()), 1)
+        strengths.append(float((mouth[early] * sound[late]).sum()) / np.sqrt(common * variance))
+    return np.array(strengths)
+
+
+def _variance_by_chance(mouth: Floats, frames: int, sound: Floats) -> float:
+    """Variance a frame of that sum, were the two independent: over all shifts, the product of their autocovariances.
+
+    Bartlett, J. R. Stat. Soc. B 8, 1946, 27; tapered, so that it cannot be negative however short the clip is.
+    """
+    total = 0.0
+    for shift in range(MEMORY):
+        own = mouth[: len(mouth) - shift].T @ mouth[shift:] / frames
+        other = sound[: len(sound) - shift].T @ sound[shift:] / len(sound)
+        # Each shift but 0 stands for its opposite, too.
+        total += (1 - shift / MEMORY) * (2 if shift else 1) * float((own * other).sum())
+    return total

@@ -1,0 +1,83 @@
+"""What the pictures of a video are like: sharpness and exposure of the face, and cuts.
+
+The face is looked at in the square inside of its outline, so that hair, background and padding have no say; its blur at
+one and the same size, whatever its size in the picture. Faces of few source pixels are told by how far they were scaled
+up; a blur that is still there at this size is the lens's, the motion's or the encoder's.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.face.tracking import place_of
+from stages.series.percentiles import Percentiles
+from stages.video.blur import blur
+from stages.video.cuts import Cuts
+from stages.video.frames import Image
+
+INSIDE = 0.7
+"""Side of that square in sizes of the face: eyes, nose and mouth are in it."""
+
+SIDE = 96
+"""Pixels that it is scaled to for the blur, so that a face is seen at 140: sharp from as many source pixels on."""
+
+EVERY = 5
+"""Of the frames with a face, in every so many it is looked at: five times a second."""
+
+CRUSHED = 4
+"""Greatest luma, of 255, in which nothing can be told from black."""
+
+BLOWN = 251
+"""Least luma in which nothing can be told from white."""
+
+
+class PictureQuality:
+    """Measures the pictures of one video, frame by frame."""
+
+    def __init__(self) -> None:
+        self._cuts = Cuts()
+        self._blur = Percentiles(0.0, 1.0, 1000)
+        self._faces = self._pixels = self._luma = self._crushed = self._blown = 0
+
+    def add(self, image: Image, landmarks: NDArray[np.float32] | None) -> None:
+        """Take in the next frame, RGB [height, width, 3], and its face's landmarks [478, 3]; None: there is none."""
+        self._cuts.add(image)
+        if landmarks is None:
+            return
+        if self._faces % EVERY == 0:
+            self._look(*_inside(image, landmarks))
+        self._faces += 1
+
+    def _look(self, luma: NDArray[np.uint8], size: float) -> None:
+        if luma.size == 0:
+            return
+        self._pixels += luma.size
+        self._luma += int(luma.sum(dtype=np.int64))
+        self._crushed += int(np.count_nonzero(luma <= CRUSHED))
+        self._blown += int(np.count_nonzero(luma >= BLOWN))
+        width, height = (max(round(SIDE * length / size), 2) for length in luma.shape[::-1])
+        blurred = blur(cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA))
+        self._blur.add(np.array(np.nan if blurred is None else blurred))
+
+    def metrics(self) -> dict[str, Any]:
+        """`cuts`; of the face `blur` (median, 0..1), `face_luma` (mean, 0..255) and shares of crushed and blown pixels.
+
+        Those of the face are None where there never was one.
+        """
+        seen = max(self._pixels, 1)
+        sums = {"face_luma": self._luma, "crushed_share": self._crushed, "blown_share": self._blown}
+        exposure = {name: total / seen if self._pixels else None for name, total in sums.items()}
+        return {"cuts": self._cuts.count, "blur": self._blur.at(50), **exposure}
+
+
+def _inside(image: Image, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:
+    """Luma (BT.601, 0..255) of the square inside the face's outline, as far as it is in the picture; and its side."""
+    place = place_of(landmarks)
+    side = INSIDE * place.size
+    left, top = max(round(place.x - side / 2), 0), max(round(place.y - side / 2), 0)
+    right, bottom = max(round(place.x + side / 2), 0), max(round(place.y + side / 2), 0)
+    part = np.ascontiguousarray(image[top:bottom, left:right])
+    luma = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY) if part.size else part[..., 0]
+    return luma.astype(np.uint8, copy=False), side

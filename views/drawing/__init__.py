@@ -1,0 +1,1 @@
+"""Frames with what was found drawn on them."""

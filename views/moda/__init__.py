@@ -1,0 +1,1 @@
+"""MODA: windows of sound and face, its renderer's samples, and the export for its own loader."""

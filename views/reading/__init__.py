@@ -1,0 +1,1 @@
+"""The reader under all views, and the order and the form in which trainers get samples."""

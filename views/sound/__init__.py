@@ -1,0 +1,1 @@
+"""Sound as networks hear it."""
