@@ -114,7 +114,7 @@ def test_an_unknown_name_and_a_lost_bundled_file_are_refused(
         models("fetch", "ney", workspace=tmp_path)
     lost = dataclasses.replace(BUNDLED, file="lost.npz")
     monkeypatch.setattr(registry, "MODELS", {"bundled": lost})
-    with pytest.raises(MissingPrerequisite, match="whose package 'stages.face'"):
+    with pytest.raises(MissingPrerequisite, match=r"whose package 'stages\.face'"):
         models("fetch", "bundled", workspace=tmp_path)
     assert models("verify", workspace=tmp_path) == 1
 
