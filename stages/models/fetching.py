@@ -6,21 +6,33 @@ from manifests.atomic import commit
 from manifests.digest import is_intact
 from manifests.errors import MissingPrerequisite, TransferFailed
 from pipeline.stage import BadVideo
+from stages.fetch.alone import alone
 from stages.fetch.http import fetch
 from stages.fetch.terms import Terms
 from stages.models import registry
+from stages.models.registry import ModelFile
 
 TERMS = Terms(reserve=0.1)
 """The files are small: a nearly full disk may take one."""
 
 
 def fetch_model(name: str, folder: Path, terms: Terms = TERMS) -> Path:
-    """Bring a model file into `folder`; what a killed process left is gone on with.
+    """Bring a model file into `folder` and return its path; what a killed process left is gone on with.
 
-    Raises MissingPrerequisite when it does not come, or when what comes is another file, which is removed.
+    One that another process brought meanwhile is not asked for again. Raises MissingPrerequisite when it does not come,
+    or when what comes is another file, which is removed.
     """
     model = registry.MODELS[name]
-    unproved = folder / f".{model.file}.unproved"
+    target = folder / model.file
+    with alone(target):
+        if not is_intact(target, model.sha256):
+            _bring(model, target, terms)
+    return target
+
+
+def _bring(model: ModelFile, target: Path, terms: Terms) -> None:
+    """Put the file in its place once it is proved."""
+    folder, unproved = target.parent, target.with_name(f".{target.name}.unproved")
     try:
         fetch(model.address, unproved, terms)
     except (BadVideo, TransferFailed) as error:
@@ -30,9 +42,7 @@ def fetch_model(name: str, folder: Path, terms: Terms = TERMS) -> Path:
     if not is_intact(unproved, model.sha256):
         unproved.unlink()
         raise MissingPrerequisite(
-            f"What lies at {model.address} is not the registered {name} (another sha256) and was removed: "
+            f"What lies at {model.address} is not the registered {model.name} (another sha256) and was removed: "
             f"put the right {model.file} into {folder} yourself."
         )
-    target = folder / model.file
     commit(unproved, target)
-    return target

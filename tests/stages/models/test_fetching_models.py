@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,9 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
 
 
 def files(root: Path) -> set[str]:
-    return {path.name for path in (root / "models").iterdir()} if (root / "models").is_dir() else set()
+    """Names in the folder of the models, but for the locks: who fetches holds one, and leaves it there."""
+    found = (root / "models").iterdir() if (root / "models").is_dir() else ()
+    return {path.name for path in found if path.suffix != ".lock"}
 
 
 def test_a_fetched_model_is_found_and_fetched_once(
@@ -70,6 +73,15 @@ def test_a_transfer_that_broke_off_is_gone_on_with(server: Server, tmp_path: Pat
     assert fetch_model("net", tmp_path / "models").read_bytes() == WEIGHTS
     assert server.sent("/net") == len(WEIGHTS)
     assert files(tmp_path) == {"net.task"}
+
+
+def test_two_that_fetch_at_once_do_not_mix_their_bytes(server: Server, tmp_path: Path) -> None:
+    server.put("/net", WEIGHTS, always=Turn(drip=0.01, block=5000))
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(fetch_model, "net", tmp_path / "models") for _ in range(2)]
+        assert [each.result() for each in both] == [tmp_path / "models" / "net.task"] * 2
+    assert registry.verified("net").path == tmp_path / "models" / "net.task"
+    assert server.sent("/net") == len(WEIGHTS)
 
 
 def test_one_killed_before_the_last_step_is_finished_without_asking_again(server: Server, tmp_path: Path) -> None:
