@@ -182,9 +182,10 @@ RULES: Mapping[str, Rule] = {
 def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) -> list[Video]:
     """Add to `known` the videos of `found` whose id is new, each given a shard; the first of equal ids counts.
 
-    What a known row takes over, `RULES` say; a file at hand is not given up for an address. No row is left out. A shard
-    takes whole videos, in order, while their footage stays within `shard_seconds`; a longer video gets a shard of its
-    own. The last shard of the corpus is filled up first; no video ever changes its shard.
+    What a known row takes over, `RULES` say; a file at hand is not given up for an address. No known row is left out,
+    and one of another corpus is another video, which stays as it is. A shard takes whole videos, in order, while their
+    footage stays within `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is filled
+    up first; no video ever changes its shard.
     """
     merged = {video.video_id: video for video in known}
     last = _last_shards(known)
@@ -194,7 +195,7 @@ def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) 
             continue
         seen.add(video.video_id)
         if old := merged.get(video.video_id):
-            merged[video.video_id] = _brought(old, video)
+            merged[video.video_id] = _brought(old, video) if old.corpus == video.corpus else old
             continue
         seconds = video.duration or 0.0
         number, footage = last.get(video.corpus, (-1, math.inf))

@@ -10,17 +10,20 @@ from manifests.wording import a_few
 
 LOST = "where the file is gone, give the folder that it lies in now as --source, or put it back"
 """What to do about a source that is kept: an address is not taken for a file, which may only be away for a while."""
+CROWDED = "videos of another corpus have these ids here: make a workspace of its own for each of the two"
 
 
 @dataclass(frozen=True)
 class Changes:
     """Ids of videos that are new, that the corpus no longer has (their rows stay), and of those that changed, by field.
 
-    `kept` names, by field, those that stay as they were although they would be given another value now.
+    `kept` names, by field, those that stay as they were although they would be given another value now; `left_out`
+    those of the corpus that are not taken, since videos of other corpora have their ids.
     """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -28,6 +31,8 @@ class Changes:
         """One line for each kind of change that there is."""
         if self.added:
             yield f"Added: {a_few(self.added)}."
+        if self.left_out:
+            yield f"Left out: {a_few(self.left_out)}; {CROWDED}."
         if self.removed:
             yield f"Removed from the corpus: {a_few(self.removed)}; their rows are kept."
         if self.changed:
@@ -55,12 +60,13 @@ def changes(
     """
     before = {video.video_id: video for video in known}
     after = {video.video_id: video for video in merged}
-    now = {video.video_id: video for video in reversed(taken)}
+    now = {video.video_id: video for video in reversed(taken) if video.corpus == after[video.video_id].corpus}
     corpora, there = {video.corpus for video in listed}, {video.video_id for video in listed}
     missing = [video for video in known if video.corpus in corpora and video.video_id not in there]
     return Changes(
         added=tuple(name for name in after if name not in before),
         removed=tuple(video.video_id for video in missing if whole or _gone(video)),
+        left_out=tuple(dict.fromkeys(video.video_id for video in taken if video.video_id not in now)),
         changed=_by_name(
             (name, video.video_id) for video in known for name in _differing(video, after[video.video_id])
         ),

@@ -59,6 +59,6 @@ def enrol(session: Session, find: Find, choice: Choice = EVERYTHING, whole: bool
             write_settings(workspace.settings, session.stages)
         merged = merge(known, taken, session.settings.run.shard_seconds)
         write_catalogue(workspace.catalogue, merged)
-    ids = {video.video_id for video in taken}
-    chosen = tuple(video for video in merged if video.video_id in ids)
+    ids = {(video.corpus, video.video_id) for video in taken}
+    chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)
     return Enrolment(tuple(merged), chosen, changes(known, listed, taken, merged, whole))

@@ -94,3 +94,15 @@ def test_a_file_that_is_gone_is_taken_from_where_it_lies_now(tmp_path: Path) -> 
     (tmp_path / "now.mp4").touch()
     found = compared(known, [video("a", str(tmp_path / "now.mp4"))])
     assert list(found.lines()) == ["Changed: source of 1 (a)."]
+
+
+def test_a_video_whose_id_another_corpus_has_is_left_out_and_told(tmp_path: Path) -> None:
+    other = video("a", str(tmp_path / "a.mp4"), subject="ann").model_copy(update={"corpus": "folder"})
+    known = merge([], [other], 120)
+    found = [video("a", str(tmp_path / "whole.mp4"), emotion="sad", start=1.0, subject="bob"), video("b")]
+    assert merge(known, found, 120)[0] == known[0]
+    assert list(compared(known, found).lines()) == [
+        "Added: 1 (b).",
+        "Left out: 1 (a); videos of another corpus have these ids here: "
+        "make a workspace of its own for each of the two.",
+    ]
