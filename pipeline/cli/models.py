@@ -69,9 +69,10 @@ def _row(name: str) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> str:
     if row["path"]:
-        told = f"{row['path']} ({row['where']}), sha256 {'ok' if row['intact'] else 'WRONG'}"
+        told = f"{row['path']} ({row['where']}), sha256 {'ok:' if row['intact'] else 'WRONG, not'} {row['sha256']}"
     else:
-        told = f"not here, '{command_to_fetch(row['name'])}' gets it" if row["ok"] else "MISSING from its package"
+        remedy = f"not here, '{command_to_fetch(row['name'])}' gets it" if row["ok"] else "MISSING from its package"
+        told = f"{row['file']} {remedy}, sha256 {row['sha256']}"
     return f"{row['name']}: {told}, {row['licence']}, {row['address']}"
 
 

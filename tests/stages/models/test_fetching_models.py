@@ -97,7 +97,7 @@ def test_a_wrong_file_of_that_name_is_told_and_replaced(
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "net.task").write_bytes(b"wrong")
     assert models("verify", workspace=tmp_path) == 1
-    assert "net.task (workspace), sha256 WRONG" in capsys.readouterr().out
+    assert f"net.task (workspace), sha256 WRONG, not {NET.sha256}" in capsys.readouterr().out
     assert models("fetch", "net", workspace=tmp_path) == 0
     assert models("verify", workspace=tmp_path) == 0
 
@@ -134,8 +134,9 @@ def test_an_unknown_name_and_a_lost_bundled_file_are_refused(
 def test_the_list_says_what_is_where(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert models(workspace=tmp_path) == 0
     bundled, _, net = capsys.readouterr().out.splitlines()
-    assert "mean_face.npz (bundled), sha256 ok, Apache-2.0" in bundled
-    assert f"'portrait-prep models fetch net -w {tmp_path}' gets it, MIT, {server.address}/net" in net
+    assert f"mean_face.npz (bundled), sha256 ok: {BUNDLED.sha256}, Apache-2.0" in bundled
+    command = f"'portrait-prep models fetch net -w {tmp_path}'"
+    assert net == f"net: net.task not here, {command} gets it, sha256 {NET.sha256}, MIT, {server.address}/net"
     models("fetch", "net", workspace=tmp_path)
     capsys.readouterr()
     assert models("list", "net", workspace=tmp_path, json_=True) == 0
