@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from manifests.atomic import replacing
 from manifests.errors import BadInput
@@ -152,7 +153,19 @@ def read_catalogue(path: Path) -> list[Video]:
         raise BadInput(
             f"{path} is not a readable catalogue: restore it, or move it away and run 'portrait-prep init'."
         ) from error
-    return [Video(**row) for row in rows]
+    return [_row(path, number, row) for number, row in enumerate(rows, 1)]
+
+
+def _row(path: Path, number: int, row: Mapping[str, object]) -> Video:
+    """Raises BadInput where a field that every video has is null, as when another table lies there."""
+    try:
+        return Video.model_validate(row)
+    except ValidationError as error:
+        field = error.errors()[0]["loc"][0]
+        raise BadInput(
+            f"{path} is no catalogue: row {number} has no valid {field}; restore it, or move it away and run "
+            "'portrait-prep init'."
+        ) from error
 
 
 def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
@@ -216,5 +229,7 @@ def _last_shards(videos: Sequence[Video]) -> dict[str, tuple[int, float]]:
     """For each corpus: the number of its last shard, and the footage in it in seconds."""
     footage: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     for video in videos:
-        footage[video.corpus][int(video.shard.rpartition("-")[2])] += video.duration or 0.0
+        number = video.shard.removeprefix(f"{video.corpus}-")
+        if number.isdecimal():  # a shard that a person named is never filled up
+            footage[video.corpus][int(number)] += video.duration or 0.0
     return {corpus: max(shards.items()) for corpus, shards in footage.items()}

@@ -2,6 +2,8 @@ import os
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,3 +132,23 @@ def test_what_is_no_catalogue_is_said_in_one_sentence(tmp_path: Path, content: b
         path.write_bytes(content)
     with pytest.raises(BadInput, match=r"catalogue.*portrait-prep init"):
         read_catalogue(path)
+
+
+@pytest.mark.parametrize("field", ["video_id", "subject", "shard"])
+def test_a_row_without_what_every_video_has_is_said_in_one_sentence(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "catalogue.parquet"
+    write_catalogue(path, [video("a"), video("b").model_copy(update={field: None})])
+    with pytest.raises(BadInput, match=f"row 2 has no valid {field}"):
+        read_catalogue(path)
+
+
+def test_another_table_is_no_catalogue(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.parquet"
+    pq.write_table(pa.table({"a": [1, 2]}), path)
+    with pytest.raises(BadInput, match="no catalogue"):
+        read_catalogue(path)
+
+
+def test_a_shard_that_a_person_named_is_left_as_it_is() -> None:
+    known = [video("a").model_copy(update={"shard": "mine"}), video("b").model_copy(update={"shard": "folder-x"})]
+    assert [row.shard for row in merge(known, [video("c")], 120)] == ["mine", "folder-x", "folder-00000"]
