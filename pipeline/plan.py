@@ -37,24 +37,26 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Standing:
-    """State of one video at one stage, why, and (when its inputs are settled) what it would be computed from."""
+    """State of one video at one stage, why, and (when its inputs are settled) what it would be computed from.
+
+    `again`: it failed, and every run tries it again.
+    """
 
     state: State
     reason: str = ""
     record: Record | None = None
     basis: Basis | None = None
+    again: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether running would change nothing."""
-        return self.state in (State.DONE, State.FAILED, State.BLOCKED)
+        return self.state in (State.DONE, State.FAILED, State.BLOCKED) and not self.again
 
     @property
     def failure(self) -> Failure | None:
-        """The error that stands, also where every run tries the video again."""
-        error = self.record.error if self.record else None
-        again = self.state is State.STALE and error is not None and error.type in TRIED_AGAIN
-        return error if self.state is State.FAILED or again else None
+        """The error that stands."""
+        return self.record.error if self.record and self.state is State.FAILED else None
 
     @property
     def runnable(self) -> bool:
@@ -148,13 +150,12 @@ class Planner:
         reason = self._why_stale(stage, record, basis)
         if reason:
             return Standing(State.STALE, reason, record, basis)
-        return Standing(State.DONE if record.done else State.FAILED, "", record, basis)
+        again = TRIED_AGAIN.get(record.error.type, "") if record.error else ""
+        return Standing(State.DONE if record.done else State.FAILED, again, record, basis, again=bool(again))
 
     def _why_stale(self, stage: Stage[Any], record: Record, basis: Basis) -> str:
         if record.fingerprint != fingerprint(stage.name, basis):
             return difference(record.basis, basis)
-        if record.error and record.error.type in TRIED_AGAIN:
-            return TRIED_AGAIN[record.error.type]
         for output in record.media:
             path = self._workspace.root / output.path
             if not path.is_file():

@@ -11,7 +11,7 @@ from pipeline.session import Session
 from pipeline.survey import Dossier
 
 HOPELESS = (State.FAILED, State.BLOCKED)
-"""States out of which no run leads by itself."""
+"""States in which there is nothing to accept."""
 
 
 @dataclass(frozen=True)

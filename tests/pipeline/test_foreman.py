@@ -237,7 +237,9 @@ def test_damaged_media_are_made_again_before_they_are_used(root: Path) -> None:
 
 def test_a_damage_that_stays_is_a_failure_that_the_next_run_tries_again(root: Path) -> None:
     session = enrol(root, FOUR | {"b2": "1 damaged"})
-    assert go(session)[1].by_video["count"][State.STALE] == 1
+    census = go(session)[1]
+    assert census.by_video["count"] == {State.DONE: 3, State.FAILED: 1}
+    assert toy_session(root).census().to_json() == census.to_json()
     Path(session.videos[3].source).write_text("1 2")
     assert not go(toy_session(root))[1].failed
 

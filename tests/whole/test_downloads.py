@@ -83,6 +83,16 @@ def test_each_source_is_fetched_once_and_each_failure_is_its_own(workspace: Path
             assert any(word in told for word in words.split("|")), told
 
 
+def test_what_did_not_come_has_failed_and_the_catalogue_adds_up(workspace: Path) -> None:
+    told = json.loads(portrait_prep("status", "-w", workspace, "--json").stdout)
+    counts = {name: told["stages"][name]["videos"] for name in STAGES}
+    assert counts["download"] == {"done": 4, "failed": 6, "blocked": 0, "pending": 0, "stale": 0}
+    assert counts["normalize"] == {"done": 4, "failed": 0, "blocked": 6, "pending": 0, "stale": 0}
+    assert {(row["video_id"][4:7], row["stage"]) for row in told["failed"]} == {
+        (name, "download") for name in ("Cat", "Dan", "Eve")
+    }
+
+
 def test_a_second_run_asks_for_nothing_that_came_or_never_will(workspace: Path, server: Server) -> None:
     before = len(server.log)
     again = portrait_prep("run", *STAGES, "-w", workspace, "--workers", "0")

@@ -107,7 +107,8 @@ def _failures(standings: Mapping[str, Standing]) -> Iterator[str]:
         record = standing.record
         if standing.state is State.FAILED and record and record.error:
             attempts = f"{record.attempts} attempt{'' if record.attempts == 1 else 's'}"
-            hope = "no retry will mend it" if record.error.permanent else "--retry-failed tries it again"
+            who = "every run" if standing.again else "--retry-failed"
+            hope = "no retry will mend it" if record.error.permanent else f"{who} tries it again"
             yield f"{stage}: {record.error.message} ({record.error.type}, {attempts}; {hope})"
 
 
