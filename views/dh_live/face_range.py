@@ -1,7 +1,6 @@
 """How far a face goes in a video: what must be known of all of its frames before one of them can be shown."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,20 +36,14 @@ class FaceRange:
 
 
 class FaceRanges:
-    """The ranges of a reader's videos, each measured once in a process. The reader must read `headpose.canonical`."""
+    """The ranges of videos, each measured once in a process, whoever reads it: `headpose.canonical` must be read."""
 
     def __init__(self) -> None:
         self._known: Store[FaceRange] = Store(KNOWN_VIDEOS)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._known = Store(KNOWN_VIDEOS)
-
     def of(self, reader: Reader, number: int) -> FaceRange:
         """Of video `number`; one of no frames with a face gives NaN. Raises what `Reader` raises."""
-        return self._known.get((reader.workspace, number), lambda: measure(reader, number))
+        return self._known.get(reader.videos[number].digests["headpose"], lambda: measure(reader, number))
 
 
 def measure(reader: Reader, number: int) -> FaceRange:

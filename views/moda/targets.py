@@ -9,8 +9,10 @@ from weakref import ref
 import numpy as np
 from numpy.typing import NDArray
 
+from manifests.errors import BadInput
 from pipeline.stage import Batch
 from stages.face.geometry import Pose, to_canonical, to_image
+from stages.stats import STAGE as STATS
 from views.moda.centre import HEADMOTION, Centre, centre_of_batches, centre_of_clip, centre_of_subject
 from views.moda.published import published, published_to_image
 from views.reading.files import Store
@@ -58,6 +60,22 @@ class Targets:
         """The frame columns to be read."""
         return (*COLUMNS, LANDMARKS) if self.unsmoothed else COLUMNS
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The other stages that a video must be done at."""
+        return () if self.order == "xyz" else (STATS.name,)
+
+    def check(self, reader: Reader) -> None:
+        """Raise BadInput when a video's subject has no statistics to be told relative to."""
+        if self.centre == "clip":
+            return
+        if missing := {footage.video.subject for footage in reader.videos} - reader.subjects:
+            first, more = min(missing), f" and {len(missing) - 1} others" * (len(missing) > 1)
+            raise BadInput(
+                f"No video is accepted, and so there are no statistics of {first}{more}: choose other subjects, or "
+                "Targets(centre='clip')."
+            )
+
     def read(self, reader: Reader, window: Window) -> Batch:
         """The columns of these frames, in the units asked for. Raises what `Reader.read` raises."""
         batch = reader.read(*window, self.columns)
@@ -92,9 +110,9 @@ class Targets:
             "torso": batch["torso.billboard"],
         }
         sample: dict[str, Any] = {name: padded(self._told(columns[name], centre, name), length) for name in NAMES}
-        sample |= {"reference": centre.mean["mesh"], "torso_mask": centre.torso_mask}
-        sample |= {f"{name}_mean": centre.mean[name] for name in ("headmotion", "torso")}
-        return sample | {f"{name}_std": centre.std[name] for name in NAMES if self.standardize}
+        sample |= {"reference": centre.mean["mesh"].copy(), "torso_mask": centre.torso_mask}
+        sample |= {f"{name}_mean": centre.mean[name].copy() for name in ("headmotion", "torso")}
+        return sample | {f"{name}_std": centre.std[name].copy() for name in NAMES if self.standardize}
 
     def _told(self, values: NDArray[Any], centre: Centre, name: str) -> NDArray[np.float32]:
         """In place: a fresh array of this size costs more than the arithmetic."""

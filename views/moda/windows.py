@@ -83,8 +83,8 @@ class ModaWindow:
             "audio": padded(loudness.normalized(reader.sound(*place)), self.length),
             **self.targets.sample(reader, place, self.length),
             "torso_visible": padded(reader.read(*place, (VISIBLE,))[VISIBLE], self.length),
-            "eye": EYE,
-            "lip": LIP,
+            "eye": EYE.copy(),
+            "lip": LIP.copy(),
             **whence(reader, place, self.length),
         }
 
@@ -130,10 +130,12 @@ def moda(
     """Windows of `length` frames every `stride` frames: `split="train"`, and what else `Reader` takes, chooses videos.
 
     None reaches into a long gap. `short`: a stretch that is shorter than `length` gives one window, padded. The
-    original draws each start by lot: `jitter=stride // 2 - 1`. Raises BadInput when nothing is chosen.
+    original draws each start by lot: `jitter=stride // 2 - 1`.
+
+    Raises BadInput when nothing is chosen, and when targets are told relative to a subject without statistics.
     """
     make = ModaWindow(length, targets or Targets(), jitter)
-    reader = Reader(workspace, (*make.targets.columns, VISIBLE), **wishes)
+    reader = _reader(workspace, make.targets, (VISIBLE,), wishes)
     return Samples(reader, windows(reader.videos, length, stride, short=short), make, seed)
 
 
@@ -150,8 +152,15 @@ def composer(
 ) -> Samples:
     """The facial composer's windows, chosen as those of `moda` are."""
     make = ComposerWindow(length, targets or Targets(), jitter)
-    reader = Reader(workspace, make.targets.columns, **wishes)
+    reader = _reader(workspace, make.targets, (), wishes)
     return Samples(reader, windows(reader.videos, length, stride, short=short), make, seed)
+
+
+def _reader(workspace: Path | str, targets: Targets, columns: tuple[str, ...], wishes: Mapping[str, Any]) -> Reader:
+    """Of the videos whose targets can be told. Raises BadInput when there are none, or of one of them they cannot."""
+    reader = Reader(workspace, (*targets.columns, *columns), stages=targets.stages, **wishes)
+    targets.check(reader)
+    return reader
 
 
 def shifted(reader: Reader, window: Window, jitter: int, rng: np.random.Generator) -> Window:

@@ -61,6 +61,15 @@ class ShardColumns:
             self._groups = {name: reader.groups(name) for name in self.digests}
             self._layouts = {name: _layout(reader, name) for name in names}
 
+    def check(self) -> None:
+        """Raise Damaged when another file has taken its place since."""
+        try:
+            same = identity(self.path.stat()) == self._identity
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise changed(self.path)
+
     def open(self) -> File:
         """The file itself. Raises Damaged when another has taken its place since."""
         file = File(self.path)

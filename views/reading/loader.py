@@ -106,10 +106,10 @@ class _Batches:
         return len(self.sizes())
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        epoch, rest = self._sampler.epoch, self._sampler.rest().tolist()
+        epoch, rest = self._sampler.epoch, self._sampler.rest()
         for number, size in enumerate(self.sizes()):
             first = number * self._batch_size
-            yield [Draw(item, epoch) for item in rest[first : first + size]]
+            yield [Draw(item, epoch) for item in rest[first : first + size].tolist()]
 
     def sizes(self) -> list[int]:
         whole, last = divmod(len(self._sampler), self._batch_size)

@@ -5,7 +5,7 @@ of decoded row groups. It can be pickled (as paths and choices, no open file) an
 (`copy.copy`) serves another.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +22,7 @@ from stages.video.frames import SIZE
 from views.reading.columns import Decoded, ShardColumns, changed
 from views.reading.files import File, Store
 from views.reading.media import open_sound, read_images, read_sound
-from views.reading.selection import Footage, Wish, select
+from views.reading.selection import MEDIA, Footage, Wish, select
 from views.reading.statistics import Statistics, read_statistics, subject_files
 
 OPEN_FILES = 128
@@ -40,8 +40,8 @@ CACHE_BYTES = 64 << 20
 class Reader:
     """The chosen videos of a workspace. `videos[i]` tells of video i; the other methods take its number i.
 
-    `columns` are the frame columns to be read, `stage.column`; a video must be done at their stages. `accepted` and
-    `wishes` choose among them: see `views.reading.selection.select`.
+    `columns` are the frame columns to be read, `stage.column`; a video must be done at their stages, and at `stages`,
+    whose `facts` are to be asked for. `accepted` and `wishes` choose among them: see `views.reading.selection.select`.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Reader:
         workspace: Path | str,
         columns: Iterable[str] = (),
         *,
+        stages: Iterable[str] = (),
         accepted: bool | None = True,
         cache_bytes: int = CACHE_BYTES,
         **wishes: Wish,
@@ -58,7 +59,7 @@ class Reader:
         self.columns = tuple(dict.fromkeys(columns))
         self.cache_bytes = cache_bytes
         self._by_stage = by_stage(self.columns)
-        self.videos: tuple[Footage, ...] = select(self.workspace, self._by_stage, accepted, **wishes)
+        self.videos: tuple[Footage, ...] = select(self.workspace, {*self._by_stage, *stages}, accepted, **wishes)
         self._forget()
         for stage in self._by_stage:
             self._shard(stage, 0)
@@ -111,12 +112,13 @@ class Reader:
         footage = self.videos[number]
         count = _checked(footage, first, frames)
         path = self.workspace.media(footage.video.video_id, "wav")
-        return read_sound(self._files.get(path, lambda: open_sound(path, footage.frames)), first, count)
+        return read_sound(self._files.get(path, lambda: self._open_sound(path, number)), first, count)
 
     def images(self, number: int, first: int = 0, frames: int | None = None, size: int = SIZE) -> NDArray[np.uint8]:
         """These frames of the mp4, RGB uint8 [frames, size, size, 3]. Raises as `read` does."""
         footage = self.videos[number]
         count = _checked(footage, first, frames)
+        self._shard(MEDIA, number).check()
         return read_images(self.workspace.media(footage.video.video_id, "mp4"), first, count, size)
 
     def facts(self, number: int, *columns: str) -> dict[str, Any]:
@@ -134,6 +136,11 @@ class Reader:
         """
         return self._statistics.get(subject, lambda: read_statistics(self.workspace, subject, self._subject_files))
 
+    @property
+    def subjects(self) -> Set[str]:
+        """Those that there are statistics of, and the corpus. Raises BadInput when there are none."""
+        return self._subject_files.keys()
+
     @cached_property
     def _subject_files(self) -> dict[str, str | None]:
         return subject_files(self.workspace)
@@ -149,10 +156,14 @@ class Reader:
         """Where the columns of a stage lie for this video. Raises Damaged unless that is what the manifests tell of."""
         footage = self.videos[number]
         path = self.workspace.shard(stage, footage.video.shard)
-        shard = self._shards.get(path, lambda: _opened(path, self._by_stage[stage]))
+        shard = self._shards.get(path, lambda: _opened(path, self._by_stage.get(stage, ())))
         if shard.digests.get(footage.video.video_id) != footage.digests[stage]:
             raise changed(path)
         return shard
+
+    def _open_sound(self, path: Path, number: int) -> File:
+        self._shard(MEDIA, number).check()
+        return open_sound(path, self.videos[number].frames)
 
     def _row(self, stage: str, number: int, names: Sequence[str]) -> Batch:
         key = (stage, number, *names)

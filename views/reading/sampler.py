@@ -33,7 +33,7 @@ class Sampler:
         return (share - self.rank + self.ranks - 1) // self.ranks
 
     def __iter__(self) -> Iterator[int]:
-        for number in self.rest().tolist():
+        for number in map(int, self.rest()):
             self.advance(1)
             yield number
         self.set_epoch(self.epoch + 1)

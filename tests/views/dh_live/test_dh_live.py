@@ -175,6 +175,17 @@ def test_references_are_other_frames_with_an_open_mouth(workspace: Path) -> None
             np.testing.assert_allclose(shown[3:], drawn / 255, atol=1e-6)
 
 
+def test_a_face_is_measured_once_whoever_reads_it(workspace: Path) -> None:
+    """A make may serve another choice of videos, to train and to validate: the first of each is another video."""
+    ranges, alone = FaceRanges(), dict[str, FaceRange]()
+    whole = Reader(workspace, COLUMNS)
+    for footage in whole.videos:
+        name = footage.video.video_id
+        alone[name] = ranges.of(Reader(workspace, COLUMNS, video_id=name), 0)
+        assert len(alone[name].opening) == footage.frames
+    assert all(ranges.of(whole, whole.numbers[name]) is face for name, face in alone.items())
+
+
 def test_training_shifts_tints_and_makes_noise(workspace: Path) -> None:
     plain = dh_live_renderer(workspace, stride=60, augment=False)
     noisy = dh_live_renderer(workspace, stride=60)

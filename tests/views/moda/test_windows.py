@@ -1,6 +1,7 @@
 """MODA's view: windows of sound, face, head and shoulders that mean what its contract says, and that can be learnt."""
 
 import pickle
+import shutil
 import wave
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -321,15 +323,47 @@ def test_its_own_training_loop_gets_its_seven_things(workspace: Path) -> None:
 
 
 def test_samples_are_the_callers_own_and_travel_as_paths(workspace: Path) -> None:
-    samples = moda(workspace, length=50, stride=50)
-    first = samples[2]
-    kept = {name: np.copy(value) for name, value in first.items()}
-    for name in ("audio", "mesh", "headmotion", "torso"):
-        first[name][:] = 7
-    copied = pickle.loads(pickle.dumps(samples))
-    assert len(pickle.dumps(samples)) < 100_000
-    for sample in (samples[2], copied[2]):
-        assert all(np.array_equal(sample[name], kept[name]) for name in kept)
+    for make in (moda, composer):
+        samples = make(workspace, length=50, stride=50, targets=Targets(standardize=True))
+        first = samples[2]
+        kept = {name: np.copy(value) for name, value in first.items()}
+        for value in first.values():
+            if isinstance(value, np.ndarray):
+                value[:] = 7
+        copied = pickle.loads(pickle.dumps(samples))
+        assert len(pickle.dumps(samples)) < 100_000
+        for sample in (samples[2], copied[2]):
+            assert all(np.array_equal(sample[name], kept[name]) for name in kept)
+
+
+def test_tensors_share_the_memory_of_a_sample(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loading = pytest.importorskip("views.reading.loader", reason="PyTorch is not installed")
+    samples = moda(workspace)
+    sample = samples[0]
+    monkeypatch.setattr(type(samples), "__getitem__", lambda *_: sample)
+    tensors = loading.TorchSamples(samples)[0]
+    for name, value in sample.items():
+        if isinstance(value, np.ndarray):
+            assert np.shares_memory(tensors[name].numpy(), value), name
+
+
+def test_what_targets_cannot_be_told_of_is_known_before_training(workspace: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(workspace, tmp_path / "w"))
+    known = pq.read_table(root / "stats" / "subjects.parquet")
+    pq.write_table(known.filter(pc.not_equal(known["subject"], "cy")), root / "stats" / "subjects.parquet")
+    for view in (moda, composer):
+        with pytest.raises(BadInput, match=r"no statistics of cy: .*Targets\(centre='clip'\)"):
+            view(root, length=50)
+        assert len(view(root, length=50, subject="cy", targets=Targets(centre="clip"))) == 1
+    table = pq.read_table(root / "manifests.parquet")
+    of_ann = pc.and_(pc.equal(table["video_id"], "ann-2"), pc.equal(table["stage"], "stats"))
+    pending = pc.if_else(of_ann, "pending", table["outcome"])
+    place = table.schema.get_field_index("outcome")
+    pq.write_table(table.set_column(place, "outcome", pending), root / "manifests.parquet")
+    assert {footage.video.video_id for footage in moda(root, subject="ann", length=50).reader.videos} == {"ann-1"}
+    with pytest.raises(BadInput, match=r"1 not done at .*stats"):
+        composer(root, video_id="ann-2", length=50)
+    assert len(moda(root, video_id="ann-2", length=50, targets=PUBLISHED)) == 2
 
 
 def test_units_that_there_are_not_are_refused() -> None:

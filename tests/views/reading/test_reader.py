@@ -203,6 +203,24 @@ def test_a_shard_that_has_changed_is_not_taken_for_the_old_one(workspace: Path) 
     assert len(Reader(workspace, ["headpose.scale"]).read(0)["headpose.scale"]) == FRAMES["ann-1"]
 
 
+def test_pictures_and_sound_of_a_later_run_are_not_mixed_with_earlier_columns(workspace: Path) -> None:
+    """A run puts the media in their place, and then the shard that tells of them."""
+    fresh, used, heard = Reader(workspace), Reader(workspace), Reader(workspace)
+    used.images(1, 0, 1)
+    before = heard.sound(0, 0, 5)
+    shard = workspace / "normalize" / "small-00000.parquet"
+    digest = fresh.videos[0].digests["normalize"].encode()
+    later = {path: path.read_bytes() for path in (workspace / "media").glob("ann-1.*")}
+    later[shard] = shard.read_bytes().replace(digest, digest[::-1])
+    for path, content in later.items():
+        (workspace / "other").write_bytes(content)
+        (workspace / "other").replace(path)
+    for read in (fresh.images, fresh.sound, used.images, used.sound):
+        with pytest.raises(Damaged, match="open the reader anew"):
+            read(0, 0, 1)
+    np.testing.assert_array_equal(heard.sound(0, 0, 5), before)  # what it has open is the earlier file
+
+
 def test_a_shard_of_another_content_is_not_read(workspace: Path) -> None:
     path = workspace / "headpose" / "small-00000.parquet"
     footer = pq.ParquetFile(path).metadata.metadata[b"portrait_prep"]
