@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Model(BaseModel):
@@ -25,6 +25,14 @@ class Output(Model):
     path: str
     bytes: int
     sha256: str
+
+    @field_validator("path")
+    @classmethod
+    def _is_inside(cls, path: str) -> str:
+        """What a record names may be deleted on its word, and so must not lead out of the workspace."""
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError("leads out of the workspace")
+        return path
 
 
 class Basis(Model):

@@ -65,6 +65,7 @@ class Audit:
         evidence = Evidence(self._session, Ledger.load(self._workspace, shard, videos, self._stages))
         yield from rows.examine_files(evidence, places)
         yield from standing.examine_media(evidence)
+        yield from standing.examine_fingerprints(evidence)
         yield from standing.examine_standings(evidence)
         yield from standing.examine_frames(evidence)
         yield from claims.examine_invariants(evidence)

@@ -57,10 +57,10 @@ class Reducer:
 
     def current(self, stage: Stage[Any]) -> bool:
         """Whether the files are there and were made from just the videos that are accepted now."""
-        known = read_reduction(reduction_path(self._workspace, stage.name))
+        known, members = read_reduction(reduction_path(self._workspace, stage.name)), self._accepted(stage)
         return (
             known is not None
-            and known.basis == _basis(stage, self._accepted(stage))
+            and (known.videos, known.basis) == (len(members), _basis(stage, members))
             and all(_is_there(self._workspace.root / output.path, output.bytes) for output in known.outputs)
         )
 

@@ -7,7 +7,7 @@ from manifests.digest import is_intact
 from manifests.wording import a_few
 from pipeline.auditing.evidence import Evidence
 from pipeline.auditing.finding import Finding, found
-from pipeline.plan import Standing, State
+from pipeline.plan import Standing, State, fingerprint
 from pipeline.survey import Dossier
 
 
@@ -25,6 +25,19 @@ def examine_media(evidence: Evidence) -> Iterator[Finding]:
                 evidence.doubt(stage, dossier.video.video_id)
                 kind = "media" if path.is_file() else "missing media"
                 yield found(kind, output.path, dossier.video.video_id)
+
+
+def examine_fingerprints(evidence: Evidence) -> Iterator[Finding]:
+    """What a record says that it was computed from is what its fingerprint was made of."""
+    for dossier in evidence.dossiers:
+        for stage, standing in dossier.standings.items():
+            record, video_id = standing.record, dossier.video.video_id
+            if record is None or not standing.settled or evidence.is_doubted(stage, dossier):
+                continue
+            if record.fingerprint != fingerprint(stage, record.basis):
+                evidence.doubt(stage, video_id)
+                detail = "its fingerprint is not that of what it says it was computed from"
+                yield found("record", evidence.path(stage), video_id, detail=detail)
 
 
 def examine_standings(evidence: Evidence) -> Iterator[Finding]:

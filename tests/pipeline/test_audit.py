@@ -13,6 +13,7 @@ import pytest
 from manifests.reviews import Review
 from pipeline.auditing.finding import KINDS
 from pipeline.reviewing import decide
+from pipeline.shards import ShardReader
 from tests.pipeline.damage import (
     Told,
     as_is,
@@ -63,9 +64,21 @@ def forged_and_blessed(stage: str, video_id: str, **fields: object) -> Callable[
     return harm
 
 
+def other_basis(root: Path) -> None:
+    """The record, and so the manifest, says of another setting that it was made with it; its fingerprint fits."""
+    with ShardReader(root / FIRST) as reader:
+        basis = reader.records["a1"].basis
+    forged_and_blessed("scale", "a1", basis=basis.model_copy(update={"params": {"factor": 7.0}}))(root)
+
+
 def orphan(path: str, root: Path) -> None:
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).touch()
+
+
+def claim(path: str, root: Path) -> None:
+    """A note that names a file beyond the workspace: nothing may advise to delete that."""
+    edit_json(root / "total/reduction.json", lambda note: note["outputs"][0].update(path=path))
 
 
 def link_to_nowhere(root: Path) -> None:
@@ -114,6 +127,7 @@ DAMAGES: dict[str, Damage] = {
     "a record that says two things": Damage(forged_and_blessed("scale", "a1", frames=299), {("record", FIRST, "a1")}),
     "a digest edited": Damage(forged_and_blessed("scale", "a1", digest="0" * 64), {("record", FIRST, "a1")}),
     "a stale fingerprint": Damage(record_of("scale", "a1", fingerprint="0" * 64), {("unfinished", FIRST, "a1")}),
+    "a record of another basis": Damage(other_basis, {("record", FIRST, "a1")}),
     "metrics edited in a shard": Damage(record_of("count", "a1", metrics={"seconds": 99}), {("seal", COUNTED, "")}),
     "a setting changed": Damage(set_factor, {("unfinished", FIRST, ""), ("unfinished", SECOND, "b1")}),
     # media
@@ -174,6 +188,17 @@ DAMAGES: dict[str, Damage] = {
         lambda root: edit_json(root / "total/reduction.json", lambda note: note.update(basis="0" * 64)),
         {("outdated reduction", "total/reduction.json", "")},
     ),
+    "a reduction that counts otherwise": Damage(
+        lambda root: edit_json(root / "total/reduction.json", lambda note: note.update(videos=99)),
+        {("outdated reduction", "total/reduction.json", "")},
+    ),
+    **{
+        f"a reduction that claims {path}": Damage(
+            partial(claim, path),
+            {("missing reduction", "total/reduction.json", ""), ("orphan", "total/all.parquet", "")},
+        )
+        for path in ("/etc/hosts", "../elsewhere.txt", "total/../../elsewhere.txt")
+    },
     # the catalogue
     "a row repeated": Damage(
         lambda root: repeat_row(root, "a1"),
