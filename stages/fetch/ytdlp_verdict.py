@@ -34,6 +34,7 @@ UPDATE = "update yt-dlp ('pip install --upgrade yt-dlp'), since pages change, an
 RULES = (
     _rule(r"not a bot|captcha", True, "name a browser's cookies in 'cookies'"),
     _rule(r"rate.?limit|try again later|HTTP Error 429", True, "set a longer 'pause'"),
+    _rule(r"connect to (?:the )?proxy|ProxyError", True, "mend or empty 'proxy', or HTTP_PROXY of the environment"),
     _rule(r"premieres? in|will begin in|will premiere", True),
     _rule(r"(?:video data|Got error): HTTP Error 40[03]|(?:API page|JSON[\w ]*): HTTP Error 400", True, UPDATE),
     _rule(r"unable to extract|needs to be reloaded|please report this issue", True, UPDATE),

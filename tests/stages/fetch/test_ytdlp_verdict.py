@@ -95,6 +95,13 @@ REPORT = (
             TransferFailed,
             f"HTTP Error 403: Forbidden; {UPDATE}",
         ),
+        (
+            "ERROR: [generic] Unable to download webpage: ('Unable to connect to proxy', "
+            f"NewConnectionError('refused')) (caused by ProxyError()){REPORT}",
+            TransferFailed,
+            "Unable to download webpage: ('Unable to connect to proxy', NewConnectionError('refused')); "
+            "mend or empty 'proxy', or HTTP_PROXY of the environment",
+        ),
         ("ERROR: [youtube] Y71hHF4g7Fg: Premieres in 3 hours", TransferFailed, "Premieres in 3 hours"),
         ("\r[download] Got error: 5 bytes read, 9 more expected", Interrupted, "5 bytes read, 9 more expected"),
         (
