@@ -4,7 +4,7 @@ Frame k carries what the columns say of frame k, and sounds as samples 640k to 6
 at zero and have the length of the normalized video. It is made one frame at a time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from manifests.atomic import replacing
+from manifests.catalogue import is_address, path_of
 from manifests.errors import BadInput, Damaged
 from pipeline.ledger import Ledger
 from pipeline.session import Session
@@ -47,8 +48,8 @@ def write_overlay(session: Session, video_id: str, out: Path | None = None) -> P
     """
     place = _place(session, video_id)
     workspace = session.workspace
-    path = out or workspace.root / "report" / "overlay" / f"{video_id}.mp4"
-    _check(path, (workspace.media(video_id, "mp4"), workspace.media(video_id, "wav"), *_sources(session, video_id)))
+    path = out or _folder(workspace) / f"{video_id}.mp4"
+    _check(path, session)
     sound = open_sound(workspace.media(video_id, "wav"), place.frames)
     try:
         with replacing(path) as temporary:
@@ -60,19 +61,29 @@ def write_overlay(session: Session, video_id: str, out: Path | None = None) -> P
     return path
 
 
-def _check(path: Path, read: Iterable[Path]) -> None:
-    """Raise BadInput where the file to write is a folder, or one of those that are read."""
+def _check(path: Path, session: Session) -> None:
+    """Raise BadInput where the file to write is a folder, or one that is not to be written over."""
     if path.is_dir():
         raise BadInput(f"{path} is a folder: name the file to write.")
-    if path.exists() and any(other.exists() and path.samefile(other) for other in read):
-        raise BadInput(f"{path} is what the overlay is made from: name another file to write.")
+    if not path.exists():
+        return
+    root, place = session.workspace.root.resolve(), path.parent.resolve()
+    if place.is_relative_to(root) and not place.is_relative_to(_folder(session.workspace).resolve()):
+        raise BadInput(f"{path} is a file of the workspace: name another to write.")
+    if any(source.exists() and path.samefile(source) for source in _sources(session)):
+        raise BadInput(f"{path} is the source of a video: name another file to write.")
 
 
-def _sources(session: Session, video_id: str) -> Iterator[Path]:
-    """The user's own files of the video."""
+def _sources(session: Session) -> Iterator[Path]:
+    """The user's own files."""
     for video in session.videos:
-        if video.video_id == video_id and not video.remote:
-            yield session.workspace.root / video.path
+        for source in (video.source, video.sound):
+            if source is not None and not is_address(source):
+                yield session.workspace.root / path_of(source)
+
+
+def _folder(workspace: Workspace) -> Path:
+    return workspace.root / "report" / "overlay"
 
 
 def _place(session: Session, video_id: str) -> Place:

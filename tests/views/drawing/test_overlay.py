@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from manifests.catalogue import write_catalogue
 from manifests.errors import BadInput, Damaged
 from pipeline.session import Session
 from pipeline.shards import ShardReader
@@ -123,7 +124,9 @@ def test_damage_is_told_and_leaves_nothing(session: Session, harm: Callable[[Wor
         ("nobody", None, "There is no video 'nobody'"),
         (3, None, "has no normalized frames: run"),
         (0, "w/report", "is a folder"),
-        (0, "w/media/one.mp4", "is what the overlay is made from"),
+        (0, "w/media/one.mp4", "is a file of the workspace"),
+        (0, "w/catalogue.parquet", "is a file of the workspace"),
+        (0, "w/report/../pipeline.toml", "is a file of the workspace"),
         (0, "w/catalogue.parquet/o.mp4", "cannot be written"),
     ],
 )
@@ -134,3 +137,14 @@ def test_what_cannot_be_done_is_one_sentence(
     video_id = video if isinstance(video, str) else session.videos[video].video_id
     with pytest.raises(BadInput, match=told):
         write_overlay(session, video_id, tmp_path / out if out else None)
+
+
+@pytest.mark.parametrize("field", ["source", "sound"])
+def test_no_source_of_any_video_is_written_over(session: Session, tmp_path: Path, field: str) -> None:
+    source = tmp_path / "another.mp4"
+    source.write_bytes(b"footage")
+    rows = [session.videos[0], session.videos[1].model_copy(update={field: str(source)})]
+    write_catalogue(session.workspace.catalogue, rows)
+    with pytest.raises(BadInput, match="is the source of a video"):
+        write_overlay(Session(session.workspace, session.stages), first(session), source)
+    assert source.read_bytes() == b"footage"
