@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +31,7 @@ from stages.video.frames import FPS, SIZE
 from views.reading.reader import Reader
 from views.reading.samples import Sample, Samples
 from views.reading.selection import Footage
+from views.reading.squares import cut
 from views.reading.windows import Window, padded
 from views.sound.mel import Mel, decibel_mel
 
@@ -100,7 +100,8 @@ class RavdessMultimodal:
         """Frame by frame: those between are never held."""
         points = [reader.read(number, frame, 1, (LANDMARKS,))[LANDMARKS][0] for frame in frames.tolist()]
         video = np.empty((len(frames), 3, SIDE, SIDE), np.float32)
-        for place, frame, square in zip(video, frames.tolist(), face_squares(np.stack(points)), strict=True):
+        squares = face_squares(np.stack(points)).tolist()
+        for place, frame, square in zip(video, frames.tolist(), squares, strict=True):
             place[:] = cut(reader.images(number, frame, 1)[0], square, SIDE).transpose(2, 0, 1)
         video /= 255
         video -= IMAGENET_MEAN[:, np.newaxis, np.newaxis]
@@ -165,15 +166,6 @@ def face_squares(landmarks: NDArray[np.float32]) -> NDArray[np.int64]:
     side = round(min((1 + 2 * PADDING) * size, 2 * SIZE))
     corners = np.rint((low + high - side) / 2).astype(np.int64)
     return np.column_stack([corners, np.full(len(corners), max(side, 1))])
-
-
-def cut(image: NDArray[np.uint8], square: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
-    """A square of RGB [height, width, 3], scaled to uint8 [size, size, 3]; black where it lies beyond the image."""
-    left, top, side = square.tolist()
-    shift = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top]])
-    face = cv2.warpAffine(image, shift, (side, side), flags=cv2.INTER_NEAREST)
-    smaller = side > size
-    return np.asarray(cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR))
 
 
 def codes(video: Video) -> dict[str, np.int64]:

@@ -16,7 +16,7 @@ from manifests.errors import BadInput
 from stages.models.mediapipe import face_detector
 from tests.ravdess_release import make_release
 from tests.views.takes import COLOURS, Cast, centre, make, pitch, renamed
-from views.ravdess_multimodal import IMAGENET_MEAN, IMAGENET_STD, cut, face_squares, ravdess_multimodal, spread
+from views.ravdess_multimodal import IMAGENET_MEAN, IMAGENET_STD, face_squares, ravdess_multimodal, spread
 from views.reading.samples import Samples
 
 ACTORS = {1: "train", 18: "train", 20: "val", 23: "test"}
@@ -172,18 +172,6 @@ def test_squares_have_one_side_and_their_face_in_the_middle() -> None:
     faces = np.full((3, 478, 3), 150, np.float32)
     faces[:, 0, :2], faces[:, 1, :2] = [[100, 100], [110, 100], [120, 90]], [[180, 200], [190, 200], [200, 210]]
     np.testing.assert_array_equal(face_squares(faces), [[60, 70, 160], [70, 70, 160], [80, 70, 160]])
-
-
-def test_what_lies_beyond_the_picture_is_black() -> None:
-    image = np.full((100, 100, 3), 200, np.uint8)
-    image[:50] = 100
-    small = cut(image, np.array([-40, 10, 80]), 40)
-    assert (small[:, :20] == 0).all()
-    assert (small[:20, 20:] == 100).all()
-    assert (small[20:, 20:] == 200).all()
-    large = cut(image, np.array([40, 40, 20]), 40)
-    assert large.shape == (40, 40, 3)
-    assert (large[:18] == 100).all()
 
 
 def test_few_frames_are_taken_more_than_once() -> None:

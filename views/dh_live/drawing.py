@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from views.dh_live.points import BRIDGE, JAW, NOSE_EDGE, PLACES, UNDER_NOSE
+from views.reading.squares import cut
 
 Floats = NDArray[np.floating[Any]]
 Image = NDArray[np.uint8]
@@ -66,10 +67,7 @@ class Crop:
 
     def of(self, image: Image) -> Image:
         """An RGB image's part, BGR uint8 [256, 256, 3]; black beyond the image."""
-        shift = np.array([[1.0, 0.0, -self.left], [0.0, 1.0, -self.top]])
-        part = cv2.warpAffine(image, shift, (self.side, self.side), flags=cv2.INTER_NEAREST)
-        way = cv2.INTER_AREA if self.side > SIDE else cv2.INTER_LINEAR
-        return np.ascontiguousarray(cv2.resize(part, (SIDE, SIDE), interpolation=way)[:, :, ::-1])
+        return np.ascontiguousarray(cut(image, (self.left, self.top, self.side), SIDE)[:, :, ::-1])
 
     def points(self, points: Floats) -> NDArray[np.float64]:
         """Image points [n, 2 or 3] in px of the part; z on the same scale."""
