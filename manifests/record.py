@@ -18,6 +18,12 @@ class Failure(Model):
     message: str
     permanent: bool
 
+    @field_validator("message")
+    @classmethod
+    def _unicode(cls, message: str) -> str:
+        """A message may quote a file's name, which need not be Unicode; what holds it, as JSON and Parquet, is."""
+        return message.encode("utf-8", "backslashreplace").decode()
+
 
 class Output(Model):
     """A file that a stage wrote for one video; `path` is relative to the workspace."""

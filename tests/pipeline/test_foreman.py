@@ -74,6 +74,13 @@ def test_one_bad_video_costs_no_other(root: Path) -> None:
     assert list(Audit(toy_session(root)).findings()) == []
 
 
+def test_a_failure_may_quote_a_name_that_is_not_unicode(root: Path) -> None:
+    _, census = go(enrol(root, FOUR | {"b2": "unnamed"}))
+    assert [row["message"] for row in census.failures] == ["it is called o\\udcff"]
+    assert toy_session(root).census().failures == census.failures
+    assert json.loads((root / "manifests" / "b2.json").read_text())["stages"]["count"]["outcome"] == "failed"
+
+
 def test_failures_are_tried_again_only_when_asked(root: Path) -> None:
     session = enrol(root, FOUR | {"a2": "1 2 bad", "b2": "5 flaky"})
     go(session)

@@ -55,6 +55,8 @@ def count(job: Job[CountParams]) -> Iterator[Batch]:
 def _misbehave(word: str, source: Path) -> None:
     if word == "bad":
         raise BadVideo("it says bad")
+    if word == "unnamed":
+        raise BadVideo(f"it is called {os.fsdecode(bytes([0x6F, 0xFF]))}")
     if word == "flaky" and not source.with_suffix(".ok").exists():
         raise RuntimeError("it is flaky")
     if word == "die":
