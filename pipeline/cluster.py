@@ -136,9 +136,8 @@ def _hired(workers: int, scheduler: str | None, log_file: Path, gpu: Setting, fi
     else:
         devices = chosen(gpu, find)[:workers]
         with signals_held():
-            cluster = _local_cluster(workers, devices)
+            cluster = _local_cluster(workers, devices, WorkerSetup(log_file, os.getpid()))
         with cluster, Client(cluster) as client:
-            client.register_plugin(WorkerSetup(log_file, os.getpid()))
             yield DaskCrew(client, len(devices))
 
 
@@ -160,7 +159,7 @@ def _require_workers(client: Client, scheduler: str) -> None:
         raise BadInput(f"The workers of {scheduler} have several threads: start them with 'dask worker --nthreads 1'.")
 
 
-def _local_cluster(workers: int, devices: Sequence[str]) -> SpecCluster:
+def _local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup) -> SpecCluster:
     dask.config.set(
         {
             "distributed.nanny.pre-spawn-environ": ONE_THREAD | QUIET,
@@ -175,7 +174,8 @@ def _local_cluster(workers: int, devices: Sequence[str]) -> SpecCluster:
     scheduler = {"cls": Scheduler, "options": {"host": HOST, "dashboard_address": f"{HOST}:0"}}
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            return SpecCluster(scheduler=scheduler, workers=_places(workers, devices), silence_logs="CRITICAL")
+            places = _places(workers, devices, setup)
+            return SpecCluster(scheduler=scheduler, workers=places, silence_logs="CRITICAL")
         except RuntimeError as error:  # a worker was killed while it started
             if attempt == START_ATTEMPTS:
                 raise MissingPrerequisite(f"Dask cannot start {workers} workers here ({error}): try fewer.") from error
@@ -183,13 +183,15 @@ def _local_cluster(workers: int, devices: Sequence[str]) -> SpecCluster:
     raise AssertionError
 
 
-def _places(workers: int, devices: Sequence[str]) -> dict[int, dict[str, Any]]:
+def _places(workers: int, devices: Sequence[str], setup: WorkerSetup) -> dict[int, dict[str, Any]]:
     """What each worker is started with, and started with again: an equal share of the memory, and a GPU or none."""
     common: dict[str, Any] = {
         "host": HOST,
         "nthreads": 1,
         "memory_limit": MEMORY_LIMIT // workers,
         "silence_logs": "CRITICAL",
+        # Not registered with the scheduler afterwards: a worker that died meanwhile would fail the run.
+        "plugins": (setup,),
     }
     owning: list[dict[str, Any]] = [{"resources": {GPU: 1}, "env": {VISIBLE: device}} for device in devices]
     others = [{"env": {VISIBLE: ""}}] * (workers - len(owning))
