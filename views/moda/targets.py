@@ -70,7 +70,7 @@ class Targets:
         if self.centre == "clip":
             return
         if missing := {footage.video.subject for footage in reader.videos} - reader.subjects:
-            first, more = min(missing), f" and {len(missing) - 1} others" * (len(missing) > 1)
+            first, more = min(missing), f" and {len(missing) - 1} more" * (len(missing) > 1)
             raise BadInput(
                 f"No video is accepted, and so there are no statistics of {first}{more}: choose other subjects, or "
                 "Targets(centre='clip')."

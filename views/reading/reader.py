@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import Damaged
+from manifests.errors import BadInput, Damaged
 from pipeline.shards import ShardReader, by_stage
 from pipeline.stage import Batch
 from pipeline.workspace import Workspace
@@ -95,12 +95,16 @@ class Reader:
         """Frames `first` to `first + frames - 1` (default: to the end): `stage.column` -> [frames, *shape].
 
         `columns`: some of those that the reader was made for; default: all. The arrays are the caller's own.
-        Raises IndexError when there are no such frames, Damaged when a shard is not what the manifests tell of.
+        Raises IndexError when there are no such frames, BadInput for other columns, Damaged when a shard is not what
+        the manifests tell of.
         """
+        wanted = tuple(columns) or self.columns
+        if other := set(wanted).difference(self.columns):
+            raise BadInput(f"The reader was not made to read {', '.join(sorted(other))}: it reads {', '.join(self.columns)}.")
         video = self.videos[number].video
         count = _checked(self.videos[number], first, frames)
         batch: Batch = {}
-        for stage, names in (by_stage(columns) or self._by_stage).items():
+        for stage, names in by_stage(wanted).items():
             shard = self._shard(stage, number)
             file = self._files.get(shard.path, shard.open)
             for name in names:

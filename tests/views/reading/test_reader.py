@@ -185,6 +185,12 @@ def test_a_choice_that_cannot_be_met_is_told(written: Path, choice: dict[str, An
         Reader(written, **({"columns": ["headpose.box"], "accepted": None} | choice))
 
 
+@pytest.mark.parametrize("column", ["headpose.scale", "landmarks.detected", "landmarks"])
+def test_a_column_that_it_was_not_made_for_is_told(written: Path, column: str) -> None:
+    with pytest.raises(BadInput, match=rf"not made to read {column}: .*landmarks.landmarks"):
+        Reader(written, ["landmarks.landmarks"]).read(0, 0, 1, [column])
+
+
 def test_a_workspace_without_manifests_is_told(workspace: Path) -> None:
     (workspace / "manifests.parquet").unlink()
     with pytest.raises(BadInput, match="run 'portrait-prep run'"):
