@@ -100,7 +100,8 @@ class Reader:
         """
         wanted = tuple(columns) or self.columns
         if other := set(wanted).difference(self.columns):
-            raise BadInput(f"The reader was not made to read {', '.join(sorted(other))}: it reads {', '.join(self.columns)}.")
+            names = ", ".join(sorted(other))
+            raise BadInput(f"The reader was not made to read {names}: it reads {', '.join(self.columns)}.")
         video = self.videos[number].video
         count = _checked(self.videos[number], first, frames)
         batch: Batch = {}
