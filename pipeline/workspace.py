@@ -19,9 +19,15 @@ VARIABLE = "PORTRAIT_PREP_WORKSPACE"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The paths of a workspace; see the README for what each holds."""
+    """The paths of a workspace; see the README for what each holds. Raises BadInput where Arrow cannot open them."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        try:
+            str(self.root).encode()
+        except UnicodeEncodeError as error:
+            raise BadInput(f"The workspace's path {self.root} is not valid UTF-8: give it another name.") from error
 
     @property
     def settings(self) -> Path:

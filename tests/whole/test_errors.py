@@ -51,6 +51,16 @@ def test_wrong_paths(tmp_path: Path) -> None:
     assert not (tmp_path / "w").exists()
 
 
+def test_a_workspace_whose_name_no_table_can_be_opened_by(tmp_path: Path) -> None:
+    """As it was unpacked from an archive of another system."""
+    bad = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/a.mp4").write_bytes(b"no video")
+    assert "not valid UTF-8" in refused("init", "folder", "-w", bad, "--source", tmp_path / "videos")
+    assert not Path(bad).exists()
+    assert "not valid UTF-8" in refused("status", "-w", bad)
+
+
 def test_wrong_names(workspace: Path) -> None:
     assert "the stages are download" in refused("run", "torsos", "-w", workspace)
     assert "no video 'b'" in refused("run", "-w", workspace, "--only", "b")
