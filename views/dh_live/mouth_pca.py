@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
+from threadpoolctl import threadpool_limits
 
 from manifests.atomic import replacing
 from manifests.errors import BadInput
@@ -146,14 +147,15 @@ def fit(reader: Reader, frames: int = 20_000, done: Callable[[int], object] = la
     """
     share = frames / max(sum(footage.frames for footage in reader.videos), 1)
     gathered, ranges = _Gathered(), FaceRanges()
-    for number, footage in enumerate(reader.videos):
-        face = ranges.of(reader, number)
-        for window in blocks(number, footage.frames, share):
-            pictures = mouth_pictures(reader, window, face).reshape(-1, VALUES)
-            gathered.add(pictures[np.isfinite(pictures[:, 0])])
-        gathered.end(footage.video.video_id)
-        done(number)
-    return gathered.analysis()
+    with threadpool_limits(limits=1, user_api="blas"):  # several threads add up in another order each time
+        for number, footage in enumerate(reader.videos):
+            face = ranges.of(reader, number)
+            for window in blocks(number, footage.frames, share):
+                pictures = mouth_pictures(reader, window, face).reshape(-1, VALUES)
+                gathered.add(pictures[np.isfinite(pictures[:, 0])])
+            gathered.end(footage.video.video_id)
+            done(number)
+        return gathered.analysis()
 
 
 def blocks(number: int, frames: int, share: float) -> Iterator[Window]:
