@@ -27,7 +27,7 @@ make status      stages x states, and what failed
 make audit       check every claim of the workspace
 make report      write report/index.html
 make test        the tests (make test-slow: the long ones)
-make bench       frames a second, stage by stage
+make bench       frames a second, stage by stage; windows a second of a view
 make lint        style, types and the import contract
 make setup       make .venv with the pinned versions
 make clean       remove caches and build leftovers; never a workspace, never .venv
