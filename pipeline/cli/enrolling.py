@@ -1,5 +1,6 @@
 """What the `init` commands share: which videos to take, and to tell what became of them."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,5 +50,5 @@ def take_in(
     enrolment = enrol(session, find, choice, whole)
     for line in (*enrolment.lines(), *told(enrolment.chosen)):
         say(line)
-    say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {workspace}")
+    say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shlex.quote(str(workspace))}")
     return 0

@@ -1,5 +1,6 @@
 """`init` as a user types it: each corpus, the filters that all have, and a release that has changed since."""
 
+import shlex
 import shutil
 import signal
 import sys
@@ -252,6 +253,13 @@ def test_folders_and_their_filters(tmp_path: Path, init: Init) -> None:
         "Kept as before, though it would now be another: subject of 2 (ann_1, bob_1).",
     ]
     assert len(rows_in(root)) == 4
+
+
+def test_the_command_to_go_on_with_can_be_pasted(tmp_path: Path, init: Init) -> None:
+    (tmp_path / "ann_1.mp4").write_bytes(b"no video")
+    root = tmp_path / "my 'work'"
+    _, _, command = init("folder", "-w", root, "--source", tmp_path)[-1].partition("Next: ")
+    assert shlex.split(command) == ["portrait-prep", "run", "-w", str(root)]
 
 
 @pytest.mark.parametrize(
