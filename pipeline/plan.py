@@ -201,4 +201,4 @@ def difference(old: Basis, new: Basis) -> str:
             if before.get(key) != after.get(key):
                 values = "" if field in ("models", "inputs") else f": {before.get(key)!r} -> {after.get(key)!r}"
                 changes.append(f"{word}{' ' if key else ''}{key} changed{values}")
-    return "; ".join(changes) or "its record was made by another version"
+    return "; ".join(changes) or "its fingerprint is not that of what it was computed from"
