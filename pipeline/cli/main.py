@@ -7,6 +7,7 @@ missing prerequisite; 130 interrupted.
 import os
 import signal
 import sys
+from importlib.metadata import version
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError
@@ -18,6 +19,7 @@ FINDINGS, USAGE, INTERRUPTED = 1, 2, 130
 app = App(
     name="portrait-prep",
     help="From raw talking-face video to training shards, in stages that resume.",
+    version=lambda: version("portrait-prep"),
     result_action="return_value",
     exit_on_error=False,
     suppress_keyboard_interrupt=False,
