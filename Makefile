@@ -78,7 +78,7 @@ status audit report: $(READY)
 	@$(CLI) $@ -w "$(W)" $(ARGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(READY)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
