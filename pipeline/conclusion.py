@@ -4,6 +4,7 @@ A shard of which nothing has changed is only judged anew; any other is surveyed.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
@@ -15,6 +16,9 @@ from pipeline.memory import Memory, Note, digest_of_verdicts, recalled, with_ver
 from pipeline.plan import Planner
 from pipeline.survey import by_shard, dossiers, rows_of, write_manifests
 from pipeline.workspace import Workspace
+
+WRITERS = 4
+"""Threads that write manifests: most of their time the file system's."""
 
 
 def conclude(
@@ -41,8 +45,12 @@ def _judged_anew(
     verdicts = digest_of_verdicts(accounts)
     if verdicts == note.verdicts:
         return accounts, rows, note
-    for account in accounts:
+
+    def write(account: Account) -> None:
         write_quality(workspace.manifest(account.video.video_id), account.verdict)
+
+    with ThreadPoolExecutor(WRITERS) as writers:
+        list(writers.map(write, accounts))
     return accounts, with_verdicts(rows, accounts), Note(note.facts, memory.manifests(members), verdicts)
 
 

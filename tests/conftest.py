@@ -1,5 +1,6 @@
 """Fixtures shared by all rooms' tests."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,11 @@ def demo_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "sources"
     make(folder)
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let reports travel between processes: what a test printed or logged may quote names that are not UTF-8."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
