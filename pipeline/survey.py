@@ -6,9 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from manifests.atomic import replacing
 from manifests.catalogue import Video
 from manifests.manifest import entry, flat_rows, manifest, write_manifest
 from manifests.quality import Measured, Verdict, judge
@@ -158,10 +156,3 @@ def write_manifests(workspace: Workspace, found: Iterable[Dossier]) -> None:
 def rows_of(found: Iterable[Dossier]) -> pa.Table:
     """The rows of `manifests.parquet` for these videos."""
     return pa.Table.from_pylist([row for dossier in found for row in flat_rows(dossier.manifest)], schema=TABLE)
-
-
-def write_manifests_table(workspace: Workspace, surveyed: Iterable[list[Dossier]]) -> None:
-    """Write `manifests.parquet`, one row a video x stage, as the shards come."""
-    with replacing(workspace.manifests_table) as temporary, pq.ParquetWriter(temporary, TABLE) as writer:
-        for found in surveyed:
-            writer.write_table(rows_of(found))

@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.catalogue import Video, merge, write_catalogue
-from pipeline.crew import ThisProcess
-from pipeline.foreman import Foreman
 from pipeline.session import Session
 from pipeline.settings import write_settings
 from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
-from pipeline.survey import write_manifests_table
 from pipeline.workspace import Workspace
 from stages.sound.wav import HEADER, finish
 
@@ -140,6 +137,5 @@ def make(root: Path) -> Path:
     write_catalogue(workspace.catalogue, merge([], found, 45.0))
     write_settings(workspace.settings, STAGES)
     session = Session(workspace, STAGES)
-    Foreman(workspace, session.planner, session.videos, ThisProcess(), session.select((), (), False)).run()
-    write_manifests_table(workspace, session.dossiers())
+    session.run(session.select((), (), False), workers=0)
     return root

@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.catalogue import Video, merge, write_catalogue
-from pipeline.crew import ThisProcess
-from pipeline.foreman import Foreman
 from pipeline.session import Session
 from pipeline.settings import write_settings
 from pipeline.stage import Batch, Column, Job, Params, Stage
-from pipeline.survey import write_manifests_table
 from pipeline.workspace import Workspace
 from stages.models.blendshapes import COUNT, INDEX
 from stages.sound.wav import HEADER, finish
@@ -116,6 +113,5 @@ def make(root: Path, blendshapes: bool = True) -> Path:
     write_catalogue(workspace.catalogue, merge([], found, 45.0))
     write_settings(workspace.settings, stages(blendshapes))
     session = Session(workspace, stages(blendshapes))
-    Foreman(workspace, session.planner, session.videos, ThisProcess(), session.select((), (), False)).run()
-    write_manifests_table(workspace, session.dossiers())
+    session.run(session.select((), (), False), workers=0)
     return root

@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.catalogue import Video, merge, read_catalogue, write_catalogue
-from pipeline.crew import ThisProcess
-from pipeline.foreman import Foreman
 from pipeline.session import Session
 from pipeline.settings import write_settings
 from pipeline.stage import Batch, Column, Job, Params, Stage
-from pipeline.survey import write_manifests_table
 from pipeline.workspace import Workspace
 from stages.sound.wav import HEADER, finish
 
@@ -68,8 +65,7 @@ def make(root: Path, videos: Sequence[Video], cast: Cast) -> Path:
     stages = stages_of(cast)
     write_settings(workspace.settings, stages)
     session = Session(workspace, stages)
-    Foreman(workspace, session.planner, session.videos, ThisProcess(), session.select((), (), False)).run()
-    write_manifests_table(workspace, session.dossiers())
+    session.run(session.select((), (), False), workers=0)
     return root
 
 
