@@ -18,15 +18,15 @@ import pyarrow.parquet as pq
 
 from benchmarks import read_windows
 from benchmarks.kernels import KERNELS, Clip, crew, seconds_of, warm_up
-from demo import corpus
-from manifests.corpora.folder import catalogue
-from pipeline.cluster import hire
-from pipeline.enrol import enrol
-from pipeline.process import CORES
-from pipeline.session import Session
-from pipeline.workspace import Workspace
-from stages.order import STAGES
-from stages.video.frames import FPS
+from portrait_prep.demo import corpus
+from portrait_prep.manifests.corpora.folder import catalogue
+from portrait_prep.media.frames import FPS
+from portrait_prep.pipeline.add_videos import enrol
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.executor import hire
+from portrait_prep.pipeline.run.process import CORES
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages.order import STAGES
 
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "clips"
 KERNEL_OF = {"normalize": "encode", "landmarks": "decode + FaceMesh", "torso": "decode + segmentation"}

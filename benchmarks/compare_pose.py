@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.face import geometry
-from stages.headpose import NETWORKS, mean_face
-from stages.models import tddfa
-from stages.models.mediapipe import face_mesh_tracker
-from stages.models.registry import WORKSPACE_VARIABLE
-from stages.video.frames import read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.stages.face import geometry
+from portrait_prep.stages.headpose import NETWORKS, mean_face
+from portrait_prep.stages.models import tddfa
+from portrait_prep.stages.models.mediapipe import face_mesh_tracker
+from portrait_prep.stages.models.registry import WORKSPACE_VARIABLE
 
 Angles = NDArray[np.float64]
 """Yaw, pitch, roll [..., 3] in degrees."""

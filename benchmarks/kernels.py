@@ -14,11 +14,11 @@ from typing import Any
 
 from mediapipe.python.solutions import face_mesh, selfie_segmentation
 
-from pipeline.process import ONE_THREAD, QUIET
-from stages.normalize import NormalizeParams
-from stages.torso import MASK_SIZE
-from stages.video.ffmpeg import executable
-from stages.video.frames import SIZE, read_frames
+from portrait_prep.media.ffmpeg import executable
+from portrait_prep.media.frames import SIZE, read_frames
+from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET
+from portrait_prep.stages.normalize import NormalizeParams
+from portrait_prep.stages.torso import MASK_SIZE
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from manifests.catalogue import Video, merge, write_catalogue
-from pipeline.session import Session
-from pipeline.settings import write_settings
-from pipeline.stage import ROWS_PER_GROUP, Batch, Column, Job, Params, Stage
-from pipeline.workspace import Workspace
-from stages import headpose, stats, torso
-from stages.series.moments import Moments
-from stages.sound.wav import HEADER, SAMPLES_PER_FRAME, finish
-from stages.video.frames import FPS
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.media.frames import FPS
+from portrait_prep.media.wav import HEADER, SAMPLES_PER_FRAME, finish
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, Column, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages import headpose, stats, torso
+from portrait_prep.stages.streaming.moments import Moments
 
 SUBJECTS = 4
 

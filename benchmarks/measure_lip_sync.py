@@ -15,8 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.sound.lip_sync import DETERMINED, SPEECH, Directions, LipLag, LipSync, Motion, lag_within, motion
-from views.reading.reader import Reader
+from portrait_prep.stages.sound.lip_sync import (
+    DETERMINED,
+    SPEECH,
+    Directions,
+    LipLag,
+    LipSync,
+    Motion,
+    lag_within,
+    motion,
+)
+from portrait_prep.views.reading.reader import Reader
 
 Floats = NDArray[np.float64]
 Clips = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from stages.face import geometry, points
-from stages.face.points import COUNT
-from stages.models.mediapipe import face_mesh_tracker
-from stages.video.frames import read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.stages.face import geometry, points
+from portrait_prep.stages.face.points import COUNT
+from portrait_prep.stages.models.mediapipe import face_mesh_tracker
 
 Mesh = NDArray[np.float64]
 

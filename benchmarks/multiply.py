@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from demo.corpus import make_clip
-from demo.plan import CLIPS
-from manifests.atomic import replacing
-from manifests.catalogue import Video, merge, write_catalogue
-from manifests.corpora.folder import catalogue
-from manifests.record import Output, Record
-from pipeline.enrol import enrol
-from pipeline.plan import fingerprint
-from pipeline.session import Session
-from pipeline.shards import ShardReader, ShardWriter
-from pipeline.stage import Batch, Stage
-from pipeline.survey import by_shard
-from pipeline.workspace import Workspace
-from stages.order import STAGES
+from portrait_prep.demo.corpus import make_clip
+from portrait_prep.demo.plan import CLIPS
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.manifests.corpora.folder import catalogue
+from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.record import Output, Record
+from portrait_prep.pipeline.add_videos import enrol
+from portrait_prep.pipeline.declare.stage import Batch, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.plan import fingerprint
+from portrait_prep.pipeline.status.survey import by_shard
+from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
+from portrait_prep.stages.order import STAGES
 
 SECONDS = (0.32, 0.40, 0.48, 0.56)
 """Lengths of the videos that are multiplied: short, since what is measured goes by videos and not by frames."""

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.gpus import chosen, listing
-from pipeline.process import ONE_THREAD
-from stages.models import tddfa
-from stages.models.engines import Network, Source
-from stages.torso import TorsoParams
-from stages.video.frames import SIZE
+from portrait_prep.media.frames import SIZE
+from portrait_prep.pipeline.declare.gpus import chosen, listing
+from portrait_prep.pipeline.run.process import ONE_THREAD
+from portrait_prep.stages.models import tddfa
+from portrait_prep.stages.models.engines import Network, Source
+from portrait_prep.stages.torso import TorsoParams
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ class Subject:
 
 
 def _bisenet() -> "torch.nn.Module":
-    from stages.models.bisenet_network import BiSeNet, Parser  # noqa: PLC0415  PyTorch takes seconds
+    from portrait_prep.stages.models.bisenet_network import BiSeNet, Parser  # noqa: PLC0415  PyTorch takes seconds
 
     return Parser(BiSeNet())
 

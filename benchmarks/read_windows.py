@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import long_videos
-from views.moda.windows import LENGTH, ModaWindow, moda
-from views.reading.samples import Samples
-from views.reading.windows import Window
+from portrait_prep.views.moda.windows import LENGTH, ModaWindow, moda
+from portrait_prep.views.reading.samples import Samples
+from portrait_prep.views.reading.windows import Window
 
 Arrays = Mapping[str, NDArray[Any]]
 

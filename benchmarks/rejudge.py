@@ -18,10 +18,10 @@ from unittest.mock import patch
 import cyclopts
 
 from benchmarks.multiply import SECONDS, finished, multiply
-from pipeline.reduction import Reducer
-from pipeline.session import Session
-from pipeline.workspace import Workspace
-from stages.order import STAGES
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.reduction import Reducer
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages.order import STAGES
 
 THRESHOLDS = {"all": min(SECONDS), "half of them": sum(SECONDS) / len(SECONDS), "none": sum(SECONDS) / len(SECONDS)}
 """Whose verdict changes -> `min_seconds`; at first it is its default, 1, and every video is shorter."""

@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.animator import Animator
-from demo.encode import encode
-from demo.motion import Pose, perform
-from demo.plan import CLIPS, Clip
-from demo.portrait import LICENCE, crop, portrait
-from demo.voice import Voice
-from manifests.atomic import replacing
-from manifests.corpora.demo import Truth, read_truth, truth_path
-from manifests.digest import sha256_of
-from manifests.errors import BadInput
-from stages.models.mediapipe import FaceMesh
+from portrait_prep.demo.animator import LICENCE, Animator, crop, portrait
+from portrait_prep.demo.encode import encode
+from portrait_prep.demo.motion import Pose, perform
+from portrait_prep.demo.plan import CLIPS, Clip
+from portrait_prep.demo.voice import Voice
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.corpora.demo import Truth, read_truth, truth_path
+from portrait_prep.manifests.files import replacing, sha256_of
+from portrait_prep.stages.models.mediapipe import FaceMesh
 
 Image = NDArray[np.uint8]
 

@@ -12,9 +12,9 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.voice import RATE
-from manifests.atomic import TEMPORARY
-from manifests.errors import MissingPrerequisite
+from portrait_prep.demo.voice import RATE
+from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.manifests.files import TEMPORARY
 
 Image = NDArray[np.uint8]
 

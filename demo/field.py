@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 
-from demo.curves import smoothstep
-from demo.motion import Pose
-from stages.face.geometry import rotation_from_euler
+from portrait_prep.demo.motion import Pose, smoothstep
+from portrait_prep.stages.face.geometry import rotation_from_euler
 
 Array = NDArray[np.float32]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.voice import Voice
+from portrait_prep.demo.voice import Voice
 
 Array = NDArray[np.float64]
 
@@ -21,6 +21,12 @@ SWING = {
 
 BLINK = 0.3
 """Seconds that a blink lasts."""
+
+
+def smoothstep(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From 0 at 0 to 1 at 1, level at both ends and beyond: the curve by which all things of the animator fade."""
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x))
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from demo.encode import Format
-from manifests.corpora.demo import Expected
+from portrait_prep.demo.encode import Format
+from portrait_prep.manifests.corpora.demo import Expected
 
 
 @dataclass(frozen=True)

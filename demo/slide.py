@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.curves import smoothstep
+from portrait_prep.demo.motion import smoothstep
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.plan import CLIPS, Clip
-from manifests.corpora.demo import read_truth, truth_path
+from portrait_prep.demo.plan import CLIPS, Clip
+from portrait_prep.manifests.corpora.demo import read_truth, truth_path
 
 ANGLES = ("yaw", "pitch", "roll")
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from manifests.atomic import replacing
-from manifests.errors import BadInput
-from manifests.record import Model
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.record import Model
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MAX_ID = 96

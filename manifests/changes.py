@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from manifests.catalogue import RULES, Rule, Video
-from manifests.wording import a_few
+from portrait_prep.manifests.catalogue import RULES, Rule, Video
+from portrait_prep.manifests.wording import a_few
 
 LOST = "where the file is gone, give the folder that it lies in now as --source, or put it back"
 """What to do about a source that is kept: an address is not taken for a file, which may only be away for a while."""

@@ -6,8 +6,8 @@ They look at finished rows: ids, splits and folds are those of the whole corpus,
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from manifests.catalogue import Video
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video
 
 EXAMPLES = 3
 

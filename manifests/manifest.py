@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from manifests.atomic import temporary_beside
-from manifests.catalogue import Video
-from manifests.quality import Verdict
-from manifests.record import Output, Record
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.files import temporary_beside
+from portrait_prep.manifests.record import Output, Record
+from portrait_prep.manifests.verdict import Verdict
 
 IDENTITY = ("video_id", "corpus", "subject", "shard", "split", "fold")
 LABELS = (

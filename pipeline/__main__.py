@@ -1,6 +1,6 @@
-"""`python -m pipeline` is `portrait-prep`."""
+"""`python -m pipeline` is `portrait-prep`: a door, which imports nothing of the rooms above."""
 
-from pipeline.cli.main import main
+import runpy
 
 if __name__ == "__main__":
-    main()
+    runpy.run_module("portrait_prep", run_name="__main__")

@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from pipeline.foreman import Selection
-from pipeline.plan import State
-from pipeline.session import Session
-from pipeline.survey import Dossier
+from portrait_prep.pipeline.run.scheduler import Selection
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.survey import Dossier
 
 
 class Pace:

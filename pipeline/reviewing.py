@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from manifests.errors import BadInput
-from manifests.reviews import Review, write_reviews
-from pipeline.census import Census
-from pipeline.plan import State
-from pipeline.session import Session
-from pipeline.survey import Dossier
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.verdict import Review, write_reviews
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.counts import Census
+from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.survey import Dossier
 
 HOPELESS = (State.FAILED, State.BLOCKED)
 """States in which there is nothing to accept."""

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from manifests.catalogue import Video, read_catalogue
-from manifests.errors import BadInput
-from manifests.reviews import Review, read_reviews
-from pipeline.census import Census
-from pipeline.cluster import hire
-from pipeline.conclusion import conclude
-from pipeline.foreman import Foreman, Progress, Selection, Tally
-from pipeline.ledger import Ledger
-from pipeline.memory import Memory
-from pipeline.plan import Planner
-from pipeline.reduction import Reducer
-from pipeline.settings import Settings, read_settings
-from pipeline.stage import Stage
-from pipeline.survey import Dossier, by_shard, dossiers, survey
-from pipeline.workspace import Workspace
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video, read_catalogue
+from portrait_prep.manifests.verdict import Review, read_reviews
+from portrait_prep.pipeline.declare.settings import Settings, read_settings
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.executor import hire
+from portrait_prep.pipeline.run.finalize import conclude
+from portrait_prep.pipeline.run.reduction import Reducer
+from portrait_prep.pipeline.run.scheduler import Foreman, Progress, Selection, Tally
+from portrait_prep.pipeline.status.cache import Memory
+from portrait_prep.pipeline.status.counts import Census
+from portrait_prep.pipeline.status.plan import Planner
+from portrait_prep.pipeline.status.survey import Dossier, by_shard, dossiers, survey
+from portrait_prep.pipeline.store.shard_state import Ledger
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 
-from manifests.catalogue import Video
-from manifests.record import Record
-from pipeline.mend import Mend
-from pipeline.stage import BadVideo, Batch, Column, Job, Stage
-from pipeline.workspace import Workspace
-from stages.fetch.source import fetch_source
-from stages.fetch.terms import Terms
-from stages.sources import facts, is_address, leads_to, link, link_name, local
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.source import fetch_source
+from portrait_prep.stages.sources import facts, is_address, leads_to, link, link_name, local
 
 CHUNK = 1 << 20
 

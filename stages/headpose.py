@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from manifests.errors import Damaged
-from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
-from stages.face import geometry
-from stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
-from stages.face.points import CENTRE, COUNT, EXPRESSIVE, RIGID
-from stages.face.steadiness import Noise
-from stages.face.turns import ANGLES, Turns
-from stages.models import tddfa
-from stages.models.registry import digests, verified
-from stages.series import smoothing
-from stages.video.frames import Image, read_frames
+from portrait_prep.errors import Damaged
+from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
+from portrait_prep.stages.face import geometry
+from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
+from portrait_prep.stages.face.jitter import Noise
+from portrait_prep.stages.face.points import CENTRE, COUNT, EXPRESSIVE, RIGID
+from portrait_prep.stages.face.pose_range import ANGLES, Turns
+from portrait_prep.stages.models import tddfa
+from portrait_prep.stages.models.registry import digests, verified
+from portrait_prep.stages.streaming import smoothing
 
 CALM = np.setdiff1d(np.arange(COUNT), EXPRESSIVE)
 """Points that the Gaussian smooths: all but eyes, irises, brows and lips."""

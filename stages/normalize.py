@@ -14,23 +14,23 @@ import ffmpeg
 import numpy as np
 from pydantic import Field
 
-from manifests.catalogue import Video
-from manifests.container import NotAVideo
-from manifests.probe import Probe, probe
-from manifests.record import Record
-from pipeline.mend import Mend
-from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
-from pipeline.workspace import Workspace
-from stages.models.registry import digests
-from stages.sound.hearing import Hearing, own_hearing
-from stages.sound.lag import Lag, lag_between
-from stages.sound.wav import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
-from stages.sources import readable, require
-from stages.video.crop import Box, Faces, Region, main_face, region_of, square
-from stages.video.faces import sample_faces
-from stages.video.ffmpeg import FfmpegFailed, Outcome, run
-from stages.video.filters import opened, upright_squares
-from stages.video.frames import FPS, SIZE, read_frames
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.record import Record
+from portrait_prep.media.container import NotAVideo
+from portrait_prep.media.ffmpeg import FfmpegFailed, Outcome, run
+from portrait_prep.media.frames import FPS, SIZE, read_frames
+from portrait_prep.media.probe import Probe, probe
+from portrait_prep.media.wav import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
+from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.models.registry import digests
+from portrait_prep.stages.sound.audio_source import Hearing, own_hearing
+from portrait_prep.stages.sound.lag import Lag, lag_between
+from portrait_prep.stages.sources import readable, require
+from portrait_prep.stages.video.crop import Box, Faces, Region, main_face, region_of, square
+from portrait_prep.stages.video.faces import sample_faces
+from portrait_prep.stages.video.resample import opened, upright_squares
 
 FEWEST_FRAMES = 2
 

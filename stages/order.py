@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pipeline.stage import Stage
-from stages import download, headpose, landmarks, normalize, speech, stats, torso
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.stages import download, headpose, landmarks, normalize, speech, stats, torso
 
 STAGES: tuple[Stage[Any], ...] = (
     download.STAGE,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from manifests.atomic import temporary_beside
-from manifests.catalogue import ADDRESSES, Video, path_of
-from manifests.errors import BadInput, Damaged, SourceAway
-from pipeline.stage import Job
+from portrait_prep.errors import BadInput, Damaged, SourceAway
+from portrait_prep.manifests.catalogue import ADDRESSES, Video, path_of
+from portrait_prep.manifests.files import temporary_beside
+from portrait_prep.pipeline.declare.stage import Job
 
 SOUND = ".sound"
 """Ends the stem of the link to a sound file."""

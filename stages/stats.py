@@ -15,16 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from manifests.atomic import replacing
-from manifests.catalogue import Video, safe_id, with_digest
-from manifests.record import Record
-from pipeline.mend import Mend
-from pipeline.shards import ShardReader
-from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
-from pipeline.tables import arrow_type, to_arrow
-from pipeline.workspace import Workspace
-from stages.series.moments import Moments
-from stages.sound.lip_sync import LipSync
+from portrait_prep.manifests.catalogue import Video, safe_id, with_digest
+from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.store.arrow import arrow_type, to_arrow
+from portrait_prep.pipeline.store.shards import ShardReader
+from portrait_prep.stages.sound.lip_sync import LipSync
+from portrait_prep.stages.streaming.moments import Moments
 
 CORPUS = "*"
 """The subject that stands for all of them; the last row of the table."""

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from manifests.errors import Damaged
-from pipeline.stage import Batch, Column, Invariant, Job, Params, Stage
-from stages.face.geometry import Pose, to_canonical
-from stages.models import bisenet
-from stages.models.mediapipe import person_segmenter
-from stages.models.registry import digests
-from stages.shoulders import parsing
-from stages.shoulders.line import POINTS, Face, shoulder_lines
-from stages.shoulders.track import fill, gate, seen, smooth, steady_anchor, steady_ends
-from stages.video.frames import SIZE, Image, read_frames
+from portrait_prep.errors import Damaged
+from portrait_prep.media.frames import SIZE, Image, read_frames
+from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
+from portrait_prep.stages.face.geometry import Pose, to_canonical
+from portrait_prep.stages.models import bisenet
+from portrait_prep.stages.models.mediapipe import person_segmenter
+from portrait_prep.stages.models.registry import digests
+from portrait_prep.stages.shoulders import parsing
+from portrait_prep.stages.shoulders.line import POINTS, Face, shoulder_lines
+from portrait_prep.stages.shoulders.track import fill, gate, seen, smooth, steady_anchor, steady_ends
 
 MASK_SIZE = 256
 """Side of the segmenter's input: decoding straight to it saves resizing, and its mask has no finer detail."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.corpus import make
+from portrait_prep.demo.corpus import make
 
 
 @pytest.fixture(scope="session")

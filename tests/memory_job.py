@@ -7,9 +7,9 @@ from typing import Any, Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video
-from manifests.record import Record
-from pipeline.stage import ROWS_PER_GROUP, Batch, P, Stage
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, P, Stage
 
 
 class MemoryJob(Generic[P]):

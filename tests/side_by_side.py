@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from demo.animator import Animator
-from demo.motion import Pose, perform
-from demo.portrait import crop, portrait
-from demo.voice import RATE as VOICE_RATE
-from demo.voice import Voice
-from manifests.catalogue import Video
-from manifests.corpora.iemocap import half
-from stages.models.mediapipe import FaceMesh, face_detector
+from portrait_prep.demo.animator import Animator, crop, portrait
+from portrait_prep.demo.motion import Pose, perform
+from portrait_prep.demo.voice import RATE as VOICE_RATE
+from portrait_prep.demo.voice import Voice
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.corpora.iemocap.catalogue import half
+from portrait_prep.stages.models.mediapipe import FaceMesh, face_detector
 
 Image = NDArray[np.uint8]
 Sound = NDArray[np.int16]

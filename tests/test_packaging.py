@@ -159,7 +159,7 @@ def test_the_built_wheel_holds_the_rooms_their_data_and_the_command(tmp_path: Pa
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         entry = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "portrait-prep = pipeline.__main__:main" in archive.read(entry).decode()
+        assert "portrait-prep = portrait_prep.pipeline.__main__:main" in archive.read(entry).decode()
     expected = {path.relative_to(ROOT).as_posix() for room in rooms for path in (ROOT / room).rglob("*.py")}
     assert expected | {path.as_posix() for path in data_files()} <= names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}

@@ -19,14 +19,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import BadInput
-from stages.face.geometry import rotation_from_euler
-from stages.models.blendshapes import INDEX
-from stages.video.frames import FPS
-from views.reading.reader import Reader
-from views.reading.samples import Sample, Samples
-from views.reading.windows import Window, mask, windows
-from views.sound.mel import Mel, log_mel
+from portrait_prep.errors import BadInput
+from portrait_prep.media.frames import FPS
+from portrait_prep.stages.face.geometry import rotation_from_euler
+from portrait_prep.stages.models.blendshapes import INDEX
+from portrait_prep.views.reading.mel import Mel, log_mel
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.samples import Sample, Samples
+from portrait_prep.views.reading.windows import Window, mask, windows
 
 SHAPES = (
     *("EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft", "EyeLookOutLeft", "EyeLookUpLeft", "EyeSquintLeft"),

@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.corpora.iemocap import CORPUS
-from manifests.corpora.iemocap_evaluations import SESSIONS
-from manifests.errors import BadInput
-from stages.models.hubert import check, features
-from stages.sound.wav import SAMPLES_PER_FRAME
-from stages.video.frames import FPS
-from views.reading.reader import Reader
-from views.reading.samples import Sample, Samples
-from views.reading.windows import Window, padded
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.corpora.iemocap.catalogue import CORPUS
+from portrait_prep.manifests.corpora.iemocap.evaluations import SESSIONS
+from portrait_prep.media.frames import FPS
+from portrait_prep.media.wav import SAMPLES_PER_FRAME
+from portrait_prep.stages.models.hubert import check, features
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.samples import Sample, Samples
+from portrait_prep.views.reading.windows import Window, padded
 
 FRAMES = 3 * FPS
 """Video frames of sound in a sample: three seconds."""

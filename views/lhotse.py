@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manifests.atomic import replacing
-from manifests.catalogue import Video
-from manifests.errors import BadInput
-from pipeline.workspace import Workspace
-from stages.sound.wav import RATE, SAMPLES_PER_FRAME
-from views.reading.reader import Reader
-from views.reading.selection import Footage
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.files import replacing
+from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.selection import Footage
 
 RECORDINGS, SUPERVISIONS = "recordings.jsonl", "supervisions.jsonl"
 CUSTOM = (

@@ -22,18 +22,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video
-from manifests.corpora.ravdess import CORPUS
-from manifests.corpora.ravdess_names import EMOTIONS, INTENSITIES, STATEMENTS
-from manifests.errors import BadInput
-from stages.sound.wav import SAMPLES_PER_FRAME
-from stages.video.frames import FPS, SIZE
-from views.reading.reader import Reader
-from views.reading.samples import Sample, Samples
-from views.reading.selection import Footage
-from views.reading.squares import cut
-from views.reading.windows import Window, padded
-from views.sound.mel import Mel, decibel_mel
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.corpora.ravdess.catalogue import CORPUS
+from portrait_prep.manifests.corpora.ravdess.names import EMOTIONS, INTENSITIES, STATEMENTS
+from portrait_prep.media.frames import FPS, SIZE
+from portrait_prep.media.wav import SAMPLES_PER_FRAME
+from portrait_prep.views.reading.mel import Mel, decibel_mel
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.samples import Sample, Samples
+from portrait_prep.views.reading.selection import Footage
+from portrait_prep.views.reading.squares import cut
+from portrait_prep.views.reading.windows import Window, padded
 
 FRAMES = 8
 """Frames of one sample."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from manifests.catalogue import Video
-from manifests.errors import BadInput
-from manifests.record import Model
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.record import Model
 
 CORPUS = "demo"
 TRUTH = ".truth.json"

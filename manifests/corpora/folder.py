@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from manifests.catalogue import Video, safe_id, source_of, with_digest
-from manifests.errors import BadInput
-from manifests.probe import duration
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video, safe_id, source_of, with_digest
+from portrait_prep.media.probe import duration
 
 CORPUS = "folder"
 

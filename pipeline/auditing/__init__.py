@@ -1,1 +1,1 @@
-"""The audit's checks: one file a claim. `pipeline.audit` goes through them."""
+"""The audit's checks: one file a claim. `pipeline.auditing.audit` goes through them."""

@@ -3,9 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from manifests.catalogue import SAFE_ID, Video
-from manifests.wording import a_few
-from pipeline.auditing.finding import Finding, found
+from portrait_prep.manifests.catalogue import SAFE_ID, Video
+from portrait_prep.manifests.wording import a_few
+from portrait_prep.pipeline.auditing.finding import Finding, found
 
 BY_SUBJECT = (None, "subject")
 """What `split_by` says where nobody may be on two sides."""

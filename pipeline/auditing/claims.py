@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from manifests.errors import Damaged
-from manifests.record import Record
-from pipeline.auditing.evidence import Evidence
-from pipeline.auditing.finding import Finding, flaw, found
-from pipeline.shards import ShardReader, by_stage
-from pipeline.stage import Batch, Invariant, Stage
-from pipeline.survey import Dossier
+from portrait_prep.errors import Damaged
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.auditing.evidence import Evidence
+from portrait_prep.pipeline.auditing.finding import Finding, flaw, found
+from portrait_prep.pipeline.declare.stage import Batch, Invariant, Stage
+from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.pipeline.store.shards import ShardReader, by_stage
 
 
 def examine_invariants(evidence: Evidence) -> Iterator[Finding]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from manifests.record import Record
-from pipeline.ledger import Ledger
-from pipeline.seal import Seal
-from pipeline.session import Session
-from pipeline.stage import Stage
-from pipeline.survey import Dossier, dossiers
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.survey import Dossier, dossiers
+from portrait_prep.pipeline.store.shard_state import Ledger, Seal
 
 
 @dataclass

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.mend import Mend
+from portrait_prep.pipeline.declare.remedy import Mend
 
 
 @dataclass(frozen=True)

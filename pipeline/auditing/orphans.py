@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from manifests.atomic import TEMPORARY
-from manifests.catalogue import Video, path_of
-from pipeline.auditing.finding import Finding, found
-from pipeline.workspace import Workspace
+from portrait_prep.manifests.catalogue import Video, path_of
+from portrait_prep.manifests.files import TEMPORARY
+from portrait_prep.pipeline.auditing.finding import Finding, found
+from portrait_prep.pipeline.declare.workspace import Workspace
 
 OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl")
 """Files of the workspace's root; hidden ones there are others' business, but for temporary ones."""

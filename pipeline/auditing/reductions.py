@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manifests.digest import is_intact, sha256_of
-from pipeline.auditing.finding import Finding, found
-from pipeline.auditing.scratch import scratch
-from pipeline.reduction import Reducer, Reduction, read_reduction, reduction_path
-from pipeline.stage import Stage
-from pipeline.workspace import Workspace
+from portrait_prep.manifests.files import is_intact, sha256_of
+from portrait_prep.pipeline.auditing.finding import Finding, found
+from portrait_prep.pipeline.auditing.scratch import scratch
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.reduction import Reducer, Reduction, read_reduction, reduction_path
 
 
 class ReductionAudit:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import Damaged
-from manifests.record import Record
-from pipeline.auditing.evidence import Evidence
-from pipeline.auditing.finding import Finding, found
-from pipeline.seal import seal_of
-from pipeline.shards import ShardReader
-from pipeline.stage import Batch, Column, Stage
-from pipeline.tables import Digests, digest_of, keys
+from portrait_prep.errors import Damaged
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.auditing.evidence import Evidence
+from portrait_prep.pipeline.auditing.finding import Finding, found
+from portrait_prep.pipeline.declare.stage import Batch, Column, Stage
+from portrait_prep.pipeline.store.arrow import Digests, digest_of, keys
+from portrait_prep.pipeline.store.shard_state import seal_of
+from portrait_prep.pipeline.store.shards import ShardReader
 
 GAPS = "gaps"
 """The metric in which a stage records the frames, as [first, last + 1], without values there and at later stages."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from manifests.atomic import temporary_beside
-from pipeline.workspace import Workspace
+from portrait_prep.manifests.files import temporary_beside
+from portrait_prep.pipeline.declare.workspace import Workspace
 
 
 @contextmanager

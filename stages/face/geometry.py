@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.face.points import CENTRE, EYE_PAIRS, RIGID, RIGID_WEIGHTS
+from portrait_prep.stages.face.points import CENTRE, EYE_PAIRS, RIGID, RIGID_WEIGHTS
 
 Floats = NDArray[np.floating[Any]]
 

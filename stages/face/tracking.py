@@ -19,9 +19,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.models.mediapipe import Face, FaceDetector
-from stages.video.crop import main_face
-from stages.video.frames import Image
+from portrait_prep.media.frames import Image
+from portrait_prep.stages.models.mediapipe import Face, FaceDetector
+from portrait_prep.stages.video.crop import main_face
 
 REACH = 0.5
 """How far from the last one a face may be, in its sizes, to be the same without a look at the others."""

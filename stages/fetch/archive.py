@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from manifests.atomic import replacing
-from pipeline.stage import BadVideo
-from stages.fetch import room
+from portrait_prep.manifests.files import replacing
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch import disk
 
 BLOCK = 1 << 20
 MOST_BYTES = 4 << 30
@@ -52,7 +52,7 @@ def extract(archive: Path, member: str, target: Path, reserve: float = 0.0) -> N
         entry = _find(archive, entries, member)
         _require_plain(archive, entry)
         target.parent.mkdir(parents=True, exist_ok=True)
-        room.require(target.parent, entry.file_size, reserve)
+        disk.require(target.parent, entry.file_size, reserve)
         # One byte more than declared is asked for: the library would cut a longer member short without a word.
         one_more = copy.copy(entry)
         one_more.file_size += 1

@@ -11,14 +11,22 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from manifests.errors import BadSetting, TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch import room
-from stages.fetch.headers import Span, content_length, content_range, retry_after, validator
-from stages.fetch.partial import Origin, Partial
-from stages.fetch.retries import Interrupted, persist
-from stages.fetch.session import open_session, proxies_of
-from stages.fetch.terms import Terms
+from portrait_prep.errors import BadSetting, TransferFailed
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch import disk
+from portrait_prep.stages.fetch.disk import Origin, Partial
+from portrait_prep.stages.fetch.session import (
+    Interrupted,
+    Span,
+    content_length,
+    content_range,
+    open_session,
+    persist,
+    proxies_of,
+    retry_after,
+    validator,
+)
+from portrait_prep.stages.fetch.settings import Terms
 
 SCHEMES = ("http", "https")
 BLOCK = 1 << 18
@@ -160,7 +168,7 @@ class _Transfer:
         return self._size if self._size is not None or origin is None else origin.total
 
     def _require_room(self, have: int, total: int | None) -> None:
-        room.require(self._partial.target.parent, max(0, (total or 0) - have), self._terms.reserve)
+        disk.require(self._partial.target.parent, max(0, (total or 0) - have), self._terms.reserve)
 
     def _ask(self, origin: Origin | None, have: int) -> requests.Response:
         headers = {"Range": f"bytes={have}-"} if have else {}

@@ -16,9 +16,9 @@ from urllib.parse import urljoin
 
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from manifests.errors import TransferFailed
-from stages.fetch.http import fetch
-from stages.fetch.terms import Terms
+from portrait_prep.errors import TransferFailed
+from portrait_prep.stages.fetch.http import fetch
+from portrait_prep.stages.fetch.settings import Terms
 
 MOST_BYTES = 1 << 26
 """Longest answer that is read."""

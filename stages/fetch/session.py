@@ -1,15 +1,117 @@
 """What every request shares: the proxy, the cookies, and how we name ourselves."""
 
+import random
 import re
+import time
 import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http.cookiejar import MozillaCookieJar
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 
-from manifests.errors import BadSetting, MissingPrerequisite
-from stages.fetch.terms import Terms
+from portrait_prep.errors import BadSetting, MissingPrerequisite
+from portrait_prep.stages.fetch.settings import Terms
+
+FIRST_WAIT = 0.5
+"""Seconds before a transfer that broke off is taken up again; each further time twice as long."""
+LONGEST_WAIT = 60.0
+LONGEST_RETRY_AFTER = 120.0
+"""Seconds that a server may make us wait by its Retry-After."""
+
+Got = TypeVar("Got")
+
+
+class Interrupted(Exception):
+    """This try came to nothing, another may not; `wait` is how long the server wants us to wait, in seconds."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        self.tries = 1
+        """Failures in a row, this one included, with no new bytes between them."""
+
+
+def persist(attempt: Callable[[], Got], reached: Callable[[], int], retries: int) -> Got:
+    """Call `attempt` until it is not interrupted, and return what it returns.
+
+    `reached` tells how many bytes are here: only failures in a row, with no new bytes between them, count as retries.
+    Raises the last Interrupted when they are too many, and whatever else `attempt` raises.
+    """
+    failures, furthest = 0, reached()
+    while True:
+        try:
+            return attempt()
+        except Interrupted as interrupted:
+            here = reached()
+            failures = 1 if here > furthest else failures + 1
+            furthest = max(furthest, here)
+            if failures > retries:
+                interrupted.tries = failures
+                raise
+            time.sleep(wait(failures, interrupted.wait))
+
+
+def wait(failures: int, asked: float | None) -> float:
+    """Seconds to wait after so many failures; less by chance, so that many transfers do not come back as one."""
+    if asked is not None:
+        return min(asked, LONGEST_RETRY_AFTER)
+    longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 16))
+    return random.SystemRandom().uniform(longest / 2, longest)
+
+
+SPAN = re.compile(r"bytes\s+(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
+NUMBER = re.compile(r"\d{1,18}")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A Content-Range: where the part begins (None: there is no part) and how long the whole is, where that is said."""
+
+    first: int | None
+    total: int | None
+
+
+def content_range(text: str | None) -> Span | None:
+    """Read a Content-Range (RFC 9110, 14.4); None when it is absent or malformed."""
+    match = SPAN.fullmatch((text or "").strip())
+    if not match:
+        return None
+    first, last, total = (int(group) if group and group != "*" else None for group in match.groups())
+    if first is not None and last is not None and (last < first or (total is not None and total <= last)):
+        return None
+    return Span(first, total)
+
+
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """How many bytes the body has, where that is said."""
+    text = headers.get("Content-Length", "").strip()
+    return int(text) if NUMBER.fullmatch(text) and "Transfer-Encoding" not in headers else None
+
+
+def validator(headers: Mapping[str, str]) -> str | None:
+    """What may stand in If-Range (RFC 9110, 13.1.5): a strong entity tag, else the date of the last change."""
+    tag = headers.get("ETag", "").strip()
+    return tag if tag.startswith('"') else headers.get("Last-Modified")
+
+
+def retry_after(text: str | None, now: datetime | None = None) -> float | None:
+    """Seconds to wait as a Retry-After says (RFC 9110, 10.2.3: a number or a date); None when it does not."""
+    text = (text or "").strip()
+    if NUMBER.fullmatch(text):
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+
 
 PROXY = re.compile(r"(https?|socks4a?|socks5h?)://[^/]", re.IGNORECASE)
 

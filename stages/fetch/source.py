@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from manifests.atomic import commit
-from manifests.catalogue import with_digest
-from manifests.errors import TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch import archive, http, record
-from stages.fetch.alone import alone
-from stages.fetch.http import md5_of
-from stages.fetch.terms import Terms
-from stages.fetch.ytdlp import fetch_video
+from portrait_prep.errors import TransferFailed
+from portrait_prep.manifests.catalogue import with_digest
+from portrait_prep.manifests.files import commit
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch import archive, http, record
+from portrait_prep.stages.fetch.disk import alone
+from portrait_prep.stages.fetch.http import md5_of
+from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.ytdlp import fetch_video
 
 MEMBER = re.compile(r"(?P<archive>[^#]+/(?P<name>[^/#?]+\.zip))#(?P<member>.+)", re.IGNORECASE)
 RECORD = re.compile(r"(?P<site>https?://[^/]+)/records/(?P<id>[^/]+)/files/(?P<name>[^/?#]+)")

@@ -2,7 +2,7 @@
 
 yt-dlp takes up a part by asking for the rest of whatever now has that name, and a part that it has to the end it does
 not ask for at all. Here a note beside each part says of which state of the file it is (its validator and its size, as
-of `stages.fetch.partial`), and before the first new byte the server must show that it still has that one.
+of `stages.fetch.disk`), and before the first new byte the server must show that it still has that one.
 
 The fragments of a film (HTTP Live Streaming, DASH) have no validator in common. So they are taken up only by the visits
 that began them; what an earlier run left of them is of no use.
@@ -19,8 +19,8 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import determine_protocol
 
-from stages.fetch.headers import content_length, content_range, validator
-from stages.fetch.partial import Origin, Partial
+from portrait_prep.stages.fetch.disk import Origin, Partial
+from portrait_prep.stages.fetch.session import content_length, content_range, validator
 
 PLAIN = ("http", "https")
 """Protocols (as yt-dlp names them) by which a file comes as a whole, and not in fragments."""

@@ -10,10 +10,10 @@ from http import HTTPStatus
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.utils import ContentTooShortError, PostProcessingError
 
-from manifests.errors import FULL_DISK, TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch.http import PASSING
-from stages.fetch.retries import Interrupted
+from portrait_prep.errors import FULL_DISK, TransferFailed
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch.http import PASSING
+from portrait_prep.stages.fetch.session import Interrupted
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.models.engines import Network, Source
-from stages.models.registry import verified
-from stages.models.weights import load_weights
-from stages.video.frames import SIZE, Image
+from portrait_prep.media.frames import SIZE, Image
+from portrait_prep.stages.models.engines import Network, Source
+from portrait_prep.stages.models.registry import verified
+from portrait_prep.stages.models.weights import load_weights
 
 if TYPE_CHECKING:
-    from stages.models.bisenet_network import Parser
+    from portrait_prep.stages.models.bisenet_network import Parser
 
 NAME = "bisenet"
 """Its name in the registry and, in `pipeline.toml`, as a backend."""
@@ -55,7 +55,7 @@ def _opened(path: Path, sha256: str, gpu: bool) -> Network:
 
 def build(path: Path) -> Parser:
     """The network with the published weights in `path`; needs PyTorch."""
-    from stages.models.bisenet_network import BiSeNet, Parser  # noqa: PLC0415  PyTorch takes seconds and is rarely needed
+    from portrait_prep.stages.models.bisenet_network import BiSeNet, Parser  # noqa: PLC0415  PyTorch takes seconds and is rarely needed
 
     network = BiSeNet()
     load_weights(network, path)

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from manifests.atomic import commit
-from manifests.digest import is_intact
-from manifests.errors import MissingPrerequisite, TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch.alone import alone
-from stages.fetch.http import fetch
-from stages.fetch.terms import Terms
-from stages.models import registry
-from stages.models.registry import ModelFile
+from portrait_prep.errors import MissingPrerequisite, TransferFailed
+from portrait_prep.manifests.files import commit, is_intact
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch.disk import alone
+from portrait_prep.stages.fetch.http import fetch
+from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.models import registry
+from portrait_prep.stages.models.registry import ModelFile
 
 TERMS = Terms(reserve=0.1)
 """The files are small: a nearly full disk may take one."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import MissingPrerequisite
-from stages.models.weights import load_weights
+from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.stages.models.weights import load_weights
 
 if TYPE_CHECKING:
-    from stages.models.hubert_network import Hubert
+    from portrait_prep.stages.models.hubert_network import Hubert
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -61,7 +61,7 @@ def check(folder: Path) -> None:
 @lru_cache(maxsize=1)
 def _opened(folder: Path) -> Hubert:
     """This process's network, made once. Raises as `features` does."""
-    from stages.models.hubert_network import Hubert, Size  # noqa: PLC0415  it needs PyTorch
+    from portrait_prep.stages.models.hubert_network import Hubert, Size  # noqa: PLC0415  it needs PyTorch
 
     config = _config(folder)
     network = Hubert(Size(**{each.name: config[each.name] for each in fields(Size) if each.name in config}))

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.face.points import COUNT
-from stages.models import blendshapes
-from stages.models.registry import verified
-from stages.video.frames import Image
+from portrait_prep.media.frames import Image
+from portrait_prep.stages.face.points import COUNT
+from portrait_prep.stages.models import blendshapes
+from portrait_prep.stages.models.registry import verified
 
 _WIRE = np.dtype([("head", "V3"), ("x", "<f4"), ("y_tag", "V1"), ("y", "<f4"), ("z_tag", "V1"), ("z", "<f4")])
 """One landmark of a serialized list that has x, y and z and nothing else: 17 bytes."""

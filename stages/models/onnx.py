@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import onnxruntime
 
-from manifests.atomic import replacing
-from manifests.errors import MissingPrerequisite
-from stages.models.registry import WORKSPACE_VARIABLE
+from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.manifests.files import replacing
+from portrait_prep.stages.models.registry import WORKSPACE_VARIABLE
 
 if TYPE_CHECKING:
     import torch

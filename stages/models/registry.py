@@ -12,9 +12,9 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from manifests.digest import sha256_of
-from manifests.errors import MissingPrerequisite
-from pipeline.workspace import VARIABLE
+from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.manifests.files import sha256_of
+from portrait_prep.pipeline.declare.workspace import VARIABLE
 
 FOLDERS_VARIABLE = "PORTRAIT_PREP_MODELS"
 WORKSPACE_VARIABLE = VARIABLE
@@ -110,7 +110,7 @@ MODELS: Mapping[str, ModelFile] = {
             sha256="18a2074853fc21466de9b5439f636159dd76c84af2e2e3baab04748f9d9f1d5d",
             licence="Apache-2.0",
             address="measured by this project: benchmarks/measure_mean_face.py",
-            package="stages.face",
+            package="portrait_prep.stages.face",
         ),
         ModelFile(
             name="tddfa_mb05",

@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.face import geometry
-from stages.face.geometry import Floats
-from stages.face.points import BROWS, JAW
-from stages.models.engines import Network, Source
-from stages.models.registry import verified
-from stages.models.weights import load_weights
-from stages.video.frames import Image
+from portrait_prep.media.frames import Image
+from portrait_prep.stages.face import geometry
+from portrait_prep.stages.face.geometry import Floats
+from portrait_prep.stages.face.points import BROWS, JAW
+from portrait_prep.stages.models.engines import Network, Source
+from portrait_prep.stages.models.registry import verified
+from portrait_prep.stages.models.weights import load_weights
 
 if TYPE_CHECKING:
     import torch

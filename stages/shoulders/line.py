@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.face.points import CENTRE
+from portrait_prep.stages.face.points import CENTRE
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.intp]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.shoulders.line import (
+from portrait_prep.stages.shoulders.line import (
     POINTS,
     STEEPEST_FALL,
     STEEPEST_RISE,

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.stage import Batch
-from stages.series.smoothing import convolve, gaussian_kernel, with_halo
-from stages.shoulders.line import mirror, resample
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.shoulders.line import mirror, resample
+from portrait_prep.stages.streaming.smoothing import convolve, gaussian_kernel, with_halo
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
-from stages.video.frames import FPS
+from portrait_prep.media.frames import FPS
 
 Floats = NDArray[np.float64]
 

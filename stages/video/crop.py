@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video
-from manifests.crops import Crop, fitted
-from manifests.probe import Orientation
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.media.box import Crop, fitted
+from portrait_prep.media.probe import Orientation
 
 ABOVE = 0.43
 """Share of the square's room beyond the face that lies above it; the shoulders get the rest."""

@@ -13,10 +13,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from manifests.container import ONLY_LOCAL
-from manifests.probe import Orientation, Probe
-from stages.models.mediapipe import face_detector
-from stages.video.crop import Box, Faces
+from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.probe import Orientation, Probe
+from portrait_prep.stages.models.mediapipe import face_detector
+from portrait_prep.stages.video.crop import Box, Faces
 
 OVERVIEW = 640
 """Longer side in pixels at which a whole picture is searched; the network itself looks at 192."""

@@ -11,11 +11,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.face.tracking import place_of
-from stages.series.percentiles import Percentiles
-from stages.video.blur import blur
-from stages.video.cuts import Cuts
-from stages.video.frames import Image
+from portrait_prep.media.frames import Image
+from portrait_prep.stages.face.tracking import place_of
+from portrait_prep.stages.streaming.percentiles import Percentiles
+from portrait_prep.stages.video.cuts import Cuts
+
+LENGTH = 9
+"""Pixels of the mean filter that the picture is blurred with."""
+
+
+def blur(luma: NDArray[Any]) -> float | None:
+    """Blur of a picture [height, width], 0 (sharp) to 1, the greater of the two directions; None where all is even."""
+    picture = luma.astype(np.float32)
+    along = (_blur_along(picture, axis) for axis in (0, 1))
+    return max((value for value in along if value is not None), default=None)
+
+
+def _blur_along(picture: NDArray[np.float32], axis: int) -> float | None:
+    size = (1, LENGTH) if axis == 0 else (LENGTH, 1)
+    blurred = cv2.blur(picture, size, borderType=cv2.BORDER_REFLECT)
+    before, after = (np.abs(np.diff(values, axis=axis)) for values in (picture, blurred))
+    variation = float(before.sum(dtype=np.float64))
+    lost = float(np.maximum(before - after, 0).sum(dtype=np.float64))
+    return 1 - lost / variation if variation else None
+
 
 INSIDE = 0.7
 """Side of that square in sizes of the face: eyes, nose and mouth are in it."""

@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from demo.animator import Animator
-from demo.field import HeadField, face_width
-from demo.motion import Pose
-from demo.portrait import SUBJECTS, crop, portrait
-from stages.models.mediapipe import FaceMesh
+from portrait_prep.demo.animator import SUBJECTS, Animator, crop, portrait
+from portrait_prep.demo.field import HeadField, face_width
+from portrait_prep.demo.motion import Pose
+from portrait_prep.stages.models.mediapipe import FaceMesh
 
 Points = NDArray[np.float32]
 CHIN, BROW, NOSE, CHEEKS = 152, 10, 1, (234, 454)

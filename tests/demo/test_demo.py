@@ -9,13 +9,13 @@ import av
 import numpy as np
 import pytest
 
-from demo.corpus import make, make_clip
-from demo.plan import CLIPS
-from demo.portrait import portrait
-from manifests.corpora.demo import find, read_truth, truth_path
-from manifests.errors import BadInput
-from stages.face.geometry import euler_from_rotation, fit_similarity
-from stages.models.mediapipe import FaceDetector, FaceMesh
+from portrait_prep.demo.animator import portrait
+from portrait_prep.demo.corpus import make, make_clip
+from portrait_prep.demo.plan import CLIPS
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.corpora.demo import find, read_truth, truth_path
+from portrait_prep.stages.face.geometry import euler_from_rotation, fit_similarity
+from portrait_prep.stages.models.mediapipe import FaceDetector, FaceMesh
 from tests.demo.watch import heard, shown
 
 GOOD = [clip.video_id for clip in CLIPS if clip.expected is None]

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.plan import CLIPS
-from demo.verdict import Outcome, agreement, check
-from manifests.corpora.demo import read_truth, truth_path
+from portrait_prep.demo.plan import CLIPS
+from portrait_prep.demo.verdict import Outcome, agreement, check
+from portrait_prep.manifests.corpora.demo import read_truth, truth_path
 
 
 def as_planned() -> dict[str, Outcome]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from demo.voice import RATE, Voice
+from portrait_prep.demo.voice import RATE, Voice
 
 
 def test_it_lasts_as_long_as_it_should_and_repeats() -> None:

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.catalogue import MAX_ID, Video, merge, read_catalogue, safe_id, source_of, with_digest, write_catalogue
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import (
+    MAX_ID,
+    Video,
+    merge,
+    read_catalogue,
+    safe_id,
+    source_of,
+    with_digest,
+    write_catalogue,
+)
 
 names = st.text(max_size=200) | st.binary(max_size=120).map(os.fsdecode)
 

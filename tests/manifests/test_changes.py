@@ -2,8 +2,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from manifests.catalogue import RULES, Rule, Video, merge
-from manifests.changes import Changes, changes
+from portrait_prep.manifests.catalogue import RULES, Rule, Video, merge
+from portrait_prep.manifests.changes import Changes, changes
 
 
 def video(video_id: str, source: str = "https://x.org/v", **fields: Any) -> Video:

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.catalogue import Video
-from manifests.choice import EVERYTHING, Choice, Filter
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.choice import EVERYTHING, Choice, Filter
 
 
 def video(video_id: str, subject: str = "s", session: int | None = None) -> Video:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests.catalogue import Video, merge, safe_id
-from manifests.corpora.folder import SubjectFrom, catalogue
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video, merge, safe_id
+from portrait_prep.manifests.corpora.folder import SubjectFrom, catalogue
 from tests.clips import portrait, steady, write_clip
 
 

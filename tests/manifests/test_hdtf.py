@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.catalogue import CUT, Video, merge
-from manifests.corpora.hdtf import SplitBy, catalogue, subject_of, told
-from manifests.corpora.hdtf_annotations import read_annotations
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import CUT, Video, merge
+from portrait_prep.manifests.corpora.hdtf.annotations import read_annotations
+from portrait_prep.manifests.corpora.hdtf.catalogue import SplitBy, catalogue, subject_of, summary
 from tests.clips import SHARED, portrait, steady, write_clip
 from tests.hdtf_lists import address, lists
 
@@ -81,7 +81,7 @@ def test_the_rows_are_of_persons_and_all_but_one_is_worked_on() -> None:
 
 @real
 def test_what_is_told_counts_each_kind_of_defect() -> None:
-    lines = "\n".join(told(catalogue(HDTF), HDTF))
+    lines = "\n".join(summary(catalogue(HDTF), HDTF))
     for words in (
         "15 x no crop",
         "1 x duplicate of another",
@@ -134,7 +134,7 @@ def test_defects_of_a_list_of_one_s_own(tmp_path: Path) -> None:
         "WDA_Bob0_000": "declared height 0",
         "WDA_Bob1_000": "no crop; odd declared height",
     }
-    lines = told(catalogue(folder), folder)
+    lines = summary(catalogue(folder), folder)
     assert "WDA_Cy-Dee has no interval: left out." in lines
     assert "WDA_annotion_time.txt has a space at the end of 1 line: read all the same." in lines
     assert sum("byte-order mark" in line for line in lines) == 3
@@ -268,7 +268,7 @@ def test_a_ready_clip_is_taken_as_it_is_and_told_where_shorter(tmp_path: Path) -
     assert row.duration == pytest.approx(1, abs=0.05)
     assert found["WDA_Bob1_000"].path.name == "Bob1_0.mkv"
     assert found["WDA_Ann_000"].source == address("Ann")
-    lines = told(list(found.values()), folder, source)
+    lines = summary(list(found.values()), folder, source)
     assert any(line.startswith("1 (WDA_Ann_001) shorter than annotated") for line in lines)
     assert f"1 (WDA_Ann_002.mp4) in {source}, of videos of HDTF, but of no interval that its lists have: left out." in (
         lines
@@ -291,7 +291,7 @@ def test_of_a_whole_video_its_interval_is_taken(tmp_path: Path, name: str) -> No
     assert (one.crop_x, one.crop_y, one.crop_w, one.crop_h, one.source_height) == (10, 20, 400, 400, 720)
     assert (two.start, two.crop_w) == (4, None)
     assert two.duration == pytest.approx(2, abs=0.05)
-    lines = told(list(found.values()), folder, source)
+    lines = summary(list(found.values()), folder, source)
     assert any(line.startswith("1 (WDA_Ann_001) shorter") for line in lines)
 
 
@@ -345,7 +345,7 @@ def test_a_ready_clip_serves_all_names_that_its_footage_is_listed_under(tmp_path
     write_clip(source / name, steady(25, 2), portrait(64, 64))
     rows = catalogue(folder, source)
     assert [(row.path.name, row.worked_on) for row in rows] == [(name, False), (name, True)]
-    lines = told(rows, folder, source)
+    lines = summary(rows, folder, source)
     assert "1 of 1 videos have a file." in lines
     assert not any("only an address" in line for line in lines)
 
@@ -372,7 +372,7 @@ def test_a_video_of_hdtf_without_an_interval_is_not_taken_for_another_s(tmp_path
     source.mkdir()
     (source / name).write_bytes(b"")
     folder = lists(tmp_path / "lists", [*ANN, ("Cy2", 720, "", [])])
-    lines = told(catalogue(folder, source), folder, source)
+    lines = summary(catalogue(folder, source), folder, source)
     assert f"1 ({name}) in {source}, of videos of HDTF, but of no interval that its lists have: left out." in lines
     assert not any("of no video" in line for line in lines)
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from manifests.catalogue import Video, read_catalogue, write_catalogue
-from manifests.choice import Choice
-from manifests.corpora.iemocap import OTHER, Side, catalogue, half, of_classes, told
-from manifests.corpora.iemocap_evaluations import HOW_TO_OBTAIN, read_evaluations, votes_of, votes_text
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video, read_catalogue, write_catalogue
+from portrait_prep.manifests.choice import Choice
+from portrait_prep.manifests.corpora.iemocap.catalogue import OTHER, Side, catalogue, half, of_classes, summary
+from portrait_prep.manifests.corpora.iemocap.evaluations import HOW_TO_OBTAIN, read_evaluations, votes_of, votes_text
 from tests.clips import make, steady, write_clip
 from tests.iemocap_release import (
     FOUR_CLASS_LABELS,
@@ -149,7 +149,7 @@ def test_folds_leave_one_session_out_and_the_last_one_is_tested_on(full: Path, r
 
 @real
 def test_of_a_full_release_only_its_numbers_are_told(full: Path, rows: Mapping[str, Video]) -> None:
-    lines = told(list(rows.values()), full)
+    lines = summary(list(rows.values()), full)
     assert len(lines) == 4
     assert lines[0] == f"10039 labelled utterances of 151 dialogs are in {full}."
     assert lines[1].startswith("By session: 1: 1819, 2: 1811")
@@ -269,7 +269,7 @@ def test_an_utterance_whose_files_are_not_there_is_kept_and_told(tmp_path: Path)
     away = found["Ses01M_impro01_F000"]
     assert away.source == str(root / "Session1/dialog/avi/DivX/Ses01M_impro01.avi")
     assert crop_of(away) == (360, 0, 360, 480)
-    lines = told(list(found.values()), root)
+    lines = summary(list(found.values()), root)
     assert any(line.startswith("Utterances with no sentence wav: 1 (Ses01F_impro01_F001)") for line in lines)
     assert any(line.startswith("Dialogs without their video: 1 (Ses01M_impro01.avi)") for line in lines)
     assert any("session 1 has 3 (3 of the four classes), not 1819 (1085)" in line for line in lines)
@@ -354,7 +354,7 @@ def test_an_utterance_that_cannot_be_read_is_told_by_file_and_line_and_its_votes
         assert [found.utterance for found in evaluations.utterances] == ["Ses01F_impro01_F000"]
         assert "E9" not in evaluations.utterances[0].votes
         assert evaluations.oddities == ("Lines of no readable utterance: 1 (Ses01F_impro01.txt:12), left out.",)
-        assert evaluations.oddities[0] in told(catalogue(root), root)
+        assert evaluations.oddities[0] in summary(catalogue(root), root)
 
 
 def test_votes_that_cannot_be_read_cost_nothing_else_and_are_counted(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from manifests.quality import RULES, QualitySettings, judge
-from manifests.record import Basis, Record
+from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.manifests.verdict import RULES, QualitySettings, judge
 
 GOOD: dict[str, dict[str, Any]] = {
     "normalize": {"seconds": 4.0, "upscaling": 1.1, "sound_offset": None},

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.catalogue import SAFE_ID, Video, merge
-from manifests.choice import Choice, Filter
-from manifests.corpora.ravdess import catalogue
-from manifests.corpora.ravdess_names import Take, takes
-from manifests.corpora.ravdess_telling import told
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import SAFE_ID, Video, merge
+from portrait_prep.manifests.choice import Choice, Filter
+from portrait_prep.manifests.corpora.ravdess.catalogue import catalogue
+from portrait_prep.manifests.corpora.ravdess.names import Take, takes
+from portrait_prep.manifests.corpora.ravdess.summary import summary
 from tests.ravdess_release import STEREO, make_release, release_names, write_sound
 
 ONE = "Actor_12/{}-01-06-01-02-01-12.{}"
@@ -108,7 +108,7 @@ def test_without_files_every_take_has_its_place_in_an_archive() -> None:
     archives = {str(address).partition("#")[0] for row in rows.values() for address in (row.source, row.sound)}
     assert len(archives - {"None"}) == 24 + 23 + 2
     assert (speech.duration, song.duration) == (3.7, 4.6)
-    assert any("estimates" in line for line in told(list(rows.values())))
+    assert any("estimates" in line for line in summary(list(rows.values())))
 
 
 def test_a_shard_needs_few_archives() -> None:
@@ -142,7 +142,7 @@ def test_the_files_of_a_take_are_joined(
     assert row.video_id == "01-01-06-01-02-01-12"
     assert row.source == str(source / picture)
     assert row.sound == (sound and str(source / sound))
-    silent = [line for line in told([row], source) if "without sound" in line]
+    silent = [line for line in summary([row], source) if "without sound" in line]
     assert bool(silent) == (names == (SILENT,))
 
 
@@ -150,7 +150,7 @@ def test_a_take_that_is_only_heard_is_told_and_no_row(tmp_path: Path) -> None:
     source = make_release(tmp_path / "some", [FULL, WAV, WAV.replace("-02-01-12", "-02-02-12")])
     rows = catalogue(source)
     assert only(rows).video_id == "01-01-06-01-02-01-12"
-    assert "1 takes have only a sound file: left out." in told(rows, source)
+    assert "1 takes have only a sound file: left out." in summary(rows, source)
 
 
 def test_files_are_found_by_name_wherever_they_lie_and_once(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_files_are_found_by_name_wherever_they_lie_and_once(tmp_path: Path) -> N
     rows = catalogue(source)
     assert [row.source for row in rows] == [str(source / "a" / FULL), str(shouted)]
     assert rows[0].sound == str(source / "a" / WAV)
-    assert "2 files are there again: the first by path is taken." in told(rows, source)
+    assert "2 files are there again: the first by path is taken." in summary(rows, source)
 
 
 def test_what_is_not_of_the_release_is_told_and_left_out(tmp_path: Path) -> None:
@@ -172,16 +172,16 @@ def test_what_is_not_of_the_release_is_told_and_left_out(tmp_path: Path) -> None
     for name in (*strange, "holiday.mp4", "readme.txt"):
         (source / name).write_bytes(b"")
     rows = catalogue(source)
-    lines = told(rows, source)
+    lines = summary(rows, source)
     assert only(rows).source == str(source / FULL)
     assert any(line.startswith("4 (01-01-01-02-01-01-01.mp4, ") and "named as no file" in line for line in lines)
     assert "2 (holiday.mp4, readme.txt) not of RAVDESS: left out." in lines
 
 
 def test_what_misses_is_told_by_modality_and_channel(tmp_path: Path, release: Path, rows: list[Video]) -> None:
-    assert not [line for line in told(rows, release) if "not there" in line]
+    assert not [line for line in summary(rows, release) if "not there" in line]
     source = make_release(tmp_path / "some", [FULL, WAV])
-    assert [line for line in told(catalogue(source), source) if "not there" in line] == [
+    assert [line for line in summary(catalogue(source), source) if "not there" in line] == [
         "1439 full-AV speech files of the release are not there.",
         "1012 full-AV song files of the release are not there.",
         "1440 video-only speech files of the release are not there.",
@@ -196,7 +196,7 @@ def test_what_was_not_asked_for_is_not_missed(tmp_path: Path) -> None:
     source = make_release(tmp_path / "some", [FULL, WAV, heard])
 
     def missed(choice: Choice) -> list[str]:
-        lines = told(choice.of(catalogue(source)), source, choice)
+        lines = summary(choice.of(catalogue(source)), source, choice)
         return [line for line in lines if "not there" in line or "only a sound" in line]
 
     sung = Filter("--channel", "channel", ["song"])
@@ -227,7 +227,7 @@ def test_known_defects_are_named(release: Path, rows: list[Video]) -> None:
         TWINS[1]: f"same sound file as {TWINS[0]}",
     }
     assert all(row.worked_on for row in rows)
-    lines = told(rows, release)
+    lines = summary(rows, release)
     assert any(line.startswith("6 x stereo sound: ") for line in lines)
     assert any(line.startswith("2 x same sound file as another take: ") for line in lines)
     assert not [line for line in lines if "not as published" in line]
@@ -262,17 +262,17 @@ def test_defects_that_are_not_there_after_all_are_told(tmp_path: Path) -> None:
     other = source / TWIN.format("03", 2, "wav")
     other.unlink()
     write_sound(other, np.zeros((4800, 1), np.int16))
-    lines = [line for line in told(catalogue(source), source) if "not as published" in line]
+    lines = [line for line in summary(catalogue(source), source) if "not as published" in line]
     assert len(lines) == 2
     assert lines[0].startswith("1 (03-01-02-01-01-02-01.wav) mono")
     assert lines[1].startswith("2 (03-01-03-01-02-01-07.wav, 03-01-03-01-02-02-07.wav) differ")
 
 
 def test_a_split_that_leaks_is_told() -> None:
-    lines = told(catalogue(split="stratified"))
+    lines = summary(catalogue(split="stratified"))
     assert any(line.startswith("24 actors are on more than one side") for line in lines)
     assert "1012 songs have no split: the published one is of speech." in lines
-    assert not [line for line in told(catalogue()) if "split" in line]
+    assert not [line for line in summary(catalogue()) if "split" in line]
 
 
 @pytest.mark.parametrize(

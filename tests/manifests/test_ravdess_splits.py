@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from manifests.corpora.ravdess import catalogue
-from manifests.corpora.ravdess_splits import FOLDS, SplitBy
+from portrait_prep.manifests.corpora.ravdess.catalogue import catalogue
+from portrait_prep.manifests.corpora.ravdess.splits import FOLDS, SplitBy
 from tests.ravdess_release import make_release, release_names
 
 SPLITS: tuple[SplitBy, ...] = ("actor", "stratified")

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.errors import BadInput
-from manifests.quality import Verdict
-from manifests.reviews import Review, Reviewed, read_reviews, reviewed, write_reviews
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.verdict import Review, Reviewed, Verdict, read_reviews, reviewed, write_reviews
 
 ACCEPT = Review(decision="accept", why="it is the same person", who="ann", when="2026-01-02T03:04:05+00:00")
 REJECT = ACCEPT.model_copy(update={"decision": "reject", "why": "a poster behind her"})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.splits import by_subject, drawn, position
+from portrait_prep.manifests.splits import by_subject, drawn, position
 
 names = st.lists(st.text(max_size=20), unique=True, max_size=60)
 

@@ -9,5 +9,5 @@ from tests.pipeline.rules import toy_rule
 def toy_rules() -> Iterator[None]:
     """The toys' rule judges, in place of those of the house."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.survey.judge", toy_rule)
+        patch.setattr("portrait_prep.pipeline.status.survey.judge", toy_rule)
         yield

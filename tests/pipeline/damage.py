@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from manifests.catalogue import Video, read_catalogue, write_catalogue
-from manifests.digest import sha256_of
-from manifests.record import Basis, Output, Record
-from pipeline.audit import Audit, Finding
-from pipeline.plan import fingerprint
-from pipeline.session import Session
-from pipeline.shards import ShardReader, ShardWriter
-from pipeline.stage import Batch
-from pipeline.tables import digest_of
+from portrait_prep.manifests.catalogue import Video, read_catalogue, write_catalogue
+from portrait_prep.manifests.files import sha256_of
+from portrait_prep.manifests.record import Basis, Output, Record
+from portrait_prep.pipeline.auditing.audit import Audit, Finding
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.plan import fingerprint
+from portrait_prep.pipeline.store.arrow import digest_of
+from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
 
 Change = Callable[[Batch], Batch]
 Told = tuple[str, str, str]

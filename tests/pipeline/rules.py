@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from manifests.quality import Measured, QualitySettings, Verdict
+from portrait_prep.manifests.verdict import Measured, QualitySettings, Verdict
 
 SHORT = "it is short"
 

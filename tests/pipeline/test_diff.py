@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manifests.catalogue import write_catalogue
-from manifests.errors import Damaged
-from manifests.reviews import Review
-from pipeline.cli.diff import lines
-from pipeline.diff import Difference, compare
-from pipeline.diff_columns import Spread
-from pipeline.reviewing import decide
+from portrait_prep.cli.diff import lines
+from portrait_prep.errors import Damaged
+from portrait_prep.manifests.catalogue import write_catalogue
+from portrait_prep.manifests.verdict import Review
+from portrait_prep.pipeline.diff import Difference, Spread, compare
+from portrait_prep.pipeline.reviewing import decide
 from tests.pipeline.toy import enrol, numbers, toy_session
 
 FOUR = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(40, 7)}

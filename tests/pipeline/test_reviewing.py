@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.errors import BadInput, WorkspaceBusy
-from manifests.reviews import Decision, Review, Reviewed
-from pipeline.audit import Audit
-from pipeline.reviewing import Outcome, decide
-from pipeline.session import Session
+from portrait_prep.errors import BadInput, WorkspaceBusy
+from portrait_prep.manifests.verdict import Decision, Review, Reviewed
+from portrait_prep.pipeline.auditing.audit import Audit
+from portrait_prep.pipeline.reviewing import Outcome, decide
+from portrait_prep.pipeline.session import Session
 from tests.pipeline.rules import SHORT
 from tests.pipeline.toy import enrol, numbers, toy_session
 

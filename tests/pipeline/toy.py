@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from manifests.atomic import replacing
-from manifests.catalogue import Video, merge, write_catalogue
-from manifests.errors import Damaged, SourceAway
-from pipeline.session import Session
-from pipeline.settings import write_settings
-from pipeline.stage import BadVideo, Batch, Column, Invariant, Job, Params, Stage
-from pipeline.workspace import Workspace
+from portrait_prep.errors import Damaged, SourceAway
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.manifests.files import replacing
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Invariant, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
 
 PAUSES = {"slow": 0.3, "hang": 60.0}
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from stages.sound.lip_sync import BANDS, DISTANCES, SPEECH
+from portrait_prep.stages.sound.lip_sync import BANDS, DISTANCES, SPEECH
 
 Array = NDArray[np.float64]
 FRAMES = 300

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from manifests.catalogue import Video, source_of
-from manifests.record import Basis, Record
-from pipeline.stage import BadVideo
-from pipeline.workspace import Workspace
-from stages.download import STAGE, proof, read_through
-from stages.fetch.terms import Terms
-from stages.sources import facts, link, readable
+from portrait_prep.manifests.catalogue import Video, source_of
+from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.download import STAGE, proof, read_through
+from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.sources import facts, link, readable
 from tests.memory_job import MemoryJob, collect
 
 

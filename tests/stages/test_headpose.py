@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.stage import Batch
-from stages.face import geometry
-from stages.face.geometry import Pose
-from stages.face.points import CENTRE, EXPRESSIVE, RIGID
-from stages.headpose import STAGE, HeadposeParams, mean_face
-from stages.models.mediapipe import FaceMesh, face_mesh_tracker
-from stages.video.frames import read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.face import geometry
+from portrait_prep.stages.face.geometry import Pose
+from portrait_prep.stages.face.points import CENTRE, EXPRESSIVE, RIGID
+from portrait_prep.stages.headpose import STAGE, HeadposeParams, mean_face
+from portrait_prep.stages.models.mediapipe import FaceMesh, face_mesh_tracker
 from tests.memory_job import MemoryJob, collect
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from manifests.errors import SourceAway
-from pipeline.stage import BadVideo
-from stages.models.mediapipe import face_detector
-from stages.normalize import NormalizeParams
+from portrait_prep.errors import SourceAway
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.models.mediapipe import face_detector
+from portrait_prep.stages.normalize import NormalizeParams
 from tests.clips import SHARED, Image, clicks, make, portrait, steady, write_clip
 from tests.stages.normalized import (
     FACE,
@@ -302,7 +302,7 @@ def test_a_source_that_is_away_is_no_bad_video(tmp_path: Path, monkeypatch: pyte
             path.unlink()
             raise BadVideo("shows no face")
 
-        monkeypatch.setattr("stages.normalize.sample_faces", unmounted)
+        monkeypatch.setattr("portrait_prep.stages.normalize.sample_faces", unmounted)
     with pytest.raises(SourceAway, match="is not there: bring it back"):
         normalize(path, tmp_path / "out")
 

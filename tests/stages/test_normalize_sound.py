@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from manifests.errors import Damaged, SourceAway
-from pipeline.stage import BadVideo
-from stages.sound.wav import RATE
+from portrait_prep.errors import Damaged, SourceAway
+from portrait_prep.media.wav import RATE
+from portrait_prep.pipeline.declare.stage import BadVideo
 from tests.clips import clicks, make, steady, write_clip
 from tests.side_by_side import spoken, write_wav
 from tests.stages.normalized import DOWNLOADED, FACE, SECOND, normalize, overwritten, peak_near, tone

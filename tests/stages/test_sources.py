@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manifests.catalogue import Video, source_of
-from manifests.errors import BadInput, Damaged, SourceAway
-from manifests.record import Basis, Record
-from pipeline.workspace import Workspace
-from stages.download import STAGE, proof
-from stages.fetch.terms import Terms
-from stages.sources import facts, readable, readable_sound, require
+from portrait_prep.errors import BadInput, Damaged, SourceAway
+from portrait_prep.manifests.catalogue import Video, source_of
+from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.download import STAGE, proof
+from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.sources import facts, readable, readable_sound, require
 from tests.memory_job import MemoryJob, collect
 from tests.stages.fetch.server import Server
 from tests.stages.fetch.test_source import MEMBERS, zipped

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from manifests.errors import Damaged
-from pipeline.stage import BadVideo, Batch
-from stages.speech import BINS, FLOOR, RATE, SAMPLES, STAGE, FilterBank, Pcm, SpeechParams
+from portrait_prep.errors import Damaged
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch
+from portrait_prep.stages.speech import BINS, FLOOR, RATE, SAMPLES, STAGE, FilterBank, Pcm, SpeechParams
 from tests.memory_job import MemoryJob, collect
 
 

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video
-from pipeline.stage import Batch
-from stages.stats import MEASURES, STAGE, StatsParams, file_names, reduce
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.stats import MEASURES, STAGE, StatsParams, file_names, reduce
 from tests.memory_job import MemoryJob, collect
 from tests.stages.spoken import FRAMES, distances_of, fbank_of, landmarks_of, powers_of, speech
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from manifests.errors import Damaged
-from pipeline.stage import Batch
-from stages import torso
-from stages.face.geometry import Pose, to_image
-from stages.models.mediapipe import face_mesh_tracker, person_segmenter
-from stages.torso import STAGE, TorsoParams
-from stages.video.frames import FPS, read_frames
+from portrait_prep.errors import Damaged
+from portrait_prep.media.frames import FPS, read_frames
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages import torso
+from portrait_prep.stages.face.geometry import Pose, to_image
+from portrait_prep.stages.models.mediapipe import face_mesh_tracker, person_segmenter
+from portrait_prep.stages.torso import STAGE, TorsoParams
 from tests.memory_job import MemoryJob, collect
 from tests.stages.shoulders.drawn_person import LEFT, face, head, height_at, person
 from tests.stages.shoulders.drawn_person import torso as drawn_torso

@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video, merge, write_catalogue
-from pipeline.session import Session
-from pipeline.settings import write_settings
-from pipeline.stage import Batch, Column, Job, Params, Stage
-from pipeline.workspace import Workspace
-from stages import headpose, speech, stats, torso
-from stages.face.geometry import Pose, to_image
-from stages.face.points import LIPS
-from stages.sound.wav import HEADER, finish
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.media.wav import HEADER, finish
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages import headpose, speech, stats, torso
+from portrait_prep.stages.face.geometry import Pose, to_image
+from portrait_prep.stages.face.points import LIPS
 
 FRAMES = {"ann-1": 915, "ann-2": 250, "bob-gap": 1650, "cy-drawn": 60, "train.txt": 804, "test.txt": 1003}
 SPLITS = {"ann-1": "train", "ann-2": "train", "bob-gap": "val", "test.txt": "test"}

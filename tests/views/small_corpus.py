@@ -8,12 +8,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video, merge, write_catalogue
-from pipeline.session import Session
-from pipeline.settings import write_settings
-from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
-from pipeline.workspace import Workspace
-from stages.sound.wav import HEADER, finish
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.media.wav import HEADER, finish
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
 
 SIDE = 64
 GAP = (100, 120)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video, merge, write_catalogue
-from pipeline.session import Session
-from pipeline.settings import write_settings
-from pipeline.stage import Batch, Column, Job, Params, Stage
-from pipeline.workspace import Workspace
-from stages.models.blendshapes import COUNT, INDEX
-from stages.sound.wav import HEADER, finish
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.media.wav import HEADER, finish
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages.models.blendshapes import COUNT, INDEX
 
 FRAMES = {"ann-1": 260, "ann-2": 131, "bob-1": 40}
 GAP = (70, 90)

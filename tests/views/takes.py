@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video, merge, read_catalogue, write_catalogue
-from pipeline.session import Session
-from pipeline.settings import write_settings
-from pipeline.stage import Batch, Column, Job, Params, Stage
-from pipeline.workspace import Workspace
-from stages.sound.wav import HEADER, finish
+from portrait_prep.manifests.catalogue import Video, merge, read_catalogue, write_catalogue
+from portrait_prep.media.wav import HEADER, finish
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
 
 RADIUS = 60
 COLOURS = ((230, 40, 40), (40, 230, 40), (40, 40, 230), (230, 230, 40), (230, 40, 230), (40, 230, 230))

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from manifests.errors import BadInput
-from stages.models.blendshapes import INDEX, NAMES
+from portrait_prep.errors import BadInput
+from portrait_prep.stages.models.blendshapes import INDEX, NAMES
+from portrait_prep.views.crnn import CHANNELS, MEL, SCORES, SHAPES, Crnn, channels, crnn, degrees, unreal_angles
+from portrait_prep.views.reading.mel import Mel, log_mel
+from portrait_prep.views.reading.reader import Reader
 from tests.views import spoken_faces
 from tests.views.spoken_faces import FRAMES, GAP, euler, opening, pcm
 from tests.whole.runs import CLIPS, SHARED, portrait_prep
-from views.crnn import CHANNELS, MEL, SCORES, SHAPES, Crnn, channels, crnn, degrees, unreal_angles
-from views.reading.reader import Reader
-from views.sound.mel import Mel, log_mel
 
 MODEL = SHARED / "data" / "models" / "face_landmarker.task"
 

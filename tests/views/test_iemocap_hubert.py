@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.catalogue import Video, merge, write_catalogue
-from manifests.corpora import iemocap
-from manifests.errors import BadInput, MissingPrerequisite
-from pipeline.workspace import Workspace
-from stages.models.hubert import features
+from portrait_prep.errors import BadInput, MissingPrerequisite
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.manifests.corpora.iemocap import catalogue as iemocap
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.models.hubert import features
+from portrait_prep.views.iemocap_hubert import LABELS, SPEAKERS, folds, iemocap_hubert
+from portrait_prep.views.reading.samples import Samples
 from tests.iemocap_release import FOUR_CLASS_LABELS, full_release, release
 from tests.views.takes import Cast, make, renamed
-from views.iemocap_hubert import LABELS, SPEAKERS, folds, iemocap_hubert
-from views.reading.samples import Samples
 
 CLASSES = {"neu": 0, "hap": 1, "exc": 1, "ang": 2, "sad": 3}
 SHORT, LONG, SILENT = "Ses01F_impro01_M000", "Ses02M_impro03_F001", "Ses03F_script01_1_M002"
@@ -204,7 +204,7 @@ def test_real_voices_are_normalized(clips_workspace: Path, tmp_path: Path) -> No
 def test_a_network_learns_from_it(workspace: Path) -> None:
     """Convolutions over the wave and a GRU over what they see, as HuBERT and the GRU behind it, small."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
-    from views.reading.loader import Loader  # noqa: PLC0415  it needs PyTorch
+    from portrait_prep.views.reading.loader import Loader  # noqa: PLC0415  it needs PyTorch
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manifests.catalogue import Video
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.views.lhotse import RECORDINGS, SUPERVISIONS, write_lhotse
 from tests.views.takes import renamed
-from views.lhotse import RECORDINGS, SUPERVISIONS, write_lhotse
 
 SENTENCE = "Kids are talking by the door – “now”"
 
@@ -66,7 +66,7 @@ def test_a_choice_is_kept_to(workspace: Path, tmp_path: Path) -> None:
 
 
 def test_what_has_no_sound_is_left_out(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from views.reading.reader import Reader  # noqa: PLC0415  to change it
+    from portrait_prep.views.reading.reader import Reader  # noqa: PLC0415  to change it
 
     def facts(reader: Reader, number: int, *columns: str) -> dict[str, Any]:
         return dict(zip(columns, [number != 0, number == 1], strict=True))

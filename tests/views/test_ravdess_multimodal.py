@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video
-from manifests.corpora import ravdess
-from manifests.corpora.ravdess_names import EMOTIONS, STATEMENTS
-from manifests.errors import BadInput
-from stages.models.mediapipe import face_detector
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.corpora.ravdess import catalogue as ravdess
+from portrait_prep.manifests.corpora.ravdess.names import EMOTIONS, STATEMENTS
+from portrait_prep.stages.models.mediapipe import face_detector
+from portrait_prep.views.ravdess_multimodal import IMAGENET_MEAN, IMAGENET_STD, face_squares, ravdess_multimodal, spread
+from portrait_prep.views.reading.samples import Samples
 from tests.ravdess_release import make_release
 from tests.views.takes import COLOURS, Cast, centre, make, pitch, renamed
-from views.ravdess_multimodal import IMAGENET_MEAN, IMAGENET_STD, face_squares, ravdess_multimodal, spread
-from views.reading.samples import Samples
 
 ACTORS = {1: "train", 18: "train", 20: "val", 23: "test"}
 LONG, GAP, LOST = "01-01-03-01-02-02-01", "01-01-05-01-02-02-01", "01-01-06-01-02-02-01"
@@ -214,7 +214,7 @@ def test_real_faces_are_in_the_middle(clips_workspace: Path, tmp_path: Path) -> 
 def test_a_network_learns_from_it(workspace: Path) -> None:
     """A 3D convolution over faces and one over the spectrogram, joined: the classes are in both."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
-    from views.reading.loader import Loader  # noqa: PLC0415  it needs PyTorch
+    from portrait_prep.views.reading.loader import Loader  # noqa: PLC0415  it needs PyTorch
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

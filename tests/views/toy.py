@@ -10,13 +10,13 @@ from typing import Any
 import av
 import numpy as np
 
-from manifests.catalogue import Video, merge, safe_id, write_catalogue
-from pipeline.crew import ThisProcess
-from pipeline.foreman import Foreman
-from pipeline.session import Session
-from pipeline.settings import write_settings
-from pipeline.stage import BadVideo, Batch, Column, Job, Params, Stage
-from pipeline.workspace import Workspace
+from portrait_prep.manifests.catalogue import Video, merge, safe_id, write_catalogue
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.executor import ThisProcess
+from portrait_prep.pipeline.run.scheduler import Foreman
+from portrait_prep.pipeline.session import Session
 
 FRAMES = 300
 

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.digest import sha256_of
-from manifests.errors import BadInput, WorkspaceBusy
-from pipeline.audit import Audit, Sample
-from pipeline.cli import inspect
-from pipeline.cli.opening import open_session
-from pipeline.session import Session
-from pipeline.stage import Batch
-from stages.order import STAGES
+from portrait_prep.cli import inspect
+from portrait_prep.cli.opening import open_session
+from portrait_prep.errors import BadInput, WorkspaceBusy
+from portrait_prep.manifests.files import sha256_of
+from portrait_prep.pipeline.auditing.audit import Audit, Sample
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages.order import STAGES
 from tests.clips import clicks, make, portrait, steady, write_clip
 from tests.pipeline.damage import audited, bless, edit_json, edit_row, exchange, flip, forge, obey, told
 from tests.whole.runs import portrait_prep

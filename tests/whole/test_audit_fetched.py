@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.audit import Audit, Sample
-from pipeline.cli.opening import open_session
+from portrait_prep.cli.opening import open_session
+from portrait_prep.pipeline.auditing.audit import Audit, Sample
 from tests.clips import clicks, portrait, steady, write_clip
 from tests.hdtf_lists import lists
 from tests.pipeline.damage import audited, flip, obey, told

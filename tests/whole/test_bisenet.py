@@ -7,10 +7,10 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from pipeline.dry_run import stale_units
-from pipeline.session import Session
-from pipeline.workspace import Workspace
-from stages.order import STAGES
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.dry_run import stale_units
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages.order import STAGES
 from tests.stages.models.random_bisenet import publish
 from tests.whole.runs import CLIPS, columns, portrait_prep
 

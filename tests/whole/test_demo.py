@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.measure_lip_sync import read, shifted, told
-from demo.plan import CLIPS
-from demo.verdict import agreement
-from stages.sound.lip_sync import SPEECH
+from portrait_prep.demo.plan import CLIPS
+from portrait_prep.demo.verdict import agreement
+from portrait_prep.stages.sound.lip_sync import SPEECH
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import columns, portrait_prep
 

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from manifests.splits import by_subject
+from portrait_prep.manifests.splits import by_subject
 from tests.clips import Image, number_of, numbered, portrait
 from tests.hdtf_lists import lists
 from tests.stages.fetch.server import Server

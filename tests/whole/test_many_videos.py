@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.multiply import finished, multiply
 from benchmarks.rejudge import THRESHOLDS, judge_by
-from pipeline.audit import Audit
-from pipeline.session import Session
+from portrait_prep.pipeline.auditing.audit import Audit
+from portrait_prep.pipeline.session import Session
 
 VIDEOS = 1000
 SECONDS = 0.8

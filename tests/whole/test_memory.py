@@ -15,9 +15,9 @@ SLACK = 48
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from pipeline.session import Session
-from pipeline.workspace import Workspace
-from stages.order import STAGES
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.order import STAGES
 session = Session(Workspace(Path(sys.argv[1])), STAGES)
 session.run(session.select(sys.argv[2:], (), False), workers=0)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.session import Session
-from pipeline.workspace import Workspace
-from stages.order import STAGES
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages.order import STAGES
 from tests.whole.runs import portrait_prep
 
 TABLES = ("normalize", "landmarks", "headpose", "torso", "speech", "stats")

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from manifests.quality import RULES, QualitySettings, judge
-from manifests.record import Basis, Record
-from pipeline.stage import Stage
-from stages import headpose, landmarks, speech, stats, torso
-from stages.face.geometry import flip, rotation_from_euler
-from stages.sound.wav import SAMPLES_PER_FRAME, finish
-from stages.video.frames import Image, read_frames
+from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.manifests.verdict import RULES, QualitySettings, judge
+from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.media.wav import SAMPLES_PER_FRAME, finish
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.stages import headpose, landmarks, speech, stats, torso
+from portrait_prep.stages.face.geometry import flip, rotation_from_euler
 from tests.clips import write_clip
 from tests.memory_job import MemoryJob, collect
 from tests.stages.normalized import normalize

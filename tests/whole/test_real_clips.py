@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.measure_lip_sync import in_step, read, shifted, told, tried
-from manifests.quality import RULES
-from stages.sound.lip_sync import SPEECH
+from portrait_prep.manifests.verdict import RULES
+from portrait_prep.stages.sound.lip_sync import SPEECH
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import CLIPS, portrait_prep
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from manifests.catalogue import Video, write_catalogue
-from manifests.errors import BadInput
-from pipeline.cli.sides import sides as check_sides
-from pipeline.cli.sides import summary
+from portrait_prep.cli.sides import sides as check_sides
+from portrait_prep.cli.sides import summary
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video, write_catalogue
 from tests.side_by_side import TURNS, drawn, rows, spoken, write_dialog, write_wav
 from tests.whole.runs import portrait_prep
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from views.dh_live.points import BRIDGE, JAW, NOSE_EDGE, PLACES, UNDER_NOSE
-from views.reading.squares import cut
+from portrait_prep.views.dh_live.points import BRIDGE, JAW, NOSE_EDGE, PLACES, UNDER_NOSE
+from portrait_prep.views.reading.squares import cut
 
 Floats = NDArray[np.floating[Any]]
 Image = NDArray[np.uint8]

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from threadpoolctl import threadpool_limits
 
-from manifests.atomic import replacing
-from manifests.errors import BadInput
-from stages.face.geometry import Pose, to_image
-from views.dh_live.face_range import CANONICAL, FaceRange, FaceRanges
-from views.reading.reader import Reader
-from views.reading.windows import Window
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.files import replacing
+from portrait_prep.stages.face.geometry import Pose, to_image
+from portrait_prep.views.dh_live.points import CANONICAL, FaceRange, FaceRanges
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.windows import Window
 
 WIDTH, HEIGHT = 30, 15
 VALUES = 3 * WIDTH * HEIGHT

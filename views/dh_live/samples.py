@@ -27,14 +27,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose, to_image
-from views.dh_live.drawing import JITTER, SIDE, UNMOVED, Crop, hint_of_lips, lines, without_jaw
-from views.dh_live.face_range import FaceRange, FaceRanges
-from views.dh_live.mouth_pca import COLUMNS, POSE, MouthPca, mouth_pictures
-from views.dh_live.points import JAW, OVAL, POINTS
-from views.reading.reader import Reader
-from views.reading.samples import Sample, Samples
-from views.reading.windows import Window, windows
+from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose, to_image
+from portrait_prep.views.dh_live.drawing import JITTER, SIDE, UNMOVED, Crop, hint_of_lips, lines, without_jaw
+from portrait_prep.views.dh_live.mouth_pca import COLUMNS, POSE, MouthPca, mouth_pictures
+from portrait_prep.views.dh_live.points import JAW, OVAL, POINTS, FaceRange, FaceRanges
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.samples import Sample, Samples
+from portrait_prep.views.reading.windows import Window, windows
 
 REFERENCES = 5
 CLOSED = 1 / 3

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.stage import Batch
-from stages.series.moments import Moments
-from stages.stats import MEASURES
-from views.reading.reader import Reader
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.stats import MEASURES
+from portrait_prep.stages.streaming.moments import Moments
+from portrait_prep.views.reading.reader import Reader
 
 HEADMOTION = ("euler", "translation", "scale")
 """Yaw, pitch, roll; x, y, z of the head in the flipped image; scale: the seven numbers of a head's motion."""

@@ -10,23 +10,72 @@ Source: https://github.com/taichuai/MODA, datasets/audio2repr_dataset.py (`parse
     <folder>/<clip>/audio.wav           16 kHz mono PCM16, 640 samples a frame
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from manifests.atomic import replacing
-from manifests.errors import BadInput
-from stages.sound.wav import HEADER, RATE, SAMPLES_PER_FRAME, finish
-from stages.video.frames import FPS
-from views.drawing.face_mesh import SEMANTIC, indices
-from views.moda.filling import filling
-from views.moda.npy_stream import Stream, write_npy, write_npz
-from views.moda.targets import BLOCK, Targets
-from views.moda.windows import LENGTH, STRIDE
-from views.reading.reader import Reader
-from views.reading.selection import Footage
-from views.reading.windows import Window
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.files import replacing
+from portrait_prep.media.frames import FPS
+from portrait_prep.media.wav import HEADER, RATE, SAMPLES_PER_FRAME, finish
+from portrait_prep.stages.face.mesh import SEMANTIC, indices
+from portrait_prep.views.moda.filling import filling
+from portrait_prep.views.moda.targets import BLOCK, Targets
+from portrait_prep.views.moda.windows import LENGTH, STRIDE
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.selection import Footage
+from portrait_prep.views.reading.windows import Window
+
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The time of every member of a zip: none."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An array [rows, *shape] to be written, whose rows come in blocks of any type that casts to `dtype`."""
+
+    rows: int
+    shape: tuple[int, ...]
+    dtype: str
+    blocks: Iterable[NDArray[Any]]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "Stream":
+        """One that is there as a whole."""
+        return cls(len(values), values.shape[1:], values.dtype.str, (values,))
+
+
+def write_npy(path: Path, stream: Stream) -> None:
+    """Write one array. Raises ValueError unless the blocks have just the rows that were announced."""
+    with path.open("wb") as file:
+        _write(file, stream)
+
+
+def write_npz(path: Path, streams: Iterable[tuple[str, Stream]]) -> None:
+    """Write named arrays, uncompressed as `numpy.savez` does. Raises ValueError as `write_npy` does."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, stream in streams:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy", LONG_AGO), "w", force_zip64=True) as member:
+                _write(member, stream)
+
+
+def _write(file: IO[bytes], stream: Stream) -> None:
+    shape = (stream.rows, *stream.shape)
+    np.lib.format.write_array_header_1_0(file, {"descr": stream.dtype, "fortran_order": False, "shape": shape})
+    rows = 0
+    for block in stream.blocks:
+        if block.shape[1:] != stream.shape:
+            raise ValueError(f"a block has rows of {block.shape[1:]}, not of {stream.shape}")
+        rows += len(block)
+        file.write(np.ascontiguousarray(block, stream.dtype).data)
+    if rows != stream.rows:
+        raise ValueError(f"{rows} rows came, not {stream.rows}")
+
 
 LEAST = LENGTH + STRIDE + 1
 """Frames of the shortest clip that the loader takes a sample from, and that leaves its index of the others whole."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
 
 UNFINISHED = ".unfinished"
 """Where, within the folder, files are until all are there."""

@@ -8,16 +8,59 @@ from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
-from manifests.errors import BadInput
-from pipeline.stage import Batch
-from stages.face.geometry import Pose, to_canonical, to_image
-from stages.stats import STAGE as STATS
-from views.moda.centre import HEADMOTION, Centre, centre_of_batches, centre_of_clip, centre_of_subject
-from views.moda.published import published, published_to_image
-from views.reading.files import Store
-from views.reading.reader import Reader
-from views.reading.windows import Window, padded
+from portrait_prep.errors import BadInput
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.face.geometry import (
+    CANONICAL_CENTRE,
+    Pose,
+    eye_distance,
+    flip,
+    rotation_from_euler,
+    to_canonical,
+    to_image,
+)
+from portrait_prep.stages.stats import STAGE as STATS
+from portrait_prep.views.moda.centre import HEADMOTION, Centre, centre_of_batches, centre_of_clip, centre_of_subject
+from portrait_prep.views.reading.files import Store
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.windows import Window, padded
+
+Float64 = NDArray[np.float64]
+
+
+def published_rotation(euler: NDArray[np.floating]) -> Float64:
+    """Rz(roll) Ry(yaw) Rx(pitch), float64 [n, 3, 3], of yaw, pitch and roll [n, 3] in degrees."""
+    return np.asarray(Rotation.from_euler("xyz", np.asarray(euler, np.float64)[:, [1, 0, 2]], degrees=True).as_matrix())
+
+
+def published(batch: Batch) -> Batch:
+    """Columns `headpose.*` and `torso.billboard` of n frames, all finite or NaN together -> float64, turned and scaled.
+
+    The scale is again such that the eyes are 120 px apart (within what smoothing moves them).
+    """
+    canonical, euler = batch["headpose.canonical"], batch["headpose.euler"]
+    there = np.asarray(np.isfinite(euler).all(axis=1))
+    angles = np.where(there[:, np.newaxis], euler, 0.0)
+    turn = np.swapaxes(published_rotation(angles) @ np.swapaxes(rotation_from_euler(angles), -1, -2), -1, -2)
+    face, shoulders = ((batch[name] - CANONICAL_CENTRE) @ turn for name in ("headpose.canonical", "torso.billboard"))
+    wider = eye_distance(canonical) / eye_distance(face)
+    return batch | {
+        "headpose.canonical": face * wider[:, np.newaxis, np.newaxis] + CANONICAL_CENTRE,
+        "headpose.scale": batch["headpose.scale"] * wider,
+        "torso.billboard": shoulders * wider[:, np.newaxis, np.newaxis] + CANONICAL_CENTRE,
+    }
+
+
+def published_to_image(points: NDArray[np.floating], euler: Float64, translation: Float64, scale: Float64) -> Float64:
+    """The inverse, as its `denorm_verticies_via_headpose` has it: [n, k, 3] -> image px, z negative toward the camera.
+
+    Its default for the centre is 3 px off in y, at (256, 235, 128); here it is (256, 232, 128), as when normalizing.
+    """
+    upright = (points - CANONICAL_CENTRE) / scale[:, np.newaxis, np.newaxis]
+    return flip(upright @ published_rotation(euler) + translation[:, np.newaxis])
+
 
 COLUMNS = ("headpose.canonical", "headpose.euler", "headpose.translation", "headpose.scale", "torso.billboard")
 """The frame columns that targets are made of."""
@@ -36,7 +79,7 @@ class Targets:
     `centre`: less the mean of the `subject` over all its accepted videos, or of the `clip` alone.
     `standardize`: over the deviation, too.
     `order`: of the angles, in which the head's rotation is taken off: `XYZ` leaves faces upright, `xyz` as MODA's
-    released weights know them (see `views.moda.published`; its centre is that of the clip).
+    released weights know them (see `views.moda.targets`; its centre is that of the clip).
     `unsmoothed`: faces are the landmarks of the very frame, as the network gave them, not smoothed as configured.
     """
 

@@ -18,6 +18,7 @@ paper: https://arxiv.org/abs/2307.10008. Where the original errs, this does not:
 `targets=PUBLISHED` tells them as the released weights know them. Their sound was at 30 frames a second.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,14 +26,47 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stages.face import points
-from views.moda.targets import PUBLISHED, Targets
-from views.reading.files import Store
-from views.reading.reader import Reader
-from views.reading.samples import Sample, Samples
-from views.reading.windows import Window, mask, padded, windows
-from views.sound.loudness import Loudness
+from portrait_prep.stages.face import points
+from portrait_prep.views.moda.targets import PUBLISHED, Targets
+from portrait_prep.views.reading.files import Store
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.samples import Sample, Samples
+from portrait_prep.views.reading.windows import Window, mask, padded, windows
+
+FULL_SCALE = 1 << 15
+"""PCM16 over this is -1..1."""
+EPSILON = 1e-7
+"""Added to the variance, as `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm` of Hugging Face's transformers does."""
+BLOCK = 1000
+"""Frames at a time: few enough that the sum of the squares is exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """Mean and deviation (population) of the samples of a clip, -1..1."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, reader: Reader, number: int) -> "Loudness":
+        """Of video `number`, whose sound is streamed once. Raises what `Reader.sound` raises."""
+        frames = reader.videos[number].frames
+        count = total = squares = 0
+        for first in range(0, frames, BLOCK):
+            samples = reader.sound(number, first, min(BLOCK, frames - first)).reshape(-1).astype(np.float64)
+            count, total, squares = count + samples.size, total + int(samples.sum()), squares + int(samples @ samples)
+        variance = (count * squares - total * total) / (count * FULL_SCALE) ** 2
+        return cls(total / (count * FULL_SCALE), math.sqrt(variance))
+
+    def normalized(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+        """float32 of the same shape, (x - mean) / sqrt(variance + 1e-7). Digital silence gives zeros."""
+        gain = 1 / math.sqrt(self.deviation**2 + EPSILON)
+        sound = np.multiply(pcm, np.float32(gain / FULL_SCALE), dtype=np.float32)
+        return np.subtract(sound, np.float32(self.mean * gain), out=sound)
+
 
 __all__ = ["EYE", "LIP", "PUBLISHED", "ComposerWindow", "ModaWindow", "Targets", "as_published", "composer", "moda"]
 

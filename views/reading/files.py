@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import Damaged
+from portrait_prep.errors import Damaged
 
 V = TypeVar("V")
 

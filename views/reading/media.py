@@ -7,10 +7,10 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from manifests.errors import Damaged
-from stages.sound.wav import HEADER, RATE, SAMPLES_PER_FRAME
-from stages.video.frames import FPS, SIZE
-from views.reading.files import File
+from portrait_prep.errors import Damaged
+from portrait_prep.media.frames import FPS, SIZE
+from portrait_prep.media.wav import HEADER, RATE, SAMPLES_PER_FRAME
+from portrait_prep.views.reading.files import File
 
 FRAME_BYTES = 2 * SAMPLES_PER_FRAME
 

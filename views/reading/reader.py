@@ -13,17 +13,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import BadInput, Damaged
-from pipeline.shards import ShardReader, by_stage
-from pipeline.stage import Batch
-from pipeline.workspace import Workspace
-from stages.stats import CORPUS
-from stages.video.frames import SIZE
-from views.reading.columns import Decoded, ShardColumns, changed
-from views.reading.files import File, Store
-from views.reading.media import open_sound, read_images, read_sound
-from views.reading.selection import MEDIA, Footage, Wish, select
-from views.reading.statistics import Statistics, read_statistics, subject_files
+from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.media.frames import SIZE
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.store.shards import ShardReader, by_stage
+from portrait_prep.stages.stats import CORPUS
+from portrait_prep.views.reading.columns import Decoded, ShardColumns, changed
+from portrait_prep.views.reading.files import File, Store
+from portrait_prep.views.reading.media import open_sound, read_images, read_sound
+from portrait_prep.views.reading.selection import MEDIA, Footage, Wish, select
+from portrait_prep.views.reading.statistics import Statistics, read_statistics, subject_files
 
 OPEN_FILES = 128
 """Most files open at a time: far below the 1024 that a process usually may have."""

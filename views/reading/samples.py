@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from views.reading.reader import Reader
-from views.reading.windows import Window
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.windows import Window
 
 Sample = Mapping[str, Any]
 """Name -> array, number or text."""

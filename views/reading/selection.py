@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.catalogue import Video, read_catalogue
-from manifests.errors import BadInput
-from pipeline.workspace import Workspace
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import Video, read_catalogue
+from portrait_prep.pipeline.declare.workspace import Workspace
 
 Wish = str | int | float | None | Collection[Any] | Callable[[Any], bool]
 """A value that a catalogue field must have, several of which it must have one, or a test of it."""

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from manifests.errors import BadInput
-from pipeline.tables import to_numpy
-from pipeline.workspace import Workspace
-from stages.stats import CORPUS, MEASURES, STAGE, TABLE
+from portrait_prep.errors import BadInput
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.store.arrow import to_numpy
+from portrait_prep.stages.stats import CORPUS, MEASURES, STAGE, TABLE
 
 Statistics = Mapping[str, NDArray[np.float64]]
 """`<measure>_mean` and `_std` of canonical [478, 3], euler [3], translation [3], scale [1] and billboard [18, 3]."""

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from views.reading.selection import Footage
+from portrait_prep.views.reading.selection import Footage
 
 T = TypeVar("T", bound=np.generic)
 

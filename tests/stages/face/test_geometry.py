@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from stages.face import geometry
-from stages.face.geometry import Pose
-from stages.face.points import CENTRE, EXPRESSIVE, EYE_PAIRS, EYES, LIPS, RIGID, RIGID_WEIGHTS
-from stages.headpose import mean_face
+from portrait_prep.stages.face import geometry
+from portrait_prep.stages.face.geometry import Pose
+from portrait_prep.stages.face.points import CENTRE, EXPRESSIVE, EYE_PAIRS, EYES, LIPS, RIGID, RIGID_WEIGHTS
+from portrait_prep.stages.headpose import mean_face
 
 ANGLES = st.tuples(st.floats(-85, 85), st.floats(-170, 170), st.floats(-170, 170))
 SEEDS = st.integers(0, 2**32 - 1)

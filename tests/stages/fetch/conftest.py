@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.fetch import retries
+from portrait_prep.stages.fetch import session
 from tests.clips import clicks, make, portrait, steady, write_clip
 from tests.stages.fetch.server import Server
 
@@ -13,7 +13,7 @@ from tests.stages.fetch.server import Server
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A web server; no proxy of this machine stands before it, and nobody waits long before asking it again."""
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(session, "FIRST_WAIT", 0.01)
     with Server() as running:
         yield running
 

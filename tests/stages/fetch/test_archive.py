@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.stage import BadVideo
-from stages.fetch import archive as archive_module
-from stages.fetch.archive import BrokenArchive, extract
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch import archive as archive_module
+from portrait_prep.stages.fetch.archive import BrokenArchive, extract
 
 NAME = "01-01-01-01-01-01-01.mp4"
 MEMBER = f"Actor_01/{NAME}"
@@ -225,7 +225,7 @@ def test_memory_does_not_grow_with_the_member(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_comes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = zipped(tmp_path / "a.zip", {MEMBER: CONTENT})
-    monkeypatch.setattr("manifests.atomic.temporary_beside", lambda _: Path("/dev/full"))
+    monkeypatch.setattr("portrait_prep.manifests.files.temporary_beside", lambda _: Path("/dev/full"))
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
     with pytest.raises(OSError, match="No space left") as caught:
         extract(made, MEMBER, tmp_path / "video.mp4")

@@ -19,14 +19,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.atomic import TEMPORARY
-from manifests.errors import BadSetting, MissingPrerequisite, TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch import retries
-from stages.fetch.headers import Span, content_length, content_range, retry_after
-from stages.fetch.http import fetch
-from stages.fetch.partial import Partial
-from stages.fetch.terms import Terms
+from portrait_prep.errors import BadSetting, MissingPrerequisite, TransferFailed
+from portrait_prep.manifests.files import TEMPORARY
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch import session
+from portrait_prep.stages.fetch.disk import Partial
+from portrait_prep.stages.fetch.http import fetch
+from portrait_prep.stages.fetch.session import Span, content_length, content_range, retry_after
+from portrait_prep.stages.fetch.settings import Terms
 from tests.stages.fetch.server import Server, Turn
 
 CONTENT = bytes(range(256)) * 4096
@@ -334,16 +334,16 @@ def test_a_refusal_that_passes_is_asked_again(server: Server, tmp_path: Path, st
 
 def test_retry_after_is_honoured_and_bounded(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(retries, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(session, "time", SimpleNamespace(sleep=waits.append))
     turns = [Turn(status=503, headers={"Retry-After": said}) for said in ("7", "999999", "soon")]
     fetch(server.put(PATH, CONTENT, *turns), tmp_path / "a.zip", terms())
-    assert waits[:2] == [7.0, retries.LONGEST_RETRY_AFTER]
-    assert 0 < waits[2] <= retries.FIRST_WAIT * 4
+    assert waits[:2] == [7.0, session.LONGEST_RETRY_AFTER]
+    assert 0 < waits[2] <= session.FIRST_WAIT * 4
 
 
 def test_waits_grow_and_end() -> None:
-    for failures, longest in ((1, retries.FIRST_WAIT), (4, retries.FIRST_WAIT * 8), (100, retries.LONGEST_WAIT)):
-        waits = {retries.wait(failures, None) for _ in range(20)}
+    for failures, longest in ((1, session.FIRST_WAIT), (4, session.FIRST_WAIT * 8), (100, session.LONGEST_WAIT)):
+        waits = {session.wait(failures, None) for _ in range(20)}
         assert longest / 2 <= min(waits) < max(waits) <= longest
 
 
@@ -423,7 +423,7 @@ def test_a_proxy_that_is_no_address_is_told(tmp_path: Path, proxy: str) -> None:
 
 @pytest.mark.parametrize("setting", ["socks5://127.0.0.1:9", ""])
 def test_a_proxy_that_needs_a_package_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    monkeypatch.setattr("stages.fetch.session.find_spec", lambda _: None)
+    monkeypatch.setattr("portrait_prep.stages.fetch.session.find_spec", lambda _: None)
     only_proxy(monkeypatch, "SOCKS5h://127.0.0.1:9")
     with pytest.raises(MissingPrerequisite, match="PySocks"):
         fetch("http://nowhere.invalid/a", tmp_path / "a.zip", terms(proxy=setting))
@@ -527,7 +527,7 @@ def test_what_a_killed_process_left_is_gone_on_with(server: Server, tmp_path: Pa
     target = tmp_path / "a.zip"
     program = (
         "import sys; from pathlib import Path\n"
-        "from stages.fetch.http import fetch; from stages.fetch.terms import Terms\n"
+        "from portrait_prep.stages.fetch.http import fetch; from portrait_prep.stages.fetch.settings import Terms\n"
         "fetch(sys.argv[1], Path(sys.argv[2]), Terms(reserve=0.0))"
     )
     child = subprocess.Popen([sys.executable, "-c", program, address, str(target)], cwd=ROOT)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from manifests.errors import TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch.http import fetch
-from stages.fetch.record import RecordFile, files
-from stages.fetch.terms import Terms
+from portrait_prep.errors import TransferFailed
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch.http import fetch
+from portrait_prep.stages.fetch.record import RecordFile, files
+from portrait_prep.stages.fetch.settings import Terms
 from tests.stages.fetch.server import Server, Turn
 
 TERMS = Terms(reserve=0.0, retries=0)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from manifests.errors import TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch import source as source_module
-from stages.fetch.source import fetch_source
-from stages.fetch.terms import Terms
+from portrait_prep.errors import TransferFailed
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch import source as source_module
+from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.source import fetch_source
 from tests.stages.fetch.server import Server, Turn
 
 ROOT = Path(__file__).parents[3]
@@ -220,8 +220,8 @@ def test_two_archives_of_one_record_may_come_at_the_same_time(tmp_path: Path, se
     slow = Turn(drip=0.05, block=100)
     server.put("/api/records/7", json.dumps({"files": entries}).encode(), slow, slow)
     script = (
-        "import sys; from pathlib import Path; from stages.fetch.source import fetch_source;"
-        "from stages.fetch.terms import Terms;"
+        "import sys; from pathlib import Path; from portrait_prep.stages.fetch.source import fetch_source;"
+        "from portrait_prep.stages.fetch.settings import Terms;"
         "fetch_source(sys.argv[1], Path(sys.argv[2]), Terms(reserve=0.0, retries=0))"
     )
     addresses = [f"{server.address}/records/7/files/{name}#{name}" for name in names]

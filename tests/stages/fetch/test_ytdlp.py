@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from yt_dlp.downloader.http import HttpFD
 
-from manifests.errors import BadSetting, TransferFailed
-from manifests.probe import probe
-from pipeline.stage import BadVideo
-from stages.fetch.ytdlp import fetch_video
+from portrait_prep.errors import BadSetting, TransferFailed
+from portrait_prep.media.probe import probe
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch.ytdlp import fetch_video
 from tests.stages.fetch.server import Server, Turn
 from tests.stages.fetch.videos import PLAIN, names, parts, show, terms
 
@@ -83,8 +83,9 @@ def test_a_killed_process_leaves_its_part_to_the_next_and_nothing_elsewhere(
     address = server.put("/clip.mp4", content, PLAIN, Turn(stop_after=len(content) * 3 // 4, silence=60))
     there = sorted(home.rglob("*"))
     script = (
-        "import sys; from pathlib import Path; from stages.fetch.terms import Terms;"
-        "from stages.fetch.ytdlp import fetch_video; fetch_video(sys.argv[1], Path(sys.argv[2]), 'v', Terms())"
+        "import sys; from pathlib import Path; from portrait_prep.stages.fetch.settings import Terms;"
+        "from portrait_prep.stages.fetch.ytdlp import fetch_video;"
+        "fetch_video(sys.argv[1], Path(sys.argv[2]), 'v', Terms())"
     )
     places = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_CONFIG_HOME": str(home), "TMPDIR": str(home)}
     environment = {**os.environ, **places, "PYTHONPATH": f"{ROOT}:{home}", "PYTHONDONTWRITEBYTECODE": "1"}

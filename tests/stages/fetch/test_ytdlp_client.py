@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from manifests.errors import TransferFailed
-from manifests.probe import probe
-from stages.fetch import ytdlp_client, ytdlp_visit
-from stages.fetch.ytdlp import fetch_video
+from portrait_prep.errors import TransferFailed
+from portrait_prep.media.probe import probe
+from portrait_prep.stages.fetch import ytdlp, ytdlp_client
+from portrait_prep.stages.fetch.ytdlp import fetch_video
 from tests.clips import clicks, make, portrait, steady, write_clip
 from tests.stages.fetch.server import Server, Turn
 from tests.stages.fetch.videos import PLAIN, leave_half, names, offer, parts, show, terms
@@ -74,7 +74,7 @@ def test_a_file_that_has_become_shorter_is_brought_anew(
     tmp_path: Path, server: Server, content: bytes, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
     leave_half(tmp_path, server, content)
-    monkeypatch.setattr(ytdlp_visit, "probe", lambda *_, **__: None)
+    monkeypatch.setattr(ytdlp, "probe", lambda *_, **__: None)
     monkeypatch.setattr(ytdlp_client, "SAMPLE", 1000)
     address = server.put("/clip.mp4", content[:length])
     assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == content[:length]

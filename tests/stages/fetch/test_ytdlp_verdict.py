@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yt_dlp.utils import DownloadError
 
-from manifests.errors import TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch.retries import Interrupted
-from stages.fetch.ytdlp_verdict import UPDATE, judge
+from portrait_prep.errors import TransferFailed
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch.session import Interrupted
+from portrait_prep.stages.fetch.ytdlp_verdict import UPDATE, judge
 from tests.stages.fetch.videos import NO_RUNTIME
 
 ADVICE = (

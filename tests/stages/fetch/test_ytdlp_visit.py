@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yt_dlp
 
-from manifests.errors import TransferFailed
-from pipeline.stage import BadVideo
-from stages.fetch.ytdlp import fetch_video
+from portrait_prep.errors import TransferFailed
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch.ytdlp import fetch_video
 from tests.stages.fetch.server import Server, Turn
 from tests.stages.fetch.videos import NO_RUNTIME, Chosen, offer, parts, show, terms
 

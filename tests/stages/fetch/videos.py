@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yt_dlp
 
-from manifests.errors import TransferFailed
-from stages.fetch.terms import Terms
-from stages.fetch.ytdlp import fetch_video
+from portrait_prep.errors import TransferFailed
+from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.ytdlp import fetch_video
 from tests.stages.fetch.server import Server, Turn
 
 PLAIN = Turn()

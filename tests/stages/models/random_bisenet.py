@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.models import registry
+from portrait_prep.stages.models import registry
 
 torch = pytest.importorskip("torch")
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video
-from pipeline.stage import Batch
-from stages import landmarks, normalize
-from stages.face.points import LEFT_EYE, RIGHT_EYE
-from stages.landmarks import LandmarksParams
-from stages.models import registry
-from stages.models.blendshapes import INDEX, NAMES, mirrored
-from stages.normalize import NormalizeParams
-from stages.video.frames import read_frames
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.media.frames import read_frames
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages import landmarks, normalize
+from portrait_prep.stages.face.points import LEFT_EYE, RIGHT_EYE
+from portrait_prep.stages.landmarks import LandmarksParams
+from portrait_prep.stages.models import registry
+from portrait_prep.stages.models.blendshapes import INDEX, NAMES, mirrored
+from portrait_prep.stages.normalize import NormalizeParams
 from tests.memory_job import MemoryJob, claims_hold, collect
 from tests.stages.test_landmarks import write_video
 

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from manifests.catalogue import Video
-from stages import headpose, landmarks, normalize
-from stages.face import geometry
-from stages.headpose import HeadposeParams
-from stages.landmarks import LandmarksParams
-from stages.models import registry, tddfa
-from stages.normalize import NormalizeParams
-from stages.video.frames import read_frames
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.media.frames import read_frames
+from portrait_prep.stages import headpose, landmarks, normalize
+from portrait_prep.stages.face import geometry
+from portrait_prep.stages.headpose import HeadposeParams
+from portrait_prep.stages.landmarks import LandmarksParams
+from portrait_prep.stages.models import registry, tddfa
+from portrait_prep.stages.normalize import NormalizeParams
 from tests.memory_job import MemoryJob, collect
 
 pytest.importorskip("torch", reason="PyTorch is not here: the network cannot be exported")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
-from stages.models.batching import Batched
+from portrait_prep.stages.models.engines import Batched
 
 ERRORS: list[Exception] = [
     RuntimeException(

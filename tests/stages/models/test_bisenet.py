@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 from scipy.interpolate import RegularGridInterpolator
 
-from manifests.catalogue import Video
-from manifests.errors import MissingPrerequisite
-from manifests.quality import QualitySettings
-from manifests.record import Basis, Record
-from pipeline.plan import Planner, fingerprint
-from pipeline.settings import RunSettings, Settings
-from pipeline.stage import Batch
-from pipeline.workspace import Workspace
-from stages import torso
-from stages.models import bisenet, engines, onnx, registry
-from stages.models.mediapipe import face_mesh_tracker
-from stages.order import STAGES
-from stages.torso import STAGE, TorsoParams
-from stages.video.frames import FPS, SIZE, Image, read_frames
+from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.manifests.verdict import QualitySettings
+from portrait_prep.media.frames import FPS, SIZE, Image, read_frames
+from portrait_prep.pipeline.declare.settings import RunSettings, Settings
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.status.plan import Planner, fingerprint
+from portrait_prep.stages import torso
+from portrait_prep.stages.models import bisenet, engines, onnx, registry
+from portrait_prep.stages.models.mediapipe import face_mesh_tracker
+from portrait_prep.stages.order import STAGES
+from portrait_prep.stages.torso import STAGE, TorsoParams
 from tests.memory_job import MemoryJob, collect
 from tests.stages.models.random_bisenet import PARAMETERS, publish, random_state, register
 from tests.stages.shoulders.drawn_labels import CLOTH, HAIR, Labels, cloth, head, painted, person

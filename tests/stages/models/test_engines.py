@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
-from stages.models import engines, onnx
-from stages.models.engines import Network, Source, in_torch
+from portrait_prep.stages.models import engines, onnx
+from portrait_prep.stages.models.engines import Network, Source, in_torch
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: no network can be made")
 pytest.importorskip("onnx", reason="onnx is not here: no network can be exported")

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests.errors import MissingPrerequisite
-from pipeline.stage import BadVideo, Batch
-from stages.landmarks import STAGE, LandmarksParams
-from stages.models import mediapipe, registry
-from stages.models.blendshapes import COUNT, INDEX, NAMES, mirrored
-from stages.models.mediapipe import FaceLandmarker
-from stages.video.frames import Image
+from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.media.frames import Image
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch
+from portrait_prep.stages.landmarks import STAGE, LandmarksParams
+from portrait_prep.stages.models import mediapipe, registry
+from portrait_prep.stages.models.blendshapes import COUNT, INDEX, NAMES, mirrored
+from portrait_prep.stages.models.mediapipe import FaceLandmarker
 from tests.memory_job import MemoryJob, claims_hold, collect
 from tests.stages.test_landmarks import PORTRAIT, scene, write_video
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from manifests.errors import BadInput, MissingPrerequisite
-from pipeline.cli.models import models
-from stages.fetch import retries
-from stages.models import registry
-from stages.models.fetching import fetch_model
-from stages.models.registry import ModelFile
+from portrait_prep.cli.models import models
+from portrait_prep.errors import BadInput, MissingPrerequisite
+from portrait_prep.stages.fetch import session
+from portrait_prep.stages.models import registry
+from portrait_prep.stages.models.fetching import fetch_model
+from portrait_prep.stages.models.registry import ModelFile
 from tests.stages.fetch.server import Server, Turn
 
 WEIGHTS = bytes(range(256)) * 400
@@ -26,7 +26,7 @@ BUNDLED = dataclasses.replace(registry.MODELS["mean_face"], name="bundled")
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     """Serves the file of the model `net` at `/net`; `bundled` comes with a package, `away` is nowhere."""
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(retries, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(session, "FIRST_WAIT", 0.01)
     monkeypatch.delenv(registry.FOLDERS_VARIABLE, raising=False)
     monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
     with Server() as running:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
 
-from manifests.errors import MissingPrerequisite  # noqa: E402
-from stages.models.hubert import check, features  # noqa: E402
-from stages.models.hubert_network import Hubert, Size  # noqa: E402
+from portrait_prep.errors import MissingPrerequisite  # noqa: E402
+from portrait_prep.stages.models.hubert import check, features  # noqa: E402
+from portrait_prep.stages.models.hubert_network import Hubert, Size  # noqa: E402
 from tests.stages.models.tiny_hubert import TINY, tiny_weights, write_model, write_safetensors  # noqa: E402
 
 REFERENCE = {(0, 1): -1.110167, (10, 5): -2.492008, (74, 7): 0.044495, (110, 20): -1.636542, (148, 31): 0.670224}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from manifests.errors import MissingPrerequisite
-from stages.models import registry
+from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.stages.models import registry
 
 FOREIGN = registry.ModelFile(
     name="foreign",

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from manifests.digest import sha256_of
-from manifests.errors import Damaged, MissingPrerequisite
-from pipeline.stage import Batch
-from stages.face import geometry
-from stages.face.geometry import Pose
-from stages.face.points import BROWS, JAW
-from stages.headpose import STAGE, HeadposeParams, mean_face
-from stages.models import onnx, registry, tddfa
-from stages.models.weights import load_weights
+from portrait_prep.errors import Damaged, MissingPrerequisite
+from portrait_prep.manifests.files import sha256_of
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.face import geometry
+from portrait_prep.stages.face.geometry import Pose
+from portrait_prep.stages.face.points import BROWS, JAW
+from portrait_prep.stages.headpose import STAGE, HeadposeParams, mean_face
+from portrait_prep.stages.models import onnx, registry, tddfa
+from portrait_prep.stages.models.weights import load_weights
 from tests.memory_job import MemoryJob, collect
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: no network can be made")

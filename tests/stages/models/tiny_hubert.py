@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from stages.models.hubert_network import Hubert, Size
+from portrait_prep.stages.models.hubert_network import Hubert, Size
 
 TINY: dict[str, Any] = {
     "model_type": "hubert",

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stages.models.mediapipe import FaceMesh, person_segmenter
-from stages.shoulders.line import POINTS, mirror, resample, shoulder_lines
-from stages.video.frames import read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.stages.models.mediapipe import FaceMesh, person_segmenter
+from portrait_prep.stages.shoulders.line import POINTS, mirror, resample, shoulder_lines
 from tests.stages.shoulders.drawn_person import (
     LEFT,
     RIGHT,

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stages.shoulders.line import POINTS, mirror
-from stages.shoulders.parsing import shoulder_lines
+from portrait_prep.stages.shoulders.line import POINTS, mirror
+from portrait_prep.stages.shoulders.parsing import shoulder_lines
 from tests.stages.shoulders.drawn_labels import CLOTH, HAIR, NECK, SKIN, Labels, cloth, head, painted, person
 from tests.stages.shoulders.drawn_person import LEFT, RIGHT, Points, ellipse, face, height_at, polygon
 

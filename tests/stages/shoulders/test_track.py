@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.stage import Batch
-from stages.shoulders.track import INERTIA, fill, gate, seen, smooth, steady_anchor, steady_ends
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.shoulders.track import INERTIA, fill, gate, seen, smooth, steady_anchor, steady_ends
 
 K = 9
 UNIT = 100.0

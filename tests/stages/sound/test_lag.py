@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stages.sound.lag import ALIKE, Lag, lag_between
+from portrait_prep.stages.sound.lag import ALIKE, Lag, lag_between
 from tests.side_by_side import recorded, spoken
 from tests.whole.runs import CLIPS
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.sound.lip_sync import BANDS, FARTHEST, LipLag, LipSync, Motion, lag_within, motion
+from portrait_prep.stages.sound.lip_sync import BANDS, FARTHEST, LipLag, LipSync, Motion, lag_within, motion
 from tests.stages.spoken import FRAMES, Array, distances_of, fbank_of, landmarks_of, powers_of, speech
 
 

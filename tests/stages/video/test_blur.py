@@ -4,7 +4,7 @@ import pytest
 import skimage.data
 from skimage.measure import blur_effect
 
-from stages.video.blur import LENGTH, blur
+from portrait_prep.stages.video.picture_quality import LENGTH, blur
 
 FACE = cv2.cvtColor(skimage.data.astronaut()[50:200, 145:295], cv2.COLOR_RGB2GRAY)
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.probe import Orientation
-from stages.video.crop import Box, Faces, main_face, square, stored
+from portrait_prep.media.probe import Orientation
+from portrait_prep.stages.video.crop import Box, Faces, main_face, square, stored
 
 coordinates = st.integers(-3000, 3000)
 lengths = st.integers(1, 3000)

@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.video.cuts import Cuts
-from stages.video.frames import Image, read_frames
+from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.stages.video.cuts import Cuts
 from tests.whole.runs import CLIPS
 
 RANDOM = np.random.default_rng(0)

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stages.headpose import mean_face
-from stages.video.frames import Image
-from stages.video.picture_quality import EVERY, PictureQuality
+from portrait_prep.media.frames import Image
+from portrait_prep.stages.headpose import mean_face
+from portrait_prep.stages.video.picture_quality import EVERY, PictureQuality
 from tests.clips import portrait
 
 FACE = portrait(512, 512, 0.5)

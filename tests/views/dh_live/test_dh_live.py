@@ -8,15 +8,25 @@ import cv2
 import numpy as np
 import pytest
 
-from manifests.errors import BadInput
-from pipeline.cli.export_mouth_pca import mouth_pca
-from stages.face.geometry import Pose
-from tests.whole.runs import CLIPS, portrait_prep
-from views.dh_live.drawing import Crop, hint_of_lips, lines, without_jaw
-from views.dh_live.face_range import FaceRange, FaceRanges
-from views.dh_live.mouth_pca import COLUMNS, MouthPca, mouth_pictures
-from views.dh_live.points import BRIDGE, JAW, LIPS, LOWER_LIP, OVAL, PLACES, POINTS, UNDER_NOSE, UPPER_LIP
-from views.dh_live.samples import (
+from portrait_prep.cli.export import mouth_pca
+from portrait_prep.errors import BadInput
+from portrait_prep.stages.face.geometry import Pose
+from portrait_prep.views.dh_live.drawing import Crop, hint_of_lips, lines, without_jaw
+from portrait_prep.views.dh_live.mouth_pca import COLUMNS, MouthPca, mouth_pictures
+from portrait_prep.views.dh_live.points import (
+    BRIDGE,
+    JAW,
+    LIPS,
+    LOWER_LIP,
+    OVAL,
+    PLACES,
+    POINTS,
+    UNDER_NOSE,
+    UPPER_LIP,
+    FaceRange,
+    FaceRanges,
+)
+from portrait_prep.views.dh_live.samples import (
     LOOK_AHEAD,
     MARGIN,
     DhLiveRenderer,
@@ -25,8 +35,9 @@ from views.dh_live.samples import (
     references,
     to_crop,
 )
-from views.reading.reader import Reader
-from views.reading.samples import Draw
+from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.samples import Draw
+from tests.whole.runs import CLIPS, portrait_prep
 
 
 @pytest.fixture(scope="module")

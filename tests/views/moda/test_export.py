@@ -16,17 +16,17 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from manifests.errors import BadInput
-from pipeline.cli.export_moda import moda
-from pipeline.workspace import Workspace
+from portrait_prep.cli.export import moda
+from portrait_prep.errors import BadInput
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.face.mesh import SEMANTIC
+from portrait_prep.views.moda.export import export_moda
+from portrait_prep.views.moda.filling import UNFINISHED, filling
+from portrait_prep.views.moda.targets import Targets
 from tests.views import moving_faces
 from tests.views.moda.test_windows import EYES, LIPS, motion
 from tests.views.moving_faces import STILL
 from tests.whole.runs import portrait_prep
-from views.drawing.face_mesh import SEMANTIC
-from views.moda.export import export_moda
-from views.moda.filling import UNFINISHED, filling
-from views.moda.targets import Targets
 
 RATE, FPS, LENGTH, STRIDE = 16000, 25, 600, 200
 """The loader's sample_rate, --FPS 25, max_seq_len and frame_jump_stride."""

@@ -12,13 +12,12 @@ from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmark, Normali
 from mediapipe.python.solutions import drawing_styles, drawing_utils, face_mesh_connections
 from numpy.typing import NDArray
 
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.stages.face.mesh import EDGES, MOUTH, SEMANTIC, indices
+from portrait_prep.views.moda.renderer import SHOULDERS, feature_image, mouth_mask, renderer, time_position
+from portrait_prep.views.reading.reader import Reader
 from tests.views import moving_faces
 from tests.views.moving_faces import DRAWN, FRAMES, GAP
-from views.drawing.face_mesh import EDGES, MOUTH, SEMANTIC, indices
-from views.moda.feature_image import SHOULDERS, feature_image, mouth_mask
-from views.moda.renderer import renderer, time_position
-from views.reading.reader import Reader
 
 SAMPLE = {
     "mesh": ((3, 512, 512), "float32"),

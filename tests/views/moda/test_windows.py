@@ -15,13 +15,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from manifests.errors import BadInput
+from portrait_prep.errors import BadInput
+from portrait_prep.views.moda.targets import published_rotation
+from portrait_prep.views.moda.windows import EYE, LIP, PUBLISHED, Targets, as_published, composer, moda
+from portrait_prep.views.reading.samples import Draw
 from tests.views import moving_faces
 from tests.views.moving_faces import GAP, STILL
 from tests.whole.runs import SHARED
-from views.moda.published import published_rotation
-from views.moda.windows import EYE, LIP, PUBLISHED, Targets, as_published, composer, moda
-from views.reading.samples import Draw
 
 CATHY = SHARED / "data" / "moda" / "cathy_repr.npz"
 EYES = (
@@ -337,7 +337,7 @@ def test_samples_are_the_callers_own_and_travel_as_paths(workspace: Path) -> Non
 
 
 def test_tensors_share_the_memory_of_a_sample(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loading = pytest.importorskip("views.reading.loader", reason="PyTorch is not installed")
+    loading = pytest.importorskip("portrait_prep.views.reading.loader", reason="PyTorch is not installed")
     samples = moda(workspace)
     sample = samples[0]
     monkeypatch.setattr(type(samples), "__getitem__", lambda *_: sample)
@@ -377,7 +377,7 @@ def test_units_that_there_are_not_are_refused() -> None:
 def learn(samples: Any, steps: int) -> tuple[float, float]:
     """MODA's loss of a small network of its kind after some steps, and that of predicting the mean."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
-    loading = pytest.importorskip("views.reading.loader")
+    loading = pytest.importorskip("portrait_prep.views.reading.loader")
     torch.manual_seed(0)
     torch.set_num_threads(1)
     batch = next(iter(loading.Loader(samples, batch_size=4)))

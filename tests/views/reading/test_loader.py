@@ -10,12 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
 
+from portrait_prep.views.reading.loader import (  # noqa: E402
+    Loader,
+    Sampler,
+    TorchSamples,
+)
+from portrait_prep.views.reading.reader import Reader  # noqa: E402
+from portrait_prep.views.reading.samples import Draw, Sample, Samples  # noqa: E402
+from portrait_prep.views.reading.windows import Window, windows  # noqa: E402
 from tests.views.small_corpus import make  # noqa: E402
-from views.reading.loader import Loader, TorchSamples  # noqa: E402
-from views.reading.reader import Reader  # noqa: E402
-from views.reading.sampler import Sampler  # noqa: E402
-from views.reading.samples import Draw, Sample, Samples  # noqa: E402
-from views.reading.windows import Window, windows  # noqa: E402
 
 
 @pytest.fixture(scope="module")

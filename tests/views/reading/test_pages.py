@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from views.reading.files import File
-from views.reading.pages import HEAD, Chunk, _numbers, decode, plain_start
+from portrait_prep.views.reading.files import File
+from portrait_prep.views.reading.pages import HEAD, Chunk, _numbers, decode, plain_start
 
 LEAF = "c.list.element.list.element"
 ONE_PAGE: dict[str, Any] = {"use_dictionary": False, "data_page_size": 1 << 24}

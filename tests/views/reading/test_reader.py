@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from manifests.catalogue import Video
-from manifests.errors import BadInput, Damaged
-from stages import stats
+from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.stages import stats
+from portrait_prep.views.reading.reader import Reader
 from tests.views.small_corpus import COLUMNS, FRAMES, drawn, grey, make
-from views.reading.reader import Reader
 
 READ = [video_id for video_id in FRAMES if not video_id.endswith(("rejected", "bad"))]
 LEAVES = [
@@ -319,7 +319,7 @@ def open_files() -> int:
 
 
 def test_it_holds_few_files_and_little_memory(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("views.reading.reader.OPEN_FILES", 2)
+    monkeypatch.setattr("portrait_prep.views.reading.reader.OPEN_FILES", 2)
     reader = Reader(written, COLUMNS, cache_bytes=2_000_000)
     open_before = open_files()
     for number in range(len(reader)):
@@ -335,7 +335,7 @@ def test_it_holds_few_files_and_little_memory(written: Path, monkeypatch: pytest
 def test_it_needs_no_torch(written: Path) -> None:
     """PyTorch is an optional package."""
     code = (
-        "import sys; from views.reading import reader, sampler, samples, windows; "
+        "import sys; from portrait_prep.views.reading import reader, sampler, samples, windows; "
         f"reader.Reader({str(written)!r}).sound(0, 0, 1); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

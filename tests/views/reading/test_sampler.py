@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.catalogue import Video
-from views.reading.sampler import Sampler
-from views.reading.selection import Footage
-from views.reading.windows import Window, mask, padded, whole, windows
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.views.reading.loader import Sampler
+from portrait_prep.views.reading.selection import Footage
+from portrait_prep.views.reading.windows import Window, mask, padded, whole, windows
 
 
 @st.composite

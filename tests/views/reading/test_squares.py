@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from views.reading.squares import cut
+from portrait_prep.views.reading.squares import cut
 
 
 def test_what_lies_beyond_the_picture_is_black() -> None:

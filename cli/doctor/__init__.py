@@ -1,0 +1,1 @@
+"""The doctor: what works on this machine, and what to do about what does not."""

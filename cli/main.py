@@ -1,0 +1,80 @@
+"""`portrait-prep`: parses the command line, and turns every error into one sentence and an exit code.
+
+0 all well; 1 ran, and some videos failed a stage or the audit found something; 2 wrong usage, bad configuration or a
+missing prerequisite; 130 interrupted.
+"""
+
+import os
+import signal
+import sys
+from importlib.metadata import version
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+
+from portrait_prep.errors import FULL_DISK, PortraitPrepError
+
+FINDINGS, USAGE, INTERRUPTED = 1, 2, 130
+
+app = App(
+    name="portrait-prep",
+    help="From raw talking-face video to training shards, in stages that resume.",
+    version=lambda: version("portrait-prep"),
+    result_action="return_value",
+    exit_on_error=False,
+    suppress_keyboard_interrupt=False,
+    print_error=False,
+)
+COMMANDS = (
+    ("demo", "demo:demo", "Make the demo corpus, run every stage on it, audit, report, and check the outcome."),
+    ("init", "init:init", "Make a workspace from a corpus, or add to it what is new."),
+    ("run", "run:run", "Bring stages up to date: compute what is missing or stale, and nothing else."),
+    ("status", "inspect:status", "Show how many videos and shards stand where at each stage, and what failed."),
+    ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
+    ("audit", "inspect:audit", "Check every claim of the workspace."),
+    ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),
+    ("diff", "diff:diff", "Say what changed between two workspaces; exit code 1 when something did."),
+    ("sides", "sides:sides", "Check with mouths and sound where the speakers of IEMOCAP's dialogs sit."),
+    ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
+    ("overlay", "publish:overlay", "Write a video with landmarks, axes of the head and shoulders drawn on it."),
+    ("export", "export:export", "Write the files that a training system's own loader reads."),
+    ("models", "models:models", "List the model files: where each was found, its licence; fetch or verify them."),
+    ("doctor", "doctor.command:doctor", "Say what works on this machine, and what to do about what does not."),
+)
+"""Name, place and help of each. Loaded when called: the doctor must come where a package does not load."""
+
+for name, place, told in COMMANDS:
+    app.command(f"portrait_prep.cli.{place}", name=name, help=told)
+
+
+def main() -> NoReturn:
+    """Run one command and exit."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        status = app() or 0
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done; only the leaving is left
+        if sys.stdout:
+            sys.stdout.flush()
+        sys.exit(status)
+    except (CycloptsError, PortraitPrepError) as error:
+        _refuse(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has had enough of it; Python must not try to write the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FINDINGS)
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            _refuse("The disk is full: free some space and run again; what is done is kept.")
+        _refuse(f"{error.filename or 'The system'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        sys.stderr.write("portrait-prep: interrupted; run again to go on from here\n")
+        sys.exit(INTERRUPTED)
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.stderr.write(f"portrait-prep: {' '.join(reason.split())}\n")
+    sys.exit(USAGE)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,36 @@
+"""`report` and `overlay`: what a workspace shows to people."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.types import NonNegativeInt
+
+from portrait_prep.cli.opening import open_session
+from portrait_prep.cli.terminal import Many, WorkspaceOption, say
+from portrait_prep.views.visual.drawing.overlay import write_overlay
+from portrait_prep.views.visual.report import PICTURES, write_report
+
+Pictures = Annotated[NonNegativeInt, Parameter(help="Most videos with pictures and curves, problems first.")]
+Show = Annotated[
+    tuple[str, ...], Many, Parameter(help="Videos that have pictures and curves in any case.", show_default=False)
+]
+Out = Annotated[Path | None, Parameter(help="The file to write. Default: report/overlay/VIDEO.mp4 of the workspace.")]
+
+
+def report(*, workspace: WorkspaceOption = Path(), pictures: Pictures = PICTURES, show: Show = ()) -> int:
+    """Write report/index.html: one self-contained page about every video."""
+    say(f"Report: {write_report(open_session(workspace), pictures, show)}")
+    return 0
+
+
+def overlay(video_id: str, *, workspace: WorkspaceOption = Path(), out: Out = None) -> int:
+    """Write a video with landmarks, axes of the head and shoulders drawn on it, and its sound.
+
+    Parameters
+    ----------
+    video_id
+        The video, as in the catalogue.
+    """
+    say(f"Overlay: {write_overlay(open_session(workspace), video_id, out)}")
+    return 0

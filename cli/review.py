@@ -1,0 +1,118 @@
+"""`review`: what people decide of videos, over the rules."""
+
+import getpass
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from pydantic import ValidationError
+
+from portrait_prep.cli.opening import open_session
+from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.verdict import Decision, Review
+from portrait_prep.pipeline.reviewing import Outcome, decide
+from portrait_prep.pipeline.status.survey import Dossier
+
+review = App(name="review", help="Accept or reject videos as a person who looked at them; that outranks the rules.")
+
+Why = Annotated[str, Parameter(help="The reason, for those who come after; it stands in the manifest.")]
+Who = Annotated[str | None, Parameter(name="--by", help="Who decides. Default: the user's name here.")]
+
+
+@review.command
+def accept(video_id: str, *more: str, why: Why, who: Who = None, workspace: WorkspaceOption = Path()) -> int:
+    """Accept videos, whatever the rules say. It holds through every run, until it is cleared.
+
+    A video that failed a stage cannot be accepted.
+
+    Parameters
+    ----------
+    video_id
+        The video, as in the catalogue.
+    more
+        Further videos with the same reason.
+    """
+    return _decide((video_id, *more), _review("accept", why, who), workspace)
+
+
+@review.command
+def reject(video_id: str, *more: str, why: Why, who: Who = None, workspace: WorkspaceOption = Path()) -> int:
+    """Reject videos, whatever the rules say. It holds through every run, until it is cleared.
+
+    Parameters
+    ----------
+    video_id
+        The video, as in the catalogue.
+    more
+        Further videos with the same reason.
+    """
+    return _decide((video_id, *more), _review("reject", why, who), workspace)
+
+
+@review.command
+def clear(video_id: str, *more: str, workspace: WorkspaceOption = Path()) -> int:
+    """Take decisions back: the rules judge these videos again.
+
+    Parameters
+    ----------
+    video_id
+        The video, as in the catalogue.
+    more
+        Further videos.
+    """
+    return _decide((video_id, *more), None, workspace)
+
+
+@review.command(name="list")
+def list_(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
+    """Show all decisions, as they lie in reviews.jsonl."""
+    found = open_session(workspace).reviews
+    if json_:
+        say(json.dumps({video_id: review.model_dump() for video_id, review in found.items()}, indent=1))
+        return 0
+    for video_id, one in found.items():
+        say(f"{video_id}: {one.decision}, {one.who}, {one.when}: {one.why}")
+    if not found:
+        say("No video was reviewed.")
+    return 0
+
+
+def _review(decision: Decision, why: str, who: str | None) -> Review:
+    try:
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return Review(decision=decision, why=why, who=who or _user(), when=when)
+    except ValidationError as error:
+        raise BadInput("--why needs a reason in words (and --by a name), in valid UTF-8.") from error
+
+
+def _user() -> str:
+    """The name of whoever runs this; the number where there is none, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def _decide(video_ids: tuple[str, ...], review: Review | None, workspace: Path) -> int:
+    for line in _told(decide(open_session(workspace), tuple(dict.fromkeys(video_ids)), review)):
+        say(line)
+    return 0
+
+
+def _told(outcome: Outcome) -> Iterator[str]:
+    for dossier in outcome.dossiers:
+        yield f"{dossier.video.video_id}: {_standing(dossier)}"
+    census = outcome.census
+    yield f"{census.videos} videos: {census.accepted} accepted, {census.videos - census.accepted} not."
+
+
+def _standing(dossier: Dossier) -> str:
+    verdict = dossier.verdict
+    told = "accepted" if verdict.accepted else f"not accepted: {'; '.join(verdict.reasons)}"
+    overruled = getattr(verdict, "overruled", ())
+    return f"{told}, against the rules: {'; '.join(overruled)}" if overruled else told

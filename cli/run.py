@@ -1,0 +1,108 @@
+"""`run`: brings stages up to date."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from tqdm import tqdm
+
+from portrait_prep.cli.opening import open_session
+from portrait_prep.cli.terminal import Flag, Workers, WorkspaceOption, say
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.dry_run import stale_units
+from portrait_prep.pipeline.run.process import CORES
+from portrait_prep.pipeline.run.scheduler import Progress, Selection, Tally
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.counts import Census
+
+
+@contextmanager
+def progress_of(session: Session, selection: Selection) -> Iterator[Progress]:
+    """Yield what the foreman calls after each commit."""
+    if not sys.stderr.isatty():
+        yield _line
+        return
+    total = sum(
+        not standing.settled
+        for found in session.unfinished()
+        for dossier in found
+        for stage, standing in dossier.standings.items()
+        if stage in selection.stages
+    )
+    with tqdm(total=total, unit="video", smoothing=0.1) as bar:
+
+        def advance(stage: Stage[Any], shard: str, records: Sequence[Record]) -> None:
+            bar.set_postfix_str(f"{stage.name} {shard}")
+            bar.update(len(records))
+
+        yield advance
+
+
+def _line(stage: Stage[Any], shard: str, records: Sequence[Record]) -> None:
+    failed = sum(not record.done for record in records)
+    seconds = sum(record.seconds for record in records)
+    say(f"{stage.name} {shard}: {len(records) - failed} done, {failed} failed, {seconds:.1f} s of work")
+
+
+def run(
+    *stages: str,
+    workspace: WorkspaceOption = Path(),
+    workers: Workers = CORES,
+    scheduler: str | None = None,
+    retry_failed: Annotated[bool, Flag] = False,
+    dry_run: Annotated[bool, Flag] = False,
+    only: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative=())] = None,
+) -> int:
+    """Bring stages up to date: compute what is missing or stale, and nothing else.
+
+    Interrupt it at any moment and run it again: it goes on from what is committed.
+
+    Parameters
+    ----------
+    stages
+        Stages to bring up to date, with those that they stand on. Default: all.
+    scheduler
+        Address of a running dask scheduler (tcp://host:port) whose workers see the workspace.
+    retry_failed
+        Try videos again that failed before.
+    dry_run
+        Say what would be computed, and why; compute nothing.
+    only
+        Videos to work on. Default: all.
+    """
+    if only == ():
+        raise BadInput("--only needs the id of at least one video.")
+    session = open_session(workspace)
+    selection = session.select(stages, only or (), retry_failed)
+    if dry_run:
+        for line in stale_units(session, selection):
+            say(line)
+        return 0
+    if workers < 0:
+        raise BadInput("--workers must be 0 (this process) or more.")
+    return carry_out(session, selection, workers, scheduler)
+
+
+def carry_out(session: Session, selection: Selection, workers: int, scheduler: str | None = None) -> int:
+    """Run, and sum up. Exit code 1 when some video failed a stage."""
+    with progress_of(session, selection) as progress:
+        tally, census = session.run(selection, workers, scheduler, progress)
+    for line in summary(session, selection, tally, census):
+        say(line)
+    return 1 if census.failed else 0
+
+
+def summary(session: Session, selection: Selection, tally: Tally, census: Census) -> list[str]:
+    """What a run did, and what failed."""
+    computed = [
+        f"{stage.name} {tally.computed[stage.name]}" for stage in session.stages if stage.name in selection.stages
+    ]
+    lines = [f"Computed (videos): {', '.join(computed)}."]
+    lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in census.failures]
+    lines.append(f"{census.videos} videos: {census.accepted} accepted, {census.videos - census.accepted} not.")
+    return lines

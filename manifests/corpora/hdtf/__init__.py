@@ -1,0 +1,1 @@
+"""HDTF: 436 intervals of 369 videos, by its annotation lists."""

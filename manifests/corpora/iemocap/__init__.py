@@ -1,0 +1,1 @@
+"""IEMOCAP: utterances of ten speakers, cut from the videos of their dialogs."""

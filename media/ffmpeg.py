@@ -1,0 +1,141 @@
+"""Running ffmpeg: the static one that imageio-ffmpeg brings, without a shell, and never left behind."""
+
+import errno
+import os
+import re
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import IO, Any, cast
+
+import ffmpeg
+import imageio_ffmpeg
+
+from portrait_prep.errors import MissingPrerequisite
+
+QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", "level+verbose")
+"""Verbose: only at that level does ffmpeg count what it could not decode."""
+
+COUNTS = re.compile(
+    r"Input stream #(\d+):(\d+) \((\w+)\): \d+ packets read .*?; (\d+) frames decoded; (\d+) decode errors"
+)
+CORRUPT = re.compile(r"\[dec:\S+ @ \S+\] \[warning\] .*corrupt decoded frame")
+CHANGED = re.compile(r"Reconfiguring filter graph because (\w+) parameters changed to (.*)")
+STREAM = re.compile(r"\[[a-z]+ist#(\d+):(\d+)/")
+ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """How one input stream, `video` or `audio` by `kind`, fared.
+
+    `frames` came out; `damaged` were refused by the decoder or patched up by it.
+    """
+
+    kind: str
+    frames: int
+    damaged: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What ffmpeg says of its inputs: each decoded stream by (input, stream), and a change of format on the way.
+
+    `changed` names what changed and to what; empty where the format stayed. The filters begin anew at a change, with
+    all that they knew of time.
+    """
+
+    decoded: Mapping[tuple[int, int], Decoded]
+    changed: str = ""
+
+
+class FfmpegFailed(RuntimeError):
+    """ffmpeg ended with an error; the message is its last complaint, `outcome` how far it got."""
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+@lru_cache(maxsize=1)
+def executable() -> str:
+    """The path of ffmpeg. Raises MissingPrerequisite when there is none."""
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise MissingPrerequisite(
+            "No ffmpeg was found: reinstall the package 'imageio-ffmpeg' or name one in IMAGEIO_FFMPEG_EXE."
+        ) from error
+
+
+class Listener(threading.Thread):
+    """Reads what ffmpeg says while it works, and keeps what matters: a long log takes no memory and no disk."""
+
+    def __init__(self, log: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._log = log
+        self._corrupt: Counter[tuple[int, int]] = Counter()
+        self._decoded: dict[tuple[int, int], Decoded] = {}
+        self._changed = ""
+        self.complaint = ""
+        self.disk_full = False
+
+    def run(self) -> None:
+        """Listen until ffmpeg is done. Frames decoded with flaws are announced one by one, the counts at the end."""
+        for raw in self._log:
+            line = raw.decode(errors="replace")
+            self.disk_full |= "No space left on device" in line
+            if CORRUPT.search(line) and (stream := STREAM.search(line)):
+                self._corrupt[int(stream[1]), int(stream[2])] += 1
+            elif found := COUNTS.search(line):
+                key = int(found[1]), int(found[2])
+                self._decoded[key] = Decoded(found[3], int(found[4]), int(found[5]) + self._corrupt[key])
+            elif found := CHANGED.search(line):
+                self._changed = f"{found[1]} to {found[2].strip()}"
+            elif found := ERROR.search(line):
+                self.complaint = found[1].strip()
+
+    @property
+    def outcome(self) -> Outcome:
+        """What was heard; complete once ffmpeg is done."""
+        return Outcome(self._decoded, self._changed)
+
+
+def run(outputs: Any, consume: Callable[[IO[bytes]], None]) -> Outcome:
+    """Run ffmpeg for the `outputs` of ffmpeg-python; `consume` reads what it writes to its standard output, to the end.
+
+    Kills ffmpeg on any exception. Raises OSError (ENOSPC) when the disk is full, MissingPrerequisite when ffmpeg
+    cannot be started, FfmpegFailed otherwise.
+    """
+    command = [executable(), *QUIET, *ffmpeg.get_args(outputs)]
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    except OSError as error:
+        raise MissingPrerequisite(f"{command[0]} cannot be started ({error}): reinstall 'imageio-ffmpeg'.") from error
+    with process:
+        listener = Listener(cast("IO[bytes]", process.stderr))
+        listener.start()
+        try:
+            consume(cast("IO[bytes]", process.stdout))
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            cast("IO[bytes]", process.stdout).close()
+            status = process.wait()
+            listener.join()
+    if status:
+        raise _failure(listener, status)
+    return listener.outcome
+
+
+def _failure(listener: Listener, status: int) -> Exception:
+    """What ffmpeg died of, in its own words: its last complaint."""
+    if listener.disk_full:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return FfmpegFailed(listener.complaint or f"ffmpeg ended with status {status}", listener.outcome)

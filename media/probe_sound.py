@@ -1,0 +1,89 @@
+"""What a video or sound file says of its sound: read from its packets, without decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+
+from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, opened
+
+ESTIMATED = ("mp3", "aac")
+"""Formats without a header: their duration is a guess from the size."""
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """One audio track; `index` is its stream index in the file, `start` the time of its first sample in seconds."""
+
+    index: int
+    codec: str
+    rate: int
+    channels: int
+    start: float | None
+    default: bool
+
+
+def default_track(tracks: Iterable[AudioTrack]) -> AudioTrack:
+    """The default one, else the first. Raises ValueError when there is none."""
+    return min(tracks, key=lambda track: (not track.default, track.index))
+
+
+@dataclass(frozen=True)
+class SoundProbe:
+    """What `probe_sound` found: its tracks, of which there is one at least; `origin` is what players call zero.
+
+    That is where a track begins that does not say.
+    """
+
+    origin: float
+    tracks: tuple[AudioTrack, ...]
+
+
+def probe_sound(path: Path) -> SoundProbe:
+    """Read the packets of the default audio track.
+
+    Raises NotAVideo when the file is cut short or holds no sound; OSError when it cannot be read.
+    """
+    with opened(path, "sound file") as container:
+        tracks = tracks_of(container)
+        if not tracks:
+            raise NotAVideo("holds no sound")
+        check_extent(path, container, container.streams.audio)
+        _check_sound(container, container.streams[default_track(tracks).index])
+        origin = (container.start_time or 0) / av.time_base
+        return SoundProbe(origin, tuple(replace(t, start=origin if t.start is None else t.start) for t in tracks))
+
+
+def _check_sound(container: InputContainer, stream: Stream) -> None:
+    """A track without packets is no sound; one that ends well before its declared duration was cut."""
+    reached = None
+    for packet in container.demux(stream):
+        if packet.size:
+            begins = packet.dts if packet.pts is None else packet.pts
+            reached = (begins or 0) + (packet.duration or 0) - (stream.start_time or 0)
+    if reached is None:
+        raise NotAVideo("holds no sound: its track is empty")
+    declared = 0 if container.format.name in ESTIMATED else stream.duration or 0
+    if (declared - reached) * (stream.time_base or 0) > SHORTFALL:
+        raise NotAVideo("is cut short: its sound ends before its declared duration")
+
+
+def tracks_of(container: InputContainer) -> tuple[AudioTrack, ...]:
+    """The audio tracks that can be decoded, in order."""
+    return tuple(
+        AudioTrack(
+            index=stream.index,
+            codec=stream.codec_context.codec.canonical_name,
+            rate=stream.sample_rate or 0,
+            channels=stream.channels,
+            start=None if stream.start_time is None else float(stream.start_time * (stream.time_base or 0)),
+            default=bool(stream.disposition & Disposition.default),
+        )
+        for stream in container.streams.audio
+        if stream.channels and stream.sample_rate
+    )

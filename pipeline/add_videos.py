@@ -1,0 +1,64 @@
+"""Enrolling: videos that a corpus found enter a workspace's catalogue."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.manifests.changes import Changes, changes
+from portrait_prep.manifests.choice import EVERYTHING, Choice
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.session import Session
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """The catalogue as it is now, its rows of the videos that were chosen, and what is otherwise than before."""
+
+    videos: tuple[Video, ...]
+    chosen: tuple[Video, ...]
+    changes: Changes
+
+    def line(self) -> str:
+        """One sentence about the catalogue."""
+        subjects = {video.subject for video in self.videos}
+        shards = {video.shard for video in self.videos}
+        hours = sum(video.duration or 0.0 for video in self.videos) / 3600
+        return (
+            f"{len(self.videos)} videos ({len(self.changes.added)} new) of {len(subjects)} subjects in {len(shards)} "
+            f"shards, {hours:.2f} h."
+        )
+
+    def lines(self) -> Iterator[str]:
+        """The same, and what is otherwise than it was, where there was a catalogue."""
+        yield self.line()
+        if len(self.changes.added) < len(self.videos):
+            yield from self.changes.lines()
+
+
+Find = Callable[[Sequence[Video]], Sequence[Video]]
+"""Lists the videos of a corpus, given the rows that the catalogue has already (so that ids stay as they were)."""
+
+
+def enrol(session: Session, find: Find, choice: Choice = EVERYTHING, whole: bool = True) -> Enrolment:
+    """Write settings (unless they are there) and take what is chosen into the catalogue; rows that are there stay.
+
+    `whole`: what `find` lists is all of the corpus; see `changes`. Raises BadInput or BadSetting when the workspace
+    cannot be written or holds settings that are wrong.
+    """
+    workspace = session.workspace
+    # Where there is no catalogue yet, what is wrong with the corpus is told before anything is made.
+    listed = None if workspace.catalogue.exists() else find(())
+    taken = [] if listed is None else choice.of(listed)
+    workspace.create()
+    with session.held():
+        known = session.videos if workspace.catalogue.exists() else []
+        if known or listed is None:
+            listed = find(known)
+            taken = choice.of(listed)
+        if not workspace.settings.exists():
+            write_settings(workspace.settings, session.stages)
+        merged = merge(known, taken, session.settings.run.shard_seconds)
+        write_catalogue(workspace.catalogue, merged)
+    ids = {(video.corpus, video.video_id) for video in taken}
+    chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)
+    return Enrolment(tuple(merged), chosen, changes(known, listed, taken, merged, whole))

@@ -1,0 +1,100 @@
+"""The audit: checks every claim that the workspace makes, and says in plain words what does not hold and what mends it.
+
+Without `deep` it reads the workspace: every byte of shards and media, row counts, values, invariants, manifests against
+shards, what joins the videos, and what lies there unaccounted for. With `deep` it also reads the sources again, decodes
+the media, and joins the videos again. With a `sample` it recomputes some videos from their sources.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.pipeline.auditing import catalogue, checksums, claims, manifests, orphans, reductions, rows, status
+from portrait_prep.pipeline.auditing.evidence import Evidence
+from portrait_prep.pipeline.auditing.finding import Finding
+from portrait_prep.pipeline.auditing.manifests import TableAudit
+from portrait_prep.pipeline.auditing.sample import Sample, examine_sample
+from portrait_prep.pipeline.run.reduction import Reducer
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.survey import by_shard
+from portrait_prep.pipeline.store.shard_state import Ledger
+
+__all__ = ["Audit", "Finding", "Sample"]
+
+
+class Audit:
+    """Audits a session's workspace; findings come as they are found, one shard in memory at a time.
+
+    `deep` and `sample` write into a scratch folder of the workspace: hold it meanwhile (`Workspace.lock`).
+    """
+
+    def __init__(self, session: Session, deep: bool = False, sample: Sample | None = None) -> None:
+        self._session, self._deep, self._sample = session, deep, sample
+        self._workspace, self._stages = session.workspace, session.stages
+        self._known: set[str] = set()
+        """Every file that some claim accounts for, relative to the workspace."""
+        self._finished: list[Video] = []
+        """Videos that are done at every stage and about which nothing was found."""
+        self._work_is_left = False
+
+    def findings(self) -> Iterator[Finding]:
+        """All findings."""
+        workspace = self._workspace
+        videos = catalogue.usable(self._session.videos)
+        yield from catalogue.examine_catalogue(workspace.relative(workspace.catalogue), self._session.videos)
+        reducer = Reducer(workspace, self._stages)
+        table = TableAudit(workspace.manifests_table, workspace.relative(workspace.manifests_table))
+        rows_by_id = {video.video_id: video for video in videos}
+        places = {video.video_id: video.shard for video in videos}
+        for shard, members in by_shard(videos).items():
+            yield from self._shard(shard, members, places, reducer, table)
+        yield from self._reductions(reducer)
+        yield from table.conclude()
+        names = [stage.name for stage in self._stages]
+        yield from orphans.examine_files(workspace, names, self._known, rows_by_id)
+        if self._sample:
+            yield from examine_sample(self._session, self._sample, self._finished)
+
+    def _shard(
+        self,
+        shard: str,
+        videos: Sequence[Video],
+        places: Mapping[str, str],
+        reducer: Reducer,
+        table: TableAudit,
+    ) -> Iterator[Finding]:
+        evidence = Evidence(self._session, Ledger.load(self._workspace, shard, videos, self._stages))
+        yield from rows.examine_files(evidence, places)
+        yield from status.examine_media(evidence)
+        yield from status.examine_fingerprints(evidence)
+        yield from status.examine_standings(evidence)
+        yield from status.examine_frames(evidence)
+        yield from claims.examine_invariants(evidence)
+        if self._deep:
+            yield from claims.examine_proofs(evidence)
+        evidence.read_manifests()
+        yield from checksums.examine_seals(evidence)
+        told = table.rows()
+        yield from manifests.examine_manifests(evidence, told)
+        table.compare(evidence, told)
+        reducer.add(evidence.dossiers)
+        self._account(evidence)
+
+    def _account(self, evidence: Evidence) -> None:
+        """Note what stays of a shard when it is left."""
+        workspace = self._workspace
+        self._work_is_left |= bool(evidence.doubted)
+        for stage in self._stages:
+            self._known.add(evidence.path(stage.name))
+        for dossier in evidence.dossiers:
+            video_id = dossier.video.video_id
+            media = [workspace.media(video_id, suffix) for stage in self._stages for suffix in stage.media]
+            self._known |= {workspace.relative(path) for path in (workspace.manifest(video_id), *media)}
+            if status.is_finished(evidence, dossier):
+                self._finished.append(dossier.video)
+
+    def _reductions(self, reducer: Reducer) -> Iterator[Finding]:
+        audit = reductions.ReductionAudit(self._workspace, reducer, self._deep)
+        for stage in self._stages:
+            if stage.reduce is not None:
+                self._known.update(audit.files(stage))
+                yield from audit.findings(stage, self._work_is_left)

@@ -1,0 +1,52 @@
+"""Shard files as a whole: each is the very file that the manifests of its videos were made from."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from portrait_prep.pipeline.auditing.evidence import Evidence
+from portrait_prep.pipeline.auditing.finding import Finding, found
+from portrait_prep.pipeline.store.shard_state import Seal
+
+IDENTITY = ("fingerprint", "attempts", "started", "seconds", "worker")
+"""What tells one computation from another: a record that differs in these was computed after the manifest."""
+
+
+def examine_seals(evidence: Evidence) -> Iterator[Finding]:
+    """Bytes that no record accounts for, and the records themselves, are as they were when the manifests were made.
+
+    Where a video was computed since (the driver died before it wrote manifests), or where any manifest knows the file
+    as it is, the manifests are at fault, and are looked at by themselves.
+    """
+    for stage, seal in evidence.seals.items():
+        told = list(_told(evidence, stage))
+        if not told or seal in told or any(name == stage for name, _ in evidence.doubted):
+            continue
+        same_records = all(known.footer == seal.footer for known in told)
+        if same_records or not _is_computed_since(evidence, stage):
+            evidence.doubt(stage)
+            yield found("seal", evidence.path(stage))
+
+
+def _told(evidence: Evidence, stage: str) -> Iterator[Seal]:
+    """The file's seal in each manifest that has one."""
+    for manifest in evidence.written.values():
+        try:
+            yield Seal(**manifest["stages"][stage]["outputs"][0])
+        except (KeyError, IndexError, TypeError, ValidationError):
+            continue
+
+
+def _is_computed_since(evidence: Evidence, stage: str) -> bool:
+    for video_id, record in evidence.ledger.records[stage].items():
+        told = _entry(evidence.written.get(video_id, {}), stage)
+        if told and any(told.get(name) != getattr(record, name) for name in IDENTITY):
+            return True
+    return False
+
+
+def _entry(manifest: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
+    stages = manifest.get("stages")
+    told = stages.get(stage) if isinstance(stages, dict) else None
+    return told if isinstance(told, dict) else {}

@@ -1,1 +1,0 @@
-"""The command line: the roof of the house, the only place that knows all rooms."""

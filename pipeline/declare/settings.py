@@ -1,0 +1,119 @@
+"""`pipeline.toml`: every setting of a workspace, checked, with its default and a comment."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import tomlkit
+from pydantic import BaseModel, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
+
+from portrait_prep.errors import BadInput, BadSetting
+from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.verdict import QualitySettings
+from portrait_prep.pipeline.declare import gpus
+from portrait_prep.pipeline.declare.stage import Params, Stage
+
+
+def _gpu(value: Any) -> Any:
+    """Checked here, since of a choice between words and numbers pydantic would tell three errors."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if value not in ("auto", "off") and not (is_number and value >= 0):
+        raise PydanticCustomError("gpu", "must be 'auto', 'off', or a number >= 0")
+    return value
+
+
+class RunSettings(Params):
+    """How the work is cut and watched."""
+
+    shard_seconds: float = Field(120.0, gt=0, description="footage in one shard, seconds; fixed once videos are in it")
+    retries: int = Field(1, ge=0, le=10, description="how often a video is tried again at once after a transient error")
+    deadline_seconds: float = Field(300.0, gt=0, description="time a video may take at one stage, seconds …")
+    deadline_per_second: float = Field(30.0, ge=0, description="… plus this much for each second of footage")
+    gpu: Annotated[gpus.Setting, PlainValidator(_gpu)] = Field(
+        "auto",
+        description="GPUs for the networks that gain by one: auto (all that are found), off, or at most how many; "
+        "each is owned by one of the workers",
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a workspace; `params` maps a stage's name to its parameters."""
+
+    run: RunSettings
+    quality: QualitySettings
+    params: Mapping[str, Params]
+
+
+def _sections(stages: Sequence[Stage[Any]]) -> dict[str, type[BaseModel]]:
+    return {"run": RunSettings, **{stage.name: stage.params for stage in stages}, "quality": QualitySettings}
+
+
+def read_settings(path: Path, stages: Sequence[Stage[Any]]) -> Settings:
+    """Read `pipeline.toml`; what it leaves out takes its default. Raises BadInput or BadSetting."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise BadInput(f"There is no {path.name} in {path.parent}: run 'portrait-prep init' first.") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): give the directory of a workspace.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{path} is not valid TOML: {error}.") from error
+    sections = _sections(stages)
+    unknown = sorted(set(document) - set(sections))
+    if unknown:
+        raise BadSetting(f"{path}: there is no section [{unknown[0]}]; allowed are {', '.join(sections)}.")
+    values = {name: _parsed(path, name, model, document.get(name, {})) for name, model in sections.items()}
+    params = {stage.name: values[stage.name] for stage in stages}
+    return Settings(values["run"], values["quality"], params)
+
+
+def _parsed(path: Path, section: str, model: type[BaseModel], values: Any) -> Any:
+    if not isinstance(values, dict):
+        raise BadSetting(f"{path}: {section} = {values!r} is not allowed: [{section}] is a section.")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            allowed = ", ".join(model.model_fields) or "none"
+            raise BadSetting(f"{path}: [{section}] has no setting '{key}'; allowed are {allowed}.") from error
+        told = first["msg"].replace("Input should be", "must be")
+        message = f"{path}: [{section}] {key} = {first['input']!r} is not allowed: {told}."
+        raise BadSetting(message) from error
+
+
+def write_settings(path: Path, stages: Sequence[Stage[Any]]) -> None:
+    """Write every setting with its default and a comment that says what it does and what is allowed."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment("Settings of this workspace. Stages re-run where a change matters, and only there."))
+    for name, model in _sections(stages).items():
+        table = tomlkit.table()
+        for key, field in model.model_fields.items():
+            default = field.get_default(call_default_factory=True)
+            table.add(tomlkit.comment(f"{field.description or key}{_allowed(field)}"))
+            table.add(key, list(default) if isinstance(default, tuple) else default)
+        document.add(tomlkit.nl())
+        document.add(name, table)
+    with replacing(path) as temporary:
+        temporary.write_text(tomlkit.dumps(document), "utf-8")
+
+
+SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "a multiple of"}
+
+
+def _allowed(field: Any) -> str:
+    """The bounds of a field in words: ` (>= 0, <= 10)`, or its choices."""
+    bounds = [
+        f"{sign} {getattr(limit, name):g}"
+        for limit in field.metadata
+        for name, sign in SIGNS.items()
+        if getattr(limit, name, None) is not None
+    ]
+    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str | int)]
+    told = bounds or ([" | ".join(choices)] if choices else [])
+    return f" ({', '.join(told)})" if told else ""

@@ -1,0 +1,182 @@
+"""How a stage declares itself, and what it sees of one video.
+
+A stage is a pure function of one video and the columns before it. It streams: it reads batches of frames and yields
+batches of columns, so that memory does not grow with the length of the video. Shards, retries, fingerprints and logs
+are the foreman's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.workspace import Workspace
+
+Batch = dict[str, NDArray[Any]]
+"""Column name -> array [rows, *shape]; all arrays of one batch have the same number of rows."""
+
+ROWS_PER_GROUP = 250
+"""Frames in one Parquet row group (10 s at 25 fps): the unit of streaming and of random access."""
+
+
+class BadVideo(Exception):
+    """Raised by a stage for what no retry will mend (corrupt, no face, too short); the message is the reason."""
+
+
+class Params(BaseModel):
+    """Base of a stage's parameters; each field carries a default, bounds and a description for `pipeline.toml`."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    incidental: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that say how to work and not what comes out: changing one makes nothing stale."""
+
+
+P = TypeVar("P", bound=Params)
+P_co = TypeVar("P_co", bound=Params, covariant=True)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column that a stage adds. `dtype` is a NumPy name or `str`; `shape` is that of one row's value.
+
+    `when` tells from the stage's parameters whether the column is there; None: always.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+    unit: str = ""
+    meaning: str = ""
+    nullable: bool = False
+    when: Callable[[Any], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """A claim about columns that the audit checks. `holds` gets a batch of `reads` and returns one bool a row.
+
+    Where a column that it reads is not there under the parameters, the claim is about nothing and passed over.
+    """
+
+    claim: str
+    reads: tuple[str, ...]
+    holds: Callable[[Batch], NDArray[np.bool_]]
+
+
+class Job(Protocol[P_co]):
+    """What a stage sees of one video."""
+
+    video: Video
+    metrics: dict[str, Any]
+    """Whatever the stage measures on the way; it ends up in the record and feeds the quality rules."""
+    frames: int
+    """Number of video frames: known from upstream; the stage that makes the frames (normalize) sets it."""
+    gpu: bool
+    """Whether a GPU is there for this job alone: the first device that CUDA sees."""
+
+    @property
+    def params(self) -> P_co:
+        """The stage's own parameters, as `pipeline.toml` sets them."""
+
+    def read(self, *columns: str) -> Iterator[Batch]:
+        """Stream columns, named `stage.column`, as aligned batches of up to 250 rows keyed by the bare column name."""
+
+    def record(self, stage: str) -> Record:
+        """The record of an upstream stage for this video."""
+
+    def media(self, suffix: str) -> Path:
+        """The committed `media/<video_id>.<suffix>` of an upstream stage."""
+
+    def output(self, suffix: str) -> Path:
+        """Where this stage may write a media file; it becomes `media/<video_id>.<suffix>` when the video is done."""
+
+    @property
+    def source(self) -> Path:
+        """The file this video comes from; never written to."""
+
+    @property
+    def sources(self) -> Path:
+        """The workspace's `sources/` folder; only the stage that fetches writes there."""
+
+
+Proof = Callable[[Workspace, Video, Record], Iterable[tuple[str, Mend]]]
+"""Reads again what lies outside the shard of a video that is done, and compares it with the record.
+
+Yields what is not as recorded, in plain words, and what mends it.
+"""
+
+Reduce = Callable[[Iterable[tuple[Video, Batch]], Path], Sequence[Path]]
+"""Joins the accepted videos' rows, in order of video_id, into files in the given folder (the stage's own).
+
+Returns the files; each must be written whole or not at all.
+"""
+
+
+@dataclass(frozen=True)
+class Stage(Generic[P]):
+    """The declaration of a stage.
+
+    `reads` names every upstream column (`landmarks.detected`) and media file (`normalize.mp4`) that `process` uses:
+    their digests are part of the fingerprint. `reads_when` tells from the parameters whether one of them is used at
+    all; where it is not, its bytes make nothing stale. `catalogue` names the catalogue fields that matter to the
+    outcome.
+    `outside` returns facts about files beyond the workspace (size, time) that must invalidate the video when changed,
+    or None while they cannot be seen: what was made from them stays valid.
+    `models` returns name -> sha256 of the model files used under these parameters. `process` yields batches of the
+    declared columns in frame order.
+    """
+
+    name: str
+    version: int
+    params: type[P]
+    columns: tuple[Column, ...]
+    process: Callable[[Any], Iterator[Batch]]
+    reads: tuple[str, ...] = ()
+    reads_when: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    rows: Literal["frame", "video"] = "frame"
+    packed: bool = True
+    """Whether its shards are compressed. False where rows are read at random, or one of very many videos each."""
+    media: tuple[str, ...] = ()
+    catalogue: tuple[str, ...] = ()
+    outside: Callable[[Video], Mapping[str, Any] | None] | None = None
+    models: Callable[[P], Mapping[str, str]] | None = None
+    invariants: tuple[Invariant, ...] = ()
+    reduce: Reduce | None = None
+    proof: Proof | None = None
+    fetches: Callable[[P], int] | None = None
+    """For a stage that waits for the network: how many tasks with remote videos may be under way at once.
+
+    Such a task has no deadline, since an honest transfer may take any time; the stage itself must notice a stalled one.
+    """
+    gpu: Callable[[P], bool] | None = None
+    """Whether, under these parameters, it is faster on a GPU. Where there is one, `process` finds `gpu` set in its job;
+    where there is none, it runs all the same. Which it was is not part of the fingerprint."""
+    distributions: tuple[str, ...] = ()
+    """Packages whose versions the record notes (`mediapipe`, `av`, …)."""
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The stages that this one reads under some parameters or other, in declaration order."""
+        return tuple(dict.fromkeys(ref.partition(".")[0] for ref in self.reads))
+
+    def reads_under(self, params: P) -> tuple[str, ...]:
+        """What `process` reads under these parameters."""
+        return tuple(ref for ref in self.reads if ref not in self.reads_when or self.reads_when[ref](params))
+
+    def wants_gpu(self, params: P) -> bool:
+        """Whether it asks for a GPU under these parameters."""
+        return self.gpu is not None and self.gpu(params)
+
+    def columns_under(self, params: P) -> tuple[Column, ...]:
+        """The columns that `process` yields under these parameters."""
+        return tuple(column for column in self.columns if column.when is None or column.when(params))

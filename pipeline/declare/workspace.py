@@ -1,0 +1,136 @@
+"""Where everything of a workspace lies, and the lock that keeps two runs out of each other's way."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from portrait_prep.errors import BadInput, WorkspaceBusy
+from portrait_prep.manifests.files import TEMPORARY
+
+LOCK = ".lock"
+
+VARIABLE = "PORTRAIT_PREP_WORKSPACE"
+"""Environment variable that names the workspace at which this process works."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The paths of a workspace; see the README for what each holds. Raises BadInput where Arrow cannot open them."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        try:
+            str(self.root).encode()
+        except UnicodeEncodeError as error:
+            raise BadInput(f"The workspace's path {self.root} is not valid UTF-8: give it another name.") from error
+
+    @property
+    def settings(self) -> Path:
+        """Every setting."""
+        return self.root / "pipeline.toml"
+
+    @property
+    def catalogue(self) -> Path:
+        """One row a video."""
+        return self.root / "catalogue.parquet"
+
+    @property
+    def reviews(self) -> Path:
+        """What people decided of videos."""
+        return self.root / "reviews.jsonl"
+
+    @property
+    def sources(self) -> Path:
+        """Downloads and links to the originals."""
+        return self.root / "sources"
+
+    @property
+    def manifests_table(self) -> Path:
+        """One row a video x stage."""
+        return self.root / "manifests.parquet"
+
+    @property
+    def logs(self) -> Path:
+        """What the runs had to say."""
+        return self.root / "logs"
+
+    def shard(self, stage: str, shard: str) -> Path:
+        """The file of one unit."""
+        return self.root / stage / f"{shard}.parquet"
+
+    def media(self, video_id: str, suffix: str) -> Path:
+        """A normalized media file."""
+        return self.root / "media" / f"{video_id}.{suffix}"
+
+    def manifest(self, video_id: str) -> Path:
+        """The manifest of one video."""
+        return self.root / "manifests" / f"{video_id}.json"
+
+    def relative(self, path: Path) -> str:
+        """How a file of the workspace is named in records and manifests."""
+        return path.relative_to(self.root).as_posix()
+
+    def create(self) -> None:
+        """Make the folder. Raises BadInput when it cannot be written to."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"The workspace {self.root} cannot be made: {error.strerror}.") from error
+        self.require_writable()
+
+    def require_writable(self) -> None:
+        """Raise BadInput when this user may not write here."""
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise BadInput(f"The workspace {self.root} is not writable: choose another with -w or mend its rights.")
+
+    def announce(self) -> None:
+        """Name this workspace in the environment: model files are looked for in it."""
+        os.environ[VARIABLE] = str(self.root)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the workspace against a second run. Raises WorkspaceBusy; the lock goes with the process."""
+        self.require_writable()
+        with (self.root / LOCK).open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise WorkspaceBusy(f"Another run holds the workspace {self.root}: wait for it or stop it.") from error
+            yield
+
+    def require_idle(self) -> None:
+        """Raise WorkspaceBusy while a run holds the workspace; needs no right to write."""
+        try:
+            with (self.root / LOCK).open("rb") as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return
+        except BlockingIOError as error:
+            raise WorkspaceBusy(f"A run holds the workspace {self.root}: wait for it or stop it.") from error
+
+    def stray(self) -> Iterator[Path]:
+        """Temporary files and folders that a killed run left."""
+        inner = (self.root, self.sources, self.root / "report")
+        for folder in (self.root, *(folder for outer in inner for folder in self._folders(outer))):
+            yield from sorted(folder.glob(f"{TEMPORARY}*"))
+
+    @staticmethod
+    def _folders(folder: Path) -> list[Path]:
+        if not folder.is_dir():
+            return []
+        with os.scandir(folder) as entries:
+            folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        return [path for path in folders if not path.name.startswith(TEMPORARY)]
+
+    def sweep(self) -> None:
+        """Remove what a killed run left. Call with the lock held and no unit under way."""
+        for path in self.stray():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""A run: from what is not current to committed shards."""

@@ -1,0 +1,118 @@
+"""Reductions: files that join many videos (statistics), made anew when the accepted videos or their columns change."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.files import replacing, sha256_of
+from portrait_prep.manifests.record import Model, Output
+from portrait_prep.pipeline.declare.stage import Batch, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.status.survey import Account
+from portrait_prep.pipeline.store.arrow import digest_of
+from portrait_prep.pipeline.store.shards import ShardReader, verify
+
+
+class Reduction(Model):
+    """What a reduction was made from, and its files. Lies beside them as `reduction.json`."""
+
+    basis: str
+    videos: int
+    outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True)
+class Member:
+    """An accepted video and the digest of what it brings in."""
+
+    video: Video
+    digest: str
+
+
+class Reducer:
+    """Gathers the accepted videos of every stage that reduces; memory: one row of the catalogue a video."""
+
+    def __init__(self, workspace: Workspace, stages: Sequence[Stage[Any]]) -> None:
+        self._workspace = workspace
+        self._stages = [stage for stage in stages if stage.reduce]
+        self._members: dict[str, list[Member]] = {stage.name: [] for stage in self._stages}
+
+    def add(self, shard: Sequence[Account]) -> None:
+        """Take in the videos of one shard."""
+        for account in shard:
+            for stage in self._stages:
+                if account.verdict.accepted and stage.name in account.digests:
+                    self._members[stage.name].append(Member(account.video, account.digests[stage.name]))
+
+    def reduce(self, wanted: frozenset[str]) -> None:
+        """Make what is not current."""
+        for stage in self._stages:
+            if stage.name in wanted and not self.current(stage):
+                self._make(stage)
+
+    def current(self, stage: Stage[Any]) -> bool:
+        """Whether the files are there and were made from just the videos that are accepted now."""
+        known, members = read_reduction(reduction_path(self._workspace, stage.name)), self._accepted(stage)
+        return (
+            known is not None
+            and (known.videos, known.basis) == (len(members), _basis(stage, members))
+            and all(_is_there(self._workspace.root / output.path, output.bytes) for output in known.outputs)
+        )
+
+    def _accepted(self, stage: Stage[Any]) -> list[Member]:
+        """In order of video_id."""
+        return sorted(self._members[stage.name], key=lambda member: member.video.video_id)
+
+    def _make(self, stage: Stage[Any]) -> None:
+        members = self._accepted(stage)
+        folder = self._workspace.root / stage.name
+        folder.mkdir(exist_ok=True)
+        files = self.join(stage, folder)
+        outputs = tuple(
+            Output(path=self._workspace.relative(path), bytes=path.stat().st_size, sha256=sha256_of(path))
+            for path in files
+        )
+        made = Reduction(basis=_basis(stage, members), videos=len(members), outputs=outputs)
+        with replacing(reduction_path(self._workspace, stage.name)) as temporary:
+            temporary.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
+
+    def join(self, stage: Stage[Any], folder: Path) -> Sequence[Path]:
+        """Join the accepted videos' rows into files in `folder`; returns them."""
+        return stage.reduce(self._rows(stage, self._accepted(stage)), folder) if stage.reduce else ()
+
+    def _rows(self, stage: Stage[Any], members: Sequence[Member]) -> Iterator[tuple[Video, Batch]]:
+        """The one row of each video, once it is verified; those of a shard are read together."""
+        for shard, own in groupby(members, key=lambda member: member.video.shard):
+            with ShardReader(self._workspace.shard(stage.name, shard)) as reader:
+                columns = [column.name for column in reader.columns(stage)]
+                videos = [member.video for member in own]
+                rows = reader.single_rows([video.video_id for video in videos], columns)
+                for video, row in zip(videos, rows, strict=True):
+                    verify(reader, stage, reader.records[video.video_id], [row])
+                    yield video, row
+
+
+def reduction_path(workspace: Workspace, stage: str) -> Path:
+    """Where the note of a reduction lies."""
+    return workspace.root / stage / "reduction.json"
+
+
+def read_reduction(path: Path) -> Reduction | None:
+    """The note, or None when there is none that can be read."""
+    try:
+        return Reduction(**json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _basis(stage: Stage[Any], members: Sequence[Member]) -> str:
+    rows = [(member.video.video_id, json.dumps([member.video.subject, member.digest])) for member in members]
+    return digest_of([("stage", f"{stage.name} {stage.version}"), *rows])
+
+
+def _is_there(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size

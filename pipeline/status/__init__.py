@@ -1,0 +1,1 @@
+"""Where each video stands at each stage, and why."""

@@ -1,0 +1,74 @@
+"""The census: how many videos, and how many shards, stand where at each stage."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.survey import Account
+
+WORST_FIRST = (State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DONE)
+"""A shard counts as what its worst video is."""
+
+
+class Census:
+    """Counts videos shard by shard; the states of a stage always add up to the catalogue."""
+
+    def __init__(self, stages: Sequence[Stage[Any]]) -> None:
+        self.videos = 0
+        self.accepted = 0
+        self.by_video: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
+        self.by_shard: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
+        self.failures: list[dict[str, Any]] = []
+
+    def add(self, shard: Sequence[Account]) -> None:
+        """Take in the videos of one shard."""
+        self.videos += len(shard)
+        self.accepted += sum(account.verdict.accepted for account in shard)
+        for stage, counts in self.by_video.items():
+            states = [account.states[stage] for account in shard]
+            counts.update(states)
+            self.by_shard[stage][min(states, key=WORST_FIRST.index)] += 1
+        for account in shard:
+            self.failures.extend(dict(failure) for failure in account.failures)
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """The stages at which a run would leave every video as it is."""
+        return frozenset(
+            stage for stage, counts in self.by_video.items() if not counts[State.PENDING] + counts[State.STALE]
+        )
+
+    @property
+    def failed(self) -> int:
+        """How many (video, stage) failed."""
+        return len(self.failures)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `status --json` prints it."""
+        return {
+            "videos": self.videos,
+            "accepted": self.accepted,
+            "stages": {
+                stage: {
+                    "videos": {state.value: counts[state] for state in State},
+                    "shards": {state.value: self.by_shard[stage][state] for state in State},
+                }
+                for stage, counts in self.by_video.items()
+            },
+            "failed": self.failures,
+        }
+
+    def lines(self) -> list[str]:
+        """As `status` prints it."""
+        head = f"{'stage':<10}" + "".join(f"{state.value:>16}" for state in State)
+        rows = [
+            f"{stage:<10}" + "".join(f"{f'{counts[s]} ({self.by_shard[stage][s]})':>16}" for s in State)
+            for stage, counts in self.by_video.items()
+        ]
+        failures = [
+            f"{row['video_id']}: {row['stage']} failed after {row['attempts']} attempts: {row['message']}"
+            for row in self.failures
+        ]
+        return [f"{self.videos} videos, {self.accepted} accepted; videos (shards):", head, *rows, *failures]

@@ -1,0 +1,204 @@
+"""The plan: for each video and stage, is what lies on disk what we would compute now, and if not, why not.
+
+Everything is decided by comparing fingerprints; resuming, re-running after a change of parameters, adding videos and
+recovering from a crash are the same code path.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from portrait_prep.errors import Damaged, SourceAway, TransferFailed
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.record import Basis, Failure, Record
+from portrait_prep.manifests.verdict import Review
+from portrait_prep.pipeline.declare.settings import Settings
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.store.arrow import digest_of
+
+Records = Mapping[str, Mapping[str, Record]]
+"""Stage name -> video id -> record, of one shard."""
+
+
+class State(StrEnum):
+    """Where a video stands at a stage. A catalogue's videos divide into these without remainder."""
+
+    DONE = "done"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    PENDING = "pending"
+    STALE = "stale"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """State of one video at one stage, why, and (when its inputs are settled) what it would be computed from.
+
+    `again`: it failed, and every run tries it again.
+    """
+
+    state: State
+    reason: str = ""
+    record: Record | None = None
+    basis: Basis | None = None
+    again: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether running would change nothing."""
+        return self.state in (State.DONE, State.FAILED, State.BLOCKED) and not self.again
+
+    @property
+    def failure(self) -> Failure | None:
+        """The error that stands."""
+        return self.record.error if self.record and self.state is State.FAILED else None
+
+    @property
+    def runnable(self) -> bool:
+        """Whether it must be computed and can be."""
+        return not self.settled and self.basis is not None
+
+
+def fingerprint(stage: str, basis: Basis) -> str:
+    """sha256 over the stage's name and everything in the basis."""
+    return digest_of([("stage", stage), ("basis", json.dumps(basis.model_dump(mode="json"), sort_keys=True))])
+
+
+class Planner:
+    """Knows stages, settings and what people decided; tells where the videos of a shard stand."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        stages: Sequence[Stage[Any]],
+        settings: Settings,
+        reviews: Mapping[str, Review] = MappingProxyType({}),
+    ) -> None:
+        self._workspace = workspace
+        self.stages = tuple(stages)
+        self.settings = settings
+        self.reviews = reviews
+
+    @cached_property
+    def _constants(self) -> dict[str, dict[str, Any]]:
+        """The part of each stage's basis that is the same for all videos."""
+        return {stage.name: self._constant(stage) for stage in self.stages}
+
+    def constants(self, stage: Stage[Any]) -> Mapping[str, Any]:
+        """The part of a stage's basis that is the same for all videos: version, parameters, digests of models."""
+        return self._constants[stage.name]
+
+    def _constant(self, stage: Stage[Any]) -> dict[str, Any]:
+        params = self.settings.params[stage.name]
+        models = dict(stage.models(params)) if stage.models else {}
+        told = params.model_dump(mode="json", exclude=set(params.incidental))
+        return {"version": stage.version, "params": told, "models": models}
+
+    def basis(
+        self, stage: Stage[Any], video: Video, upstream: Mapping[str, Record], known: Record | None = None
+    ) -> Basis:
+        """What the columns of `video` at `stage` would be computed from; `known` is what was recorded last."""
+        inputs = {}
+        for reference in stage.reads_under(self.settings.params[stage.name]):
+            name, _, column = reference.partition(".")
+            inputs[reference] = upstream[name].digests.get(column, "")
+        return Basis(
+            catalogue={name: getattr(video, name) for name in stage.catalogue},
+            inputs=inputs,
+            outside=_outside(stage, video, known),
+            **self._constants[stage.name],
+        )
+
+    def standings(self, videos: Sequence[Video], records: Records) -> dict[str, dict[str, Standing]]:
+        """Stage name -> video id -> standing, for the videos of one shard."""
+        found: dict[str, dict[str, Standing]] = {}
+        for stage in self.stages:
+            known = records.get(stage.name, {})
+            found[stage.name] = {
+                video.video_id: self._standing(
+                    stage,
+                    video,
+                    known.get(video.video_id),
+                    {name: found[name][video.video_id] for name in stage.upstream},
+                )
+                for video in videos
+            }
+        return found
+
+    def _standing(
+        self, stage: Stage[Any], video: Video, record: Record | None, upstream: Mapping[str, Standing]
+    ) -> Standing:
+        if not video.worked_on:
+            return Standing(State.BLOCKED, str(video.defect))
+        for name, above in upstream.items():
+            if above.state in (State.FAILED, State.BLOCKED):
+                reason = f"{name} failed" if above.state is State.FAILED else above.reason
+                return Standing(State.BLOCKED, reason, record)
+        unfinished = State.PENDING if record is None else State.STALE
+        for name, above in upstream.items():
+            if not above.settled:
+                return Standing(unfinished, f"waits for {name}", record)
+        inputs = {name: standing.record for name, standing in upstream.items() if standing.record}
+        basis = self.basis(stage, video, inputs, record)
+        if record is None:
+            return Standing(State.PENDING, "not computed yet", None, basis)
+        reason = self._why_stale(stage, record, basis)
+        if reason:
+            return Standing(State.STALE, reason, record, basis)
+        again = TRIED_AGAIN.get(record.error.type, "") if record.error else ""
+        return Standing(State.DONE if record.done else State.FAILED, again, record, basis, again=bool(again))
+
+    def _why_stale(self, stage: Stage[Any], record: Record, basis: Basis) -> str:
+        if record.fingerprint != fingerprint(stage.name, basis):
+            return difference(record.basis, basis)
+        for output in record.media:
+            path = self._workspace.root / output.path
+            if not path.is_file():
+                return f"{output.path} is missing"
+            if path.stat().st_size != output.bytes:
+                return f"{output.path} has another size than recorded"
+        return ""
+
+
+def _outside(stage: Stage[Any], video: Video, known: Record | None) -> dict[str, Any]:
+    """Facts about files beyond the workspace. While these cannot be seen, what was read from them stays valid."""
+    facts = stage.outside(video) if stage.outside else {}
+    if facts is None:
+        return known.basis.outside if known and known.done else {}
+    return dict(facts)
+
+
+TRIED_AGAIN = {
+    Damaged.__name__: "what it reads was damaged",
+    SourceAway.__name__: "its source was away",
+    TransferFailed.__name__: "its transfer failed",
+}
+"""Failures that are no fault of the video: every run tries it again."""
+
+WORDS = {
+    "version": "stage version",
+    "params": "setting",
+    "models": "model",
+    "catalogue": "catalogue field",
+    "inputs": "input",
+    "outside": "source",
+}
+
+
+def difference(old: Basis, new: Basis) -> str:
+    """Name to the user what changed between two bases."""
+    changes = []
+    for field, word in WORDS.items():
+        before, after = getattr(old, field), getattr(new, field)
+        if not isinstance(before, dict):
+            before, after = {"": before}, {"": after}
+        for key in sorted(before.keys() | after.keys()):
+            if before.get(key) != after.get(key):
+                values = "" if field in ("models", "inputs") else f": {before.get(key)!r} -> {after.get(key)!r}"
+                changes.append(f"{word}{' ' if key else ''}{key} changed{values}")
+    return "; ".join(changes) or "its fingerprint is not that of what it was computed from"

@@ -1,0 +1,180 @@
+"""The survey: what is true of every video now, read from the shards. Status, manifests and the report stand on it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.manifest import entry, flat_rows, manifest, write_manifest
+from portrait_prep.manifests.verdict import Measured, Verdict, judge, reviewed
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.status.plan import Planner, Standing, State
+from portrait_prep.pipeline.store.shard_state import Ledger, Seal
+
+
+class Account(Protocol):
+    """Either read from the shards (a dossier), or recalled from the table of the manifests."""
+
+    @property
+    def video(self) -> Video:
+        """The row of the catalogue."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that counts."""
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """Stage -> where the video stands."""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Stage that is done -> digest of what it made."""
+
+    @property
+    def failures(self) -> Sequence[Mapping[str, Any]]:
+        """One a stage that failed, as `status --json` tells it."""
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """One video: where it stands at each stage, the files that say so, and the verdict."""
+
+    video: Video
+    standings: Mapping[str, Standing]
+    seals: Mapping[str, Seal]
+    verdict: Verdict
+
+    @cached_property
+    def states(self) -> dict[str, State]:
+        """Stage -> where the video stands."""
+        return {stage: standing.state for stage, standing in self.standings.items()}
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Stage that is done -> digest of what it made."""
+        return {
+            stage: standing.record.digest
+            for stage, standing in self.standings.items()
+            if standing.record and standing.state is State.DONE
+        }
+
+    @cached_property
+    def failures(self) -> list[dict[str, Any]]:
+        """One a stage that failed: which, how often it was tried, and the error."""
+        return [
+            failure_of(self.video.video_id, stage, standing.record.attempts, standing.failure.model_dump())
+            for stage, standing in self.standings.items()
+            if standing.record and standing.failure
+        ]
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest, as it should be."""
+        entries = {
+            stage: entry(standing.state, standing.reason, standing.record, self.seals.get(stage))
+            for stage, standing in self.standings.items()
+        }
+        return manifest(self.video, entries, self.verdict)
+
+
+def by_shard(videos: Iterable[Video]) -> dict[str, list[Video]]:
+    """Shard -> its videos, in the order of the catalogue."""
+    shards: dict[str, list[Video]] = {}
+    for video in videos:
+        shards.setdefault(video.shard, []).append(video)
+    return shards
+
+
+def dossiers(planner: Planner, ledger: Ledger) -> list[Dossier]:
+    """One dossier a video of the shard, in the order of the catalogue."""
+    standings = planner.standings(ledger.videos, ledger.records)
+    found = []
+    for video in ledger.videos:
+        own = {stage: by_video[video.video_id] for stage, by_video in standings.items()}
+        found.append(Dossier(video, own, ledger.seals, _verdict(planner, video, own)))
+    return found
+
+
+def _verdict(planner: Planner, video: Video, standings: Mapping[str, Standing]) -> Verdict:
+    reasons = {name: _reason(standing) for name, standing in standings.items()}
+    records = {name: standing.record for name, standing in standings.items() if standing.record}
+    return verdict_of(planner, video, {name: standing.state for name, standing in standings.items()}, reasons, records)
+
+
+def _reason(standing: Standing) -> str:
+    error = standing.record.error if standing.record else None
+    return error.message if error and standing.state is State.FAILED else standing.reason
+
+
+def verdict_of(
+    planner: Planner,
+    video: Video,
+    states: Mapping[str, State],
+    reasons: Mapping[str, str],
+    records: Mapping[str, Measured],
+) -> Verdict:
+    """The verdict that counts. Stages that join videos come after it and have no say in what is finished."""
+    judged = [stage.name for stage in planner.stages if stage.reduce is None]
+    unfinished = {
+        name: f"{states[name]}: {reasons[name]}" if reasons[name] else str(states[name])
+        for name in judged
+        if states[name] is not State.DONE
+    }
+    verdict = judge(records, unfinished, planner.settings.quality)
+    return reviewed(verdict, planner.reviews.get(video.video_id), finished=not unfinished)
+
+
+def failure_of(video_id: str, stage: str, attempts: int, error: Mapping[str, Any]) -> dict[str, Any]:
+    """A failure as `status --json` tells it."""
+    return {"video_id": video_id, "stage": stage, "attempts": attempts, **error}
+
+
+def survey(
+    workspace: Workspace, planner: Planner, videos: Sequence[Video], sealed: bool = False
+) -> Iterator[list[Dossier]]:
+    """Go through the shards one by one; memory is bounded by one shard.
+
+    `sealed`: files that no manifest vouches for are verified first, and what is damaged counts as not there.
+    """
+    for shard, members in by_shard(videos).items():
+        ledger = Ledger.load(workspace, shard, members, planner.stages)
+        if sealed:
+            ledger.seal(planner.stages)
+        yield dossiers(planner, ledger)
+
+
+TABLE = pa.schema(
+    [
+        *((name, pa.string()) for name in ("video_id", "corpus", "subject", "shard", "split")),
+        ("fold", pa.int64()),
+        *((name, pa.string()) for name in ("stage", "outcome", "reason")),
+        ("attempts", pa.int64()),
+        ("started", pa.string()),
+        ("seconds", pa.float64()),
+        ("worker", pa.string()),
+        ("rows", pa.int64()),
+        ("frames", pa.int64()),
+        *((name, pa.string()) for name in ("fingerprint", "digest", "error_type", "error_message")),
+        ("error_permanent", pa.bool_()),
+        ("metrics", pa.string()),
+        ("accepted", pa.bool_()),
+        ("reasons", pa.list_(pa.string())),
+        ("overruled", pa.list_(pa.string())),
+        *((name, pa.string()) for name in ("review", "review_why", "review_who", "review_when")),
+    ]
+)
+
+
+def write_manifests(workspace: Workspace, found: Iterable[Dossier]) -> None:
+    """Bring the manifests of these videos up to date."""
+    for dossier in found:
+        write_manifest(workspace.manifest(dossier.video.video_id), dossier.manifest)
+
+
+def rows_of(found: Iterable[Dossier]) -> pa.Table:
+    """The rows of `manifests.parquet` for these videos."""
+    return pa.Table.from_pylist([row for dossier in found for row in flat_rows(dossier.manifest)], schema=TABLE)

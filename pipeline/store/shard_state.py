@@ -1,0 +1,140 @@
+"""The ledger of one shard: its videos, their records at every stage, and the seals of the files these came from."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Container, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from portrait_prep.errors import Damaged
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.files import is_intact, sha256_of
+from portrait_prep.manifests.record import Output, Record
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.store.shards import ShardReader, verify
+
+log = logging.getLogger(__name__)
+
+
+class Seal(Output):
+    """Path, size and sha256 of a shard file, and the sha256 of the records in its footer, which is quick to check."""
+
+    footer: str
+
+
+def footer_digest(reader: ShardReader) -> str:
+    """sha256 of the records as they lie in the footer; they name every column digest and the time of computing."""
+    return hashlib.sha256(reader.footer.encode()).hexdigest()
+
+
+def seal_of(reader: ShardReader, path: str) -> Seal:
+    """Seal the file that `reader` reads, under the name `path`."""
+    size = reader.path.stat().st_size
+    return Seal(path=path, bytes=size, sha256=sha256_of(reader.path), footer=footer_digest(reader))
+
+
+def find_damaged(reader: ShardReader, stage: Stage[Any], videos: Iterable[str]) -> set[str]:
+    """The videos whose rows are not what their record says; each is logged."""
+    damaged = set()
+    for video_id in videos:
+        record = reader.records.get(video_id)
+        if record is None:
+            continue
+        try:
+            verify(reader, stage, record)
+        except Damaged as error:
+            log.warning("%s", error)
+            damaged.add(video_id)
+    return damaged
+
+
+class Ledger:
+    """What lies on disk of one shard. `load` reads footers only; `seal` makes sure that rows are as recorded."""
+
+    def __init__(self, workspace: Workspace, shard: str, videos: Sequence[Video]) -> None:
+        self.workspace, self.shard, self.videos = workspace, shard, tuple(videos)
+        self.records: dict[str, dict[str, Record]] = {}
+        self.seals: dict[str, Seal] = {}
+        self.damaged: dict[str, str] = {}
+        """Stage -> why its file could not be read."""
+
+    @classmethod
+    def load(cls, workspace: Workspace, shard: str, videos: Sequence[Video], stages: Iterable[Stage[Any]]) -> "Ledger":
+        """Read the footers of the shard's files and the seals that the manifests hold of them."""
+        ledger = cls(workspace, shard, videos)
+        known = _known_seals(workspace, videos)
+        for stage in stages:
+            try:
+                with ShardReader(workspace.shard(stage.name, shard)) as reader:
+                    ledger.records[stage.name] = reader.records
+                    seal = known.get(stage.name)
+                    if seal and seal.footer == footer_digest(reader) and seal.bytes == reader.path.stat().st_size:
+                        ledger.seals[stage.name] = seal
+            except FileNotFoundError:
+                continue
+            except Damaged as error:
+                ledger.damaged[stage.name] = str(error)
+        return ledger
+
+    def seal(self, stages: Iterable[Stage[Any]]) -> None:
+        """Seal the files that no manifest knows, once their rows are verified.
+
+        A file with damaged rows gets no seal, and the records of these rows are forgotten: they are computed again.
+        """
+        for stage in stages:
+            if stage.name in self.seals or stage.name not in self.records:
+                continue
+            path = self.workspace.shard(stage.name, self.shard)
+            with ShardReader(path) as reader:
+                damaged = find_damaged(reader, stage, self.records[stage.name])
+                if not damaged:
+                    self.seals[stage.name] = seal_of(reader, self.workspace.relative(path))
+            for video_id in damaged:
+                del self.records[stage.name][video_id]
+
+    def distrust(self, stages: Iterable[Stage[Any]], hurt: Container[str] = ()) -> bool:
+        """Verify rows and media of these stages anew and forget what is damaged; whether anything was.
+
+        Of the videos that were `hurt`, what was fetched is proved again, too.
+        """
+        before = sum(len(records) for records in self.records.values())
+        for stage in stages:
+            self.seals.pop(stage.name, None)
+            for video in self.videos:
+                record = self.records.get(stage.name, {}).get(video.video_id)
+                if video.video_id in hurt and record and record.done and self._refuted(stage, video, record):
+                    del self.records[stage.name][video.video_id]
+            for video_id, record in list(self.records.get(stage.name, {}).items()):
+                if not all(is_intact(self.workspace.root / output.path, output.sha256) for output in record.media):
+                    log.warning("%s: the media of %s are damaged", stage.name, video_id)
+                    del self.records[stage.name][video_id]
+            self.seal([stage])
+        return sum(len(records) for records in self.records.values()) < before
+
+    def _refuted(self, stage: Stage[Any], video: Video, record: Record) -> bool:
+        """Whether what the stage fetched is no longer as recorded."""
+        if stage.proof is None or stage.fetches is None:
+            return False
+        problems = [problem for problem, _ in stage.proof(self.workspace, video, record)]
+        for problem in problems:
+            log.warning("%s of %s: %s", stage.name, video.video_id, problem)
+        return bool(problems)
+
+
+def _known_seals(workspace: Workspace, videos: Sequence[Video]) -> dict[str, Seal]:
+    """Stage -> seal of its shard file, from the first readable manifest among the shard's videos."""
+    for video in videos:
+        seals = _seals_in(workspace.manifest(video.video_id))
+        if seals:
+            return seals
+    return {}
+
+
+def _seals_in(path: Path) -> dict[str, Seal]:
+    try:
+        stages = json.loads(path.read_text("utf-8"))["stages"]
+        return {name: Seal(**entry["outputs"][0]) for name, entry in stages.items() if entry.get("outputs")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

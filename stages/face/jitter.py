@@ -1,0 +1,64 @@
+"""How steadily a face is followed: noise of points, and jumps from frame to frame."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_prep.stages.face.tracking import Place
+
+LOST = 1
+"""Frames without a face over which a step still counts."""
+
+
+class Noise:
+    """Unsteadiness of points: rms second difference of x and y over time / sqrt(6), in their px.
+
+    That is the standard deviation of one coordinate, if its noise is white and the motion behind it smooth.
+    """
+
+    def __init__(self) -> None:
+        self._tail: NDArray[np.floating[Any]] | None = None
+        self._squares = self._count = 0.0
+
+    def add(self, points: NDArray[np.floating[Any]]) -> None:
+        """Take in the next frames [n, k, 2 or 3]; differences over NaN frames do not count."""
+        own = points[..., :2].astype(np.float64)
+        rows = own if self._tail is None else np.concatenate([self._tail, own])
+        squares = np.diff(rows, n=2, axis=0) ** 2
+        finite = np.isfinite(squares)
+        self._squares += float(squares[finite].sum())
+        self._count += float(finite.sum())
+        self._tail = rows[-2:]
+
+    @property
+    def rms(self) -> float | None:
+        """In px; None when no three frames in a row show the face."""
+        return float(np.sqrt(self._squares / self._count / 6)) if self._count else None
+
+
+class Jumps:
+    """The greatest steps that a face takes from one frame to the next.
+
+    One frame without it in between is passed over: a face that jumps is often lost for just that long.
+    """
+
+    def __init__(self) -> None:
+        self._last: Place | None = None
+        self._missing = 0
+        self._moved: float | None = None
+        self._grown: float | None = None
+
+    def add(self, place: Place | None) -> None:
+        """Take in where the face is in the next frame; None where it was not found."""
+        if place is None:
+            self._missing += 1
+            return
+        if self._last is not None and self._missing <= LOST:
+            self._moved = max(self._last.distance(place), self._moved or 0.0)
+            self._grown = max(self._last.growth(place), self._grown or 1.0)
+        self._last, self._missing = place, 0
+
+    def metrics(self) -> dict[str, float | None]:
+        """`landmark_jump` in sizes of the face and `scale_jump`, a ratio >= 1; None without two frames in a row."""
+        return {"landmark_jump": self._moved, "scale_jump": self._grown}

@@ -1,0 +1,26 @@
+"""On which terms to fetch: how fast, how often, through what, and how much room to leave."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from portrait_prep.pipeline.declare.stage import Params
+
+
+class Terms(Params):
+    """Settings of fetching. None of them changes what is fetched, so none is part of a fingerprint."""
+
+    incidental: ClassVar[frozenset[str]] = frozenset(
+        ("at_once", "rate", "pause", "retries", "timeout", "proxy", "cookies", "reserve")
+    )
+
+    at_once: int = Field(2, ge=1, le=64, description="sources fetched at the same time")
+    rate: float = Field(0.0, ge=0, description="fastest transfer of each, in MB a second; 0: as fast as it goes")
+    pause: float = Field(0.0, ge=0, description="seconds to wait before each request of a video page")
+    retries: int = Field(5, ge=0, le=100, description="how often a transfer that broke off is taken up again")
+    timeout: float = Field(30.0, gt=0, description="seconds without a byte after which a connection counts as stalled")
+    proxy: str = Field("", description="address of a proxy (http://…, socks5://…); empty: the environment's, if any")
+    cookies: str = Field("", description="path of a cookies.txt (Netscape format) to show to the server; empty: none")
+    reserve: float = Field(
+        2.0, ge=0, description="GB that must stay free on the disk; checked before a transfer starts"
+    )

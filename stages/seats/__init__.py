@@ -1,1 +1,0 @@
-"""Who of two sits where in a side-by-side picture."""

@@ -1,1 +1,0 @@
-"""Numbers that stream by: gaps, smoothing, moments, percentiles."""

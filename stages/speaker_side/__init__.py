@@ -1,0 +1,1 @@
+"""Who of two people in a picture sits where."""

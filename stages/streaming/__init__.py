@@ -1,0 +1,1 @@
+"""Values that stream by, frame after frame: gaps, smoothing, moments, percentiles."""

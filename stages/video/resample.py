@@ -1,0 +1,73 @@
+"""From the stored frames of a video to upright squares at 25 frames a second: a graph of ffmpeg's filters."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.frames import FPS, SIZE
+from portrait_prep.media.probe import Orientation, Probe
+from portrait_prep.stages.video.crop import Box, stored
+
+RUN_UP = 1.0
+"""Seconds decoded before the start of an interval: decoders of sound need a little to settle."""
+
+
+def opened(path: Path, facts: Probe) -> Any:
+    """The source as ffmpeg's input, on its own clock. HEVC hides what it patches up unless told to refuse it.
+
+    Without an index it is read from its beginning: a decoder that joins a group of pictures half-way loses the rest.
+    """
+    options: dict[str, Any] = {"err_detect": "explode"} if facts.codec == "hevc" else {}
+    seek = facts.start - facts.origin - RUN_UP
+    if seek > 0 and facts.indexed:
+        options["ss"] = f"{seek:.6f}"
+    return ffmpeg.input(str(path), copyts=None, noautorotate=None, threads=1, **ONLY_LOCAL, **options)
+
+
+def upright_squares(source: Any, facts: Probe, box: Box, region: Box) -> Any:
+    """The filters from stored frames to upright squares, which show nothing outside of the region.
+
+    A frame is shown from the middle between it and the one before: so each 1/25 s gets the frame nearest in time.
+    That rule ends the last one half-way through its time on display, so a long one is held for the other half.
+    Cropping comes before scaling, turning after it: both then touch the fewest pixels.
+    """
+    stream = source[str(facts.index)]
+    if facts.interlaced:
+        stream = stream.filter("yadif", mode="send_frame", deint="interlaced")
+    stream = stream.filter("settb", "AVTB")
+    stream = stream.filter("setpts", f"(PTS+if(isnan(PREV_INPTS),PTS,PREV_INPTS))/2-{facts.start:.9f}/TB")
+    stream = stream.filter("fps", fps=FPS, start_time=0, round="up")
+    held = (facts.end - float(facts.times[-1])) / 2
+    if held * FPS > 1:
+        stream = stream.filter("tpad", stop_mode="clone", stop_duration=f"{held:.6f}")
+    stored_box, stored_region = (
+        stored(part, facts.orientation, facts.display, (facts.width, facts.height)) for part in (box, region)
+    )
+    stream = _cropped(stream, stored_box, stored_region.within(Box(0, 0, facts.width, facts.height)), facts)
+    stream = stream.filter("scale", SIZE, SIZE, flags="bicubic+accurate_rnd+bitexact", out_range="tv")
+    for name, options in _turns(facts.orientation):
+        stream = stream.filter(name, **options)
+    return stream.filter("setsar", 1).filter("format", "yuv420p")
+
+
+def _cropped(stream: Any, box: Box, region: Box, facts: Probe) -> Any:
+    """Cut to a box of stored pixels; black where it reaches beyond the region."""
+    seen = box.within(region)
+    if (seen.w, seen.h) != (facts.width, facts.height):
+        stream = stream.filter("crop", seen.w, seen.h, seen.x, seen.y, exact=1)
+    if seen != box:
+        side = {"w": box.w + box.w % 2, "h": box.h + box.h % 2}
+        stream = stream.filter("pad", **side, x=seen.x - box.x, y=seen.y - box.y)
+    return stream
+
+
+def _turns(orientation: Orientation) -> Iterable[tuple[str, dict[str, str]]]:
+    if orientation.transposed:
+        yield "transpose", {"dir": "cclock_flip"}
+    if orientation.flip_x:
+        yield "hflip", {}
+    if orientation.flip_y:
+        yield "vflip", {}

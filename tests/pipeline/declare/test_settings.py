@@ -1,0 +1,64 @@
+"""`pipeline.toml`: complete, commented, and told plainly when wrong."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from portrait_prep.errors import BadInput, BadSetting
+from portrait_prep.pipeline.declare.settings import read_settings, write_settings
+from tests.pipeline.toy import TOYS, ScaleParams
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "pipeline.toml"
+    write_settings(path, TOYS)
+    return path
+
+
+def test_every_setting_is_written_with_default_and_comment(path: Path) -> None:
+    document = tomllib.loads(path.read_text())
+    assert document["scale"] == {"factor": 2.0}
+    assert "# what numbers are multiplied by (> 0)" in path.read_text()
+    assert read_settings(path, TOYS).params["scale"] == ScaleParams()
+
+
+def test_what_is_left_out_takes_its_default(path: Path) -> None:
+    path.write_text("[scale]\nfactor = 5\n")
+    settings = read_settings(path, TOYS)
+    assert settings.params["scale"] == ScaleParams(factor=5)
+    assert settings.run.shard_seconds == 120
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[scale]\nfactor = -1\n", r"\[scale\] factor = -1 is not allowed: must be greater than 0"),
+        ("[scale]\nfactor = 'x'\n", r"\[scale\] factor = 'x' is not allowed: must be a valid number"),
+        ("[scale]\nfactr = 1\n", r"\[scale\] has no setting 'factr'; allowed are factor"),
+        ("[sclae]\n", r"no section \[sclae\]; allowed are run, count, scale, total, quality"),
+        ("scale = 3\n", r"\[scale\]"),
+        ("[run]\ngpu = 'on'\n", r"\[run\] gpu = 'on' is not allowed: must be 'auto', 'off', or a number >= 0\.$"),
+        ("[run]\ngpu = -1\n", r"\[run\] gpu = -1 is not allowed"),
+        ("[run]\ngpu = true\n", r"\[run\] gpu = True is not allowed"),
+        ("[run]\ngpu = 1.0\n", r"\[run\] gpu = 1.0 is not allowed"),
+        ("[scale\n", "not valid TOML"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(path: Path, text: str, told: str) -> None:
+    path.write_text(text)
+    with pytest.raises(BadSetting, match=told):
+        read_settings(path, TOYS)
+
+
+@pytest.mark.parametrize(("written", "read"), [("'auto'", "auto"), ("'off'", "off"), ("0", 0), ("2", 2)])
+def test_gpus_are_a_word_or_a_number(path: Path, written: str, read: str | int) -> None:
+    assert read_settings(path, TOYS).run.gpu == "auto"
+    path.write_text(f"[run]\ngpu = {written}\n")
+    assert read_settings(path, TOYS).run.gpu == read
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="run 'portrait-prep init' first"):
+        read_settings(tmp_path / "pipeline.toml", TOYS)

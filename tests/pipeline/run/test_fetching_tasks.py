@@ -1,0 +1,92 @@
+"""A stage that waits for the network: so many tasks at once, whatever the crew, and no deadline."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.pipeline.declare.settings import write_settings
+from portrait_prep.pipeline.declare.stage import Batch, Job
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.executor import ThisProcess
+from portrait_prep.pipeline.run.scheduler import Foreman
+from portrait_prep.pipeline.run.task import Order, compute
+from portrait_prep.pipeline.session import Session
+from tests.pipeline.toy import COUNT, SCALE, CountParams, numbers
+
+
+class Hands(ThisProcess):
+    """Takes as many tasks as there are hands and finishes them one by one; remembers who was at work together."""
+
+    size = 6
+    watched = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_work: dict[Future[Any], tuple[Callable[..., Any], tuple[Any, ...]]] = {}
+        self.orders: list[Order] = []
+        self.most: dict[bool, int] = {True: 0, False: 0}
+
+    def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.at_work[future] = (task, arguments)
+        if task is compute and arguments[0].stage is FETCH:
+            self.orders += arguments[1]
+        working = [told for started, told in self.at_work.values() if started is compute and told[0].stage is FETCH]
+        for remote in self.most:
+            together = sum(any(order.video.remote is remote for order in orders) for _, orders, *_ in working)
+            self.most[remote] = max(self.most[remote], together)
+        return future
+
+    def wait(self, futures: Sequence[Future[Any]]) -> list[Future[Any]]:
+        task, arguments = self.at_work.pop(futures[0])
+        futures[0].set_result(task(*arguments))
+        return [futures[0]]
+
+
+def fetched(job: Job[CountParams]) -> Iterator[Batch]:
+    job.output("txt").write_text(job.video.source)
+    job.frames = 3
+    yield {"number": np.arange(3, dtype=np.int32)}
+
+
+FETCH = replace(COUNT, process=fetched, outside=None, fetches=lambda _: 2)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """Twelve videos at addresses and six files, each in a shard of its own."""
+    root = tmp_path / "w"
+    root.mkdir()
+    (tmp_path / "a.txt").write_text(numbers(3))
+    remote = [f"https://example.org/{number}" for number in range(12)]
+    sources = [*remote, *([str(tmp_path / "a.txt")] * 6)]
+    found = [
+        Video(video_id=f"v{number:02d}", corpus="toy", subject="s", source=source, duration=10.0)
+        for number, source in enumerate(sources)
+    ]
+    stages = (FETCH, SCALE)
+    write_settings(root / "pipeline.toml", stages)
+    write_catalogue(root / "catalogue.parquet", merge([], found, shard_seconds=10.0))
+    return Session(Workspace(root), stages)
+
+
+def test_no_more_than_so_many_fetch_at_once_while_others_work(session: Session) -> None:
+    crew = Hands()
+    foreman = Foreman(session.workspace, session.planner, session.videos, crew, session.select((), (), False))
+    tally = foreman.run()
+    assert tally.computed == {"count": 18, "scale": 18}
+    assert crew.most[True] == 2
+    assert crew.most[False] > 2
+
+
+def test_only_what_is_fetched_may_take_any_time(session: Session) -> None:
+    crew = Hands()
+    Foreman(session.workspace, session.planner, session.videos, crew, session.select((), (), False)).run()
+    assert {order.deadline is None for order in crew.orders if order.video.remote} == {True}
+    assert {order.deadline is None for order in crew.orders if not order.video.remote} == {False}

@@ -1,0 +1,165 @@
+"""What has not changed is not read again, and whatever has changed is noticed."""
+
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from portrait_prep.manifests.catalogue import write_catalogue
+from portrait_prep.pipeline.auditing.audit import Audit
+from portrait_prep.pipeline.run.scheduler import Tally
+from portrait_prep.pipeline.status.counts import Census
+from tests.pipeline.toy import enrol, numbers, toy_session
+
+pytestmark = pytest.mark.usefixtures("toy_rules")
+
+FIVE = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(12), "c1": numbers(40)}
+"""Shards of two; b1 fails, b2 is short."""
+
+
+def go(root: Path) -> tuple[Tally, Census]:
+    session = toy_session(root)
+    return session.run(session.select((), (), retry_failed=False), workers=0)
+
+
+def judge_by(root: Path, seconds: float) -> None:
+    (root / "pipeline.toml").write_text(f"[quality]\nmin_seconds = {seconds}\n")
+
+
+def told(root: Path) -> tuple[dict[str, bytes], list[dict[str, Any]], list[str]]:
+    """All manifests, the table, and what joins the accepted videos."""
+    manifests = {path.name: path.read_bytes() for path in (root / "manifests").iterdir()}
+    joined = pq.read_table(root / "total" / "all.parquet")["video_id"].to_pylist()
+    return manifests, pq.read_table(root / "manifests.parquet").to_pylist(), joined
+
+
+@pytest.fixture(scope="module")
+def finished(toy_rules: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("memory") / "w"
+    enrol(root, FIVE)
+    judge_by(root, 1.0)
+    go(root)
+    return root
+
+
+@pytest.fixture
+def root(finished: Path, tmp_path: Path) -> Path:
+    """A copy, which is not known again until a run has seen it."""
+    root = Path(shutil.copytree(finished, tmp_path / "w"))
+    originals = shutil.copytree(f"{finished}-originals", tmp_path / "w-originals")
+    enrol(root, {path.stem: path.read_text() for path in originals.iterdir()})
+    go(root)
+    return root
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise AssertionError("a shard was read again")
+
+
+@pytest.mark.parametrize(("seconds", "accepted"), [(0.1, 4), (1.0, 3), (1.3, 2), (100.0, 0)])
+def test_judging_anew_reads_no_shard_and_tells_what_reading_all_would(
+    root: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, accepted: int
+) -> None:
+    judge_by(root, seconds)
+    with monkeypatch.context() as patch:
+        patch.setattr("portrait_prep.pipeline.store.shard_state.Ledger.load", refuse)
+        tally, census = go(root)
+    assert not tally.computed
+    assert census.accepted == accepted
+    assert [row["video_id"] for row in census.failures] == ["b1"]
+    quick = told(root)
+    (root / "manifests.parquet").unlink()
+    _, thorough = go(root)
+    assert told(root) == quick
+    assert thorough.to_json() == census.to_json()
+    assert list(Audit(toy_session(root), deep=True).findings()) == []
+
+
+def test_manifests_whose_verdict_stays_are_not_touched(root: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in (root / "manifests").iterdir()}
+    judge_by(root, 0.1)
+    go(root)
+    after = {path.name: path.stat().st_mtime_ns for path in (root / "manifests").iterdir()}
+    assert {name for name in before if before[name] != after[name]} == {"b2.json"}
+
+
+def flip(path: Path, share: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * share)] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def flip_table(share: float, root: Path) -> None:
+    flip(root / "manifests.parquet", share)
+
+
+def swap(root: Path) -> None:
+    """Two manifests exchange their names, as whole as before."""
+    one, two = root / "manifests/a1.json", root / "manifests/a2.json"
+    one.rename(root / "aside")
+    two.rename(one)
+    (root / "aside").rename(two)
+
+
+def same_size_same_time(path: Path) -> None:
+    """Other bytes behind the back of size and time of change."""
+    stat = path.stat()
+    flip(path, 0.3)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def correct_catalogue(root: Path) -> None:
+    videos = [video.model_copy(update={"emotion": "happy"}) for video in toy_session(root).videos]
+    write_catalogue(root / "catalogue.parquet", videos)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a manifest edited": lambda root: flip(root / "manifests/a1.json", 0.5),
+    "a manifest edited unseen": lambda root: same_size_same_time(root / "manifests/a1.json"),
+    "a manifest deleted": lambda root: (root / "manifests/c1.json").unlink(),
+    "manifests swapped": swap,
+    "a shard deleted": lambda root: (root / "scale/toy-00000.parquet").unlink(),
+    "a shard cut short": lambda root: os.truncate(root / "count/toy-00000.parquet", 900),
+    "shards swapped": lambda root: shutil.copy2(root / "scale/toy-00001.parquet", root / "scale/toy-00000.parquet"),
+    "media deleted": lambda root: (root / "media/a2.txt").unlink(),
+    "a source replaced": lambda root: Path(toy_session(root).dossier("a2").video.source).write_text(numbers(31)),
+    "a failed source replaced": lambda root: Path(toy_session(root).dossier("b1").video.source).write_text("1 2"),
+    "a setting of a stage": lambda root: (root / "pipeline.toml").write_text("[scale]\nfactor = 5\n"),
+    "the catalogue corrected": correct_catalogue,
+    "videos added": lambda root: enrol(root, {"c2": numbers(50), "d1": numbers(3)}),
+    "the table deleted": lambda root: (root / "manifests.parquet").unlink(),
+    "the table written by another tool": lambda root: pq.write_table(
+        pq.read_table(root / "manifests.parquet").slice(3), root / "manifests.parquet"
+    ),
+    **{
+        f"the table damaged at {share:.0%}": partial(flip_table, share)
+        for share in (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.97, 0.999)
+    },
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("seconds", [1.0, 0.1])
+def test_what_changed_is_noticed(root: Path, change: str, seconds: float) -> None:
+    judge_by(root, seconds)
+    CHANGES[change](root)
+    go(root)
+    assert list(Audit(toy_session(root)).findings()) == []
+
+
+def test_unfinished_work_is_not_kept_in_mind(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    session = enrol(root, FIVE)
+    session.run(session.select(("count",), (), retry_failed=False), workers=0)
+    assert go(root)[0].computed == {"scale": 4, "total": 4}
+
+
+def test_failures_are_tried_again_where_asked(root: Path) -> None:
+    session = toy_session(root)
+    tally, _ = session.run(session.select((), (), retry_failed=True), workers=0)
+    assert tally.computed == {"count": 1}

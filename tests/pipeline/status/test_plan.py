@@ -1,0 +1,54 @@
+"""The plan names what changed, in the user's words; fingerprints depend on all that matters and on nothing else."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portrait_prep.manifests.record import Basis
+from portrait_prep.pipeline.dry_run import stale_units
+from portrait_prep.pipeline.status.plan import difference, fingerprint
+from tests.pipeline.toy import enrol, numbers, toy_session
+
+FACTS = st.dictionaries(st.text(max_size=4), st.integers(), max_size=3)
+BASES = st.builds(Basis, version=st.integers(1, 3), params=FACTS, catalogue=FACTS, outside=FACTS)
+
+
+@given(BASES, BASES)
+def test_fingerprints_differ_just_where_bases_do(one: Basis, other: Basis) -> None:
+    assert (fingerprint("s", one) == fingerprint("s", other)) == (one == other)
+    assert fingerprint("s", one) != fingerprint("t", one)
+
+
+@given(FACTS)
+def test_the_order_of_facts_does_not_matter(facts: dict[str, int]) -> None:
+    turned = dict(reversed(list(facts.items())))
+    assert fingerprint("s", Basis(version=1, params=facts)) == fingerprint("s", Basis(version=1, params=turned))
+
+
+def test_what_changed_is_named() -> None:
+    old = Basis(version=1, params={"width": 50, "sigma": 2}, inputs={"count.number": "a"}, models={"mesh": "1"})
+    new = Basis(version=2, params={"width": 40, "sigma": 2}, inputs={"count.number": "b"}, models={"mesh": "2"})
+    told = difference(old, new)
+    assert "stage version changed: 1 -> 2" in told
+    assert "setting width changed: 50 -> 40" in told
+    assert "model mesh changed" in told
+    assert "input count.number changed" in told
+    assert "sigma" not in told
+
+
+def test_a_dry_run_says_what_why_and_how_long(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    session = enrol(root, {"a1": numbers(30), "a2": numbers(30, 2), "b1": numbers(20, 1)})
+    everything = session.select((), (), retry_failed=False)
+    lines = list(stale_units(session, everything))
+    assert "count toy-00000: 2 videos pending: not computed yet" in lines
+    assert "scale toy-00000: 2 videos pending: waits for count" in lines
+    session.run(everything, workers=0)
+    assert list(stale_units(toy_session(root), everything)) == ["Everything is up to date."]
+    settings = root / "pipeline.toml"
+    settings.write_text(settings.read_text().replace("factor = 2.0", "factor = 3.0"))
+    lines = list(stale_units(toy_session(root), everything))
+    assert "scale toy-00000: 2 videos stale: setting factor changed: 2.0 -> 3.0" in lines
+    assert not any(line.startswith("count") for line in lines)
+    assert (root / "scale" / "toy-00000.parquet").stat().st_size

@@ -1,0 +1,207 @@
+"""The parts of the report, each by itself."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portrait_prep.manifests.verdict import RULES, QualitySettings
+from portrait_prep.pipeline.status.plan import State
+from portrait_prep.stages.order import STAGES
+from portrait_prep.views.visual.drawing.still import Place
+from portrait_prep.views.visual.report.data import clock, embedded, printable
+from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, level, opening
+from portrait_prep.views.visual.report.measures import MEASURES
+from portrait_prep.views.visual.report.page import chosen
+from portrait_prep.views.visual.report.rows import Headings, Lot, Row
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (None, "unknown"),
+        (0.0, "0.00 s"),
+        (4.96, "4.96 s"),
+        (59.996, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3599.6, "1 h 00 min"),
+        (11_220, "3 h 07 min"),
+    ],
+)
+def test_lengths_read_as_people_say_them(seconds: Any, told: str) -> None:
+    assert clock(seconds) == told
+
+
+@given(st.text())
+def test_embedded_text_comes_back_and_cannot_leave_its_element(text: str) -> None:
+    inside = embedded({"name": text})
+    assert json.loads(inside) == {"name": text}
+    assert inside.isascii()
+    assert not set(inside) & set("<>&")
+
+
+@given(st.text())
+def test_printable_text_holds_nothing_that_acts_on_its_surroundings(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert shown == text or not text.isprintable()
+
+
+def test_letters_of_any_script_are_left_alone() -> None:
+    assert printable("Jürgen 陈 عَبْد") == "Jürgen 陈 عَبْد"
+
+
+def record(frames: int, values: Any) -> Any:
+    curves = Curves(frames)
+    for first in range(0, frames, 7):
+        curves.add(first, {"one": np.asarray(values[first : first + 7], float)})
+    return curves.told()
+
+
+def decoded(told: Any, stretches: int) -> tuple[Any, Any]:
+    """Least and greatest value of each stretch; NaN for nothing."""
+    levels = np.frombuffer(base64.b64decode(told["bytes"]), np.uint8).reshape(-1, stretches)
+    values = told["low"] + (levels.astype(float) - 1) / LEVELS * (told["high"] - told["low"])
+    values[levels == 0] = np.nan
+    return values[0], values[-1]
+
+
+@given(st.lists(st.floats(-90, 90) | st.just(float("nan")), min_size=1, max_size=700))
+def test_a_curve_keeps_the_extremes_of_every_stretch(values: list[float]) -> None:
+    told, stretches = record(len(values), values), min(len(values), STRETCHES)
+    whole = np.array(values)
+    if np.isnan(whole).all():
+        assert told == {}
+        return
+    least, greatest = decoded(told["one"], stretches)
+    step = (told["one"]["high"] - told["one"]["low"]) / LEVELS + 1e-3
+    number = np.arange(len(values)) * stretches // len(values)
+    for stretch in range(stretches):
+        part = whole[number == stretch]
+        part = part[~np.isnan(part)]
+        if len(part):
+            assert abs(least[stretch] - part.min()) <= step
+            assert abs(greatest[stretch] - part.max()) <= step
+        else:
+            assert np.isnan(least[stretch])
+
+
+def test_a_spike_of_one_frame_is_seen_in_an_hour() -> None:
+    values = np.zeros(90_000)
+    values[45_123] = 50
+    _, greatest = decoded(record(len(values), values)["one"], STRETCHES)
+    assert np.flatnonzero(greatest > 49).tolist() == [45_123 * STRETCHES // 90_000]
+
+
+def test_lips_that_touch_are_closed() -> None:
+    points = np.zeros((2, 478, 3))
+    points[1, [13, 82, 81, 312, 311], 1] = 7
+    assert opening(points).tolist() == [0, 7]
+
+
+def test_levels_are_in_decibels_of_full_scale() -> None:
+    pcm = np.array([np.full(640, 32767), np.full(640, 3277), np.zeros(640)], np.int16)
+    np.testing.assert_allclose(level(pcm), [0, -20, -70], atol=0.01)
+
+
+SETTINGS = QualitySettings()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.stage}.{rule.metric}")
+def test_a_reason_of_every_rule_finds_its_heading_and_keeps_its_threshold(rule: Any) -> None:
+    headings = Headings(SETTINGS)
+    values = [[-71.0, 72.0], 3, 0.25]
+    reasons = []
+    for value in values:
+        try:
+            reasons.append(rule.reason.format(value=value, limits=SETTINGS))
+        except (TypeError, ValueError):
+            continue
+    found = {headings.of(reason, "v", "/s/v.mp4") for reason in reasons}
+    assert len(found) == 1
+    assert "…" in next(iter(found))
+    assert not found & set(reasons)
+
+
+def test_what_is_no_rule_s_goes_without_names_and_numbers() -> None:
+    headings = Headings(SETTINGS)
+    one = headings.of("normalize: a b 2.mp4 is damaged: 3 of 250 frames do not decode", "a_b_2-0f", "/s/a b 2.mp4")
+    other = headings.of("normalize: c.mkv is damaged: 12 of 9 frames do not decode", "c", "/s/c.mkv")
+    assert one == other == "normalize: … is damaged: … of … frames do not decode"
+
+
+@given(st.text(), st.text(), st.text())
+def test_any_reason_has_a_heading(reason: str, video_id: str, source: str) -> None:
+    assert isinstance(Headings(SETTINGS).of(reason, video_id, source), str)
+
+
+def test_every_measure_reads_a_stage_and_every_threshold_is_a_setting() -> None:
+    stages = {stage.name for stage in STAGES}
+    assert len({measure.key for measure in MEASURES}) == len(MEASURES)
+    for measure in MEASURES:
+        assert {name.partition(".")[0] for name in measure.reads} <= stages
+        asked = {measure.least, measure.most, measure.bound_if} - {None}
+        assert asked <= set(QualitySettings.model_fields), measure.key
+
+
+def test_every_rule_has_a_measure() -> None:
+    shown = {name for measure in MEASURES for name in measure.reads}
+    assert {f"{rule.stage}.{rule.metric}" for rule in RULES} <= shown
+
+
+def measure(key: str) -> Any:
+    return next(measure for measure in MEASURES if measure.key == key)
+
+
+@pytest.mark.parametrize(
+    ("key", "metrics", "told"),
+    [
+        ("yaw", {"headpose.yaw_range": [-31.44, 12.0]}, -31.4),
+        ("shoulders", {"torso.visible_share": [0.5, 0.254]}, 25.0),
+        ("lag", {"stats.lag": None}, None),
+        ("blur", {}, None),
+        ("level", {"speech.rms_dbfs": float("-inf")}, None),
+        ("faces", {"normalize.faces_max": 1, "landmarks.faces": 3}, 3.0),
+    ],
+)
+def test_a_measure_is_one_number_or_none(key: str, metrics: dict[str, Any], told: float | None) -> None:
+    assert measure(key).of(metrics) == told
+
+
+def test_bounds_are_told_on_the_scale_of_the_measure() -> None:
+    assert measure("face_share").bounds(SETTINGS) == {"min": 90.0}
+    assert measure("lag").bounds(SETTINGS) == {"max": 5.0, "min": -5.0}
+    assert measure("silence").bounds(SETTINGS) == {}
+    assert measure("silence").bounds(QualitySettings(require_sound=True)) == {"max": 80.0}
+
+
+def row(number: int, lot: Lot, drawable: bool = True) -> Row:
+    place = Place(f"v{number}", "s", 10) if drawable else None
+    facets = tuple[str | None, ...]()
+    return Row(f"v{number}", "x", "y", "s", None, facets, 1.0, lot, (State.DONE,), ("",), (), (), place)
+
+
+def test_pictures_go_to_problems_first_and_are_spread_over_the_catalogue() -> None:
+    rows = [row(number, Lot.ACCEPTED if number % 2 else Lot.REJECTED) for number in range(1000)]
+    taken = chosen(rows, 30)
+    problems = [number for number in taken if number % 2 == 0]
+    assert (len(taken), len(problems)) == (30, 20)
+    assert np.diff([-25, *problems, 1025]).max() <= 75
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Lot)), st.booleans()), max_size=60), st.integers(0, 30))
+def test_as_many_pictures_as_allowed_and_drawable(lots: list[tuple[Lot, bool]], most: int) -> None:
+    rows = [row(number, lot, drawable) for number, (lot, drawable) in enumerate(lots)]
+    taken = chosen(rows, most)
+    drawable = [number for number, (_, there) in enumerate(lots) if there]
+    assert len(taken) == min(most, len(drawable))
+    assert taken == sorted(set(taken) & set(drawable))
+
+
+def test_a_wanted_video_is_taken_beyond_the_cap() -> None:
+    rows = [row(number, Lot.ACCEPTED) for number in range(10)] + [row(10, Lot.ACCEPTED, drawable=False)]
+    assert chosen(rows, 0, ["v3", "v10"]) == [3]

@@ -1,1 +1,0 @@
-"""The doctor: what works on this machine."""

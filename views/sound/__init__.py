@@ -1,1 +1,0 @@
-"""Sound as networks hear it."""

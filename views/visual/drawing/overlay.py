@@ -1,0 +1,173 @@
+"""A video with all that was found drawn on it, and its sound: what a person watches to see whether it is right.
+
+Frame k carries what the columns say of frame k, and sounds as samples 640k to 640k+639 of the wav: both streams begin
+at zero and have the length of the normalized video. It is made one frame at a time.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.manifests.catalogue import is_address, path_of
+from portrait_prep.manifests.files import replacing
+from portrait_prep.media.frames import FPS, SIZE, read_frames
+from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
+from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.survey import Dossier, dossiers
+from portrait_prep.pipeline.store.shard_state import Ledger
+from portrait_prep.pipeline.store.shards import ShardReader, joined
+from portrait_prep.views.reading.files import File
+from portrait_prep.views.reading.media import open_sound, read_sound
+from portrait_prep.views.visual.drawing.picture import annotate
+from portrait_prep.views.visual.drawing.still import OVERLAYS, Place, Still, still
+
+Image = NDArray[np.uint8]
+
+VIDEO_OPTIONS = {"preset": "veryfast", "crf": "18", "threads": "1"}
+SOUND_BITS = 96_000
+INK, SHADOW = (255, 255, 255), (0, 0, 0)
+
+
+def write_overlay(session: Session, video_id: str, out: Path | None = None) -> Path:
+    """Write the video with landmarks, axes of the head and shoulders, and its sound; return its path.
+
+    H.264 and AAC in an mp4 of 512 x 512 px at 25 fps, by default `report/overlay/<video_id>.mp4`; whole or not at all.
+    What is not computed, or stale, is not drawn. Raises BadInput when there is no such video, it has no frames, or the
+    file cannot be written; Damaged when what is read is not as recorded.
+    """
+    place = _place(session, video_id)
+    workspace = session.workspace
+    path = out or _folder(workspace) / f"{video_id}.mp4"
+    _check(path, session)
+    sound = open_sound(workspace.media(video_id, "wav"), place.frames)
+    try:
+        with replacing(path) as temporary:
+            _write(temporary, _drawn(place, workspace), sound)
+    except OSError as error:
+        raise BadInput(f"The overlay cannot be written to {path}: {error.strerror or error}.") from error
+    finally:
+        sound.close()
+    return path
+
+
+def _check(path: Path, session: Session) -> None:
+    """Raise BadInput where the file to write is a folder, or one that is not to be written over."""
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: name the file to write.")
+    if not path.exists():
+        return
+    root, place = session.workspace.root.resolve(), path.parent.resolve()
+    if place.is_relative_to(root) and not place.is_relative_to(_folder(session.workspace).resolve()):
+        raise BadInput(f"{path} is a file of the workspace: name another to write.")
+    if any(source.exists() and path.samefile(source) for source in _sources(session)):
+        raise BadInput(f"{path} is the source of a video: name another file to write.")
+
+
+def _sources(session: Session) -> Iterator[Path]:
+    """The user's own files."""
+    for video in session.videos:
+        for source in (video.source, video.sound):
+            if source is not None and not is_address(source):
+                yield session.workspace.root / path_of(source)
+
+
+def _folder(workspace: Workspace) -> Path:
+    return workspace.root / "report" / "overlay"
+
+
+def _place(session: Session, video_id: str) -> Place:
+    shard = next((video.shard for video in session.videos if video.video_id == video_id), None)
+    if shard is None:
+        raise BadInput(f"There is no video '{video_id}' in {session.workspace.catalogue}.")
+    members = [video for video in session.videos if video.shard == shard]
+    ledger = Ledger.load(session.workspace, shard, members, session.stages)
+    place = Place.of(_own(dossiers(session.planner, ledger), video_id))
+    if place is None:
+        raise BadInput(
+            f"{video_id} has no normalized frames: run 'portrait-prep run normalize --only {video_id}' first, "
+            f"or see why with 'portrait-prep manifest {video_id}'."
+        )
+    return place
+
+
+def _own(found: Sequence[Dossier], video_id: str) -> Dossier:
+    return next(dossier for dossier in found if dossier.video.video_id == video_id)
+
+
+def _drawn(place: Place, workspace: Workspace) -> Iterator[Image]:
+    """Every frame, RGB uint8 [512, 512, 3], drawn on. Raises Damaged when there are not as many as recorded."""
+    frames, number = read_frames(workspace.media(place.video_id, "mp4")), 0
+    for batch, count in _rows(place, workspace):
+        for row, image in zip(range(count), frames, strict=False):
+            found = still(image, batch, row)
+            yield _captioned(annotate(found), found, number)
+            number += 1
+    if number != place.frames or next(frames, None) is not None:
+        path = workspace.media(place.video_id, "mp4")
+        raise Damaged(f"{path} does not hold {place.frames} frames: delete it and run normalize again.")
+
+
+def _rows(place: Place, workspace: Workspace) -> Iterator[tuple[Batch, int]]:
+    """The columns that can be drawn, batch by batch, and how many frames each is of."""
+    with ExitStack() as open_readers:
+        streams = []
+        for stage, columns in OVERLAYS.items():
+            if stage in place.stages:
+                reader = open_readers.enter_context(ShardReader(workspace.shard(stage, place.shard)))
+                streams.append(reader.batches(place.video_id, columns))
+        if not streams:
+            yield {}, place.frames
+        for batch in joined(streams):
+            yield batch, len(next(iter(batch.values())))
+
+
+def _captioned(canvas: Image, found: Still, number: int) -> Image:
+    """With the number of the frame, its time, and the angles of the head, at the lower edge."""
+    text = f"frame {number}  {number / FPS:.2f} s"
+    if found.pose is not None:
+        yaw, pitch, roll = found.pose.euler[0].tolist()
+        text += f"  yaw {yaw:+.0f} pitch {pitch:+.0f} roll {roll:+.0f}" if np.isfinite(yaw) else "  no face"
+    for ink, moved in ((SHADOW, 1), (INK, 0)):
+        place = (8 + moved, SIZE - 9 + moved)
+        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
+    return canvas
+
+
+def _write(path: Path, frames: Iterator[Image], sound: File) -> None:
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        video = _video_stream(container)
+        voice = container.add_stream("aac", rate=RATE, layout="mono")
+        voice.bit_rate = SOUND_BITS
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = number
+            container.mux(video.encode(frame))
+            container.mux(voice.encode(_samples(read_sound(sound, number, 1), number)))
+        container.mux(video.encode(None))
+        container.mux(voice.encode(None))
+
+
+def _video_stream(container: OutputContainer) -> VideoStream:
+    stream = container.add_stream("libx264", rate=FPS, options=VIDEO_OPTIONS)
+    stream.width = stream.height = SIZE
+    stream.pix_fmt = "yuv420p"
+    return stream
+
+
+def _samples(pcm: NDArray[np.int16], number: int) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+    frame.sample_rate = RATE
+    frame.time_base = Fraction(1, RATE)
+    frame.pts = number * SAMPLES_PER_FRAME
+    return frame

@@ -1,0 +1,195 @@
+"""Puts the page together and writes it: one file that needs no other and no network."""
+
+import base64
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.environment import TemplateStream
+
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.files import replacing
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.stages.face.mesh import EDGES
+from portrait_prep.views.visual.report.data import clock, data, embedded, printable
+from portrait_prep.views.visual.report.detail import detail
+from portrait_prep.views.visual.report.measures import MEASURES
+from portrait_prep.views.visual.report.rows import Headings, Lot, Row
+from portrait_prep.views.visual.report.totals import Totals
+
+PROBLEMS = 2 / 3
+"""Share of the pictures that goes to videos that are not accepted, as long as there are others that want the rest."""
+
+
+def chosen(rows: Sequence[Row], most: int, wanted: Collection[str] = ()) -> list[int]:
+    """Numbers, ascending, of up to `most` rows whose frames can be drawn, and of those that are `wanted` by id.
+
+    Problems and accepted videos are each taken evenly from all over the catalogue: a look at every part of it.
+    """
+    there = [number for number, row in enumerate(rows) if row.place is not None]
+    problems = [number for number in there if rows[number].lot is not Lot.ACCEPTED]
+    accepted = [number for number in there if rows[number].lot is Lot.ACCEPTED]
+    most_problems = max(round(most * PROBLEMS), most - len(accepted))
+    taken = _spread(problems, most_problems)
+    taken += _spread(accepted, most - len(taken))
+    asked = [number for number in there if rows[number].video_id in wanted]
+    return sorted({*taken, *asked})
+
+
+def _spread(numbers: Sequence[int], most: int) -> list[int]:
+    """Up to `most` of them, evenly from first to last."""
+    if len(numbers) <= most:
+        return list(numbers)
+    return [numbers[(2 * place + 1) * len(numbers) // (2 * most)] for place in range(most)]
+
+
+PICTURES = 300
+"""Videos with pictures and curves on a page: some 40 kB each."""
+SCRIPTS = (
+    "corpus",
+    "filters",
+    "format",
+    "table",
+    "histogram",
+    "summary",
+    "subjects",
+    "videos",
+    "curves",
+    "mesh",
+    "drawer",
+    "start",
+)
+"""Files of `browser/` in the order in which they run, as one script."""
+
+
+def write_report(session: Session, pictures: int = PICTURES, show: Collection[str] = ()) -> Path:
+    """Write `report/index.html`, whole or not at all, and return its path.
+
+    Reads records and, for at most `pictures` videos and those of `show`, frames and rows. What cannot be read of a
+    video is left out. Raises BadInput when the workspace cannot be read or written to, or has no video of `show`.
+    """
+    workspace = session.workspace
+    _check_known(show, session)
+    workspace.require_writable()
+    path = workspace.root / "report" / "index.html"
+    page = render(session, pictures, show)
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            page.dump(file, "utf-8")
+    except OSError as error:
+        raise BadInput(f"The report cannot be written to {path}: {error.strerror}.") from error
+    return path
+
+
+def _check_known(show: Collection[str], session: Session) -> None:
+    _ = session.settings
+    unknown = sorted(set(show) - {video.video_id for video in session.videos})
+    if unknown:
+        raise BadInput(f"There is no video '{unknown[0]}' in {session.workspace.catalogue}.")
+
+
+def render(session: Session, pictures: int = PICTURES, show: Collection[str] = ()) -> TemplateStream:
+    """The page, piece by piece; the same workspace gives the same page.
+
+    Memory grows by a short row a video: pictures are made as the page comes to them.
+    """
+    stages = [stage.name for stage in session.stages]
+    totals, rows, last_work = Totals(stages), list[Row](), ""
+    headings = Headings(session.settings.quality)
+    for shard in session.dossiers():
+        for dossier in shard:
+            rows.append(Row.of(dossier, headings))
+            totals.add(rows[-1])
+            last_work = max(last_work, *_starts(dossier), "")
+    drawn = chosen(rows, pictures, show)
+    starts = {video.video_id: video.start for video in session.videos}
+    corpus = data(rows, stages, session.settings.quality, drawn)
+    style, script = _read("page.css"), _script()
+    return (
+        _environment()
+        .get_template("page.html")
+        .stream(
+            workspace=session.workspace.root.name,
+            totals=totals,
+            last_work=last_work,
+            unmeasured=[
+                measure.title
+                for measure, found in zip(MEASURES, corpus["measures"], strict=True)
+                if not found["values"]
+            ],
+            Lot=Lot,
+            State=State,
+            drawn=len(drawn),
+            style=style,
+            script=script,
+            policy=f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'",
+            corpus=embedded(corpus),
+            edges=embedded(_edges()),
+            details=_details(session, rows, drawn, starts),
+        )
+    )
+
+
+def _starts(dossier: Dossier) -> Iterator[str]:
+    return (standing.record.started for standing in dossier.standings.values() if standing.record)
+
+
+def _details(
+    session: Session, rows: Sequence[Row], drawn: Sequence[int], starts: Mapping[str, float | None]
+) -> Iterator[tuple[int, str]]:
+    """The number of each row that is drawn with its detail, made as the page comes to it."""
+    for number in drawn:
+        place = rows[number].place
+        if place is not None:
+            found = detail(place, session.workspace, starts[place.video_id])
+            yield number, embedded(_printable_all(found))
+
+
+def _printable_all(value: Any) -> Any:
+    """Every text in it made harmless."""
+    if isinstance(value, Mapping):
+        return {name: _printable_all(part) for name, part in value.items()}
+    return printable(value)
+
+
+def _edges() -> dict[str, list[int]]:
+    """The lines of the mesh: name -> points, two for each line."""
+    return {name: lines.reshape(-1).tolist() for name, lines in EDGES.items()}
+
+
+def _read(name: str) -> str:
+    return (files("portrait_prep.views.visual.report.browser") / name).read_text("utf-8")
+
+
+def _script() -> str:
+    """All scripts as one, which shares no name with anything else."""
+    parts = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def _hash(text: str) -> str:
+    """How a Content Security Policy (W3C, level 3) names the only style, or script, that may be applied, or run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("portrait_prep.views.visual.report", "browser"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters["clock"] = clock
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """Foreign text made harmless; the page's own is marked as safe, and stays as it is."""
+    return value if hasattr(value, "__html__") else printable(value)

@@ -1,0 +1,175 @@
+"""What the report keeps of every video: one short row, boiled down from its dossier."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+
+from portrait_prep.manifests.verdict import RULES, QualitySettings, Reviewed
+from portrait_prep.pipeline.status.plan import Standing, State
+from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.views.visual.drawing.still import Place
+from portrait_prep.views.visual.report.measures import MEASURES, flat
+
+BLANK = "…"
+REPEATS = "duplicate of "
+"""Begins the defect of a row that only repeats another video."""
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w]|\.\d)%?")
+
+
+class Blank:
+    """Stands for any value in the reason of a rule."""
+
+    def __format__(self, _: str) -> str:
+        return BLANK
+
+    def __getitem__(self, _: int) -> "Blank":
+        return self
+
+
+class Headings:
+    """Finds the heading of a reason: a rule's with its thresholds, any other without what is the video's own."""
+
+    def __init__(self, settings: QualitySettings) -> None:
+        texts = dict.fromkeys(rule.reason.format(value=Blank(), limits=settings) for rule in RULES)
+        self._rules = [(re.compile(".+?".join(map(re.escape, text.split(BLANK)))), text) for text in texts]
+
+    def of(self, reason: str, video_id: str, source: str) -> str:
+        """The heading. Of a reason that is no rule's: without the video's id, its file's name, and numbers."""
+        for pattern, text in self._rules:
+            if pattern.fullmatch(reason):
+                return text
+        if reason.startswith(REPEATS):
+            return f"{REPEATS}{BLANK}"
+        for own in sorted({video_id, source, PurePath(source).name} - {""}, key=len, reverse=True):
+            reason = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, reason)
+        return NUMBER.sub(BLANK, reason)
+
+
+class Lot(StrEnum):
+    """What became of a video; in this order they stand on the page."""
+
+    FAILED = "failed"
+    REJECTED = "rejected"
+    UNFINISHED = "unfinished"
+    ACCEPTED = "accepted"
+    LEFT_OUT = "left out"
+
+
+FACETS = ("corpus", "split", "fold", "four_class", "emotion", "intensity", "channel", "session", "licence")
+"""Fields of the catalogue by which videos are counted, where they have values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One video on the page: a few short texts and numbers, since one is held for every video of the catalogue.
+
+    `states` has the state of each stage, `notes` why a stage is not done; `reasons` are pairs of a heading and a text;
+    `measures` has one number for each of MEASURES. `place` tells where its frames and columns lie, None while there are
+    no frames.
+    """
+
+    video_id: str
+    subject: str
+    source: str
+    shard: str
+    defect: str | None
+    facets: tuple[str | None, ...]
+    seconds: float | None
+    lot: Lot
+    states: tuple[State, ...]
+    notes: tuple[str, ...]
+    reasons: tuple[tuple[str, str], ...]
+    measures: tuple[float | None, ...]
+    place: Place | None
+
+    @classmethod
+    def of(cls, dossier: Dossier, headings: Headings) -> "Row":
+        """Boil a dossier down."""
+        video, standings = dossier.video, dossier.standings
+        records = {name: standing.record for name, standing in standings.items() if _holds(standing)}
+        metrics = {"normalize.seconds": video.duration}
+        metrics |= flat({name: record for name, record in records.items() if record})
+        values = (getattr(video, name) for name in FACETS)
+        return cls(
+            video_id=video.video_id,
+            subject=video.subject,
+            source=video.source,
+            shard=video.shard,
+            defect=video.defect,
+            facets=tuple(None if value is None else str(value) for value in values),
+            seconds=metrics["normalize.seconds"],
+            lot=_lot(dossier),
+            states=tuple(standing.state for standing in standings.values()),
+            notes=tuple(_note(standing) for standing in standings.values()),
+            reasons=tuple((headings.of(reason, video.video_id, video.source), reason) for reason in _reasons(dossier)),
+            measures=tuple(measure.of(metrics) for measure in MEASURES),
+            place=Place.of(dossier),
+        )
+
+
+def _holds(standing: Standing) -> bool:
+    """Whether what the stage measured counts: also of a setting that has changed since, but not of a failure."""
+    return standing.record is not None and standing.record.done
+
+
+def _note(standing: Standing) -> str:
+    return "" if standing.state is State.DONE else standing.reason
+
+
+def _lot(dossier: Dossier) -> Lot:
+    states = {standing.state for standing in dossier.standings.values()}
+    if not dossier.video.worked_on:
+        return Lot.LEFT_OUT
+    if State.FAILED in states:
+        return Lot.FAILED
+    if dossier.verdict.accepted:
+        return Lot.ACCEPTED
+    return Lot.UNFINISHED if states & {State.PENDING, State.STALE} else Lot.REJECTED
+
+
+def _reasons(dossier: Dossier) -> Iterator[str]:
+    """All there is to say of what became of it."""
+    yield from _failures(dossier.standings)
+    yield from _quality_reasons(dossier) or _waiting(dossier)
+    yield from _accepted_by(dossier)
+
+
+def _failures(standings: Mapping[str, Standing]) -> Iterator[str]:
+    """What made the video fail a stage, and what a retry would do."""
+    for stage, standing in standings.items():
+        record = standing.record
+        if standing.state is State.FAILED and record and record.error:
+            attempts = f"{record.attempts} attempt{'' if record.attempts == 1 else 's'}"
+            who = "every run" if standing.again else "--retry-failed"
+            hope = "no retry will mend it" if record.error.permanent else f"{who} tries it again"
+            yield f"{stage}: {record.error.message} ({record.error.type}, {attempts}; {hope})"
+
+
+def _quality_reasons(dossier: Dossier) -> tuple[str, ...]:
+    """The reasons of the verdict without those that only repeat the state of a stage."""
+    repeated = tuple(
+        f"{name} is {standing.state}"
+        for name, standing in dossier.standings.items()
+        if standing.state is not State.DONE
+    )
+    return tuple(reason for reason in dossier.verdict.reasons if not reason.startswith(repeated))
+
+
+def _accepted_by(dossier: Dossier) -> Iterator[str]:
+    """Who accepted the video, and what the rules had against it. Who rejected it is among the verdict's reasons."""
+    verdict = dossier.verdict
+    if isinstance(verdict, Reviewed) and verdict.review.decision == "accept":
+        yield f"{verdict.review.who} accepted it: {verdict.review.why}"
+        yield from (f"overruled: {reason}" for reason in verdict.overruled)
+
+
+def _waiting(dossier: Dossier) -> tuple[str, ...]:
+    """Of a video without a quality reason: what the first stage waits for, or why the video is left out."""
+    if not dossier.video.worked_on:
+        return (str(dossier.video.defect),)
+    for stage, standing in dossier.standings.items():
+        if standing.state in (State.PENDING, State.STALE):
+            return (f"{stage} is {standing.state}: {standing.reason}",)
+    return ()

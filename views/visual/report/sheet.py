@@ -1,0 +1,154 @@
+"""The contact sheet of a video: its source with the square that was cut, then frames with all that was found."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.views.visual.drawing.picture import annotate, resized
+from portrait_prep.views.visual.drawing.still import Place
+
+Image = NDArray[np.uint8]
+
+TILES = 4
+"""Frames on a sheet, evenly spread over the video."""
+SIDE = 168
+"""Pixels of a tile: a sheet is some 25 kB."""
+EMPTY: tuple[int, int, int] = (58, 63, 73)
+SQUARE: tuple[int, int, int] = (255, 214, 10)
+PADDING: tuple[int, int, int] = (58, 63, 73)
+AWAY: tuple[int, int, int] = (96, 103, 116)
+FARTHEST = 300
+"""Frames decoded at most from the key frame on."""
+FACTS = (
+    *("source", "display_width", "display_height", "rotation", "mirrored"),
+    *("crop_x", "crop_y", "crop_w", "crop_h", "width", "height", "fps", "codec", "framing"),
+)
+"""What normalize noted of the source, and the page tells."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source as normalize noted it: `facts`, FACTS -> value. `path` is where it can be read, `start` the second from
+    which on the video was taken."""
+
+    facts: dict[str, Any]
+    path: Path
+    start: float
+
+    @classmethod
+    def of(cls, place: Place, workspace: Workspace, start: float | None) -> "Source | None":
+        """None where normalize is not current, did not note it all, or its shard is damaged."""
+        noted = place.row(workspace, "normalize", 0, FACTS)
+        file = place.row(workspace, "download", 0, ("file",))
+        if not noted or not file:
+            return None
+        facts = {name: _plain(values[0]) for name, values in noted.items()}
+        return cls(facts, workspace.sources / str(file["file"][0]), start or 0.0)
+
+    def picture(self, side: int) -> Image:
+        """All that normalize saw or padded, RGB uint8 [height, width, 3] with `side` px on the longer side, the square
+        drawn into it."""
+        width, height = int(self.facts["display_width"]), int(self.facts["display_height"])
+        x, y, w, h = (int(self.facts[f"crop_{name}"]) for name in "xywh")
+        left, top = min(x, 0), min(y, 0)
+        right, bottom = max(x + w, width), max(y + h, height)
+        scale = side / max(right - left, bottom - top)
+        size = (max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1))
+        canvas = np.full((size[1], size[0], 3), PADDING, np.uint8)
+        begin = (round(-left * scale), round(-top * scale))
+        shown = (max(round(width * scale), 1), max(round(height * scale), 1))
+        _paste(canvas, begin, self._frame(shown))
+        corner = (round((x - left) * scale), round((y - top) * scale))
+        opposite = (round((x + w - left) * scale) - 1, round((y + h - top) * scale) - 1)
+        cv2.rectangle(canvas, corner, opposite, SQUARE, 2)
+        return canvas
+
+    def _frame(self, size: tuple[int, int]) -> Image:
+        """A frame of the source as displayed, `size` = (width, height); plain grey where it cannot be read."""
+        width, height = size[::-1] if self.facts["rotation"] in (90, 270) else size
+        try:
+            with av.open(str(self.path), options=ONLY_LOCAL) as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "NONE"
+                frame = _from(container, stream, self.start)
+                image = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
+        except (av.FFmpegError, OSError, IndexError, StopIteration, ValueError):
+            return np.full((size[1], size[0], 3), AWAY, np.uint8)
+        return self._upright(image)
+
+    def _upright(self, image: Image) -> Image:
+        """Stored to displayed: turned clockwise, then mirrored."""
+        upright = np.rot90(image, -int(self.facts["rotation"]) // 90)
+        return np.ascontiguousarray(upright[:, ::-1] if self.facts["mirrored"] else upright)
+
+
+def _from(container: InputContainer, stream: VideoStream, start: float) -> VideoFrame:
+    """The first frame at or after `start`, in seconds from what players call zero; an earlier one where that is far.
+
+    Raises StopIteration where nothing decodes.
+    """
+    begin = (container.start_time or 0) / av.time_base + start
+    if start:
+        container.seek(round(begin * av.time_base))
+    frames = container.decode(stream)
+    frame = next(frames)
+    for later in islice(frames, FARTHEST):
+        if frame.time is None or frame.time >= begin:
+            break
+        frame = later
+    return frame
+
+
+def _paste(canvas: Image, begin: tuple[int, int], image: Image) -> None:
+    part = canvas[begin[1] : begin[1] + image.shape[0], begin[0] : begin[0] + image.shape[1]]
+    part[:] = image[: part.shape[0], : part.shape[1]]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def frames_of(place: Place) -> list[int]:
+    """The frames that are shown."""
+    return [(2 * number + 1) * place.frames // (2 * TILES) for number in range(TILES)]
+
+
+def sheet(place: Place, workspace: Workspace, source: Source | None) -> Image | None:
+    """RGB uint8 [SIDE, SIDE * tiles, 3]; None where no frame can be read. Without a source its tile is left out."""
+    tiles = list(_frames(place, workspace))
+    if not any(tile is not None for tile in tiles):
+        return None
+    if source is not None:
+        tiles.insert(0, _letterboxed(source.picture(SIDE)))
+    return np.hstack([np.full((SIDE, SIDE, 3), EMPTY, np.uint8) if tile is None else tile for tile in tiles])
+
+
+def _frames(place: Place, workspace: Workspace) -> Iterator[Image | None]:
+    for frame in frames_of(place):
+        still = place.load(workspace, frame)
+        yield None if still is None else resized(annotate(still), SIDE)
+
+
+def _letterboxed(image: Image) -> Image:
+    """In the middle of a tile."""
+    tile = np.full((SIDE, SIDE, 3), EMPTY, np.uint8)
+    top, left = ((SIDE - length) // 2 for length in image.shape[:2])
+    tile[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return tile
+
+
+def middle(frames: Sequence[int]) -> int:
+    """The frame that stands for the video."""
+    return frames[len(frames) // 2]
