@@ -12,13 +12,14 @@ from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face.jitter import Jumps, Noise
+from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.face.points import COUNT
-from portrait_prep.stages.face.tracking import FaceFollower, FaceNetwork, is_confirmed, place_of
 from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.mediapipe import face_detector, face_landmarker, face_mesh_tracker
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.streaming.gaps import fill_gaps
 from portrait_prep.stages.video.picture_quality import PictureQuality
+from portrait_prep.stages.video.tracking import FaceFollower, FaceNetwork, is_confirmed
 
 COUNT_EVERY = 25
 """Of the frames with a face, in how many the detector looks at the whole picture: a second opinion for 4 % more time.

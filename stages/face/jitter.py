@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.stages.face.tracking import Place
+from portrait_prep.stages.face.place import Place
 
 LOST = 1
 """Frames without a face over which a step still counts."""

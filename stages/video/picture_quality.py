@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.frames import Image
-from portrait_prep.stages.face.tracking import place_of
+from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.streaming.percentiles import Percentiles
 from portrait_prep.stages.video.cuts import Cuts
 

@@ -16,12 +16,13 @@ from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.manifests.verdict import QualitySettings, Verdict, judge
 from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch
-from portrait_prep.stages.face.tracking import FaceFollower, is_confirmed, place_of
+from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.headpose import mean_face
 from portrait_prep.stages.landmarks import STAGE, LandmarksParams
 from portrait_prep.stages.models import mediapipe
 from portrait_prep.stages.models.mediapipe import Face
 from portrait_prep.stages.streaming.gaps import fill_gaps
+from portrait_prep.stages.video.tracking import FaceFollower, is_confirmed
 from tests.memory_job import MemoryJob, claims_hold, collect
 
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portrait_prep.stages.face.jitter import Jumps, Noise
-from portrait_prep.stages.face.tracking import Place
+from portrait_prep.stages.face.place import Place
 
 
 @settings(deadline=None)

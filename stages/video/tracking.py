@@ -13,13 +13,13 @@ one that is nearest to the last.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.frames import Image
+from portrait_prep.stages.face.place import Place, place_of, place_of_box
 from portrait_prep.stages.models.mediapipe import Face, FaceDetector
 from portrait_prep.stages.video.crop import main_face
 
@@ -27,47 +27,12 @@ REACH = 0.5
 """How far from the last one a face may be, in its sizes, to be the same without a look at the others."""
 FAR_REACH = 0.8
 """How far it may be if no other face is nearer: heads that touch are a whole size apart."""
-GROWTH = 1.5
-"""How much larger or smaller it may be."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a face is: centre in px, and size (root of its area) in px."""
-
-    x: float
-    y: float
-    size: float
-
-    def distance(self, other: "Place") -> float:
-        """Between the centres, in sizes of this face."""
-        return float(np.hypot(self.x - other.x, self.y - other.y)) / self.size
-
-    def growth(self, other: "Place") -> float:
-        """Ratio of the sizes, the larger over the smaller."""
-        return max(self.size / other.size, other.size / self.size)
-
-    def fits(self, other: "Place", reach: float) -> bool:
-        """Whether the other is near enough, and of a size, to be the same face a little later."""
-        return self.distance(other) <= reach and self.growth(other) <= GROWTH
-
-
-def place_of(landmarks: NDArray[np.float32]) -> Place:
-    """The place of a face from its landmarks [478, 3]."""
-    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
-    x, y = (low + high) / 2
-    return Place(float(x), float(y), float(np.sqrt(np.prod(high - low))))
-
-
-def _place_of_box(box: NDArray[np.float32]) -> Place:
-    x, y, width, height = (float(value) for value in box[:4])
-    return Place(x + width / 2, y + height / 2, float(np.sqrt(width * height)))
 
 
 def is_confirmed(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> bool:
     """Whether one of the detector's boxes [n, 5] is in the place and of the size of these landmarks [478, 3]."""
     own = place_of(landmarks)
-    return any(own.fits(_place_of_box(box), REACH) for box in boxes)
+    return any(own.fits(place_of_box(box), REACH) for box in boxes)
 
 
 class FaceNetwork(Protocol):
@@ -142,13 +107,13 @@ class FaceFollower:
         if not len(boxes):
             face = _nearest(found, last)
             return face if last.fits(place_of(face.landmarks), FAR_REACH) else None
-        places = [_place_of_box(box) for box in boxes]
+        places = [place_of_box(box) for box in boxes]
         nearest = int(np.argmin([last.distance(place) for place in places]))
         return self._in_box(image, found, boxes, nearest) if last.fits(places[nearest], FAR_REACH) else None
 
     def _in_box(self, image: Image, found: Sequence[Face], boxes: NDArray[np.float32], wanted: int) -> Face | None:
         """The face that lies in the wanted box, if need be found with the other boxes painted over."""
-        places = [_place_of_box(box) for box in boxes]
+        places = [place_of_box(box) for box in boxes]
         face = _nearest(found, places[wanted])
         own = place_of(face.landmarks)
         if int(np.argmin([own.distance(place) for place in places])) == wanted:
