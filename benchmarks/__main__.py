@@ -17,13 +17,13 @@ import cyclopts
 import pyarrow.parquet as pq
 
 from benchmarks import read_windows
-from benchmarks.kernels import KERNELS, Clip, crew, seconds_of, warm_up
+from benchmarks.kernels import KERNELS, Clip, executor, seconds_of, warm_up
 from portrait_prep.demo import corpus
 from portrait_prep.manifests.corpora.folder import catalogue
 from portrait_prep.media.frames import FPS
-from portrait_prep.pipeline.add_videos import enrol
+from portrait_prep.pipeline.add_videos import add_videos
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.run.executor import hire
+from portrait_prep.pipeline.run.executor import open_executor
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.order import STAGES
@@ -49,8 +49,8 @@ def bench(source: Path | None = None, *, workers: int = 0, copies: int = 3) -> N
     with tempfile.TemporaryDirectory() as folder:
         session = Session(Workspace(Path(folder) / "w"), STAGES)
         links = _copies(source or _default_source(Path(folder)), copies, Path(folder) / "links")
-        enrol(session, lambda known: catalogue(links, "each", known))
-        with hire(workers, None, session.workspace.root / "start.log"):
+        add_videos(session, lambda known: catalogue(links, "each", known))
+        with open_executor(workers, None, session.workspace.root / "start.log"):
             pass  # the first import of the packages reads them from disk; that is not what is measured
         start = time.perf_counter()
         session.run(session.select((), (), retry_failed=False), workers)
@@ -103,15 +103,17 @@ def _crop(row: dict[str, Any]) -> str:
 
 def _kernel_seconds(clips: Sequence[Clip], workers: int) -> dict[str, float]:
     """Kernel -> seconds over all clips, added up over the processes."""
-    with crew(workers) as pool:
+    with executor(workers) as pool:
         list(pool.map(warm_up, [min(clips, key=lambda clip: clip.frames)] * workers))
         return {name: sum(pool.map(seconds_of, [name] * len(clips), clips)) for name in KERNELS}
 
 
 def _stage_seconds(session: Session) -> dict[str, float]:
     """Stage -> seconds over all videos that it is done with, added up over the workers."""
-    found = [dossier for shard in session.dossiers() for dossier in shard]
-    records = {stage.name: [dossier.standings[stage.name].record for dossier in found] for stage in session.stages}
+    found = [video_status for shard in session.video_statuses() for video_status in shard]
+    records = {
+        stage.name: [video_status.statuses[stage.name].record for video_status in found] for stage in session.stages
+    }
     return {name: sum(record.seconds for record in own if record and record.done) for name, own in records.items()}
 
 

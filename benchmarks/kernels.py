@@ -97,7 +97,7 @@ def warm_up(clip: Clip) -> None:
 
 
 @contextmanager
-def crew(workers: int) -> Iterator[ProcessPoolExecutor]:
+def executor(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes like those of a run: one thread each, quiet."""
     os.environ.update(ONE_THREAD | QUIET)
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:

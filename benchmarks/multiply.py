@@ -18,7 +18,7 @@ from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
 from portrait_prep.manifests.corpora.folder import catalogue
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.record import Output, Record
-from portrait_prep.pipeline.add_videos import enrol
+from portrait_prep.pipeline.add_videos import add_videos
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
@@ -52,7 +52,7 @@ def finished(root: Path, workers: int = 0) -> Session:
         for seconds in SECONDS:
             make_clip(folder, replace(CLIPS[0], video_id=f"clip{seconds * 100:.0f}", seconds=seconds))
     session = Session(Workspace(root), STAGES)
-    enrol(session, lambda known: catalogue(folder, "each", known))
+    add_videos(session, lambda known: catalogue(folder, "each", known))
     session.run(session.select((), (), retry_failed=False), workers)
     return Session(session.workspace, session.stages)
 

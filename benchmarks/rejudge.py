@@ -74,8 +74,8 @@ def judge_by(root: Path, seconds: float) -> Timing:
 
     with patch.object(Reducer, "reduce", timed), timing.whole.running():
         session = Session(Workspace(root), STAGES)
-        tally, census = session.run(session.select((), (), retry_failed=False), workers=0)
-    timing.computed, timing.accepted = sum(tally.computed.values()), census.accepted
+        run_counts, status_counts = session.run(session.select((), (), retry_failed=False), workers=0)
+    timing.computed, timing.accepted = sum(run_counts.computed.values()), status_counts.accepted
     return timing
 
 

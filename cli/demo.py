@@ -7,12 +7,12 @@ from portrait_prep.cli.run import carry_out
 from portrait_prep.cli.terminal import Workers, WorkspaceOption, say
 from portrait_prep.demo import corpus, verdict
 from portrait_prep.manifests.corpora import demo as demo_corpus
-from portrait_prep.pipeline.add_videos import enrol
+from portrait_prep.pipeline.add_videos import add_videos
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.run.process import CORES, quietly
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.views.visual.report import write_report
 
 
@@ -29,10 +29,12 @@ def demo(*, workspace: WorkspaceOption = Path(), workers: Workers = CORES) -> in
     session.workspace.logs.mkdir(exist_ok=True)
     with quietly(session.workspace.logs / "demo.log"):
         corpus.make(release)
-    say(enrol(session, lambda _: demo_corpus.find(release)).line())
+    say(add_videos(session, lambda _: demo_corpus.find(release)).line())
     carry_out(session, session.select((), (), retry_failed=False), workers)
     findings = [finding.line() for finding in Audit(session).findings()]
-    findings += verdict.check({name: outcome for found in session.dossiers() for name, outcome in map(_outcome, found)})
+    findings += verdict.check(
+        {name: outcome for found in session.video_statuses() for name, outcome in map(_outcome, found)}
+    )
     report = write_report(session)
     for line in findings:
         say(line)
@@ -40,13 +42,13 @@ def demo(*, workspace: WorkspaceOption = Path(), workers: Workers = CORES) -> in
     return 1 if findings else 0
 
 
-def _outcome(dossier: Dossier) -> tuple[str, verdict.Outcome]:
-    for stage, standing in dossier.standings.items():
-        if standing.state is State.FAILED and standing.record and standing.record.error:
-            outcome = verdict.Outcome(accepted=False, failed_at=stage, message=standing.record.error.message)
-            return dossier.video.video_id, outcome
-    reasons = "; ".join(dossier.verdict.reasons)
-    return dossier.video.video_id, verdict.Outcome(accepted=dossier.verdict.accepted, message=reasons)
+def _outcome(video_status: VideoStatus) -> tuple[str, verdict.Outcome]:
+    for stage, status in video_status.statuses.items():
+        if status.state is State.FAILED and status.record and status.record.error:
+            outcome = verdict.Outcome(accepted=False, failed_at=stage, message=status.record.error.message)
+            return video_status.video.video_id, outcome
+    reasons = "; ".join(video_status.verdict.reasons)
+    return video_status.video.video_id, verdict.Outcome(accepted=video_status.verdict.accepted, message=reasons)
 
 
 def _say_where(session: Session, report: Path) -> None:

@@ -21,7 +21,7 @@ from portrait_prep.manifests.corpora.ravdess import catalogue as ravdess_release
 from portrait_prep.manifests.corpora.ravdess import splits as ravdess_splits
 from portrait_prep.manifests.corpora.ravdess import summary as ravdess_summary
 from portrait_prep.manifests.corpora.ravdess.names import RECORD, folder_of
-from portrait_prep.pipeline.add_videos import Find, enrol
+from portrait_prep.pipeline.add_videos import Find, add_videos
 
 
 @Parameter(name="*")
@@ -56,7 +56,7 @@ def take_in(
 ) -> int:
     """Add what is chosen of a corpus (see `add_videos`), and say what there is to say of it."""
     session = open_session(workspace)
-    enrolment = enrol(session, find, choice, whole)
+    enrolment = add_videos(session, find, choice, whole)
     for line in (*enrolment.lines(), *summary(enrolment.chosen)):
         say(line)
     say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shlex.quote(str(workspace))}")

@@ -10,14 +10,14 @@ from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import AsJson, Flag, Workers, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.auditing.audit import Audit, Finding, Sample
-from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.run.process import CORES
 
 
 def status(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
     """Show how many videos and shards stand where at each stage, and what failed."""
-    census = open_session(workspace).census()
-    for line in [json.dumps(census.to_json(), indent=1)] if json_ else census.lines():
+    status_counts = open_session(workspace).status_counts()
+    for line in [json.dumps(status_counts.to_json(), indent=1)] if json_ else status_counts.lines():
         say(line)
     return 0
 
@@ -30,7 +30,7 @@ def manifest(video_id: str, *, workspace: WorkspaceOption = Path()) -> int:
     video_id
         The video, as in the catalogue.
     """
-    say(json.dumps(open_session(workspace).dossier(video_id).manifest, indent=1, ensure_ascii=False))
+    say(json.dumps(open_session(workspace).video_status(video_id).manifest, indent=1, ensure_ascii=False))
     return 0
 
 
@@ -85,7 +85,7 @@ def _summed_up(findings: Sequence[Finding], root: Path) -> Iterator[str]:
     yield "1 finding." if len(findings) == 1 else f"{len(findings)} findings."
     remedies = [finding.remedy for finding in findings]
     delete = tuple(dict.fromkeys(name for remedy in remedies for name in remedy.delete))
-    commands = Mend("", delete, run=any(remedy.run for remedy in remedies)).commands(root)
+    commands = Remedy("", delete, run=any(remedy.run for remedy in remedies)).commands(root)
     if commands:
         yield "Commands that mend it:" if len(findings) == 1 else "Commands that mend them:"
         yield from (f"    {command}" for command in commands)

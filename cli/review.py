@@ -16,7 +16,7 @@ from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.verdict import Decision, Review
 from portrait_prep.pipeline.reviewing import Outcome, decide
-from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.pipeline.status.survey import VideoStatus
 
 review = App(name="review", help="Accept or reject videos as a person who looked at them; that outranks the rules.")
 
@@ -105,14 +105,13 @@ def _decide(video_ids: tuple[str, ...], review: Review | None, workspace: Path) 
 
 
 def _told(outcome: Outcome) -> Iterator[str]:
-    for dossier in outcome.dossiers:
-        yield f"{dossier.video.video_id}: {_standing(dossier)}"
-    census = outcome.census
-    yield f"{census.videos} videos: {census.accepted} accepted, {census.videos - census.accepted} not."
+    for video_status in outcome.video_statuses:
+        yield f"{video_status.video.video_id}: {_status(video_status)}"
+    yield outcome.status_counts.verdicts
 
 
-def _standing(dossier: Dossier) -> str:
-    verdict = dossier.verdict
+def _status(video_status: VideoStatus) -> str:
+    verdict = video_status.verdict
     told = "accepted" if verdict.accepted else f"not accepted: {'; '.join(verdict.reasons)}"
     overruled = getattr(verdict, "overruled", ())
     return f"{told}, against the rules: {'; '.join(overruled)}" if overruled else told

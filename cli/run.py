@@ -16,9 +16,10 @@ from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.dry_run import stale_units
 from portrait_prep.pipeline.run.process import CORES
-from portrait_prep.pipeline.run.scheduler import Progress, Selection, Tally
+from portrait_prep.pipeline.run.scheduler import Progress, RunCounts
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.status.counts import Census
+from portrait_prep.pipeline.status.counts import StatusCounts
+from portrait_prep.pipeline.status.plan import Selection
 
 
 @contextmanager
@@ -28,10 +29,10 @@ def progress_of(session: Session, selection: Selection) -> Iterator[Progress]:
         yield _line
         return
     total = sum(
-        not standing.settled
+        not status.settled
         for found in session.unfinished()
-        for dossier in found
-        for stage, standing in dossier.standings.items()
+        for video_status in found
+        for stage, status in video_status.statuses.items()
         if stage in selection.stages
     )
     with tqdm(total=total, unit="video", smoothing=0.1) as bar:
@@ -91,18 +92,18 @@ def run(
 def carry_out(session: Session, selection: Selection, workers: int, scheduler: str | None = None) -> int:
     """Run, and sum up. Exit code 1 when some video failed a stage."""
     with progress_of(session, selection) as progress:
-        tally, census = session.run(selection, workers, scheduler, progress)
-    for line in summary(session, selection, tally, census):
+        run_counts, status_counts = session.run(selection, workers, scheduler, progress)
+    for line in summary(session, selection, run_counts, status_counts):
         say(line)
-    return 1 if census.failed else 0
+    return 1 if status_counts.failed else 0
 
 
-def summary(session: Session, selection: Selection, tally: Tally, census: Census) -> list[str]:
+def summary(session: Session, selection: Selection, run_counts: RunCounts, status_counts: StatusCounts) -> list[str]:
     """What a run did, and what failed."""
     computed = [
-        f"{stage.name} {tally.computed[stage.name]}" for stage in session.stages if stage.name in selection.stages
+        f"{stage.name} {run_counts.computed[stage.name]}" for stage in session.stages if stage.name in selection.stages
     ]
     lines = [f"Computed (videos): {', '.join(computed)}."]
-    lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in census.failures]
-    lines.append(f"{census.videos} videos: {census.accepted} accepted, {census.videos - census.accepted} not.")
+    lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in status_counts.failures]
+    lines.append(status_counts.verdicts)
     return lines

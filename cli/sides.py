@@ -13,7 +13,7 @@ from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import AsJson, Workers, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Video, path_of
-from portrait_prep.pipeline.run.executor import Crew, WorkerDied, hire
+from portrait_prep.pipeline.run.executor import Executor, WorkerDied, open_executor
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.speaker_side.dialogs import Dialog, Outcome, Verdict, Vote, dialogs, look_at
@@ -43,8 +43,8 @@ def sides(
     session = open_session(workspace)
     found = dialogs(_utterances(session), utterances)
     session.workspace.logs.mkdir(exist_ok=True)
-    with hire(workers, None, session.workspace.logs / "workers.log") as crew:
-        outcomes = list(_told(_looked_at(crew, session.workspace.root, found), len(found), silent=json_))
+    with open_executor(workers, None, session.workspace.logs / "workers.log") as executor:
+        outcomes = list(_told(_looked_at(executor, session.workspace.root, found), len(found), silent=json_))
     counts = {verdict: sum(outcome.verdict == verdict for outcome in outcomes) for verdict in get_args(Verdict)}
     if json_:
         say(json.dumps({"dialogs": [_to_json(outcome) for outcome in outcomes], "totals": counts}, indent=1))
@@ -67,20 +67,20 @@ def _utterances(session: Session) -> list[Video]:
     return found
 
 
-def _looked_at(crew: Crew, root: Path, found: Sequence[Dialog]) -> Iterator[Outcome]:
-    """The outcomes in order, while the crew is kept busy."""
+def _looked_at(executor: Executor, root: Path, found: Sequence[Dialog]) -> Iterator[Outcome]:
+    """The outcomes in order, while the executor is kept busy."""
     under_way: deque[tuple[Dialog, Any]] = deque()
     for dialog in found:
-        under_way.append((dialog, crew.submit(look_at, root, dialog)))
-        if len(under_way) > 2 * crew.size:
-            yield _outcome(crew, *under_way.popleft())
+        under_way.append((dialog, executor.submit(look_at, root, dialog)))
+        if len(under_way) > 2 * executor.size:
+            yield _outcome(executor, *under_way.popleft())
     while under_way:
-        yield _outcome(crew, *under_way.popleft())
+        yield _outcome(executor, *under_way.popleft())
 
 
-def _outcome(crew: Crew, dialog: Dialog, future: Any) -> Outcome:
+def _outcome(executor: Executor, dialog: Dialog, future: Any) -> Outcome:
     try:
-        outcome: Outcome = crew.result(future)
+        outcome: Outcome = executor.result(future)
     except WorkerDied:
         return Outcome(dialog.source, trouble="ends the process that looks at it")
     return outcome

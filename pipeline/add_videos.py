@@ -11,7 +11,7 @@ from portrait_prep.pipeline.session import Session
 
 
 @dataclass(frozen=True)
-class Enrolment:
+class AddedVideos:
     """The catalogue as it is now, its rows of the videos that were chosen, and what is otherwise than before."""
 
     videos: tuple[Video, ...]
@@ -39,7 +39,7 @@ Find = Callable[[Sequence[Video]], Sequence[Video]]
 """Lists the videos of a corpus, given the rows that the catalogue has already (so that ids stay as they were)."""
 
 
-def enrol(session: Session, find: Find, choice: Choice = EVERYTHING, whole: bool = True) -> Enrolment:
+def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole: bool = True) -> AddedVideos:
     """Write settings (unless they are there) and take what is chosen into the catalogue; rows that are there stay.
 
     `whole`: what `find` lists is all of the corpus; see `changes`. Raises BadInput or BadSetting when the workspace
@@ -61,4 +61,4 @@ def enrol(session: Session, find: Find, choice: Choice = EVERYTHING, whole: bool
         write_catalogue(workspace.catalogue, merged)
     ids = {(video.corpus, video.video_id) for video in taken}
     chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)
-    return Enrolment(tuple(merged), chosen, changes(known, listed, taken, merged, whole))
+    return AddedVideos(tuple(merged), chosen, changes(known, listed, taken, merged, whole))

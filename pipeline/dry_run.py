@@ -3,10 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from portrait_prep.pipeline.run.scheduler import Selection
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.status.plan import State
-from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.pipeline.status.plan import Selection, State
+from portrait_prep.pipeline.status.survey import VideoStatus
 
 
 class Pace:
@@ -16,12 +15,12 @@ class Pace:
         self._work: dict[str, float] = defaultdict(float)
         self._footage: dict[str, float] = defaultdict(float)
 
-    def learn(self, dossier: Dossier) -> None:
+    def learn(self, video_status: VideoStatus) -> None:
         """Take in what was measured on one video."""
-        for stage, standing in dossier.standings.items():
-            if standing.record and standing.record.done and dossier.video.duration:
-                self._work[stage] += standing.record.seconds
-                self._footage[stage] += dossier.video.duration
+        for stage, status in video_status.statuses.items():
+            if status.record and status.record.done and video_status.video.duration:
+                self._work[stage] += status.record.seconds
+                self._footage[stage] += video_status.video.duration
 
     def estimate(self, stage: str, footage: float) -> float | None:
         """Seconds of one worker's time, or None when nothing was measured yet."""
@@ -33,23 +32,23 @@ def stale_units(session: Session, selection: Selection) -> Iterator[str]:
     pace = Pace()
     footage: dict[str, float] = defaultdict(float)
     certain, failed = True, 0
-    for found in session.dossiers():
+    for found in session.video_statuses():
         reasons: Counter[tuple[str, str, str]] = Counter()
-        for dossier in found:
-            pace.learn(dossier)
-            for stage, standing in dossier.standings.items():
-                if not selection.covers(stage, dossier.video.video_id):
+        for video_status in found:
+            pace.learn(video_status)
+            for stage, status in video_status.statuses.items():
+                if not selection.covers(stage, video_status.video.video_id):
                     continue
-                if selection.wants(stage, dossier.video.video_id, standing):
-                    reason = standing.reason or "failed before, tried again"
-                    reasons[stage, dossier.video.shard, f"{standing.state}: {reason}"] += 1
-                    footage[stage] += dossier.video.duration or 0.0
-                elif standing.state is State.FAILED:
+                if selection.wants(stage, video_status.video.video_id, status):
+                    reason = status.reason or "failed before, tried again"
+                    reasons[stage, video_status.video.shard, f"{status.state}: {reason}"] += 1
+                    footage[stage] += video_status.video.duration or 0.0
+                elif status.state is State.FAILED:
                     failed += 1
-                elif not standing.settled:
-                    hope = ", may stay current" if standing.state is State.STALE else ""
-                    reasons[stage, dossier.video.shard, f"{standing.state}: {standing.reason}{hope}"] += 1
-                    footage[stage] += dossier.video.duration or 0.0
+                elif not status.settled:
+                    hope = ", may stay current" if status.state is State.STALE else ""
+                    reasons[stage, video_status.video.shard, f"{status.state}: {status.reason}{hope}"] += 1
+                    footage[stage] += video_status.video.duration or 0.0
                     certain = False
         for (stage, shard, reason), count in reasons.items():
             yield f"{stage} {shard}: {count} video{'s' if count != 1 else ''} {reason}"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.verdict import Review, write_reviews
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.status.counts import Census
+from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.pipeline.status.survey import VideoStatus
 
 HOPELESS = (State.FAILED, State.BLOCKED)
 """States in which there is nothing to accept."""
@@ -18,8 +18,8 @@ HOPELESS = (State.FAILED, State.BLOCKED)
 class Outcome:
     """The videos of the decision as they stand after it, and all of them counted."""
 
-    dossiers: tuple[Dossier, ...]
-    census: Census
+    video_statuses: tuple[VideoStatus, ...]
+    status_counts: StatusCounts
 
 
 def decide(session: Session, video_ids: Sequence[str], review: Review | None) -> Outcome:
@@ -36,19 +36,19 @@ def decide(session: Session, video_ids: Sequence[str], review: Review | None) ->
             if review is None and video_id not in known:
                 raise BadInput(f"There is no review of {video_id}; 'portrait-prep review list' shows those there are.")
             if review and review.decision == "accept":
-                _require_no_failure(session.dossier(video_id))
+                _require_no_failure(session.video_status(video_id))
         kept = {name: value for name, value in known.items() if name not in video_ids}
         write_reviews(session.workspace.reviews, kept if review is None else kept | dict.fromkeys(video_ids, review))
         afresh = Session(session.workspace, session.stages)
-        census = afresh.conclude()
-        return Outcome(tuple(afresh.dossier(video_id) for video_id in video_ids), census)
+        status_counts = afresh.finalize()
+        return Outcome(tuple(afresh.video_status(video_id) for video_id in video_ids), status_counts)
 
 
-def _require_no_failure(dossier: Dossier) -> None:
-    for stage, standing in dossier.standings.items():
-        if standing.state in HOPELESS:
-            told = standing.failure.message if standing.failure else standing.reason
+def _require_no_failure(video_status: VideoStatus) -> None:
+    for stage, status in video_status.statuses.items():
+        if status.state in HOPELESS:
+            told = status.failure.message if status.failure else status.reason
             raise BadInput(
-                f"{dossier.video.video_id} cannot be accepted: {stage} is {standing.state} ({told}), and a decision "
+                f"{video_status.video.video_id} cannot be accepted: {stage} is {status.state} ({told}), and a decision "
                 "does not make up for what a stage could not make; mend that first."
             )

@@ -12,15 +12,15 @@ from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.pipeline.declare.settings import Settings, read_settings
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.run.executor import hire
-from portrait_prep.pipeline.run.finalize import conclude
+from portrait_prep.pipeline.run.executor import open_executor
+from portrait_prep.pipeline.run.finalize import finalize
 from portrait_prep.pipeline.run.reduction import Reducer
-from portrait_prep.pipeline.run.scheduler import Foreman, Progress, Selection, Tally
+from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import Memory
-from portrait_prep.pipeline.status.counts import Census
-from portrait_prep.pipeline.status.plan import Planner
-from portrait_prep.pipeline.status.survey import Dossier, by_shard, dossiers, survey
-from portrait_prep.pipeline.store.shard_state import Ledger
+from portrait_prep.pipeline.status.counts import StatusCounts
+from portrait_prep.pipeline.status.plan import Planner, Selection
+from portrait_prep.pipeline.status.survey import VideoStatus, by_shard, survey, video_statuses
+from portrait_prep.pipeline.store.shard_state import ShardState
 
 
 @dataclass(frozen=True)
@@ -72,31 +72,31 @@ class Session:
                     f"There is no video '{name}' in the catalogue; 'portrait-prep status' lists what failed."
                 )
 
-    def dossier(self, video_id: str) -> Dossier:
+    def video_status(self, video_id: str) -> VideoStatus:
         """What is true of one video now. Raises BadInput when the catalogue does not have it."""
         self.require_videos([video_id])
         shard = next(video.shard for video in self.videos if video.video_id == video_id)
         members = [video for video in self.videos if video.shard == shard]
-        found = dossiers(self.planner, Ledger.load(self.workspace, shard, members, self.stages))
-        return next(dossier for dossier in found if dossier.video.video_id == video_id)
+        found = video_statuses(self.planner, ShardState.load(self.workspace, shard, members, self.stages))
+        return next(video_status for video_status in found if video_status.video.video_id == video_id)
 
-    def dossiers(self, sealed: bool = False) -> Iterator[list[Dossier]]:
-        """What is true of every video now, shard by shard; `sealed`: what no manifest vouches for is verified first."""
-        return survey(self.workspace, self.planner, self.videos, sealed)
+    def video_statuses(self, verified: bool = False) -> Iterator[list[VideoStatus]]:
+        """What is true of every video now, shard by shard; `verified`: files that no manifest knows are read first."""
+        return survey(self.workspace, self.planner, self.videos, verified)
 
-    def unfinished(self, memory: Memory | None = None, sealed: bool = False) -> Iterator[list[Dossier]]:
+    def unfinished(self, memory: Memory | None = None, verified: bool = False) -> Iterator[list[VideoStatus]]:
         """The same without the shards of which it is known that no run would compute anything."""
         memory = memory or Memory(self.workspace, self.planner)
         known = {shard for shard, members in by_shard(self.videos).items() if memory.holds(shard, members)}
         videos = [video for video in self.videos if video.shard not in known]
-        return survey(self.workspace, self.planner, videos, sealed)
+        return survey(self.workspace, self.planner, videos, verified)
 
-    def census(self) -> Census:
+    def status_counts(self) -> StatusCounts:
         """Count them."""
-        census = Census(self.stages)
-        for found in self.dossiers():
-            census.add(found)
-        return census
+        status_counts = StatusCounts(self.stages)
+        for found in self.video_statuses():
+            status_counts.add(found)
+        return status_counts
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -110,42 +110,42 @@ class Session:
 
     def run(
         self, selection: Selection, workers: int, scheduler: str | None = None, progress: Progress = lambda *_: None
-    ) -> tuple[Tally, Census]:
+    ) -> tuple[RunCounts, StatusCounts]:
         """Bring the selected stages up to date, then the manifests and whatever joins videos."""
         _ = self.videos, self.settings, self.reviews
         with self.held():
             self.workspace.logs.mkdir(exist_ok=True)
-            tally, memory = Tally(), Memory(self.workspace, self.planner)
+            run_counts, memory = RunCounts(), Memory(self.workspace, self.planner)
             if self._work_is_left(selection, memory):
                 gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
-                with hire(workers, scheduler, self.workspace.logs / "workers.log", gpu) as crew:
-                    foreman = Foreman(self.workspace, self.planner, self.videos, crew, selection, progress)
-                    tally = foreman.run()
+                with open_executor(workers, scheduler, self.workspace.logs / "workers.log", gpu) as executor:
+                    foreman = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
+                    run_counts = foreman.run()
                 memory = Memory(self.workspace, self.planner)
-            return tally, self.conclude(selection.stages, memory)
+            return run_counts, self.finalize(selection.stages, memory)
 
     def _work_is_left(self, selection: Selection, memory: Memory) -> bool:
-        found = self.dossiers(sealed=True) if selection.retry_failed else self.unfinished(memory, sealed=True)
+        found = self.video_statuses(verified=True) if selection.retry_failed else self.unfinished(memory, verified=True)
         return any(
-            selection.wants(stage, dossier.video.video_id, standing)
+            selection.wants(stage, video_status.video.video_id, status)
             for shard in found
-            for dossier in shard
-            for stage, standing in dossier.standings.items()
+            for video_status in shard
+            for stage, status in video_status.statuses.items()
         )
 
     def _wants_gpu(self, selection: Selection) -> bool:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)
         return any(stage.wants_gpu(self.settings.params[stage.name]) for stage in chosen)
 
-    def conclude(self, stages: frozenset[str] | None = None, memory: Memory | None = None) -> Census:
-        """One pass over all shards: manifests, their table, the census, and the reductions. Call while `held`.
+    def finalize(self, stages: frozenset[str] | None = None, memory: Memory | None = None) -> StatusCounts:
+        """One pass over all shards: manifests, their table, the counts, and the reductions. Call while `held`.
 
         `stages`: those whose reduction is wanted; None: those with which every video is through.
         """
-        census, reducer = Census(self.stages), Reducer(self.workspace, self.stages)
+        status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages)
         memory = memory or Memory(self.workspace, self.planner)
-        for accounts in conclude(self.workspace, self.planner, self.videos, memory):
-            census.add(accounts)
-            reducer.add(accounts)
-        reducer.reduce(census.settled if stages is None else stages)
-        return census
+        for summaries in finalize(self.workspace, self.planner, self.videos, memory):
+            status_counts.add(summaries)
+            reducer.add(summaries)
+        reducer.reduce(status_counts.settled if stages is None else stages)
+        return status_counts

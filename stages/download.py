@@ -12,7 +12,7 @@ import numpy as np
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
-from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.fetch.settings import Terms
@@ -107,7 +107,7 @@ def _read(path: Path, *_state: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Mend]]:
+def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Remedy]]:
     """Read picture and sound again: the bytes must be those that were read then, and the links must lead to them."""
     for prefix, source in (("", video.source), ("sound_", video.sound)):
         if source is not None and f"{prefix}file" in record.metrics:
@@ -117,27 +117,29 @@ def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[
             mends = _for_own(shard) if own else _for_fetched(shard, workspace.relative(name), name)
             yield from _proved(own or name, record.metrics[f"{prefix}sha256"], mends)
             if own and not leads_to(name, own):
-                again = Mend("delete this shard's file and run again", (shard,), run=True)
+                again = Remedy("delete this shard's file and run again", (shard,), run=True)
                 yield f"sources/{name.name} does not lead to {own}", again
 
 
-def _for_own(shard: str) -> tuple[Mend, Mend]:
+def _for_own(shard: str) -> tuple[Remedy, Remedy]:
     """What mends a source of the user's that changed, and one that cannot be read."""
     return (
-        Mend("bring the old one back, or delete this shard's file and run again: it is read anew", (shard,), run=True),
-        Mend("bring it back, or accept that it cannot be proved"),
+        Remedy(
+            "bring the old one back, or delete this shard's file and run again: it is read anew", (shard,), run=True
+        ),
+        Remedy("bring it back, or accept that it cannot be proved"),
     )
 
 
-def _for_fetched(shard: str, link: str, name: Path) -> tuple[Mend, Mend]:
+def _for_fetched(shard: str, link: str, name: Path) -> tuple[Remedy, Remedy]:
     """The same of what was fetched, and is read by the link `name`."""
     fetched = (str(Path(link).with_name(name.readlink().name)),) if name.is_symlink() else (link,)
     words = "delete what it leads to and this shard's file, and run again: it is fetched once more"
     lost = "delete this shard's file and run again: it is fetched once more; or accept that it cannot be proved"
-    return Mend(words, (*fetched, shard), run=True), Mend(lost, (shard,), run=True)
+    return Remedy(words, (*fetched, shard), run=True), Remedy(lost, (shard,), run=True)
 
 
-def _proved(file: Path, sha256: str, mends: tuple[Mend, Mend]) -> Iterator[tuple[str, Mend]]:
+def _proved(file: Path, sha256: str, mends: tuple[Remedy, Remedy]) -> Iterator[tuple[str, Remedy]]:
     try:
         if read_through(file)[1] != sha256:
             yield f"the source {file} is no longer what it was", mends[0]

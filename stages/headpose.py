@@ -17,9 +17,9 @@ from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face import geometry
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
-from portrait_prep.stages.face.jitter import Noise
+from portrait_prep.stages.face.jitter import Jitter
 from portrait_prep.stages.face.points import CENTRE, COUNT, EXPRESSIVE, RIGID
-from portrait_prep.stages.face.pose_range import ANGLES, Turns
+from portrait_prep.stages.face.pose_range import ANGLES, PoseRange
 from portrait_prep.stages.models import tddfa
 from portrait_prep.stages.models.registry import digests, verified
 from portrait_prep.stages.streaming import smoothing
@@ -62,7 +62,7 @@ def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
     mean = smoothing.mean_kernel(job.params.mean_frames)
     gaussian = smoothing.gaussian_kernel(job.params.gaussian_sigma)
     radius = len(mean) + len(gaussian) - 2
-    seen, turned, noise = Range(), Turns(), Noise()
+    seen, turned, noise = Range(), PoseRange(), Jitter()
     for batch, around in smoothing.with_halo(_poses(job), "canonical", radius):
         seen.add(np.column_stack([batch["euler"], batch["scale"], batch["residual"]]))
         turned.add(batch["euler"])

@@ -11,7 +11,7 @@ from pydantic import Field
 from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
-from portrait_prep.stages.face.jitter import Jumps, Noise
+from portrait_prep.stages.face.jitter import Jitter, Jumps
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.face.points import COUNT
 from portrait_prep.stages.models import blendshapes
@@ -52,7 +52,7 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
     """
     search = _Search(job)
     runs: list[list[int]] = []
-    noise = Noise()
+    noise = Jitter()
     rows = fill_gaps(search.faces(), job.params.max_gap, runs)
     while part := list(islice(rows, ROWS_PER_GROUP)):
         batch = _batch(np.stack([row for row, _ in part]))

@@ -21,11 +21,11 @@ from portrait_prep.media.ffmpeg import FfmpegFailed, Outcome, run
 from portrait_prep.media.frames import FPS, SIZE, read_frames
 from portrait_prep.media.probe import Probe, probe
 from portrait_prep.media.wav import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
-from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models.registry import digests
-from portrait_prep.stages.sound.audio_source import Hearing, own_hearing
+from portrait_prep.stages.sound.audio_source import AudioSource, own_audio_source
 from portrait_prep.stages.sound.lag import Lag, lag_between
 from portrait_prep.stages.sources import readable, require
 from portrait_prep.stages.video.crop import Box, Faces, Region, main_face, region_of, square
@@ -78,13 +78,13 @@ def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
 
 def _normalized(job: Job[NormalizeParams]) -> Batch:
     facts = _probed(job)
-    hearing = own_hearing(job, facts) or _hearing(job, facts)
+    audio = own_audio_source(job, facts) or _picture_audio_source(job, facts)
     samples, box, region = _framed(job, facts)
-    frames, level, downmix = _encoded(job, facts, hearing, upright_squares(_input(job, facts), facts, box, region.box))
+    frames, level, downmix = _encoded(job, facts, audio, upright_squares(_input(job, facts), facts, box, region.box))
     job.frames = frames
     face = main_face(samples, *facts.display)
     counts = [len(faces) for faces in samples]
-    lag = _lag(job, facts) if hearing.own else Lag(None, None)
+    lag = _lag(job, facts) if audio.own else Lag(None, None)
     job.metrics.update(
         n_frames=frames,
         seconds=frames / FPS,
@@ -101,7 +101,7 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
         faces_median=float(np.median(counts)),
         faces_max=max(counts),
     )
-    return _row(job, facts, box, region) | _heard_row(job, hearing, level)
+    return _row(job, facts, box, region) | _heard_row(job, audio, level)
 
 
 def _probed(job: Job[NormalizeParams]) -> Probe:
@@ -124,24 +124,26 @@ def _framed(job: Job[NormalizeParams], facts: Probe) -> tuple[list[Faces], Box, 
     return samples, square(face, region.box, job.params.margin, job.params.tightest), region
 
 
-def _encoded(job: Job[NormalizeParams], facts: Probe, hearing: Hearing, picture: Any) -> tuple[int, Level | None, str]:
+def _encoded(
+    job: Job[NormalizeParams], facts: Probe, audio: AudioSource, picture: Any
+) -> tuple[int, Level | None, str]:
     """Write mp4 and wav; return the number of frames, what was heard (None without a track) and how it was mixed."""
     video, sound = job.output("mp4"), job.output("wav")
     mp4 = picture.output(str(video), **_encoding(job.params, facts))
-    seconds, channels = facts.duration + 1, hearing.channels
-    level = _write(job, facts, hearing, [mp4, hearing.samples(seconds, channels)], sound, channels)
+    seconds, channels = facts.duration + 1, audio.channels
+    level = _write(job, facts, audio, [mp4, audio.samples(seconds, channels)], sound, channels)
     downmix = "none" if channels == 1 else "mean"
     if level.cancelled:
-        level, downmix = _write(job, facts, hearing, [hearing.samples(seconds, 1, only=0)], sound, 1), "left"
+        level, downmix = _write(job, facts, audio, [audio.samples(seconds, 1, only=0)], sound, 1), "left"
     frames = _count_frames(video)
     _check_count(job, facts, frames)
     finish(sound, frames * SAMPLES_PER_FRAME)
-    return frames, level if hearing.tracks else None, downmix
+    return frames, level if audio.tracks else None, downmix
 
 
-def _hearing(job: Job[NormalizeParams], facts: Probe) -> Hearing:
+def _picture_audio_source(job: Job[NormalizeParams], facts: Probe) -> AudioSource:
     """What sounds in the picture's own file."""
-    return Hearing(job.source.name, _input(job, facts), facts.tracks, facts.start, own=False)
+    return AudioSource(job.source.name, _input(job, facts), facts.tracks, facts.start, own=False)
 
 
 def _lag(job: Job[NormalizeParams], facts: Probe) -> Lag:
@@ -150,7 +152,7 @@ def _lag(job: Job[NormalizeParams], facts: Probe) -> Lag:
         return Lag(None, None)
     seconds, pieces = min(COMPARED, facts.duration), list[bytes]()
     try:
-        run(_hearing(job, facts).samples(seconds, 1), lambda pipe: pieces.append(pipe.read()))
+        run(_picture_audio_source(job, facts).samples(seconds, 1), lambda pipe: pieces.append(pipe.read()))
     except FfmpegFailed:
         return Lag(None, None)
     with job.output("wav").open("rb") as file:
@@ -189,7 +191,7 @@ def _expected(facts: Probe) -> int:
 
 
 def _write(
-    job: Job[NormalizeParams], facts: Probe, hearing: Hearing, outputs: list[Any], sound: Path, channels: int
+    job: Job[NormalizeParams], facts: Probe, audio: AudioSource, outputs: list[Any], sound: Path, channels: int
 ) -> Level:
     """Run ffmpeg and receive the sound. Raises BadVideo when a file turns out to be damaged."""
     heard = Level()
@@ -201,27 +203,27 @@ def _write(
     try:
         outcome = run(ffmpeg.merge_outputs(*outputs).global_args("-filter_complex_threads", "1"), consume)
     except FfmpegFailed as error:
-        _check_decoded(job, facts, hearing, error.outcome)
+        _check_decoded(job, facts, audio, error.outcome)
         raise
-    _check_decoded(job, facts, hearing, outcome)
+    _check_decoded(job, facts, audio, outcome)
     return heard
 
 
 def _check_whole(job: Job[NormalizeParams], facts: Probe) -> None:
     """Decode only: a damaged video is to be called damaged, whatever else is wrong with it."""
     picture = _input(job, facts)[str(facts.index)].output("-", format="null", t=facts.duration)
-    _write(job, facts, _hearing(job, facts), [picture], job.output("wav"), 1)
+    _write(job, facts, _picture_audio_source(job, facts), [picture], job.output("wav"), 1)
 
 
-def _check_decoded(job: Job[NormalizeParams], facts: Probe, hearing: Hearing, outcome: Outcome) -> None:
+def _check_decoded(job: Job[NormalizeParams], facts: Probe, audio: AudioSource, outcome: Outcome) -> None:
     """A single damaged frame spoils those after it up to the next keyframe, so none is allowed."""
     for found in outcome.decoded.values():
         if found.kind == "video" and found.damaged > facts.unkeyed:
             raise BadVideo(f"{job.source.name} is damaged: {found.damaged} of {len(facts.times)} frames do not decode")
         if found.kind == "audio" and found.damaged > max(min(found.frames, 1), LOST_SOUND * found.frames):
-            raise BadVideo(f"{hearing.name} is damaged: {found.damaged} pieces of its sound do not decode")
+            raise BadVideo(f"{audio.name} is damaged: {found.damaged} pieces of its sound do not decode")
     if outcome.changed:
-        name = hearing.name if outcome.changed.startswith("audio") else job.source.name
+        name = audio.name if outcome.changed.startswith("audio") else job.source.name
         raise BadVideo(f"{name} changes its format on the way ({outcome.changed}): cut it there")
 
 
@@ -269,19 +271,19 @@ def _row(job: Job[NormalizeParams], facts: Probe, box: Box, region: Region) -> B
     return _cells(PICTURE, values)
 
 
-def _heard_row(job: Job[NormalizeParams], hearing: Hearing, level: Level | None) -> Batch:
+def _heard_row(job: Job[NormalizeParams], audio: AudioSource, level: Level | None) -> Batch:
     """What it says of the sound."""
-    track = hearing.track
+    track = audio.track
     values: dict[str, Any] = {
         "sound": job.video.sound,
-        "sound_sha256": _downloaded(job, "sound_sha256") if hearing.own else None,
+        "sound_sha256": _downloaded(job, "sound_sha256") if audio.own else None,
         "has_audio": track is not None,
         "silent": None if level is None else level.silent,
-        "audio_tracks": len(hearing.tracks),
+        "audio_tracks": len(audio.tracks),
         "audio_codec": None if track is None else track.codec,
         "audio_rate": None if track is None else track.rate,
         "audio_channels": None if track is None else track.channels,
-        "audio_start": hearing.start,
+        "audio_start": audio.start,
     }
     return _cells(SOUND, values)
 
@@ -300,10 +302,10 @@ def _cell(column: Column, value: Any) -> Any:
     return np.array([value], np.dtype(column.dtype) if plain else object)
 
 
-def _proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Mend]]:
+def _proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Remedy]]:
     """Read the committed files again: as many frames decode, and as many samples are there, as recorded."""
     media = tuple(output.path for output in record.media)
-    mend = Mend("delete the video's media files and run again", media, run=True)
+    mend = Remedy("delete the video's media files and run again", media, run=True)
     frames = sum(1 for _ in read_frames(workspace.media(video.video_id, "mp4")))
     if frames != record.frames:
         yield f"the mp4 holds {frames} frames, not {record.frames}", mend

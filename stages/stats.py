@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from portrait_prep.manifests.catalogue import Video, safe_id, with_digest
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.record import Record
-from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.arrow import arrow_type, to_arrow
@@ -87,11 +87,11 @@ def _from_row(name: str, row: Batch) -> Moments:
     return Moments(int(row[f"{name}_count"][0]), row[f"{name}_mean"][0], row[f"{name}_m2"][0])
 
 
-def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Mend]]:
+def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Remedy]]:
     """Take the moments of the columns again: they must be, bit for bit, those of the row."""
     del record
     shard = workspace.shard(STAGE.name, video.shard)
-    mend = Mend("delete the file and run again", (workspace.relative(shard),), run=True)
+    mend = Remedy("delete the file and run again", (workspace.relative(shard),), run=True)
     with ShardReader(shard) as reader:
         (row,) = reader.batches(video.video_id, [column.name for column in STAGE.columns])
     for measure in MEASURES:

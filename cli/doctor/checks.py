@@ -68,7 +68,7 @@ def examine(workspace: Path) -> Iterator[Check]:
     yield check_gpu()
 
 
-def conclude(checks: Sequence[Check]) -> str:
+def finalize(checks: Sequence[Check]) -> str:
     """Sum up in one sentence. Raises MissingPrerequisite when something essential does not work."""
     lacking = [check for check in checks if not check.ok]
     essential = [check.name for check in lacking if check.essential]
@@ -164,7 +164,7 @@ def check_ytdlp(today: date) -> Check:
 def check_javascript() -> Check:
     """Whether yt-dlp can run the programs of a page: YouTube's name some formats only to those who do."""
     name, wanted = "JavaScript runtime", f"{machine.RUNTIME} for yt-dlp"
-    lack = "YouTube offers only some of its formats, maybe none, while other sites work"
+    lack = "YouTube offers only some of its formats, maybe none, while other shard_runs work"
     advice = "to download from YouTube, 'pip install yt-dlp[default,deno]'"
     try:
         found = machine.runtime()

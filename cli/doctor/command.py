@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from portrait_prep.cli.doctor.checks import conclude, examine
+from portrait_prep.cli.doctor.checks import examine, finalize
 from portrait_prep.cli.terminal import WorkspaceOption, say
 from portrait_prep.pipeline.declare.workspace import Workspace
 
@@ -14,5 +14,5 @@ def doctor(*, workspace: WorkspaceOption = Path()) -> int:
     for check in examine(workspace.absolute()):
         say(check.line())
         checks.append(check)
-    say(conclude(checks))
+    say(finalize(checks))
     return 0

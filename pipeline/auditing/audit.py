@@ -16,7 +16,7 @@ from portrait_prep.pipeline.auditing.sample import Sample, examine_sample
 from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.survey import by_shard
-from portrait_prep.pipeline.store.shard_state import Ledger
+from portrait_prep.pipeline.store.shard_state import ShardState
 
 __all__ = ["Audit", "Finding", "Sample"]
 
@@ -48,7 +48,7 @@ class Audit:
         for shard, members in by_shard(videos).items():
             yield from self._shard(shard, members, places, reducer, table)
         yield from self._reductions(reducer)
-        yield from table.conclude()
+        yield from table.finalize()
         names = [stage.name for stage in self._stages]
         yield from orphans.examine_files(workspace, names, self._known, rows_by_id)
         if self._sample:
@@ -62,21 +62,21 @@ class Audit:
         reducer: Reducer,
         table: TableAudit,
     ) -> Iterator[Finding]:
-        evidence = Evidence(self._session, Ledger.load(self._workspace, shard, videos, self._stages))
+        evidence = Evidence(self._session, ShardState.load(self._workspace, shard, videos, self._stages))
         yield from rows.examine_files(evidence, places)
         yield from status.examine_media(evidence)
         yield from status.examine_fingerprints(evidence)
-        yield from status.examine_standings(evidence)
+        yield from status.examine_statuses(evidence)
         yield from status.examine_frames(evidence)
         yield from claims.examine_invariants(evidence)
         if self._deep:
             yield from claims.examine_proofs(evidence)
         evidence.read_manifests()
-        yield from checksums.examine_seals(evidence)
+        yield from checksums.examine_checksums(evidence)
         told = table.rows()
         yield from manifests.examine_manifests(evidence, told)
         table.compare(evidence, told)
-        reducer.add(evidence.dossiers)
+        reducer.add(evidence.video_statuses)
         self._account(evidence)
 
     def _account(self, evidence: Evidence) -> None:
@@ -85,12 +85,12 @@ class Audit:
         self._work_is_left |= bool(evidence.doubted)
         for stage in self._stages:
             self._known.add(evidence.path(stage.name))
-        for dossier in evidence.dossiers:
-            video_id = dossier.video.video_id
+        for video_status in evidence.video_statuses:
+            video_id = video_status.video.video_id
             media = [workspace.media(video_id, suffix) for stage in self._stages for suffix in stage.media]
             self._known |= {workspace.relative(path) for path in (workspace.manifest(video_id), *media)}
-            if status.is_finished(evidence, dossier):
-                self._finished.append(dossier.video)
+            if status.is_finished(evidence, video_status):
+                self._finished.append(video_status.video)
 
     def _reductions(self, reducer: Reducer) -> Iterator[Finding]:
         audit = reductions.ReductionAudit(self._workspace, reducer, self._deep)

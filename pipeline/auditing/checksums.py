@@ -7,39 +7,39 @@ from pydantic import ValidationError
 
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
-from portrait_prep.pipeline.store.shard_state import Seal
+from portrait_prep.pipeline.store.shard_state import Checksum
 
 IDENTITY = ("fingerprint", "attempts", "started", "seconds", "worker")
 """What tells one computation from another: a record that differs in these was computed after the manifest."""
 
 
-def examine_seals(evidence: Evidence) -> Iterator[Finding]:
+def examine_checksums(evidence: Evidence) -> Iterator[Finding]:
     """Bytes that no record accounts for, and the records themselves, are as they were when the manifests were made.
 
     Where a video was computed since (the driver died before it wrote manifests), or where any manifest knows the file
     as it is, the manifests are at fault, and are looked at by themselves.
     """
-    for stage, seal in evidence.seals.items():
+    for stage, checksum in evidence.checksums.items():
         told = list(_told(evidence, stage))
-        if not told or seal in told or any(name == stage for name, _ in evidence.doubted):
+        if not told or checksum in told or any(name == stage for name, _ in evidence.doubted):
             continue
-        same_records = all(known.footer == seal.footer for known in told)
+        same_records = all(known.footer == checksum.footer for known in told)
         if same_records or not _is_computed_since(evidence, stage):
             evidence.doubt(stage)
-            yield found("seal", evidence.path(stage))
+            yield found("checksum", evidence.path(stage))
 
 
-def _told(evidence: Evidence, stage: str) -> Iterator[Seal]:
-    """The file's seal in each manifest that has one."""
+def _told(evidence: Evidence, stage: str) -> Iterator[Checksum]:
+    """The file's checksum in each manifest that has one."""
     for manifest in evidence.written.values():
         try:
-            yield Seal(**manifest["stages"][stage]["outputs"][0])
+            yield Checksum(**manifest["stages"][stage]["outputs"][0])
         except (KeyError, IndexError, TypeError, ValidationError):
             continue
 
 
 def _is_computed_since(evidence: Evidence, stage: str) -> bool:
-    for video_id, record in evidence.ledger.records[stage].items():
+    for video_id, record in evidence.shard_state.records[stage].items():
         told = _entry(evidence.written.get(video_id, {}), stage)
         if told and any(told.get(name) != getattr(record, name) for name in IDENTITY):
             return True

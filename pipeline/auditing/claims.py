@@ -11,23 +11,24 @@ from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, flaw, found
 from portrait_prep.pipeline.declare.stage import Batch, Invariant, Stage
-from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.pipeline.store.shards import ShardReader, by_stage
 
 
 def examine_invariants(evidence: Evidence) -> Iterator[Finding]:
     """Every invariant of every stage holds in every row; one pass a stage."""
-    workspace, shard = evidence.session.workspace, evidence.ledger.shard
+    workspace, shard = evidence.session.workspace, evidence.shard_state.shard
     with ExitStack() as files:
         readers = {
-            stage: files.enter_context(ShardReader(workspace.shard(stage, shard))) for stage in evidence.ledger.records
+            stage: files.enter_context(ShardReader(workspace.shard(stage, shard)))
+            for stage in evidence.shard_state.records
         }
-        for dossier in evidence.dossiers:
-            yield from _of_video(evidence, dossier, readers)
+        for video_status in evidence.video_statuses:
+            yield from _of_video(evidence, video_status, readers)
 
 
-def _of_video(evidence: Evidence, dossier: Dossier, readers: Mapping[str, ShardReader]) -> Iterator[Finding]:
-    video_id, sound = dossier.video.video_id, list(evidence.sound(dossier))
+def _of_video(evidence: Evidence, video_status: VideoStatus, readers: Mapping[str, ShardReader]) -> Iterator[Finding]:
+    video_id, sound = video_status.video.video_id, list(evidence.sound(video_status))
     known = {f"{stage.name}.{column}" for stage, record in sound for column in record.digests}
     for stage, _ in sound:
         invariants = [claim for claim in stage.invariants if known.issuperset(claim.reads)]
@@ -72,19 +73,19 @@ def _named(stage: str, batches: Iterator[Batch]) -> Iterator[Batch]:
 
 def examine_proofs(evidence: Evidence) -> Iterator[Finding]:
     """What stages prove by reading again what lies outside of their shards."""
-    for dossier in evidence.dossiers:
-        for stage, record in list(evidence.sound(dossier)):
-            for finding in _proved(evidence, stage, dossier, record):
-                evidence.doubt(stage.name, dossier.video.video_id)
+    for video_status in evidence.video_statuses:
+        for stage, record in list(evidence.sound(video_status)):
+            for finding in _proved(evidence, stage, video_status, record):
+                evidence.doubt(stage.name, video_status.video.video_id)
                 yield finding
 
 
-def _proved(evidence: Evidence, stage: Stage[Any], dossier: Dossier, record: Record) -> Iterator[Finding]:
-    path, video_id = evidence.path(stage.name), dossier.video.video_id
+def _proved(evidence: Evidence, stage: Stage[Any], video_status: VideoStatus, record: Record) -> Iterator[Finding]:
+    path, video_id = evidence.path(stage.name), video_status.video.video_id
     if stage.proof is None:
         return
     try:
-        for problem, mend in stage.proof(evidence.session.workspace, dossier.video, record):
+        for problem, mend in stage.proof(evidence.session.workspace, video_status.video, record):
             yield flaw(path, problem, mend, video_id)
     except (Damaged, OSError) as error:
         yield found("unproved", path, video_id, detail=error)

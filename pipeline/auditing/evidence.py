@@ -9,8 +9,8 @@ from typing import Any
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.status.survey import Dossier, dossiers
-from portrait_prep.pipeline.store.shard_state import Ledger, Seal
+from portrait_prep.pipeline.status.survey import VideoStatus, video_statuses
+from portrait_prep.pipeline.store.shard_state import Checksum, ShardState
 
 
 @dataclass
@@ -18,20 +18,20 @@ class Evidence:
     """The files of one shard as they lie there now; `doubted` (stage, video) is accounted for by a finding."""
 
     session: Session
-    ledger: Ledger
+    shard_state: ShardState
     doubted: set[tuple[str, str]] = field(default_factory=set)
     written: dict[str, Any] = field(default_factory=dict)
     """Video id -> its manifest, where that can be read."""
 
     @property
-    def seals(self) -> dict[str, Seal]:
-        """Stage -> seal of the file that lies there now, once it was looked at."""
-        return self.ledger.seals
+    def checksums(self) -> dict[str, Checksum]:
+        """Stage -> checksum of the file that lies there now, once it was looked at."""
+        return self.shard_state.checksums
 
     @cached_property
-    def dossiers(self) -> list[Dossier]:
+    def video_statuses(self) -> list[VideoStatus]:
         """Where each video stands, by the records."""
-        return dossiers(self.session.planner, self.ledger)
+        return video_statuses(self.session.planner, self.shard_state)
 
     @property
     def stages(self) -> tuple[Stage[Any], ...]:
@@ -41,12 +41,12 @@ class Evidence:
     @cached_property
     def ids(self) -> list[str]:
         """The shard's videos."""
-        return [video.video_id for video in self.ledger.videos]
+        return [video.video_id for video in self.shard_state.videos]
 
     def path(self, stage: str) -> str:
         """The shard's file of a stage, as findings name it."""
         workspace = self.session.workspace
-        return workspace.relative(workspace.shard(stage, self.ledger.shard))
+        return workspace.relative(workspace.shard(stage, self.shard_state.shard))
 
     def doubt(self, stage: str, *video_ids: str) -> None:
         """Note that a finding accounts for what is wrong with these; without any, for all of the shard."""
@@ -56,17 +56,17 @@ class Evidence:
         """Whether anything was found about a video."""
         return any(doubtful == video_id for _, doubtful in self.doubted)
 
-    def sound(self, dossier: Dossier) -> Iterator[tuple[Stage[Any], Record]]:
+    def sound(self, video_status: VideoStatus) -> Iterator[tuple[Stage[Any], Record]]:
         """The stages at which a video is done and nothing was found about it, with its records."""
         for stage in self.stages:
-            standing = dossier.standings[stage.name]
-            record = standing.record
-            if record and record.done and standing.settled and not self.is_doubted(stage.name, dossier):
+            status = video_status.statuses[stage.name]
+            record = status.record
+            if record and record.done and status.settled and not self.is_doubted(stage.name, video_status):
                 yield stage, record
 
-    def is_doubted(self, stage: str, dossier: Dossier) -> bool:
+    def is_doubted(self, stage: str, video_status: VideoStatus) -> bool:
         """Whether a finding accounts for this stage of a video."""
-        return (stage, dossier.video.video_id) in self.doubted
+        return (stage, video_status.video.video_id) in self.doubted
 
     def read_manifests(self) -> None:
         """Read the manifests of the shard."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.remedy import Remedy
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Finding:
     kind: str
     path: str
     problem: str
-    remedy: Mend
+    remedy: Remedy
     video_id: str = ""
 
     @property
@@ -74,7 +74,9 @@ KINDS = {
     "no value": Kind("{column} has no value in frame {frame}, which is in no recorded gap", REDO, delete=True),
     "no gap": Kind("{column} has a value in frame {frame}, which is in a recorded gap", REDO, delete=True),
     "frames": Kind("it covers {frames} frames, where the other stages cover {others}", REDO, delete=True),
-    "seal": Kind("it was changed after it was written: it is not what the manifests were made from", REDO, delete=True),
+    "checksum": Kind(
+        "it was changed after it was written: it is not what the manifests were made from", REDO, delete=True
+    ),
     "claim": Kind("does not hold: {claim}{first}", REDO, delete=True),
     "unproved": Kind("what it stands for cannot be read again ({detail})", RUN),
     # what is to be done
@@ -113,10 +115,10 @@ KINDS = {
 def found(kind: str, path: str, video_id: str = "", **details: object) -> Finding:
     """A finding of one of `KINDS`; `details` fill in its templates."""
     told = KINDS[kind]
-    remedy = Mend(told.words.format(**details), (path,) if told.delete else (), told.run)
+    remedy = Remedy(told.words.format(**details), (path,) if told.delete else (), told.run)
     return Finding(kind, path, told.problem.format(**details), remedy, video_id)
 
 
-def flaw(path: str, problem: str, mend: Mend, video_id: str) -> Finding:
+def flaw(path: str, problem: str, mend: Remedy, video_id: str) -> Finding:
     """A finding in a stage's own words."""
     return Finding("proof", path, problem, mend, video_id)

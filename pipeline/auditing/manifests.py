@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from portrait_prep.manifests.manifest import IDENTITY, flat_rows
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
-from portrait_prep.pipeline.status.survey import TABLE, Dossier
+from portrait_prep.pipeline.status.survey import TABLE, VideoStatus
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Video id -> its rows of the table."""
@@ -52,15 +52,15 @@ class TableAudit:
         """Compare the rows of a shard, but for videos about which something was found: a run writes all anew."""
         for video_id in sorted(rows.keys() - set(evidence.ids)):
             self._note(video_id)
-        for dossier in evidence.dossiers:
-            video_id = dossier.video.video_id
+        for video_status in evidence.video_statuses:
+            video_id = video_status.video.video_id
             if evidence.doubts(video_id):
                 continue
-            expected = pa.Table.from_pylist(flat_rows(dossier.manifest), schema=TABLE).to_pylist()
+            expected = pa.Table.from_pylist(flat_rows(video_status.manifest), schema=TABLE).to_pylist()
             if rows.get(video_id, []) != expected:
                 self._note(video_id)
 
-    def conclude(self) -> list[Finding]:
+    def finalize(self) -> list[Finding]:
         """What was found."""
         if self._file is not None and self._file.num_row_groups > self._next:
             self._note("rows of no shard of the catalogue")
@@ -83,23 +83,23 @@ JUDGED = ("quality", "outcome", "reason")
 
 def examine_manifests(evidence: Evidence, table: Rows) -> Iterator[Finding]:
     """Compare each manifest with what it should be, but for what a finding accounts for already."""
-    for dossier in evidence.dossiers:
-        video_id = dossier.video.video_id
-        findings = list(_examine(evidence, dossier, table.get(video_id, ())))
+    for video_status in evidence.video_statuses:
+        video_id = video_status.video.video_id
+        findings = list(_examine(evidence, video_status, table.get(video_id, ())))
         if findings:
             evidence.doubt("", video_id)
         yield from findings
 
 
-def _examine(evidence: Evidence, dossier: Dossier, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    workspace, video_id = evidence.session.workspace, dossier.video.video_id
+def _examine(evidence: Evidence, video_status: VideoStatus, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    workspace, video_id = evidence.session.workspace, video_status.video.video_id
     path = workspace.manifest(video_id)
     name = workspace.relative(path)
     if video_id not in evidence.written:
         yield found("unreadable manifest" if path.is_file() else "missing manifest", name, video_id)
         return
-    expected = _unless_doubted(evidence, dossier, json.loads(json.dumps(dossier.manifest)))
-    written = _unless_doubted(evidence, dossier, evidence.written[video_id])
+    expected = _unless_doubted(evidence, video_status, json.loads(json.dumps(video_status.manifest)))
+    written = _unless_doubted(evidence, video_status, evidence.written[video_id])
     places = list(different(expected, written))
     of_row = [place for place in places if place.partition(".")[0] in ROW]
     if of_row and any(row[key] == written.get(key) != expected[key] for row in rows for key in IDENTITY if key in row):
@@ -114,9 +114,9 @@ def _is_outcome(place: str) -> bool:
     return place.startswith("stages.") and place.rpartition(".")[2] in JUDGED
 
 
-def _unless_doubted(evidence: Evidence, dossier: Dossier, content: Mapping[str, Any]) -> dict[str, Any]:
+def _unless_doubted(evidence: Evidence, video_status: VideoStatus, content: Mapping[str, Any]) -> dict[str, Any]:
     """A manifest without what a finding accounts for: the stages in doubt, then the verdict, which rests on all."""
-    doubted = {stage.name for stage in evidence.stages if evidence.is_doubted(stage.name, dossier)}
+    doubted = {stage.name for stage in evidence.stages if evidence.is_doubted(stage.name, video_status)}
     kept = dict(content)
     stages = content.get("stages")
     if isinstance(stages, dict):
@@ -135,7 +135,7 @@ def _unless_doubted(evidence: Evidence, dossier: Dossier, content: Mapping[str, 
 
 
 def _without_outputs(told: Any) -> Any:
-    """What a manifest says of a stage, without the seal of a file that holds a neighbour's damage."""
+    """What a manifest says of a stage, without the checksum of a file that holds a neighbour's damage."""
     return {name: value for name, value in told.items() if name != "outputs"} if isinstance(told, dict) else told
 
 

@@ -15,7 +15,7 @@ from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.stage import Batch, Column, Stage
 from portrait_prep.pipeline.store.arrow import Digests, digest_of, keys
-from portrait_prep.pipeline.store.shard_state import seal_of
+from portrait_prep.pipeline.store.shard_state import checksum_of
 from portrait_prep.pipeline.store.shards import ShardReader
 
 GAPS = "gaps"
@@ -28,12 +28,12 @@ def examine_files(evidence: Evidence, places: Mapping[str, str]) -> Iterator[Fin
     """Look at the shard's file of each stage; `places` maps the catalogue's videos to their shards."""
     for stage in evidence.stages:
         path = evidence.path(stage.name)
-        if stage.name in evidence.ledger.damaged:
+        if stage.name in evidence.shard_state.damaged:
             evidence.doubt(stage.name)
-            yield found("unreadable", path, detail=evidence.ledger.damaged[stage.name])
-        elif stage.name in evidence.ledger.records:
+            yield found("unreadable", path, detail=evidence.shard_state.damaged[stage.name])
+        elif stage.name in evidence.shard_state.records:
             with ShardReader(evidence.session.workspace.root / path) as reader:
-                evidence.seals[stage.name] = seal_of(reader, path)
+                evidence.checksums[stage.name] = checksum_of(reader, path)
                 yield from _examine_file(evidence, stage, reader, places)
 
 
@@ -63,7 +63,7 @@ def _examine_file(
 
 def _other_place(stage: Stage[Any], reader: ShardReader, evidence: Evidence, places: Mapping[str, str]) -> str | None:
     """Where the file belongs by its records, if it is not here."""
-    workspace, shard = evidence.session.workspace, evidence.ledger.shard
+    workspace, shard = evidence.session.workspace, evidence.shard_state.shard
     stages = {record.stage for record in reader.records.values()} or {stage.name}
     shards = {places.get(video_id, shard) for video_id in reader.records} or {shard}
     if len(stages) > 1 or len(shards) > 1 or (stages, shards) == ({stage.name}, {shard}):
@@ -78,7 +78,7 @@ def _gaps(evidence: Evidence, stage: Stage[Any], video_id: str) -> Gaps | None:
     tells = False
     for name in lineage:
         lineage.extend(other for other in by_name[name].upstream if other not in lineage)
-        record = evidence.ledger.records.get(name, {}).get(video_id)
+        record = evidence.shard_state.records.get(name, {}).get(video_id)
         if record and GAPS in record.metrics:
             tells = True
             told.extend(_ranges(record.metrics[GAPS]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Mend:
+class Remedy:
     """`delete`: files that go, named from the workspace; `run`: whether a run is needed then.
 
     With neither, there is no command for it: a person has to decide.

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
-from portrait_prep.pipeline.declare.remedy import Mend
+from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.workspace import Workspace
 
 Batch = dict[str, NDArray[Any]]
@@ -109,7 +109,7 @@ class Job(Protocol[P_co]):
         """The workspace's `sources/` folder; only the stage that fetches writes there."""
 
 
-Proof = Callable[[Workspace, Video, Record], Iterable[tuple[str, Mend]]]
+Proof = Callable[[Workspace, Video, Record], Iterable[tuple[str, Remedy]]]
 """Reads again what lies outside the shard of a video that is done, and compares it with the record.
 
 Yields what is not as recorded, in plain words, and what mends it.

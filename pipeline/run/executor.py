@@ -32,7 +32,7 @@ class WorkerDied(Exception):
     """The process that did a task is gone: killed, out of memory, or past a deadline."""
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Takes tasks and hands back what is finished."""
 
     watched: bool
@@ -56,7 +56,7 @@ class Crew(Protocol):
         """The outcome of a finished future. Raises what the task raised, or WorkerDied."""
 
 
-class ThisProcess:
+class InProcessExecutor:
     """Does each task at once, in the calling process: for tests and debuggers."""
 
     size = 1
@@ -97,7 +97,7 @@ CONNECT_SECONDS = 15
 START_ATTEMPTS = 3
 
 
-class DaskCrew:
+class DaskExecutor:
     """Workers of a dask cluster, local or not."""
 
     watched = True
@@ -162,23 +162,23 @@ class WorkerSetup(WorkerPlugin):
 
 
 @contextmanager
-def hire(
+def open_executor(
     workers: int, scheduler: str | None, log_file: Path, gpu: Setting | None = None, find: Find = find_devices
-) -> Iterator[Crew]:
-    """Yield a crew: of an existing cluster, of `workers` local processes, or (0) of this process alone.
+) -> Iterator[Executor]:
+    """Yield an executor: of an existing cluster, of `workers` local processes, or (0) of this process alone.
 
     `gpu` is the setting where some work wants a GPU, None where none does. Where it wants one and gets none, a line in
     the log says so; such work is then like any other. `find` names the devices of this machine. Raises BadInput when
     the scheduler does not answer.
     """
-    with _hired(workers, scheduler, log_file, gpu or 0, find) as crew:
-        if gpu is not None and not crew.gpus:
+    with _opened(workers, scheduler, log_file, gpu or 0, find) as executor:
+        if gpu is not None and not executor.gpus:
             log.warning("No GPU is used (%s): everything runs on the CPU.", _why_none(gpu, scheduler))
-        yield crew
+        yield executor
 
 
 @contextmanager
-def _hired(workers: int, scheduler: str | None, log_file: Path, gpu: Setting, find: Find) -> Iterator[Crew]:
+def _opened(workers: int, scheduler: str | None, log_file: Path, gpu: Setting, find: Find) -> Iterator[Executor]:
     if scheduler:
         try:
             client = Client(scheduler, timeout=CONNECT_SECONDS)
@@ -186,16 +186,16 @@ def _hired(workers: int, scheduler: str | None, log_file: Path, gpu: Setting, fi
             raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
         with client:
             _require_workers(client, scheduler)
-            yield DaskCrew(client, most(gpu))
+            yield DaskExecutor(client, most(gpu))
     elif workers == 0:
         os.environ.update(QUIET)
-        yield ThisProcess(gpus=len(chosen(gpu, find)[:1]))
+        yield InProcessExecutor(gpus=len(chosen(gpu, find)[:1]))
     else:
         devices = chosen(gpu, find)[:workers]
         with signals_held():
             cluster = _local_cluster(workers, devices, WorkerSetup(log_file, os.getpid()))
         with cluster, Client(cluster) as client:
-            yield DaskCrew(client, len(devices))
+            yield DaskExecutor(client, len(devices))
 
 
 def _why_none(gpu: Setting, scheduler: str | None) -> str:

@@ -13,54 +13,54 @@ from portrait_prep.manifests.manifest import write_quality
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.cache import Memory, Note, digest_of_verdicts, recalled, with_verdicts, writing_table
 from portrait_prep.pipeline.status.plan import Planner
-from portrait_prep.pipeline.status.survey import Account, by_shard, dossiers, rows_of, write_manifests
-from portrait_prep.pipeline.store.shard_state import Ledger
+from portrait_prep.pipeline.status.survey import VideoSummary, by_shard, rows_of, video_statuses, write_manifests
+from portrait_prep.pipeline.store.shard_state import ShardState
 
 WRITERS = 4
 """Threads that write manifests: most of their time the file system's."""
 
 
-def conclude(
+def finalize(
     workspace: Workspace, planner: Planner, videos: Sequence[Video], memory: Memory
-) -> Iterator[Sequence[Account]]:
-    """Yield the accounts of each shard once its manifests are written; the table is there when all are taken."""
+) -> Iterator[Sequence[VideoSummary]]:
+    """Yield the summaries of each shard once its manifests are written; the table is there when all are taken."""
     with writing_table(workspace) as table:
         for shard, members in by_shard(videos).items():
             if known := memory.recall(shard, members):
-                accounts, rows, note = _judged_anew(workspace, planner, memory, members, *known)
+                summaries, rows, note = _judged_anew(workspace, planner, memory, members, *known)
             else:
-                accounts, rows, note = _surveyed(workspace, planner, memory, members)
+                summaries, rows, note = _surveyed(workspace, planner, memory, members)
             table.add(shard, rows, note)
-            yield accounts
+            yield summaries
 
 
-Result = tuple[Sequence[Account], pa.Table, Note]
+Result = tuple[Sequence[VideoSummary], pa.Table, Note]
 
 
 def _judged_anew(
     workspace: Workspace, planner: Planner, memory: Memory, members: Sequence[Video], note: Note, rows: pa.Table
 ) -> Result:
-    accounts = recalled(planner, members, rows)
-    verdicts = digest_of_verdicts(accounts)
+    summaries = recalled(planner, members, rows)
+    verdicts = digest_of_verdicts(summaries)
     if verdicts == note.verdicts:
-        return accounts, rows, note
+        return summaries, rows, note
 
-    def write(account: Account) -> None:
-        write_quality(workspace.manifest(account.video.video_id), account.verdict)
+    def write(summary: VideoSummary) -> None:
+        write_quality(workspace.manifest(summary.video.video_id), summary.verdict)
 
     with ThreadPoolExecutor(WRITERS) as writers:
-        list(writers.map(write, accounts))
-    return accounts, with_verdicts(rows, accounts), Note(note.facts, memory.manifests(members), verdicts)
+        list(writers.map(write, summaries))
+    return summaries, with_verdicts(rows, summaries), Note(note.facts, memory.manifests(members), verdicts)
 
 
 def _surveyed(workspace: Workspace, planner: Planner, memory: Memory, members: Sequence[Video]) -> Result:
     """What no manifest vouches for is verified first. Where work is left, that is not kept in mind."""
     shard = members[0].shard
     facts = memory.facts(shard, members)
-    ledger = Ledger.load(workspace, shard, members, planner.stages)
-    ledger.seal(planner.stages)
-    found = dossiers(planner, ledger)
+    shard_state = ShardState.load(workspace, shard, members, planner.stages)
+    shard_state.verify(planner.stages)
+    found = video_statuses(planner, shard_state)
     write_manifests(workspace, found)
-    settled = all(standing.settled for dossier in found for standing in dossier.standings.values())
+    settled = all(status.settled for video_status in found for status in video_status.statuses.values())
     note = Note(facts if settled else "", memory.manifests(members), digest_of_verdicts(found))
     return found, rows_of(found), note

@@ -12,7 +12,7 @@ from portrait_prep.manifests.files import replacing, sha256_of
 from portrait_prep.manifests.record import Model, Output
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.status.survey import Account
+from portrait_prep.pipeline.status.survey import VideoSummary
 from portrait_prep.pipeline.store.arrow import digest_of
 from portrait_prep.pipeline.store.shards import ShardReader, verify
 
@@ -41,12 +41,12 @@ class Reducer:
         self._stages = [stage for stage in stages if stage.reduce]
         self._members: dict[str, list[Member]] = {stage.name: [] for stage in self._stages}
 
-    def add(self, shard: Sequence[Account]) -> None:
+    def add(self, shard: Sequence[VideoSummary]) -> None:
         """Take in the videos of one shard."""
-        for account in shard:
+        for summary in shard:
             for stage in self._stages:
-                if account.verdict.accepted and stage.name in account.digests:
-                    self._members[stage.name].append(Member(account.video, account.digests[stage.name]))
+                if summary.verdict.accepted and stage.name in summary.digests:
+                    self._members[stage.name].append(Member(summary.video, summary.digests[stage.name]))
 
     def reduce(self, wanted: frozenset[str]) -> None:
         """Make what is not current."""

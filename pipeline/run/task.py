@@ -1,6 +1,6 @@
-"""What runs in a worker: compute some videos of a unit into part files, then commit the unit's shard file.
+"""Computes some videos of a unit in a worker, each into a file of its own that waits to be committed.
 
-A unit's file appears whole or not at all. One bad video never costs its neighbours: it gets a record that says why.
+One bad video never costs its neighbours: it gets a record that says why.
 """
 
 import faulthandler
@@ -9,8 +9,7 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,15 +18,15 @@ from typing import Any, Generic
 
 from portrait_prep.errors import FULL_DISK, BadSetting, Damaged, MissingPrerequisite, PortraitPrepError
 from portrait_prep.manifests.catalogue import Video
-from portrait_prep.manifests.files import commit as commit_file
-from portrait_prep.manifests.files import is_intact, replacing, sha256_of, temporary_beside
+from portrait_prep.manifests.files import is_intact, sha256_of, temporary_beside
 from portrait_prep.manifests.record import Basis, Failure, Output, Record
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import fingerprint
 from portrait_prep.pipeline.store.arrow import Digests, digest_of
-from portrait_prep.pipeline.store.shard_state import Seal, find_damaged, seal_of
 from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter, by_stage, joined
+
+log = logging.getLogger(__name__)
 
 
 class VideoJob(Generic[P]):
@@ -108,9 +107,6 @@ class VideoJob(Generic[P]):
                 raise Damaged(f"{path} does not hold what was recorded: delete it and run again.")
 
 
-log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class Unit:
     """One (stage, shard), with all that a worker needs to know of it."""
@@ -131,7 +127,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Order:
+class VideoTask:
     """One video to compute. `deadline` in seconds; None where no watchdog may end the process."""
 
     video: Video
@@ -142,7 +138,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Part:
+class VideoResult:
     """The outcome for one video: its record and, when done, the files that wait to be committed."""
 
     record: Record
@@ -150,51 +146,53 @@ class Part:
     media: tuple[tuple[Path, Path], ...] = ()
 
 
-def compute(unit: Unit, orders: Sequence[Order]) -> list[Part]:
+def compute(unit: Unit, tasks: Sequence[VideoTask]) -> list[VideoResult]:
     """Compute the videos one after another. Raises MissingPrerequisite or BadSetting for what concerns all videos."""
     unit.workspace.announce()  # a worker of an existing cluster was not started for this workspace
-    return [_with_retries(unit, order) for order in orders]
+    return [_with_retries(unit, task) for task in tasks]
 
 
-def _with_retries(unit: Unit, order: Order) -> Part:
-    for attempt in range(order.attempts + 1, order.attempts + order.retries + 2):
-        part = _attempt(unit, order, attempt)
-        if part.record.error is None or part.record.error.permanent:
+def _with_retries(unit: Unit, task: VideoTask) -> VideoResult:
+    for attempt in range(task.attempts + 1, task.attempts + task.retries + 2):
+        result = _attempt(unit, task, attempt)
+        if result.record.error is None or result.record.error.permanent:
             break
-    return part
+    return result
 
 
-def _attempt(unit: Unit, order: Order, attempt: int) -> Part:
+def _attempt(unit: Unit, task: VideoTask, attempt: int) -> VideoResult:
     started, clock = datetime.now(UTC), time.perf_counter()
-    told: dict[str, Any] = {
-        "video_id": order.video.video_id,
+    facts: dict[str, Any] = {
+        "video_id": task.video.video_id,
         "stage": unit.stage.name,
-        "fingerprint": fingerprint(unit.stage.name, order.basis),
-        "basis": order.basis,
+        "fingerprint": fingerprint(unit.stage.name, task.basis),
+        "basis": task.basis,
         "attempts": attempt,
         "started": started.isoformat(timespec="milliseconds"),
         "worker": f"{socket.gethostname()}:{os.getpid()}",
         "versions": _versions(unit.stage),
     }
-    if order.deadline is not None:
-        faulthandler.dump_traceback_later(order.deadline, exit=True)
+    if task.deadline is not None:
+        faulthandler.dump_traceback_later(task.deadline, exit=True)
     try:
-        return _process(unit, order.video, told, clock)
+        return _process(unit, task.video, facts, clock)
     except (MissingPrerequisite, BadSetting):
         raise
     except Exception as error:
-        _stop_where_disk_is_full(error, unit.workspace)
-        told_why = str(error) if isinstance(error, BadVideo | PortraitPrepError) else traceback.format_exc()
-        log.warning("%s of %s failed: %s", unit.stage.name, order.video.video_id, told_why)
+        stop_where_disk_is_full(error, unit.workspace)
+        why = str(error) if isinstance(error, BadVideo | PortraitPrepError) else traceback.format_exc()
+        log.warning("%s of %s failed: %s", unit.stage.name, task.video.video_id, why)
         failure = Failure(
             type=type(error).__name__, message=str(error) or repr(error), permanent=isinstance(error, BadVideo)
         )
-        return Part(Record(outcome="failed", error=failure, seconds=round(time.perf_counter() - clock, 3), **told))
+        return VideoResult(
+            Record(outcome="failed", error=failure, seconds=round(time.perf_counter() - clock, 3), **facts)
+        )
     finally:
         faulthandler.cancel_dump_traceback_later()
 
 
-def _process(unit: Unit, video: Video, told: dict[str, Any], clock: float) -> Part:
+def _process(unit: Unit, video: Video, facts: dict[str, Any], clock: float) -> VideoResult:
     unit.path.parent.mkdir(parents=True, exist_ok=True)
     table = temporary_beside(unit.path.with_name(f"{video.video_id}.parquet"))
     job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns, unit.gpu)
@@ -215,12 +213,12 @@ def _process(unit: Unit, video: Video, told: dict[str, Any], clock: float) -> Pa
                 media=media,
                 metrics=job.metrics,
                 seconds=round(time.perf_counter() - clock, 3),
-                **told,
+                **facts,
             )
             writer.record(record)
         moves = tuple((path, unit.workspace.media(video.video_id, suffix)) for suffix, path in job.outputs.items())
         job.outputs = {}
-        return Part(record, table, moves)
+        return VideoResult(record, table, moves)
     except BaseException:
         table.unlink(missing_ok=True)
         raise
@@ -251,89 +249,9 @@ def _versions(stage: Stage[Any]) -> dict[str, str]:
     return versions
 
 
-def _stop_where_disk_is_full(error: BaseException, workspace: Workspace) -> None:
+def stop_where_disk_is_full(error: BaseException, workspace: Workspace) -> None:
+    """Raise MissingPrerequisite for an error that says so: no video's fault, and none can succeed."""
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         raise MissingPrerequisite(
             f"The disk of {workspace.root} is full: free some space and run again; what is done is kept."
         ) from error
-
-
-@dataclass(frozen=True)
-class Committed:
-    """A unit's file as committed: its records in order (without old videos that turned out damaged), and its seal."""
-
-    records: tuple[Record, ...]
-    seal: Seal
-
-
-def commit(unit: Unit, videos: Sequence[str], parts: Sequence[Part]) -> Committed:
-    """Write the unit's shard file from new parts and the unchanged videos of the old file, in the order of `videos`.
-
-    Old rows are verified before they are taken over; damaged ones are left out, to be computed again. So are stale
-    ones with other columns than are written now, since columns may depend on parameters and a file has one schema.
-    Where media files are replaced, the old shard file goes first, so that data and record cannot disagree however this
-    is interrupted.
-    """
-    try:
-        return _commit(unit, videos, {part.record.video_id: part for part in parts})
-    except OSError as error:
-        _stop_where_disk_is_full(error, unit.workspace)
-        raise
-    finally:
-        for part in parts:
-            for path in (part.table, *(temporary for temporary, _ in part.media)):
-                if path is not None:
-                    path.unlink(missing_ok=True)
-
-
-def _commit(unit: Unit, videos: Sequence[str], parts: Mapping[str, Part]) -> Committed:
-    kept = _verified(unit, [video_id for video_id in videos if video_id not in parts])
-    records: list[Record] = []
-    with replacing(unit.path) as temporary:
-        with ExitStack() as files:
-            writer = files.enter_context(ShardWriter(temporary, unit.stage, unit.params))
-            old = files.enter_context(ShardReader(unit.path)) if kept else None
-            for video_id in videos:
-                if video_id in parts:
-                    _take_part(writer, parts[video_id])
-                    records.append(parts[video_id].record)
-                elif old and video_id in kept and writer.takes(old, kept[video_id]):
-                    writer.copy(old, kept[video_id])
-                    records.append(kept[video_id])
-        with ShardReader(temporary) as reader:
-            seal = seal_of(reader, unit.workspace.relative(unit.path))
-        _replace_media(unit, parts.values())
-    return Committed(tuple(records), seal)
-
-
-def _replace_media(unit: Unit, parts: Iterable[Part]) -> None:
-    """Move new media files into place, and remove those of videos that will never come out of their source again."""
-    if unit.stage.media:
-        unit.path.unlink(missing_ok=True)
-    for part in parts:
-        for made, final in part.media:
-            commit_file(made, final)
-        if part.record.error and part.record.error.permanent:
-            for suffix in unit.stage.media:
-                unit.workspace.media(part.record.video_id, suffix).unlink(missing_ok=True)
-
-
-def _take_part(writer: ShardWriter, part: Part) -> None:
-    if part.table is None:
-        writer.record(part.record)
-        return
-    with ShardReader(part.table) as reader:
-        writer.copy(reader, part.record)
-
-
-def _verified(unit: Unit, videos: Sequence[str]) -> dict[str, Record]:
-    """The old records of `videos` whose rows are as recorded; damaged ones are left out, to be computed again."""
-    try:
-        with ShardReader(unit.path) as old:
-            damaged = find_damaged(old, unit.stage, videos)
-            return {name: old.records[name] for name in videos if name in old.records and name not in damaged}
-    except FileNotFoundError:
-        return {}
-    except Damaged as error:
-        log.warning("%s", error)
-        return {}

@@ -1,6 +1,6 @@
 """What the last pass over a shard came to, and by what it is known whether that still holds.
 
-Where nothing that the standings of a shard are made from has changed, its rows of `manifests.parquet` are as true as
+Where nothing that the statuses of a shard are made from has changed, its rows of `manifests.parquet` are as true as
 they were, and its records need not be read again: ten thousand videos are judged anew in seconds. A note on each shard
 lies in the table's footer. It says nothing that could not be found out again: without it, or where anything is
 otherwise than it says, the shard is surveyed.
@@ -26,7 +26,7 @@ from portrait_prep.manifests.manifest import flat_verdict
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner, State
-from portrait_prep.pipeline.status.survey import TABLE, Account, failure_of, verdict_of
+from portrait_prep.pipeline.status.survey import TABLE, VideoSummary, failure_of, verdict_of
 
 FORM = 1
 """To be raised when, of the same shards, a manifest or the table would tell otherwise than before."""
@@ -38,7 +38,7 @@ Look = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Note:
-    """Digests of what the standings of a shard are made from, of the looks of its manifests, and of the verdicts there.
+    """Digests of what the statuses of a shard are made from, of the looks of its manifests, and of the verdicts there.
 
     `facts` is empty where work was left: that is not remembered.
     """
@@ -83,7 +83,7 @@ class Memory:
             return None
 
     def facts(self, shard: str, videos: Sequence[Video]) -> str:
-        """Digest of all that the standings of these videos are made from. Looked up once: before they are surveyed."""
+        """Digest of all that the statuses of these videos are made from. Looked up once: before they are surveyed."""
         if shard not in self._facts:
             digest = hashlib.sha256(self._constants)
             for stage in self._planner.stages:
@@ -164,9 +164,9 @@ def _recalled(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) -
     return Recalled(video, states, digests, failures, verdict)
 
 
-def with_verdicts(rows: pa.Table, accounts: Sequence[Account]) -> pa.Table:
+def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table:
     """The same rows with the verdicts of now."""
-    told = [flat_verdict(account.verdict.model_dump(mode="json")) for account in accounts]
+    told = [flat_verdict(summary.verdict.model_dump(mode="json")) for summary in summaries]
     each = len(rows) // len(told)
     for name in told[0]:
         values = [verdict[name] for verdict in told for _ in range(each)]
@@ -175,9 +175,9 @@ def with_verdicts(rows: pa.Table, accounts: Sequence[Account]) -> pa.Table:
     return rows
 
 
-def digest_of_verdicts(accounts: Iterable[Account]) -> str:
+def digest_of_verdicts(summaries: Iterable[VideoSummary]) -> str:
     """One digest over the verdicts of a shard."""
-    text = "\n".join(account.verdict.model_dump_json() for account in accounts)
+    text = "\n".join(summary.verdict.model_dump_json() for summary in summaries)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

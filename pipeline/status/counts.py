@@ -1,4 +1,4 @@
-"""The census: how many videos, and how many shards, stand where at each stage."""
+"""Counts: how many videos, and how many shards, stand where at each stage."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from typing import Any
 
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.pipeline.status.survey import Account
+from portrait_prep.pipeline.status.survey import VideoSummary
 
 WORST_FIRST = (State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DONE)
 """A shard counts as what its worst video is."""
 
 
-class Census:
+class StatusCounts:
     """Counts videos shard by shard; the states of a stage always add up to the catalogue."""
 
     def __init__(self, stages: Sequence[Stage[Any]]) -> None:
@@ -22,16 +22,16 @@ class Census:
         self.by_shard: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.failures: list[dict[str, Any]] = []
 
-    def add(self, shard: Sequence[Account]) -> None:
+    def add(self, shard: Sequence[VideoSummary]) -> None:
         """Take in the videos of one shard."""
         self.videos += len(shard)
-        self.accepted += sum(account.verdict.accepted for account in shard)
+        self.accepted += sum(summary.verdict.accepted for summary in shard)
         for stage, counts in self.by_video.items():
-            states = [account.states[stage] for account in shard]
+            states = [summary.states[stage] for summary in shard]
             counts.update(states)
             self.by_shard[stage][min(states, key=WORST_FIRST.index)] += 1
-        for account in shard:
-            self.failures.extend(dict(failure) for failure in account.failures)
+        for summary in shard:
+            self.failures.extend(dict(failure) for failure in summary.failures)
 
     @property
     def settled(self) -> frozenset[str]:
@@ -44,6 +44,11 @@ class Census:
     def failed(self) -> int:
         """How many (video, stage) failed."""
         return len(self.failures)
+
+    @property
+    def verdicts(self) -> str:
+        """How many videos are accepted, in words."""
+        return f"{self.videos} videos: {self.accepted} accepted, {self.videos - self.accepted} not."
 
     def to_json(self) -> dict[str, Any]:
         """As `status --json` prints it."""

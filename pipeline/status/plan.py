@@ -36,7 +36,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class StageStatus:
     """State of one video at one stage, why, and (when its inputs are settled) what it would be computed from.
 
     `again`: it failed, and every run tries it again.
@@ -62,6 +62,25 @@ class Standing:
     def runnable(self) -> bool:
         """Whether it must be computed and can be."""
         return not self.settled and self.basis is not None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run is asked to do: which stages, which videos (empty: all), and whether failures are tried again."""
+
+    stages: frozenset[str]
+    only: frozenset[str] = frozenset()
+    retry_failed: bool = False
+
+    def covers(self, stage: str, video_id: str) -> bool:
+        """Whether the run is about this video at this stage."""
+        return stage in self.stages and (not self.only or video_id in self.only)
+
+    def wants(self, stage: str, video_id: str, status: StageStatus) -> bool:
+        """Whether this video is to be computed at this stage now."""
+        if not self.covers(stage, video_id):
+            return False
+        return status.runnable or (self.retry_failed and status.state is State.FAILED)
 
 
 def fingerprint(stage: str, basis: Basis) -> str:
@@ -114,13 +133,13 @@ class Planner:
             **self._constants[stage.name],
         )
 
-    def standings(self, videos: Sequence[Video], records: Records) -> dict[str, dict[str, Standing]]:
-        """Stage name -> video id -> standing, for the videos of one shard."""
-        found: dict[str, dict[str, Standing]] = {}
+    def statuses(self, videos: Sequence[Video], records: Records) -> dict[str, dict[str, StageStatus]]:
+        """Stage name -> video id -> status, for the videos of one shard."""
+        found: dict[str, dict[str, StageStatus]] = {}
         for stage in self.stages:
             known = records.get(stage.name, {})
             found[stage.name] = {
-                video.video_id: self._standing(
+                video.video_id: self._status(
                     stage,
                     video,
                     known.get(video.video_id),
@@ -130,28 +149,28 @@ class Planner:
             }
         return found
 
-    def _standing(
-        self, stage: Stage[Any], video: Video, record: Record | None, upstream: Mapping[str, Standing]
-    ) -> Standing:
+    def _status(
+        self, stage: Stage[Any], video: Video, record: Record | None, upstream: Mapping[str, StageStatus]
+    ) -> StageStatus:
         if not video.worked_on:
-            return Standing(State.BLOCKED, str(video.defect))
+            return StageStatus(State.BLOCKED, str(video.defect))
         for name, above in upstream.items():
             if above.state in (State.FAILED, State.BLOCKED):
                 reason = f"{name} failed" if above.state is State.FAILED else above.reason
-                return Standing(State.BLOCKED, reason, record)
+                return StageStatus(State.BLOCKED, reason, record)
         unfinished = State.PENDING if record is None else State.STALE
         for name, above in upstream.items():
             if not above.settled:
-                return Standing(unfinished, f"waits for {name}", record)
-        inputs = {name: standing.record for name, standing in upstream.items() if standing.record}
+                return StageStatus(unfinished, f"waits for {name}", record)
+        inputs = {name: status.record for name, status in upstream.items() if status.record}
         basis = self.basis(stage, video, inputs, record)
         if record is None:
-            return Standing(State.PENDING, "not computed yet", None, basis)
+            return StageStatus(State.PENDING, "not computed yet", None, basis)
         reason = self._why_stale(stage, record, basis)
         if reason:
-            return Standing(State.STALE, reason, record, basis)
+            return StageStatus(State.STALE, reason, record, basis)
         again = TRIED_AGAIN.get(record.error.type, "") if record.error else ""
-        return Standing(State.DONE if record.done else State.FAILED, again, record, basis, again=bool(again))
+        return StageStatus(State.DONE if record.done else State.FAILED, again, record, basis, again=bool(again))
 
     def _why_stale(self, stage: Stage[Any], record: Record, basis: Basis) -> str:
         if record.fingerprint != fingerprint(stage.name, basis):

@@ -11,12 +11,12 @@ from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.manifest import entry, flat_rows, manifest, write_manifest
 from portrait_prep.manifests.verdict import Measured, Verdict, judge, reviewed
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.status.plan import Planner, Standing, State
-from portrait_prep.pipeline.store.shard_state import Ledger, Seal
+from portrait_prep.pipeline.status.plan import Planner, StageStatus, State
+from portrait_prep.pipeline.store.shard_state import Checksum, ShardState
 
 
-class Account(Protocol):
-    """Either read from the shards (a dossier), or recalled from the table of the manifests."""
+class VideoSummary(Protocol):
+    """Either read from the shards (a VideoStatus), or recalled from the table of the manifests."""
 
     @property
     def video(self) -> Video:
@@ -40,43 +40,43 @@ class Account(Protocol):
 
 
 @dataclass(frozen=True)
-class Dossier:
+class VideoStatus:
     """One video: where it stands at each stage, the files that say so, and the verdict."""
 
     video: Video
-    standings: Mapping[str, Standing]
-    seals: Mapping[str, Seal]
+    statuses: Mapping[str, StageStatus]
+    checksums: Mapping[str, Checksum]
     verdict: Verdict
 
     @cached_property
     def states(self) -> dict[str, State]:
         """Stage -> where the video stands."""
-        return {stage: standing.state for stage, standing in self.standings.items()}
+        return {stage: status.state for stage, status in self.statuses.items()}
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """Stage that is done -> digest of what it made."""
         return {
-            stage: standing.record.digest
-            for stage, standing in self.standings.items()
-            if standing.record and standing.state is State.DONE
+            stage: status.record.digest
+            for stage, status in self.statuses.items()
+            if status.record and status.state is State.DONE
         }
 
     @cached_property
     def failures(self) -> list[dict[str, Any]]:
         """One a stage that failed: which, how often it was tried, and the error."""
         return [
-            failure_of(self.video.video_id, stage, standing.record.attempts, standing.failure.model_dump())
-            for stage, standing in self.standings.items()
-            if standing.record and standing.failure
+            failure_of(self.video.video_id, stage, status.record.attempts, status.failure.model_dump())
+            for stage, status in self.statuses.items()
+            if status.record and status.failure
         ]
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """The manifest, as it should be."""
         entries = {
-            stage: entry(standing.state, standing.reason, standing.record, self.seals.get(stage))
-            for stage, standing in self.standings.items()
+            stage: entry(status.state, status.reason, status.record, self.checksums.get(stage))
+            for stage, status in self.statuses.items()
         }
         return manifest(self.video, entries, self.verdict)
 
@@ -89,25 +89,25 @@ def by_shard(videos: Iterable[Video]) -> dict[str, list[Video]]:
     return shards
 
 
-def dossiers(planner: Planner, ledger: Ledger) -> list[Dossier]:
-    """One dossier a video of the shard, in the order of the catalogue."""
-    standings = planner.standings(ledger.videos, ledger.records)
+def video_statuses(planner: Planner, shard_state: ShardState) -> list[VideoStatus]:
+    """The status of each video of the shard, in the order of the catalogue."""
+    statuses = planner.statuses(shard_state.videos, shard_state.records)
     found = []
-    for video in ledger.videos:
-        own = {stage: by_video[video.video_id] for stage, by_video in standings.items()}
-        found.append(Dossier(video, own, ledger.seals, _verdict(planner, video, own)))
+    for video in shard_state.videos:
+        own = {stage: by_video[video.video_id] for stage, by_video in statuses.items()}
+        found.append(VideoStatus(video, own, shard_state.checksums, _verdict(planner, video, own)))
     return found
 
 
-def _verdict(planner: Planner, video: Video, standings: Mapping[str, Standing]) -> Verdict:
-    reasons = {name: _reason(standing) for name, standing in standings.items()}
-    records = {name: standing.record for name, standing in standings.items() if standing.record}
-    return verdict_of(planner, video, {name: standing.state for name, standing in standings.items()}, reasons, records)
+def _verdict(planner: Planner, video: Video, statuses: Mapping[str, StageStatus]) -> Verdict:
+    reasons = {name: _reason(status) for name, status in statuses.items()}
+    records = {name: status.record for name, status in statuses.items() if status.record}
+    return verdict_of(planner, video, {name: status.state for name, status in statuses.items()}, reasons, records)
 
 
-def _reason(standing: Standing) -> str:
-    error = standing.record.error if standing.record else None
-    return error.message if error and standing.state is State.FAILED else standing.reason
+def _reason(status: StageStatus) -> str:
+    error = status.record.error if status.record else None
+    return error.message if error and status.state is State.FAILED else status.reason
 
 
 def verdict_of(
@@ -134,17 +134,17 @@ def failure_of(video_id: str, stage: str, attempts: int, error: Mapping[str, Any
 
 
 def survey(
-    workspace: Workspace, planner: Planner, videos: Sequence[Video], sealed: bool = False
-) -> Iterator[list[Dossier]]:
+    workspace: Workspace, planner: Planner, videos: Sequence[Video], verified: bool = False
+) -> Iterator[list[VideoStatus]]:
     """Go through the shards one by one; memory is bounded by one shard.
 
-    `sealed`: files that no manifest vouches for are verified first, and what is damaged counts as not there.
+    `verified`: files that no manifest vouches for are verified first, and what is damaged counts as not there.
     """
     for shard, members in by_shard(videos).items():
-        ledger = Ledger.load(workspace, shard, members, planner.stages)
-        if sealed:
-            ledger.seal(planner.stages)
-        yield dossiers(planner, ledger)
+        shard_state = ShardState.load(workspace, shard, members, planner.stages)
+        if verified:
+            shard_state.verify(planner.stages)
+        yield video_statuses(planner, shard_state)
 
 
 TABLE = pa.schema(
@@ -169,12 +169,14 @@ TABLE = pa.schema(
 )
 
 
-def write_manifests(workspace: Workspace, found: Iterable[Dossier]) -> None:
+def write_manifests(workspace: Workspace, found: Iterable[VideoStatus]) -> None:
     """Bring the manifests of these videos up to date."""
-    for dossier in found:
-        write_manifest(workspace.manifest(dossier.video.video_id), dossier.manifest)
+    for video_status in found:
+        write_manifest(workspace.manifest(video_status.video.video_id), video_status.manifest)
 
 
-def rows_of(found: Iterable[Dossier]) -> pa.Table:
+def rows_of(found: Iterable[VideoStatus]) -> pa.Table:
     """The rows of `manifests.parquet` for these videos."""
-    return pa.Table.from_pylist([row for dossier in found for row in flat_rows(dossier.manifest)], schema=TABLE)
+    return pa.Table.from_pylist(
+        [row for video_status in found for row in flat_rows(video_status.manifest)], schema=TABLE
+    )

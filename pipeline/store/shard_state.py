@@ -1,4 +1,7 @@
-"""The ledger of one shard: its videos, their records at every stage, and the seals of the files these came from."""
+"""What lies on disk of one shard: the records of its videos at every stage, and the checksums of their files.
+
+A shard's own digest cannot stand inside it; it stands in the manifests of its videos.
+"""
 
 import hashlib
 import json
@@ -18,7 +21,7 @@ from portrait_prep.pipeline.store.shards import ShardReader, verify
 log = logging.getLogger(__name__)
 
 
-class Seal(Output):
+class Checksum(Output):
     """Path, size and sha256 of a shard file, and the sha256 of the records in its footer, which is quick to check."""
 
     footer: str
@@ -29,10 +32,10 @@ def footer_digest(reader: ShardReader) -> str:
     return hashlib.sha256(reader.footer.encode()).hexdigest()
 
 
-def seal_of(reader: ShardReader, path: str) -> Seal:
-    """Seal the file that `reader` reads, under the name `path`."""
+def checksum_of(reader: ShardReader, path: str) -> Checksum:
+    """The checksum of the file that `reader` reads, under the name `path`."""
     size = reader.path.stat().st_size
-    return Seal(path=path, bytes=size, sha256=sha256_of(reader.path), footer=footer_digest(reader))
+    return Checksum(path=path, bytes=size, sha256=sha256_of(reader.path), footer=footer_digest(reader))
 
 
 def find_damaged(reader: ShardReader, stage: Stage[Any], videos: Iterable[str]) -> set[str]:
@@ -50,47 +53,53 @@ def find_damaged(reader: ShardReader, stage: Stage[Any], videos: Iterable[str]) 
     return damaged
 
 
-class Ledger:
-    """What lies on disk of one shard. `load` reads footers only; `seal` makes sure that rows are as recorded."""
+class ShardState:
+    """What lies on disk of one shard. `load` reads footers only; `verify` makes sure that rows are as recorded."""
 
     def __init__(self, workspace: Workspace, shard: str, videos: Sequence[Video]) -> None:
         self.workspace, self.shard, self.videos = workspace, shard, tuple(videos)
         self.records: dict[str, dict[str, Record]] = {}
-        self.seals: dict[str, Seal] = {}
+        self.checksums: dict[str, Checksum] = {}
         self.damaged: dict[str, str] = {}
         """Stage -> why its file could not be read."""
 
     @classmethod
-    def load(cls, workspace: Workspace, shard: str, videos: Sequence[Video], stages: Iterable[Stage[Any]]) -> "Ledger":
-        """Read the footers of the shard's files and the seals that the manifests hold of them."""
-        ledger = cls(workspace, shard, videos)
-        known = _known_seals(workspace, videos)
+    def load(
+        cls, workspace: Workspace, shard: str, videos: Sequence[Video], stages: Iterable[Stage[Any]]
+    ) -> "ShardState":
+        """Read the footers of the shard's files and the checksums that the manifests hold of them."""
+        shard_state = cls(workspace, shard, videos)
+        known = _known_checksums(workspace, videos)
         for stage in stages:
             try:
                 with ShardReader(workspace.shard(stage.name, shard)) as reader:
-                    ledger.records[stage.name] = reader.records
-                    seal = known.get(stage.name)
-                    if seal and seal.footer == footer_digest(reader) and seal.bytes == reader.path.stat().st_size:
-                        ledger.seals[stage.name] = seal
+                    shard_state.records[stage.name] = reader.records
+                    checksum = known.get(stage.name)
+                    if (
+                        checksum
+                        and checksum.footer == footer_digest(reader)
+                        and checksum.bytes == reader.path.stat().st_size
+                    ):
+                        shard_state.checksums[stage.name] = checksum
             except FileNotFoundError:
                 continue
             except Damaged as error:
-                ledger.damaged[stage.name] = str(error)
-        return ledger
+                shard_state.damaged[stage.name] = str(error)
+        return shard_state
 
-    def seal(self, stages: Iterable[Stage[Any]]) -> None:
-        """Seal the files that no manifest knows, once their rows are verified.
+    def verify(self, stages: Iterable[Stage[Any]]) -> None:
+        """Take the checksums of the files that no manifest knows, once their rows are verified.
 
-        A file with damaged rows gets no seal, and the records of these rows are forgotten: they are computed again.
+        A file with damaged rows gets no checksum, and the records of these rows are forgotten: they are computed again.
         """
         for stage in stages:
-            if stage.name in self.seals or stage.name not in self.records:
+            if stage.name in self.checksums or stage.name not in self.records:
                 continue
             path = self.workspace.shard(stage.name, self.shard)
             with ShardReader(path) as reader:
                 damaged = find_damaged(reader, stage, self.records[stage.name])
                 if not damaged:
-                    self.seals[stage.name] = seal_of(reader, self.workspace.relative(path))
+                    self.checksums[stage.name] = checksum_of(reader, self.workspace.relative(path))
             for video_id in damaged:
                 del self.records[stage.name][video_id]
 
@@ -101,7 +110,7 @@ class Ledger:
         """
         before = sum(len(records) for records in self.records.values())
         for stage in stages:
-            self.seals.pop(stage.name, None)
+            self.checksums.pop(stage.name, None)
             for video in self.videos:
                 record = self.records.get(stage.name, {}).get(video.video_id)
                 if video.video_id in hurt and record and record.done and self._refuted(stage, video, record):
@@ -110,7 +119,7 @@ class Ledger:
                 if not all(is_intact(self.workspace.root / output.path, output.sha256) for output in record.media):
                     log.warning("%s: the media of %s are damaged", stage.name, video_id)
                     del self.records[stage.name][video_id]
-            self.seal([stage])
+            self.verify([stage])
         return sum(len(records) for records in self.records.values()) < before
 
     def _refuted(self, stage: Stage[Any], video: Video, record: Record) -> bool:
@@ -123,18 +132,18 @@ class Ledger:
         return bool(problems)
 
 
-def _known_seals(workspace: Workspace, videos: Sequence[Video]) -> dict[str, Seal]:
-    """Stage -> seal of its shard file, from the first readable manifest among the shard's videos."""
+def _known_checksums(workspace: Workspace, videos: Sequence[Video]) -> dict[str, Checksum]:
+    """Stage -> checksum of its shard file, from the first readable manifest among the shard's videos."""
     for video in videos:
-        seals = _seals_in(workspace.manifest(video.video_id))
-        if seals:
-            return seals
+        checksums = _checksums_in(workspace.manifest(video.video_id))
+        if checksums:
+            return checksums
     return {}
 
 
-def _seals_in(path: Path) -> dict[str, Seal]:
+def _checksums_in(path: Path) -> dict[str, Checksum]:
     try:
         stages = json.loads(path.read_text("utf-8"))["stages"]
-        return {name: Seal(**entry["outputs"][0]) for name, entry in stages.items() if entry.get("outputs")}
+        return {name: Checksum(**entry["outputs"][0]) for name, entry in stages.items() if entry.get("outputs")}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -11,7 +11,7 @@ LOST = 1
 """Frames without a face over which a step still counts."""
 
 
-class Noise:
+class Jitter:
     """Unsteadiness of points: rms second difference of x and y over time / sqrt(6), in their px.
 
     That is the standard deviation of one coordinate, if its noise is white and the motion behind it smooth.

@@ -10,7 +10,7 @@ from portrait_prep.stages.streaming.percentiles import Percentiles
 ANGLES = ("yaw", "pitch", "roll")
 
 
-class Turns:
+class PoseRange:
     """The angles between which the head is in all but a hundredth of the frames on either side."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from portrait_prep.stages.sources import readable_sound
 
 
 @dataclass(frozen=True)
-class Hearing:
+class AudioSource:
     """What is heard: the default one of a file's `tracks`, of which there may be none.
 
     `name` is that of the file as the user knows it; `source` is it as ffmpeg's input, on its own clock; `zero` is the
@@ -61,7 +61,7 @@ class Hearing:
         return stream.output("pipe:1", format="s16le", acodec="pcm_s16le", t=seconds)
 
 
-def own_hearing(job: Job[Any], facts: Probe) -> Hearing | None:
+def own_audio_source(job: Job[Any], facts: Probe) -> AudioSource | None:
     """The sound file that the catalogue names for the video; None where it names none.
 
     It begins at the video's start: with the first frame, unless the picture begins later than it was asked to. Raises
@@ -77,4 +77,4 @@ def own_hearing(job: Job[Any], facts: Probe) -> Hearing | None:
         raise BadVideo(f"{name} {error}") from error
     late = 0.0 if job.video.start is None else facts.start - facts.origin - job.video.start
     source = ffmpeg.input(str(path), copyts=None, threads=1, **ONLY_LOCAL)
-    return Hearing(name, source, sound.tracks, sound.origin + late, own=True)
+    return AudioSource(name, source, sound.tracks, sound.origin + late, own=True)

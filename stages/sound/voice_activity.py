@@ -22,7 +22,7 @@ SILENT = -60.0
 """dBFS below which nobody speaks, whatever else there is."""
 
 
-def voiced(path: Path, times: NDArray[np.float64]) -> NDArray[np.bool_]:
+def voice_activity(path: Path, times: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether there is voice around each of `times` [n], ascending, in seconds from the beginning of the sound.
 
     False throughout where the file has no sound that can be decoded there.

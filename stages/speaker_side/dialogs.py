@@ -14,7 +14,7 @@ from typing import Literal
 from portrait_prep.manifests.catalogue import Video, path_of
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.probe import Probe, probe
-from portrait_prep.stages.sound.voice_activity import voiced
+from portrait_prep.stages.sound.voice_activity import voice_activity
 from portrait_prep.stages.speaker_side.lips import read_lips
 from portrait_prep.stages.speaker_side.sides import LEFT, RIGHT, Side, Speaking, speaking_side
 
@@ -148,7 +148,7 @@ def _votes(root: Path, path: Path, facts: Probe, dialog: Dialog) -> Iterator[Vot
         rows = (round(top), round(top + height)) if height else (0, facts.display[1])
         lips = read_lips(path, facts, rows, stretch.start, stretch.end)
         sound, begins = (root / path_of(video.sound), video.start or 0.0) if video.sound else (path, 0.0)
-        yield Vote(stretch, claimed_side(video, facts), speaking_side(lips, voiced(sound, lips.times - begins)))
+        yield Vote(stretch, claimed_side(video, facts), speaking_side(lips, voice_activity(sound, lips.times - begins)))
 
 
 def claimed_side(video: Video, facts: Probe) -> Side | None:

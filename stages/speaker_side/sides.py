@@ -61,16 +61,16 @@ class Speaking:
     why: str | None = None
 
 
-def speaking_side(lips: Lips, voiced: NDArray[np.bool_]) -> Speaking:
-    """Decide from the lips at n moments, evenly spaced, and `voiced` bool [n]: whether there is voice then."""
+def speaking_side(lips: Lips, voice_activity: NDArray[np.bool_]) -> Speaking:
+    """Decide from the lips at n moments, evenly spaced, and `voice_activity` bool [n]: whether there is voice then."""
     step = float(np.median(np.diff(lips.times))) if len(lips.times) > 1 else 0.0
-    voice = float(voiced.sum()) * step
+    voice = float(voice_activity.sum()) * step
     if voice < HEARD:
         return Speaking(voice, why="too little voice is heard")
-    left, right = (float(np.isfinite(opening[voiced]).mean()) for opening in lips.opening)
+    left, right = (float(np.isfinite(opening[voice_activity]).mean()) for opening in lips.opening)
     if min(left, right) < SEEN:
         return Speaking(voice, (left, right), why=f"too little of a face is seen on the {_unseen(left, right)}")
-    activity = [_activity(lips.opening[k] / lips.size[k], voiced, step) for k in (0, 1)]
+    activity = [_activity(lips.opening[k] / lips.size[k], voice_activity, step) for k in (0, 1)]
     noise = [NOISE / float(np.nanmedian(lips.size[k])) for k in (0, 1)]
     side = _livelier(*np.maximum(activity, noise))
     why = None if side else "neither mouth moves much more than the other"
@@ -81,7 +81,7 @@ def _unseen(left: float, right: float) -> str:
     return " and on the ".join(side for side, share in ((LEFT, left), (RIGHT, right)) if share < SEEN)
 
 
-def _activity(opening: NDArray[np.float64], voiced: NDArray[np.bool_], step: float) -> float:
+def _activity(opening: NDArray[np.float64], voice_activity: NDArray[np.bool_], step: float) -> float:
     """Median, over the moments with voice, of the rms around them of the opening [n] less its moving mean.
 
     Moments are `step` seconds apart. Gaps are bridged and do not count.
@@ -90,7 +90,7 @@ def _activity(opening: NDArray[np.float64], voiced: NDArray[np.bool_], step: flo
     bridged = np.interp(np.arange(len(opening)), np.flatnonzero(seen), opening[seen])
     lively = bridged - _moving_mean(bridged, SLOW / step)
     power = np.maximum(_moving_mean(lively**2, LATELY / step), 0.0)  # its running sum may fall short of 0 by a hair
-    return float(np.sqrt(np.median(power[voiced & seen])))
+    return float(np.sqrt(np.median(power[voice_activity & seen])))
 
 
 def _moving_mean(values: NDArray[np.float64], window: float) -> NDArray[np.float64]:

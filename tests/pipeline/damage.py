@@ -157,7 +157,7 @@ def bless(session: Session) -> None:
         path.unlink()
     afresh = Session(session.workspace, session.stages)
     with afresh.held():
-        afresh.conclude()
+        afresh.finalize()
 
 
 def told(findings: Iterable[Finding]) -> set[Told]:

@@ -13,7 +13,7 @@ from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.verdict import Review
 from portrait_prep.pipeline.diff import Difference, Spread, compare
 from portrait_prep.pipeline.reviewing import decide
-from tests.pipeline.toy import enrol, numbers, toy_session
+from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FOUR = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(40, 7)}
 
@@ -26,7 +26,7 @@ def go(root: Path) -> None:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("diff") / "w"
-    enrol(root, FOUR)
+    add_videos(root, FOUR)
     go(root)
     return root
 
@@ -74,7 +74,7 @@ def test_a_setting_and_what_it_did_to_the_values(first: Path, second: Path) -> N
 
 def test_rows_of_the_catalogue_other_ends_and_other_lengths(first: Path, tmp_path: Path) -> None:
     second = tmp_path / "w"
-    enrol(second, FOUR | {"a2": numbers(28), "b1": "1 2", "b2": "bad", "c1": "3"})
+    add_videos(second, FOUR | {"a2": numbers(28), "b1": "1 2", "b2": "bad", "c1": "3"})
     videos = [video for video in toy_session(second).videos if video.video_id != "a1"]
     write_catalogue(second / "catalogue.parquet", videos)
     go(second)

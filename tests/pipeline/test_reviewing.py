@@ -14,7 +14,7 @@ from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.reviewing import Outcome, decide
 from portrait_prep.pipeline.session import Session
 from tests.pipeline.rules import SHORT
-from tests.pipeline.toy import enrol, numbers, toy_session
+from tests.pipeline.toy import add_videos, numbers, toy_session
 
 pytestmark = pytest.mark.usefixtures("toy_rules")
 
@@ -43,7 +43,7 @@ def joined(root: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def finished(toy_rules: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("reviewing") / "w"
-    go(enrol(root, THREE))
+    go(add_videos(root, THREE))
     return root
 
 
@@ -74,7 +74,7 @@ def test_a_decision_is_seen_at_once_everywhere(root: Path) -> None:
 def test_several_at_once_and_back_again(root: Path) -> None:
     before = quality(root, "a1")
     outcome = review(root, "reject", "a1", "b1")
-    assert outcome.census.accepted == 0
+    assert outcome.status_counts.accepted == 0
     assert joined(root) == []
     assert quality(root, "a1") | {"review": None} == {
         "accepted": False,
@@ -96,7 +96,7 @@ def test_it_holds_through_runs_init_and_rebuilt_manifests(root: Path) -> None:
     (root / "manifests.parquet").unlink()
     text = (root / "pipeline.toml").read_text()
     (root / "pipeline.toml").write_text(text.replace("factor = 2.0", "factor = 3.0"))
-    go(enrol(root, THREE | {"c1": numbers(40)}))
+    go(add_videos(root, THREE | {"c1": numbers(40)}))
     assert quality(root, "a1")["reasons"] == ["ann rejected it: I looked"]
     assert joined(root) == ["c1"]
     assert list(Audit(toy_session(root)).findings()) == []
@@ -110,7 +110,7 @@ def test_what_failed_a_stage_cannot_be_accepted(root: Path) -> None:
 
 def test_an_accepted_video_that_fails_later_is_not_accepted(root: Path) -> None:
     review(root, "accept", "a2")
-    go(enrol(root, THREE | {"a2": "1 bad"}))
+    go(add_videos(root, THREE | {"a2": "1 bad"}))
     told = quality(root, "a2")
     assert not told["accepted"]
     assert told["reasons"][0] == "count is failed: it says bad"
@@ -120,10 +120,10 @@ def test_an_accepted_video_that_fails_later_is_not_accepted(root: Path) -> None:
 
 def test_before_any_run_a_decision_waits(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    enrol(root, THREE)
+    add_videos(root, THREE)
     outcome = review(root, "accept", "a2")
-    assert isinstance(outcome.dossiers[0].verdict, Reviewed)
-    assert not outcome.dossiers[0].verdict.accepted
+    assert isinstance(outcome.video_statuses[0].verdict, Reviewed)
+    assert not outcome.video_statuses[0].verdict.accepted
     assert not (root / "total").exists()
     go(toy_session(root))
     assert joined(root) == ["a1", "a2"]

@@ -136,7 +136,7 @@ def toy_session(root: Path) -> Session:
     return Session(Workspace(root), TOYS)
 
 
-def enrol(root: Path, texts: Mapping[str, str], seconds: float = 50.0) -> Session:
+def add_videos(root: Path, texts: Mapping[str, str], seconds: float = 50.0) -> Session:
     """Write sources and (add them to) the catalogue; shards take two videos of the given length."""
     session = toy_session(root)
     session.workspace.create()

@@ -10,8 +10,8 @@ from tests.pipeline.toy import toy_session
 def main() -> None:
     session = toy_session(Path(sys.argv[1]))
     selection = session.select((), (), retry_failed=False)
-    tally, census = session.run(selection, int(sys.argv[2]))
-    sys.stdout.write(json.dumps({"computed": tally.computed, "census": census.to_json()}))
+    run_counts, status_counts = session.run(selection, int(sys.argv[2]))
+    sys.stdout.write(json.dumps({"computed": run_counts.computed, "status_counts": status_counts.to_json()}))
 
 
 if __name__ == "__main__":

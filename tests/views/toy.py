@@ -14,8 +14,8 @@ from portrait_prep.manifests.catalogue import Video, merge, safe_id, write_catal
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.run.executor import ThisProcess
-from portrait_prep.pipeline.run.scheduler import Foreman
+from portrait_prep.pipeline.run.executor import InProcessExecutor
+from portrait_prep.pipeline.run.scheduler import Scheduler
 from portrait_prep.pipeline.session import Session
 
 FRAMES = 300
@@ -84,7 +84,7 @@ STAGES: tuple[Stage[Any], ...] = (
 )
 
 
-def enrol(root: Path, names: Sequence[str], **fields: Any) -> Session:
+def add_videos(root: Path, names: Sequence[str], **fields: Any) -> Session:
     """A workspace with one video a name; `fields` are catalogue fields of all of them."""
     workspace = Workspace(root)
     workspace.create()
@@ -100,4 +100,6 @@ def enrol(root: Path, names: Sequence[str], **fields: Any) -> Session:
 
 def run(session: Session) -> None:
     """Bring everything up to date in this process."""
-    Foreman(session.workspace, session.planner, session.videos, ThisProcess(), session.select((), (), False)).run()
+    Scheduler(
+        session.workspace, session.planner, session.videos, InProcessExecutor(), session.select((), (), False)
+    ).run()

@@ -54,8 +54,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = open_session(root)
     assert [video.video_id for video in session.videos] == ["ann", "bob", "cat", "nobody"]
     session.run(session.select((), (), False), workers=0)
-    census = open_session(root).census()
-    assert [(row["video_id"], row["stage"]) for row in census.failures] == [("nobody", "normalize")]
+    status_counts = open_session(root).status_counts()
+    assert [(row["video_id"], row["stage"]) for row in status_counts.failures] == [("nobody", "normalize")]
     return root
 
 

@@ -22,8 +22,8 @@ def bring_up_to_date(root: Path) -> list[str]:
     session = Session(Workspace(root), STAGES)
     selection = session.select((), (), retry_failed=False)
     told = list(stale_units(session, selection))
-    tally, _ = session.run(selection, workers=0)
-    assert tally.failed.total() == 0
+    run_counts, _ = session.run(selection, workers=0)
+    assert run_counts.failed.total() == 0
     return told
 
 

@@ -87,13 +87,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Path:
     )
     (folder / "files").mkdir()
     write_original(folder / "files/WDA_Ann1.mp4", 6)
-    enrol(folder)
+    add_videos(folder)
     done = portrait_prep("run", "download", "normalize", "-w", folder / "w", "--workers", "0")
     assert done.returncode == 1, done.stdout + done.stderr
     return folder
 
 
-def enrol(folder: Path) -> None:
+def add_videos(folder: Path) -> None:
     done = portrait_prep(
         "init", "hdtf", "-w", folder / "w", "--annotations", folder / "lists", "--source", folder / "files"
     )
@@ -131,7 +131,7 @@ def test_a_video_without_a_file_fails_alone_until_there_is_one(workspace: Path) 
     assert "/bob.mp4" in error
     assert "404" in error
     write_original(workspace / "files/Bob.mp4", 3)
-    enrol(workspace)
+    add_videos(workspace)
     again = portrait_prep("run", "download", "normalize", "-w", workspace / "w", "--workers", "0")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Computed (videos): download 1, normalize 1." in again.stdout

@@ -18,8 +18,8 @@ SECONDS = 0.8
 @pytest.mark.timeout(900)
 def test_judging_anew_takes_seconds(tmp_path: Path) -> None:
     many = multiply(finished(tmp_path / "few"), tmp_path / "many", VIDEOS)
-    tally, _ = many.run(many.select((), (), retry_failed=False), workers=0)
-    assert not tally.computed
+    run_counts, _ = many.run(many.select((), (), retry_failed=False), workers=0)
+    assert not run_counts.computed
     found = [judge_by(tmp_path / "many", seconds) for seconds in THRESHOLDS.values()]
     assert [timing.accepted for timing in found] == [VIDEOS, VIDEOS // 2, VIDEOS // 2]
     assert not any(timing.computed for timing in found)

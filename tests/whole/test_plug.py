@@ -34,8 +34,8 @@ def tables(root: Path) -> dict[str, pa.Table]:
 
 
 def committed(root: Path) -> dict[str, int]:
-    census = Session(Workspace(root), STAGES).census()
-    return {stage: counts.total() - counts["pending"] for stage, counts in census.by_video.items()}  # type: ignore[index]
+    status_counts = Session(Workspace(root), STAGES).status_counts()
+    return {stage: counts.total() - counts["pending"] for stage, counts in status_counts.by_video.items()}  # type: ignore[index]
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:

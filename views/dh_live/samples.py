@@ -16,7 +16,7 @@ Where the original errs, this does not:
 - The picture is cut once, from the normalized frame, not twice.
 - The blank jaw comes from the pose of the head, exactly; there it comes from an affine fit that PCA then bends.
 - Each window's first 25 ms of sound hear what lies before, where there is something.
-- Noise that it adds to sound, meant for -1..1, is nothing on samples of 16 bits, and is there in validation too: none
+- Jitter that it adds to sound, meant for -1..1, is nothing on samples of 16 bits, and is there in validation too: none
   here.
 """
 

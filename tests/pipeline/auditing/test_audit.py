@@ -29,7 +29,7 @@ from tests.pipeline.damage import (
     repeat_row,
     told,
 )
-from tests.pipeline.toy import enrol, numbers, toy_session
+from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FIRST, SECOND = "scale/toy-00000.parquet", "scale/toy-00001.parquet"
 COUNTED = "count/toy-00000.parquet"
@@ -128,7 +128,7 @@ DAMAGES: dict[str, Damage] = {
     "a digest edited": Damage(forged_and_blessed("scale", "a1", digest="0" * 64), {("record", FIRST, "a1")}),
     "a stale fingerprint": Damage(record_of("scale", "a1", fingerprint="0" * 64), {("unfinished", FIRST, "a1")}),
     "a record of another basis": Damage(other_basis, {("record", FIRST, "a1")}),
-    "metrics edited in a shard": Damage(record_of("count", "a1", metrics={"seconds": 99}), {("seal", COUNTED, "")}),
+    "metrics edited in a shard": Damage(record_of("count", "a1", metrics={"seconds": 99}), {("checksum", COUNTED, "")}),
     "a setting changed": Damage(set_factor, {("unfinished", FIRST, ""), ("unfinished", SECOND, "b1")}),
     # media
     "a byte of a media file": Damage(lambda root: flip(root / "media/a1.txt"), {("media", "media/a1.txt", "a1")}),
@@ -145,7 +145,7 @@ DAMAGES: dict[str, Damage] = {
         manifest_of("a1", lambda told: told["stages"]["count"]["metrics"].update(seconds=99)),
         {("manifest", MANIFEST, "a1")},
     ),
-    "a manifest's seal edited": Damage(
+    "a manifest's checksum edited": Damage(
         manifest_of("a1", lambda told: told["stages"]["scale"]["outputs"][0].update(sha256="0" * 64)),
         {("manifest", MANIFEST, "a1")},
     ),
@@ -203,7 +203,7 @@ DAMAGES: dict[str, Damage] = {
     "a row repeated": Damage(
         lambda root: repeat_row(root, "a1"),
         {("repeated row", "catalogue.parquet", "a1")},
-        lambda root: enrol(root, {}),
+        lambda root: add_videos(root, {}),
     ),
     "a row dropped": Damage(
         lambda root: drop_row(root, "b1"),
@@ -268,7 +268,7 @@ DAMAGES: dict[str, Damage] = {
 @pytest.fixture(scope="module")
 def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("audit") / "w"
-    session = enrol(root, {"a1": numbers(300), "a2": numbers(30), "b1": numbers(40, 3), "bad": "1 bad"})
+    session = add_videos(root, {"a1": numbers(300), "a2": numbers(30), "b1": numbers(40, 3), "bad": "1 bad"})
     session.run(session.select((), (), False), workers=0)
     return root
 
@@ -277,7 +277,7 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(intact: Path, tmp_path: Path) -> Path:
     """A copy to break, with sources of its own."""
     root = tmp_path / "w"
-    enrol(root, {"a1": numbers(300), "a2": numbers(30), "b1": numbers(40, 3), "bad": "1 bad"})
+    add_videos(root, {"a1": numbers(300), "a2": numbers(30), "b1": numbers(40, 3), "bad": "1 bad"})
     originals = {video.video_id: Path(video.source) for video in toy_session(intact).videos}
     for video in toy_session(root).videos:
         shutil.copy2(originals[video.video_id], video.source)
@@ -313,7 +313,7 @@ def test_every_kind_is_known_and_says_what_mends_it() -> None:
 
 
 def test_what_was_not_run_is_told_once_a_shard(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", {"a1": "1 2", "a2": "3 4", "b1": "5"})
+    session = add_videos(tmp_path / "w", {"a1": "1 2", "a2": "3 4", "b1": "5"})
     session.run(session.select(["count"], (), False), workers=0)
     expected = {("missing shard", FIRST, ""), ("missing shard", SECOND, "")}
     findings = audited(session)
@@ -322,7 +322,7 @@ def test_what_was_not_run_is_told_once_a_shard(tmp_path: Path) -> None:
 
 
 def test_a_source_that_is_away_says_nothing_against_the_workspace(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", {"a1": "1 2", "away": "away", "bad": "bad"})
+    session = add_videos(tmp_path / "w", {"a1": "1 2", "away": "away", "bad": "bad"})
     session.run(session.select((), (), False), workers=0)
     Path(session.videos[0].source).unlink()
     assert audited(session, deep=True) == []
@@ -373,7 +373,7 @@ def test_what_is_the_user_s_own_is_no_orphan(root: Path) -> None:
 
 
 def test_a_user_s_own_folder_of_sources_may_hold_anything(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", {"a1": "1 2"})
+    session = add_videos(tmp_path / "w", {"a1": "1 2"})
     source = tmp_path / "w/sources/a1.src"
     source.parent.mkdir()
     shutil.move(session.videos[0].source, source)
@@ -401,7 +401,7 @@ def test_findings_are_data(root: Path) -> None:
 def test_commands_are_safe_in_a_shell(tmp_path: Path) -> None:
     root = tmp_path / "a b; c"
     (root / "media").mkdir(parents=True)
-    enrol(root, {})
+    add_videos(root, {})
     (root / "media/$(x) 'y'.mp4").touch()
     (finding,) = (finding for finding in audited(toy_session(root)) if finding.kind == "orphan")
     obey(toy_session(root), [finding])

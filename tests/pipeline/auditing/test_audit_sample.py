@@ -14,7 +14,7 @@ from portrait_prep.pipeline.auditing.audit import Audit, Finding, Sample
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.session import Session
 from tests.pipeline.damage import audited, bless, forge, obey, told
-from tests.pipeline.toy import enrol, numbers, toy_session
+from tests.pipeline.toy import add_videos, numbers, toy_session
 
 PROJECT = Path(__file__).parents[3]
 VIDEOS = {"a1": numbers(300), "a2": numbers(30), "b1": numbers(40, 3), "bad": "1 bad"}
@@ -23,7 +23,7 @@ GOOD = 3
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    session = enrol(tmp_path / "w", VIDEOS)
+    session = add_videos(tmp_path / "w", VIDEOS)
     session.run(session.select((), (), False), workers=0)
     return session
 
@@ -118,7 +118,7 @@ def test_what_is_damaged_already_is_not_drawn(session: Session) -> None:
 
 
 def test_without_any_finished_video_nothing_is_drawn(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", {"bad": "1 bad"})
+    session = add_videos(tmp_path / "w", {"bad": "1 bad"})
     session.run(session.select((), (), False), workers=0)
     assert sampled(session) == []
 
@@ -135,7 +135,7 @@ with session.workspace.lock():
 
 
 def test_a_killed_sample_leaves_what_the_next_run_sweeps(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", {"v": "slow slow slow slow 1"})
+    session = add_videos(tmp_path / "w", {"v": "slow slow slow slow 1"})
     session.run(session.select((), (), False), workers=0)
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(session.workspace.root)], cwd=PROJECT)
     scratch = wait_for_scratch(session.workspace.root)

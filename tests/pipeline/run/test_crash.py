@@ -18,10 +18,10 @@ from distributed import LocalCluster
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.pipeline.auditing.audit import Audit
-from portrait_prep.pipeline.run.executor import ThisProcess, WorkerDied
-from portrait_prep.pipeline.run.scheduler import Foreman
-from portrait_prep.pipeline.run.task import commit
-from tests.pipeline.toy import enrol, numbers, tables, toy_session
+from portrait_prep.pipeline.run.commit import commit
+from portrait_prep.pipeline.run.executor import InProcessExecutor, WorkerDied
+from portrait_prep.pipeline.run.scheduler import Scheduler
+from tests.pipeline.toy import add_videos, numbers, tables, toy_session
 
 PROJECT = Path(__file__).parents[3]
 VIDEOS = {f"{letter}{k}": f"slow {numbers(40 + k, k)}" for letter in "ab" for k in range(3)}
@@ -54,28 +54,28 @@ def workers_of(process: subprocess.Popen[str], count: int) -> list[psutil.Proces
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The tables of a run that nothing disturbs."""
     root = tmp_path_factory.mktemp("quiet") / "w"
-    session = enrol(root, VIDEOS)
+    session = add_videos(root, VIDEOS)
     session.run(session.select((), (), False), workers=0)
     return tables(root)
 
 
 def test_a_killed_worker_costs_nothing(tmp_path: Path, quiet: dict[str, Any]) -> None:
     root = tmp_path / "w"
-    enrol(root, VIDEOS)
+    add_videos(root, VIDEOS)
     process = start(root)
     victims = workers_of(process, 2)
     time.sleep(random.uniform(0.2, 1.0))
     victims[0].kill()
     summary = finish(process)
     assert tables(root) == quiet
-    assert not summary["census"]["failed"]
+    assert not summary["status_counts"]["failed"]
     assert not list(toy_session(root).workspace.stray())
 
 
 @pytest.mark.parametrize("delay", [0.3, 0.9])
 def test_a_killed_driver_costs_only_what_was_not_committed(tmp_path: Path, quiet: dict[str, Any], delay: float) -> None:
     root = tmp_path / "w"
-    enrol(root, VIDEOS)
+    add_videos(root, VIDEOS)
     process = start(root)
     orphans = workers_of(process, 2)
     time.sleep(delay + random.uniform(0.0, 0.5))
@@ -84,7 +84,8 @@ def test_a_killed_driver_costs_only_what_was_not_committed(tmp_path: Path, quiet
     psutil.wait_procs(orphans, timeout=10)
     assert not any(orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE for orphan in orphans)
     committed = {
-        stage: counts["videos"]["done"] for stage, counts in toy_session(root).census().to_json()["stages"].items()
+        stage: counts["videos"]["done"]
+        for stage, counts in toy_session(root).status_counts().to_json()["stages"].items()
     }
     summary = finish(start(root))
     computed = {stage: summary["computed"].get(stage, 0) for stage in committed}
@@ -96,17 +97,17 @@ def test_a_killed_driver_costs_only_what_was_not_committed(tmp_path: Path, quiet
 
 def test_a_video_that_kills_its_worker_is_set_aside(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    enrol(root, VIDEOS | {"a1": "1 die 2"})
+    add_videos(root, VIDEOS | {"a1": "1 die 2"})
     summary = finish(start(root))
-    failed = summary["census"]["failed"]
+    failed = summary["status_counts"]["failed"]
     assert [(row["video_id"], row["stage"], row["type"]) for row in failed] == [("a1", "count", "WorkerDied")]
-    assert summary["census"]["stages"]["total"]["videos"]["done"] == len(VIDEOS) - 1
+    assert summary["status_counts"]["stages"]["total"]["videos"]["done"] == len(VIDEOS) - 1
     assert list(Audit(toy_session(root)).findings()) == []
 
 
 def test_an_interrupt_ends_cleanly(tmp_path: Path, quiet: dict[str, Any]) -> None:
     root = tmp_path / "w"
-    enrol(root, VIDEOS)
+    add_videos(root, VIDEOS)
     process = start(root)
     workers_of(process, 2)
     time.sleep(0.8)
@@ -120,17 +121,19 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, quiet: dict[str, Any]) -> Non
 
 def test_an_existing_cluster_does_the_same(tmp_path: Path, quiet: dict[str, Any]) -> None:
     root = tmp_path / "w"
-    session = enrol(root, VIDEOS)
+    session = add_videos(root, VIDEOS)
     with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0") as cluster:
-        tally, census = session.run(session.select((), (), False), workers=1, scheduler=cluster.scheduler_address)
-    assert tally.computed == {"count": len(VIDEOS), "scale": len(VIDEOS), "total": len(VIDEOS)}
-    assert not census.failed
+        run_counts, status_counts = session.run(
+            session.select((), (), False), workers=1, scheduler=cluster.scheduler_address
+        )
+    assert run_counts.computed == {"count": len(VIDEOS), "scale": len(VIDEOS), "total": len(VIDEOS)}
+    assert not status_counts.failed
     assert tables(root) == quiet
 
 
 def test_workers_of_several_threads_are_refused(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    session = enrol(root, VIDEOS)
+    session = add_videos(root, VIDEOS)
     with (
         LocalCluster(n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address=":0") as cluster,
         pytest.raises(BadInput, match="--nthreads 1"),
@@ -138,8 +141,8 @@ def test_workers_of_several_threads_are_refused(tmp_path: Path) -> None:
         session.run(session.select((), (), False), workers=1, scheduler=cluster.scheduler_address)
 
 
-class DeadlyCommits(ThisProcess):
-    """A crew whose workers die whenever they are to commit."""
+class DeadlyCommits(InProcessExecutor):
+    """An executor whose workers die whenever they are to commit."""
 
     def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Any:
         if task is not commit:
@@ -150,21 +153,21 @@ class DeadlyCommits(ThisProcess):
 
 
 def test_a_commit_that_kills_does_not_go_on_for_ever(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", VIDEOS)
+    session = add_videos(tmp_path / "w", VIDEOS)
     selection = session.select((), (), False)
     session.workspace.create()
-    foreman = Foreman(session.workspace, session.planner, session.videos, DeadlyCommits(), selection)
+    foreman = Scheduler(session.workspace, session.planner, session.videos, DeadlyCommits(), selection)
     with pytest.raises(MissingPrerequisite, match="Workers die while they write"):
         foreman.run()
 
 
 def test_a_video_past_its_deadline_is_set_aside(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    enrol(root, {"a1": numbers(30), "a2": "hang 1 2", "b1": numbers(20)}, seconds=0.1)
+    add_videos(root, {"a1": numbers(30), "a2": "hang 1 2", "b1": numbers(20)}, seconds=0.1)
     settings = root / "pipeline.toml"
     settings.write_text(settings.read_text().replace("deadline_seconds = 300.0", "deadline_seconds = 1.0"))
     summary = finish(start(root))
-    (failed,) = summary["census"]["failed"]
+    (failed,) = summary["status_counts"]["failed"]
     assert (failed["video_id"], failed["type"]) == ("a2", "WorkerDied")
     assert "deadline" in failed["message"]
-    assert summary["census"]["stages"]["total"]["videos"]["done"] == 2
+    assert summary["status_counts"]["stages"]["total"]["videos"]["done"] == 2

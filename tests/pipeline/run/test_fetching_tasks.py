@@ -1,4 +1,4 @@
-"""A stage that waits for the network: so many tasks at once, whatever the crew, and no deadline."""
+"""A stage that waits for the network: so many tasks at once, whatever the executor, and no deadline."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -13,14 +13,14 @@ from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Job
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.run.executor import ThisProcess
-from portrait_prep.pipeline.run.scheduler import Foreman
-from portrait_prep.pipeline.run.task import Order, compute
+from portrait_prep.pipeline.run.executor import InProcessExecutor
+from portrait_prep.pipeline.run.scheduler import Scheduler
+from portrait_prep.pipeline.run.task import VideoTask, compute
 from portrait_prep.pipeline.session import Session
 from tests.pipeline.toy import COUNT, SCALE, CountParams, numbers
 
 
-class Hands(ThisProcess):
+class Hands(InProcessExecutor):
     """Takes as many tasks as there are hands and finishes them one by one; remembers who was at work together."""
 
     size = 6
@@ -29,17 +29,17 @@ class Hands(ThisProcess):
     def __init__(self) -> None:
         super().__init__()
         self.at_work: dict[Future[Any], tuple[Callable[..., Any], tuple[Any, ...]]] = {}
-        self.orders: list[Order] = []
+        self.tasks: list[VideoTask] = []
         self.most: dict[bool, int] = {True: 0, False: 0}
 
     def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Future[Any]:
         future: Future[Any] = Future()
         self.at_work[future] = (task, arguments)
         if task is compute and arguments[0].stage is FETCH:
-            self.orders += arguments[1]
+            self.tasks += arguments[1]
         working = [told for started, told in self.at_work.values() if started is compute and told[0].stage is FETCH]
         for remote in self.most:
-            together = sum(any(order.video.remote is remote for order in orders) for _, orders, *_ in working)
+            together = sum(any(order.video.remote is remote for order in tasks) for _, tasks, *_ in working)
             self.most[remote] = max(self.most[remote], together)
         return future
 
@@ -77,16 +77,16 @@ def session(tmp_path: Path) -> Session:
 
 
 def test_no_more_than_so_many_fetch_at_once_while_others_work(session: Session) -> None:
-    crew = Hands()
-    foreman = Foreman(session.workspace, session.planner, session.videos, crew, session.select((), (), False))
-    tally = foreman.run()
-    assert tally.computed == {"count": 18, "scale": 18}
-    assert crew.most[True] == 2
-    assert crew.most[False] > 2
+    executor = Hands()
+    foreman = Scheduler(session.workspace, session.planner, session.videos, executor, session.select((), (), False))
+    run_counts = foreman.run()
+    assert run_counts.computed == {"count": 18, "scale": 18}
+    assert executor.most[True] == 2
+    assert executor.most[False] > 2
 
 
 def test_only_what_is_fetched_may_take_any_time(session: Session) -> None:
-    crew = Hands()
-    Foreman(session.workspace, session.planner, session.videos, crew, session.select((), (), False)).run()
-    assert {order.deadline is None for order in crew.orders if order.video.remote} == {True}
-    assert {order.deadline is None for order in crew.orders if not order.video.remote} == {False}
+    executor = Hands()
+    Scheduler(session.workspace, session.planner, session.videos, executor, session.select((), (), False)).run()
+    assert {order.deadline is None for order in executor.tasks if order.video.remote} == {True}
+    assert {order.deadline is None for order in executor.tasks if not order.video.remote} == {False}

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from portrait_prep.pipeline.declare import gpus
 from portrait_prep.pipeline.declare.gpus import VISIBLE, chosen, devices_of, find_devices, visible
 from portrait_prep.pipeline.declare.stage import Batch, Job, Stage
-from portrait_prep.pipeline.run.executor import Crew, ThisProcess, hire
-from portrait_prep.pipeline.run.scheduler import Foreman
+from portrait_prep.pipeline.run.executor import Executor, InProcessExecutor, open_executor
+from portrait_prep.pipeline.run.scheduler import Scheduler
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.survey import survey
-from tests.pipeline.toy import COUNT, SCALE, TOTAL, ScaleParams, count, enrol, numbers, scale, tables
+from tests.pipeline.toy import COUNT, SCALE, TOTAL, ScaleParams, add_videos, count, numbers, scale, tables
 
 LISTING = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-11111111-aaaa-bbbb-cccc-000000000000)
@@ -170,26 +170,29 @@ VIDEOS = {f"{letter}{k}": numbers(5 + k) for letter in "abc" for k in range(4)}
 
 
 def house(root: Path, setting: str = "'auto'", network: bool = True) -> Session:
-    session = enrol(root, VIDEOS)
+    session = add_videos(root, VIDEOS)
     session.workspace.settings.write_text(f"[run]\ngpu = {setting}\n[scale]\nnetwork = {str(network).lower()}\n")
     session.workspace.logs.mkdir()
     return Session(session.workspace, HOUSE)
 
 
-def work(session: Session, workers: int, devices: Sequence[str], scheduler: str | None = None) -> Crew:
+def work(session: Session, workers: int, devices: Sequence[str], scheduler: str | None = None) -> Executor:
     """Run everything, on a machine with these devices."""
     log_file = session.workspace.logs / "workers.log"
-    with session.held(), hire(workers, scheduler, log_file, session.settings.run.gpu, lambda: devices) as crew:
-        Foreman(session.workspace, session.planner, session.videos, crew, session.select((), (), False)).run()
-    return crew
+    with (
+        session.held(),
+        open_executor(workers, scheduler, log_file, session.settings.run.gpu, lambda: devices) as executor,
+    ):
+        Scheduler(session.workspace, session.planner, session.videos, executor, session.select((), (), False)).run()
+    return executor
 
 
 def told(session: Session, stage: str, *metrics: str) -> list[tuple[Any, ...]]:
     """What the videos of a stage ran with; all are done."""
     found = [
-        dossier.standings[stage].record
+        video_status.statuses[stage].record
         for shard in survey(session.workspace, session.planner, session.videos)
-        for dossier in shard
+        for video_status in shard
     ]
     assert all(record and record.done for record in found)
     return [tuple(record.metrics[name] for name in metrics) for record in found if record]
@@ -275,8 +278,8 @@ def test_a_cluster_without_gpus_or_with_no_leave_to_use_them_uses_none(
 @pytest.mark.parametrize("devices", [(), ("0", "1")])
 def test_in_this_process_a_gpu_is_used_if_there_is_one(devices: Sequence[str], tmp_path: Path) -> None:
     session = house(tmp_path / "w")
-    crew = work(session, 0, devices)
-    assert crew.gpus == len(devices[:1])
+    executor = work(session, 0, devices)
+    assert executor.gpus == len(devices[:1])
     assert {gpu for (gpu,) in told(session, "scale", "gpu")} == {bool(devices)}
     assert {gpu for (gpu,) in told(session, "count", "gpu")} == {False}
 
@@ -296,10 +299,10 @@ def test_one_with_a_gpu_and_one_without_need_nothing_of_each_other(tmp_path: Pat
 
 def told_fingerprints(session: Session) -> list[str]:
     return [
-        dossier.standings["scale"].record.fingerprint
+        video_status.statuses["scale"].record.fingerprint
         for shard in survey(session.workspace, session.planner, session.videos)
-        for dossier in shard
-        if dossier.standings["scale"].record
+        for video_status in shard
+        if video_status.statuses["scale"].record
     ]
 
 
@@ -314,13 +317,13 @@ def test_where_no_stage_wants_one_nothing_is_said(
     network: bool, stages: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = house(tmp_path / "w", network=network)
-    tally, _ = session.run(session.select(stages, (), False), workers=0)
-    assert tally.computed["count"] == len(VIDEOS)
+    run_counts, _ = session.run(session.select(stages, (), False), workers=0)
+    assert run_counts.computed["count"] == len(VIDEOS)
     assert not said(caplog)
 
 
-class Busy(ThisProcess):
-    """A crew of four with one GPU, whose tasks are finished one by one; it knows how many had a GPU at once."""
+class Busy(InProcessExecutor):
+    """An executor of four with one GPU, whose tasks are finished one by one; it knows how many had a GPU at once."""
 
     size = 4
 
@@ -341,8 +344,10 @@ class Busy(ThisProcess):
 
 
 def test_as_many_tasks_are_under_way_as_there_are_gpus(tmp_path: Path, quiet: dict[str, Any]) -> None:
-    session, crew = house(tmp_path / "w"), Busy()
-    tally = Foreman(session.workspace, session.planner, session.videos, crew, session.select((), (), False)).run()
-    assert tally.computed == {"count": 12, "scale": 12, "total": 12}
-    assert crew.most == 1
+    session, executor = house(tmp_path / "w"), Busy()
+    run_counts = Scheduler(
+        session.workspace, session.planner, session.videos, executor, session.select((), (), False)
+    ).run()
+    assert run_counts.computed == {"count": 12, "scale": 12, "total": 12}
+    assert executor.most == 1
     assert tables(session.workspace.root) == quiet

@@ -14,7 +14,7 @@ from portrait_prep.pipeline.declare import workspace
 from portrait_prep.pipeline.declare.stage import Batch, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
-from tests.pipeline.toy import COUNT, SCALE, TOTAL, enrol, numbers, tables
+from tests.pipeline.toy import COUNT, SCALE, TOTAL, add_videos, numbers, tables
 
 
 class TotalParams(Params):
@@ -44,9 +44,9 @@ def computed(root: Path, looks: bool, last: Stage[Any] = LOOKING) -> dict[str, i
     """Run; stage -> how many videos were computed."""
     (root / "pipeline.toml").write_text(f"[total]\nlooks = {str(looks).lower()}\n")
     opened = Session(Workspace(root), (COUNT, SCALE, last))
-    tally, census = opened.run(opened.select((), (), False), workers=0)
-    assert not census.failures
-    return dict(tally.computed)
+    run_counts, status_counts = opened.run(opened.select((), (), False), workers=0)
+    assert not status_counts.failures
+    return dict(run_counts.computed)
 
 
 def totals(root: Path) -> list[float]:
@@ -55,7 +55,7 @@ def totals(root: Path) -> list[float]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    enrol(tmp_path / "w", {"a1": numbers(30), "a2": numbers(20)})
+    add_videos(tmp_path / "w", {"a1": numbers(30), "a2": numbers(20)})
     return tmp_path / "w"
 
 
@@ -92,8 +92,8 @@ def test_reading_what_these_parameters_do_not_declare_is_a_mistake_of_the_stage(
     always = replace(LOOKING, reads_when={"count.txt": lambda _: False})
     (root / "pipeline.toml").write_text("[total]\nlooks = true\n")
     opened = Session(Workspace(root), (COUNT, SCALE, always))
-    _, census = opened.run(opened.select((), (), False), workers=0)
-    assert [failure["video_id"] for failure in census.failures] == ["a1", "a2"]
+    _, status_counts = opened.run(opened.select((), (), False), workers=0)
+    assert [failure["video_id"] for failure in status_counts.failures] == ["a1", "a2"]
 
 
 def test_the_process_that_computes_knows_the_workspace(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.pipeline.auditing.audit import Audit
-from portrait_prep.pipeline.run.scheduler import Tally
-from portrait_prep.pipeline.status.counts import Census
-from tests.pipeline.toy import enrol, numbers, toy_session
+from portrait_prep.pipeline.run.scheduler import RunCounts
+from portrait_prep.pipeline.status.counts import StatusCounts
+from tests.pipeline.toy import add_videos, numbers, toy_session
 
 pytestmark = pytest.mark.usefixtures("toy_rules")
 
@@ -22,7 +22,7 @@ FIVE = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(12
 """Shards of two; b1 fails, b2 is short."""
 
 
-def go(root: Path) -> tuple[Tally, Census]:
+def go(root: Path) -> tuple[RunCounts, StatusCounts]:
     session = toy_session(root)
     return session.run(session.select((), (), retry_failed=False), workers=0)
 
@@ -41,7 +41,7 @@ def told(root: Path) -> tuple[dict[str, bytes], list[dict[str, Any]], list[str]]
 @pytest.fixture(scope="module")
 def finished(toy_rules: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("memory") / "w"
-    enrol(root, FIVE)
+    add_videos(root, FIVE)
     judge_by(root, 1.0)
     go(root)
     return root
@@ -52,7 +52,7 @@ def root(finished: Path, tmp_path: Path) -> Path:
     """A copy, which is not known again until a run has seen it."""
     root = Path(shutil.copytree(finished, tmp_path / "w"))
     originals = shutil.copytree(f"{finished}-originals", tmp_path / "w-originals")
-    enrol(root, {path.stem: path.read_text() for path in originals.iterdir()})
+    add_videos(root, {path.stem: path.read_text() for path in originals.iterdir()})
     go(root)
     return root
 
@@ -67,16 +67,16 @@ def test_judging_anew_reads_no_shard_and_tells_what_reading_all_would(
 ) -> None:
     judge_by(root, seconds)
     with monkeypatch.context() as patch:
-        patch.setattr("portrait_prep.pipeline.store.shard_state.Ledger.load", refuse)
-        tally, census = go(root)
-    assert not tally.computed
-    assert census.accepted == accepted
-    assert [row["video_id"] for row in census.failures] == ["b1"]
+        patch.setattr("portrait_prep.pipeline.store.shard_state.ShardState.load", refuse)
+        run_counts, status_counts = go(root)
+    assert not run_counts.computed
+    assert status_counts.accepted == accepted
+    assert [row["video_id"] for row in status_counts.failures] == ["b1"]
     quick = told(root)
     (root / "manifests.parquet").unlink()
     _, thorough = go(root)
     assert told(root) == quick
-    assert thorough.to_json() == census.to_json()
+    assert thorough.to_json() == status_counts.to_json()
     assert list(Audit(toy_session(root), deep=True).findings()) == []
 
 
@@ -127,11 +127,11 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a shard cut short": lambda root: os.truncate(root / "count/toy-00000.parquet", 900),
     "shards swapped": lambda root: shutil.copy2(root / "scale/toy-00001.parquet", root / "scale/toy-00000.parquet"),
     "media deleted": lambda root: (root / "media/a2.txt").unlink(),
-    "a source replaced": lambda root: Path(toy_session(root).dossier("a2").video.source).write_text(numbers(31)),
-    "a failed source replaced": lambda root: Path(toy_session(root).dossier("b1").video.source).write_text("1 2"),
+    "a source replaced": lambda root: Path(toy_session(root).video_status("a2").video.source).write_text(numbers(31)),
+    "a failed source replaced": lambda root: Path(toy_session(root).video_status("b1").video.source).write_text("1 2"),
     "a setting of a stage": lambda root: (root / "pipeline.toml").write_text("[scale]\nfactor = 5\n"),
     "the catalogue corrected": correct_catalogue,
-    "videos added": lambda root: enrol(root, {"c2": numbers(50), "d1": numbers(3)}),
+    "videos added": lambda root: add_videos(root, {"c2": numbers(50), "d1": numbers(3)}),
     "the table deleted": lambda root: (root / "manifests.parquet").unlink(),
     "the table written by another tool": lambda root: pq.write_table(
         pq.read_table(root / "manifests.parquet").slice(3), root / "manifests.parquet"
@@ -154,12 +154,12 @@ def test_what_changed_is_noticed(root: Path, change: str, seconds: float) -> Non
 
 def test_unfinished_work_is_not_kept_in_mind(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    session = enrol(root, FIVE)
+    session = add_videos(root, FIVE)
     session.run(session.select(("count",), (), retry_failed=False), workers=0)
     assert go(root)[0].computed == {"scale": 4, "total": 4}
 
 
 def test_failures_are_tried_again_where_asked(root: Path) -> None:
     session = toy_session(root)
-    tally, _ = session.run(session.select((), (), retry_failed=True), workers=0)
-    assert tally.computed == {"count": 1}
+    run_counts, _ = session.run(session.select((), (), retry_failed=True), workers=0)
+    assert run_counts.computed == {"count": 1}

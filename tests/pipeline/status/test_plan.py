@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from portrait_prep.manifests.record import Basis
 from portrait_prep.pipeline.dry_run import stale_units
 from portrait_prep.pipeline.status.plan import difference, fingerprint
-from tests.pipeline.toy import enrol, numbers, toy_session
+from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FACTS = st.dictionaries(st.text(max_size=4), st.integers(), max_size=3)
 BASES = st.builds(Basis, version=st.integers(1, 3), params=FACTS, catalogue=FACTS, outside=FACTS)
@@ -39,7 +39,7 @@ def test_what_changed_is_named() -> None:
 
 def test_a_dry_run_says_what_why_and_how_long(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    session = enrol(root, {"a1": numbers(30), "a2": numbers(30, 2), "b1": numbers(20, 1)})
+    session = add_videos(root, {"a1": numbers(30), "a2": numbers(30, 2), "b1": numbers(20, 1)})
     everything = session.select((), (), retry_failed=False)
     lines = list(stale_units(session, everything))
     assert "count toy-00000: 2 videos pending: not computed yet" in lines

@@ -12,10 +12,10 @@ from pydantic import Field
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Invariant, Job
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.run.scheduler import Tally
+from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
-from tests.pipeline.toy import COUNT, SCALE, TOTAL, ScaleParams, enrol, numbers, scale, tables
+from tests.pipeline.toy import COUNT, SCALE, TOTAL, ScaleParams, add_videos, numbers, scale, tables
 
 SHARD = "scale/toy-00000.parquet"
 PLAIN = ["video_id", "frame", "pair"]
@@ -61,15 +61,15 @@ def session(root: Path, squares: bool) -> Session:
     return Session(Workspace(root), STAGES)
 
 
-def go(root: Path, squares: bool, *only: str) -> Tally:
+def go(root: Path, squares: bool, *only: str) -> RunCounts:
     """Run, and see that the audit agrees with what is there, unless something is left to do."""
     opened = session(root, squares)
-    tally, census = opened.run(opened.select((), only, False), workers=0)
-    assert not census.failures
+    run_counts, status_counts = opened.run(opened.select((), only, False), workers=0)
+    assert not status_counts.failures
     findings = list(Audit(session(root, squares), deep=True).findings())
     assert all(finding.mend == "run again" for finding in findings)
     assert not findings or only
-    return tally
+    return run_counts
 
 
 def names(root: Path) -> list[str]:
@@ -78,7 +78,7 @@ def names(root: Path) -> list[str]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    enrol(tmp_path / "w", ONE_SHARD)
+    add_videos(tmp_path / "w", ONE_SHARD)
     return tmp_path / "w"
 
 
@@ -107,8 +107,8 @@ def test_switched_for_one_video_the_others_become_pending(root: Path, squares: b
     opened = session(root, squares)
     assert names(root) == (WIDE if squares else PLAIN)
     assert set(pq.read_table(root / SHARD)["video_id"].to_pylist()) == {"a1"}
-    assert opened.census().by_video["scale"] == {State.DONE: 1, State.PENDING: 1}
-    assert opened.census().by_video["total"] == {State.DONE: 1, State.STALE: 1}
+    assert opened.status_counts().by_video["scale"] == {State.DONE: 1, State.PENDING: 1}
+    assert opened.status_counts().by_video["total"] == {State.DONE: 1, State.STALE: 1}
     assert go(root, squares).computed == {"scale": 1}
     assert not go(root, squares).computed
 
@@ -123,13 +123,13 @@ def test_switched_back_after_one_video_only(root: Path) -> None:
 
 def test_a_failed_neighbour_keeps_its_record(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    enrol(root, {"a1": numbers(300), "bad": numbers(30)})
+    add_videos(root, {"a1": numbers(300), "bad": numbers(30)})
     opened = session(root, squares=False)
     opened.run(opened.select((), (), False), workers=0)
     opened = session(root, squares=True)
-    tally, census = opened.run(opened.select((), ("a1",), False), workers=0)
-    assert tally.computed == {"scale": 1}
-    assert census.by_video["scale"] == {State.DONE: 1, State.STALE: 1}
+    run_counts, status_counts = opened.run(opened.select((), ("a1",), False), workers=0)
+    assert run_counts.computed == {"scale": 1}
+    assert status_counts.by_video["scale"] == {State.DONE: 1, State.STALE: 1}
 
 
 def test_a_column_that_is_recorded_but_gone_is_damage(root: Path) -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portrait_prep.stages.face.jitter import Jumps, Noise
+from portrait_prep.stages.face.jitter import Jitter, Jumps
 from portrait_prep.stages.face.place import Place
 
 
@@ -13,14 +13,14 @@ def test_jitter_is_the_noise_of_one_coordinate(sigma: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     rows = random.normal(0, sigma, (60, 478, 3)) + 7 * np.arange(60)[:, None, None]
     rows[20:24] = np.nan
-    noise = Noise()
+    noise = Jitter()
     for start in range(0, 60, 7):
         noise.add(rows[start : start + 7].astype(np.float32))
     assert noise.rms == pytest.approx(sigma, rel=0.05)
 
 
 def test_where_nothing_is_seen_there_is_no_noise() -> None:
-    noise = Noise()
+    noise = Jitter()
     noise.add(np.zeros((2, 5, 2)))
     noise.add(np.full((3, 5, 2), np.nan))
     assert noise.rms is None

@@ -12,7 +12,7 @@ RATE = 16000
 
 
 def syllables(seed: int, seconds: float = 4.0) -> NDArray[np.int16]:
-    """Noise that swells and fades some five times a second."""
+    """Jitter that swells and fades some five times a second."""
     random = np.random.default_rng(seed)
     knots = random.uniform(0, 1, round(seconds * 10) + 2) ** 2
     swell = np.interp(np.arange(round(seconds * RATE)) / RATE * 10, np.arange(len(knots)), knots)

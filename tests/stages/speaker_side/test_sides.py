@@ -78,10 +78,10 @@ def test_a_sudden_grin_is_no_speech() -> None:
 
 def test_only_lips_that_move_with_the_voice_count() -> None:
     """The right one chews while nobody speaks."""
-    voiced = TIMES < 2
-    left, right = np.where(voiced, syllables(0.025), 0.0), np.where(TIMES < 2.4, 0.0, syllables(0.1))
-    assert speaking_side(lips(left, right), voiced).side == "left"
-    assert speaking_side(lips(left, right), ~voiced).side == "right"
+    voice_activity = TIMES < 2
+    left, right = np.where(voice_activity, syllables(0.025), 0.0), np.where(TIMES < 2.4, 0.0, syllables(0.1))
+    assert speaking_side(lips(left, right), voice_activity).side == "left"
+    assert speaking_side(lips(left, right), ~voice_activity).side == "right"
 
 
 def test_a_half_without_a_face_is_told_and_never_loses() -> None:
@@ -106,8 +106,8 @@ def test_a_face_that_is_lost_now_and_then_still_counts() -> None:
 
 @pytest.mark.parametrize("moments", [0, 1, 10])
 def test_without_voice_nobody_speaks(moments: int) -> None:
-    voiced = np.arange(MOMENTS) < moments
-    assert speaking_side(lips(syllables(0.03), noise(0.1)), voiced).why == "too little voice is heard"
+    voice_activity = np.arange(MOMENTS) < moments
+    assert speaking_side(lips(syllables(0.03), noise(0.1)), voice_activity).why == "too little voice is heard"
 
 
 def test_nothing_to_look_at() -> None:

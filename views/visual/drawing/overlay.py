@@ -24,8 +24,8 @@ from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.status.survey import Dossier, dossiers
-from portrait_prep.pipeline.store.shard_state import Ledger
+from portrait_prep.pipeline.status.survey import VideoStatus, video_statuses
+from portrait_prep.pipeline.store.shard_state import ShardState
 from portrait_prep.pipeline.store.shards import ShardReader, joined
 from portrait_prep.views.reading.files import File
 from portrait_prep.views.reading.media import open_sound, read_sound
@@ -91,8 +91,8 @@ def _place(session: Session, video_id: str) -> Place:
     if shard is None:
         raise BadInput(f"There is no video '{video_id}' in {session.workspace.catalogue}.")
     members = [video for video in session.videos if video.shard == shard]
-    ledger = Ledger.load(session.workspace, shard, members, session.stages)
-    place = Place.of(_own(dossiers(session.planner, ledger), video_id))
+    shard_state = ShardState.load(session.workspace, shard, members, session.stages)
+    place = Place.of(_own(video_statuses(session.planner, shard_state), video_id))
     if place is None:
         raise BadInput(
             f"{video_id} has no normalized frames: run 'portrait-prep run normalize --only {video_id}' first, "
@@ -101,8 +101,8 @@ def _place(session: Session, video_id: str) -> Place:
     return place
 
 
-def _own(found: Sequence[Dossier], video_id: str) -> Dossier:
-    return next(dossier for dossier in found if dossier.video.video_id == video_id)
+def _own(found: Sequence[VideoStatus], video_id: str) -> VideoStatus:
+    return next(video_status for video_status in found if video_status.video.video_id == video_id)
 
 
 def _drawn(place: Place, workspace: Workspace) -> Iterator[Image]:

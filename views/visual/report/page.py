@@ -14,7 +14,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.views.visual.report.data import clock, data, embedded, printable
 from portrait_prep.views.visual.report.detail import detail
@@ -101,11 +101,11 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
     stages = [stage.name for stage in session.stages]
     totals, rows, last_work = Totals(stages), list[Row](), ""
     headings = Headings(session.settings.quality)
-    for shard in session.dossiers():
-        for dossier in shard:
-            rows.append(Row.of(dossier, headings))
+    for shard in session.video_statuses():
+        for video_status in shard:
+            rows.append(Row.of(video_status, headings))
             totals.add(rows[-1])
-            last_work = max(last_work, *_starts(dossier), "")
+            last_work = max(last_work, *_starts(video_status), "")
     drawn = chosen(rows, pictures, show)
     starts = {video.video_id: video.start for video in session.videos}
     corpus = data(rows, stages, session.settings.quality, drawn)
@@ -135,8 +135,8 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
     )
 
 
-def _starts(dossier: Dossier) -> Iterator[str]:
-    return (standing.record.started for standing in dossier.standings.values() if standing.record)
+def _starts(video_status: VideoStatus) -> Iterator[str]:
+    return (status.record.started for status in video_status.statuses.values() if status.record)
 
 
 def _details(

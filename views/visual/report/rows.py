@@ -1,4 +1,4 @@
-"""What the report keeps of every video: one short row, boiled down from its dossier."""
+"""What the report keeps of every video: one short row, boiled down from its status."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from portrait_prep.manifests.verdict import RULES, QualitySettings, Reviewed
-from portrait_prep.pipeline.status.plan import Standing, State
-from portrait_prep.pipeline.status.survey import Dossier
+from portrait_prep.pipeline.status.plan import StageStatus, State
+from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.views.visual.drawing.still import Place
 from portrait_prep.views.visual.report.measures import MEASURES, flat
 
@@ -85,10 +85,10 @@ class Row:
     place: Place | None
 
     @classmethod
-    def of(cls, dossier: Dossier, headings: Headings) -> "Row":
-        """Boil a dossier down."""
-        video, standings = dossier.video, dossier.standings
-        records = {name: standing.record for name, standing in standings.items() if _holds(standing)}
+    def of(cls, video_status: VideoStatus, headings: Headings) -> "Row":
+        """Boil the status of a video down."""
+        video, statuses = video_status.video, video_status.statuses
+        records = {name: status.record for name, status in statuses.items() if _holds(status)}
         metrics = {"normalize.seconds": video.duration}
         metrics |= flat({name: record for name, record in records.items() if record})
         values = (getattr(video, name) for name in FACETS)
@@ -100,76 +100,76 @@ class Row:
             defect=video.defect,
             facets=tuple(None if value is None else str(value) for value in values),
             seconds=metrics["normalize.seconds"],
-            lot=_lot(dossier),
-            states=tuple(standing.state for standing in standings.values()),
-            notes=tuple(_note(standing) for standing in standings.values()),
-            reasons=tuple((headings.of(reason, video.video_id, video.source), reason) for reason in _reasons(dossier)),
+            lot=_lot(video_status),
+            states=tuple(status.state for status in statuses.values()),
+            notes=tuple(_note(status) for status in statuses.values()),
+            reasons=tuple(
+                (headings.of(reason, video.video_id, video.source), reason) for reason in _reasons(video_status)
+            ),
             measures=tuple(measure.of(metrics) for measure in MEASURES),
-            place=Place.of(dossier),
+            place=Place.of(video_status),
         )
 
 
-def _holds(standing: Standing) -> bool:
+def _holds(status: StageStatus) -> bool:
     """Whether what the stage measured counts: also of a setting that has changed since, but not of a failure."""
-    return standing.record is not None and standing.record.done
+    return status.record is not None and status.record.done
 
 
-def _note(standing: Standing) -> str:
-    return "" if standing.state is State.DONE else standing.reason
+def _note(status: StageStatus) -> str:
+    return "" if status.state is State.DONE else status.reason
 
 
-def _lot(dossier: Dossier) -> Lot:
-    states = {standing.state for standing in dossier.standings.values()}
-    if not dossier.video.worked_on:
+def _lot(video_status: VideoStatus) -> Lot:
+    states = {status.state for status in video_status.statuses.values()}
+    if not video_status.video.worked_on:
         return Lot.LEFT_OUT
     if State.FAILED in states:
         return Lot.FAILED
-    if dossier.verdict.accepted:
+    if video_status.verdict.accepted:
         return Lot.ACCEPTED
     return Lot.UNFINISHED if states & {State.PENDING, State.STALE} else Lot.REJECTED
 
 
-def _reasons(dossier: Dossier) -> Iterator[str]:
+def _reasons(video_status: VideoStatus) -> Iterator[str]:
     """All there is to say of what became of it."""
-    yield from _failures(dossier.standings)
-    yield from _quality_reasons(dossier) or _waiting(dossier)
-    yield from _accepted_by(dossier)
+    yield from _failures(video_status.statuses)
+    yield from _quality_reasons(video_status) or _waiting(video_status)
+    yield from _accepted_by(video_status)
 
 
-def _failures(standings: Mapping[str, Standing]) -> Iterator[str]:
+def _failures(statuses: Mapping[str, StageStatus]) -> Iterator[str]:
     """What made the video fail a stage, and what a retry would do."""
-    for stage, standing in standings.items():
-        record = standing.record
-        if standing.state is State.FAILED and record and record.error:
+    for stage, status in statuses.items():
+        record = status.record
+        if status.state is State.FAILED and record and record.error:
             attempts = f"{record.attempts} attempt{'' if record.attempts == 1 else 's'}"
-            who = "every run" if standing.again else "--retry-failed"
+            who = "every run" if status.again else "--retry-failed"
             hope = "no retry will mend it" if record.error.permanent else f"{who} tries it again"
             yield f"{stage}: {record.error.message} ({record.error.type}, {attempts}; {hope})"
 
 
-def _quality_reasons(dossier: Dossier) -> tuple[str, ...]:
+def _quality_reasons(video_status: VideoStatus) -> tuple[str, ...]:
     """The reasons of the verdict without those that only repeat the state of a stage."""
     repeated = tuple(
-        f"{name} is {standing.state}"
-        for name, standing in dossier.standings.items()
-        if standing.state is not State.DONE
+        f"{name} is {status.state}" for name, status in video_status.statuses.items() if status.state is not State.DONE
     )
-    return tuple(reason for reason in dossier.verdict.reasons if not reason.startswith(repeated))
+    return tuple(reason for reason in video_status.verdict.reasons if not reason.startswith(repeated))
 
 
-def _accepted_by(dossier: Dossier) -> Iterator[str]:
+def _accepted_by(video_status: VideoStatus) -> Iterator[str]:
     """Who accepted the video, and what the rules had against it. Who rejected it is among the verdict's reasons."""
-    verdict = dossier.verdict
+    verdict = video_status.verdict
     if isinstance(verdict, Reviewed) and verdict.review.decision == "accept":
         yield f"{verdict.review.who} accepted it: {verdict.review.why}"
         yield from (f"overruled: {reason}" for reason in verdict.overruled)
 
 
-def _waiting(dossier: Dossier) -> tuple[str, ...]:
+def _waiting(video_status: VideoStatus) -> tuple[str, ...]:
     """Of a video without a quality reason: what the first stage waits for, or why the video is left out."""
-    if not dossier.video.worked_on:
-        return (str(dossier.video.defect),)
-    for stage, standing in dossier.standings.items():
-        if standing.state in (State.PENDING, State.STALE):
-            return (f"{stage} is {standing.state}: {standing.reason}",)
+    if not video_status.video.worked_on:
+        return (str(video_status.video.defect),)
+    for stage, status in video_status.statuses.items():
+        if status.state in (State.PENDING, State.STALE):
+            return (f"{stage} is {status.state}: {status.reason}",)
     return ()

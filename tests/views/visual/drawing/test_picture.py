@@ -11,7 +11,7 @@ from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.face.geometry import Pose
 from portrait_prep.views.visual.drawing.picture import Image, annotate, jpeg, resized
 from portrait_prep.views.visual.drawing.still import Place, Still, frame_at
-from tests.views.toy import FRAMES, enrol, face, grey, run
+from tests.views.toy import FRAMES, add_videos, face, grey, run
 
 BLACK = np.zeros((512, 512, 3), np.uint8)
 SHOULDERS = np.stack([np.linspace((50, 400), (150, 400), 9), np.linspace((350, 400), (450, 400), 9)]).astype(np.float32)
@@ -88,7 +88,7 @@ def test_a_thumbnail_is_a_jpeg_of_the_given_side_in_the_same_colours(shape: tupl
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    session = enrol(tmp_path_factory.mktemp("picture") / "w", ["fine"])
+    session = add_videos(tmp_path_factory.mktemp("picture") / "w", ["fine"])
     run(session)
     return session
 
@@ -104,7 +104,7 @@ def test_a_place_tells_the_frames_and_the_stages_that_are_current(ran: Session) 
 
 
 def place_of(session: Session) -> Place:
-    place = Place.of(next(session.dossiers())[0])
+    place = Place.of(next(session.video_statuses())[0])
     assert place is not None
     return place
 

@@ -16,7 +16,7 @@ from portrait_prep.pipeline.session import Session
 from portrait_prep.views.visual.report import write_report
 from portrait_prep.views.visual.report.page import render
 from portrait_prep.views.visual.report.sheet import TILES
-from tests.views.toy import FRAMES, STAGES, TORSO, enrol, run
+from tests.views.toy import FRAMES, STAGES, TORSO, add_videos, run
 
 NAMES = ("bad one", "fine", "lost", "short", "fine & <b>")
 HOSTILE = "\"><img src=x onerror=alert(1)></script><script>alert('x')</script><!--&amp; {{ 7 * 7 }}\u2028"
@@ -97,7 +97,7 @@ def page_of(session: Session, **options: Any) -> Page:
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """A workspace that has been run: not to be changed."""
-    session = enrol(tmp_path_factory.mktemp("report") / "my work", NAMES)
+    session = add_videos(tmp_path_factory.mktemp("report") / "my work", NAMES)
     run(session)
     return session
 
@@ -200,7 +200,7 @@ def test_nothing_but_the_page_s_own_script_and_style_may_work(page: Page) -> Non
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     fields = {"subject": HOSTILE, "source": HOSTILE, "defect": HOSTILE, "emotion": HOSTILE, "split": HOSTILE}
-    text = "".join(render(enrol(tmp_path / "<script>alert(2)<", ["one"], **fields)))
+    text = "".join(render(add_videos(tmp_path / "<script>alert(2)<", ["one"], **fields)))
     page = Page(text)
     scripts = [attributes for tag, attributes in page.tags if tag == "script"]
     assert [attributes.get("type") for attributes in scripts] == ["application/json", "application/json", None]
@@ -212,20 +212,20 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 
 def test_marks_that_turn_or_hide_text_show_as_escapes(tmp_path: Path) -> None:
-    text = "".join(render(enrol(tmp_path / "w", ["one"], source="a\u202egpj.4pm\x00\x1b[31m")))
+    text = "".join(render(add_videos(tmp_path / "w", ["one"], source="a\u202egpj.4pm\x00\x1b[31m")))
     assert Page(text).corpus["file"] == ["a\\u202egpj.4pm\\x00\\x1b[31m"]
     assert not set(text) & {"\u202e", "\x00", "\x1b"}
 
 
 def test_before_any_run_everything_is_unfinished_and_nothing_is_drawn(tmp_path: Path) -> None:
-    page = page_of(enrol(tmp_path / "w", ["one", "two"]))
+    page = page_of(add_videos(tmp_path / "w", ["one", "two"]))
     assert {row["lot"] for row in page.videos().values()} == {"unfinished"}
     assert all(row["reasons"] == ["normalize is pending: not computed yet"] for row in page.videos().values())
     assert page.corpus["drawn"] == []
 
 
 def test_a_row_that_only_repeats_another_says_so_and_adds_no_footage(tmp_path: Path) -> None:
-    page = page_of(enrol(tmp_path / "w", ["one", "two"], defect="duplicate of three"))
+    page = page_of(add_videos(tmp_path / "w", ["one", "two"], defect="duplicate of three"))
     assert page.videos()["one"]["lot"] == "left out"
     assert page.videos()["one"]["reasons"] == ["duplicate of three"]
     assert "Left out 2" in page.said
@@ -246,7 +246,7 @@ def test_an_accepted_video_stays_so_while_a_stage_that_joins_videos_is_behind(se
 
 
 def test_a_person_s_decision_is_told_with_what_the_rules_said(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", ["short", "fine"])
+    session = add_videos(tmp_path / "w", ["short", "fine"])
     run(session)
     said = {"why": "<b>looked at it", "who": "Ada", "when": "2026-01-01T00:00:00Z"}
     reviews = {"short": Review(decision="accept", **said), "fine": Review(decision="reject", **said)}
@@ -282,7 +282,7 @@ def test_the_same_workspace_gives_the_same_page(session: Session) -> None:
     [("media/fine.mp4", False), ("landmarks/toy-00000.parquet", True), ("torso/toy-00000.parquet", True)],
 )
 def test_damage_costs_what_was_to_be_drawn_and_not_the_report(tmp_path: Path, broken: str, drawn: bool) -> None:
-    session = enrol(tmp_path / "w", ["fine"])
+    session = add_videos(tmp_path / "w", ["fine"])
     run(session)
     path = session.workspace.root / broken
     content = path.read_bytes()
@@ -296,7 +296,7 @@ def test_damage_costs_what_was_to_be_drawn_and_not_the_report(tmp_path: Path, br
 
 
 def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
-    session = enrol(tmp_path / "w", ["one"])
+    session = add_videos(tmp_path / "w", ["one"])
     (session.workspace.root / "report").write_text("a file in the way")
     with pytest.raises(BadInput, match="The report cannot be written"):
         write_report(session)

@@ -15,7 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from portrait_prep.cli.opening import open_session
 from portrait_prep.views.visual.report import write_report
-from tests.views.toy import enrol
+from tests.views.toy import add_videos
 from tests.views.visual.report.crowd import HOSTILE, make
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -347,7 +347,7 @@ def test_a_script_that_came_in_somehow_would_not_run(page: Page) -> None:
 def test_it_opens_where_nothing_has_been_done_yet(
     driver: webdriver.Chrome, tmp_path: Path, names: Sequence[str]
 ) -> None:
-    page = Page(driver, write_report(enrol(tmp_path / "w", names)))
+    page = Page(driver, write_report(add_videos(tmp_path / "w", names)))
     assert page.chosen == len(names)
     assert len(page.names) == len(names)
     assert page.complaints() == []

@@ -1,0 +1,97 @@
+"""Commits a unit: one shard file from new results and unchanged videos of the old file, whole or not at all."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from portrait_prep.errors import Damaged
+from portrait_prep.manifests.files import commit as commit_file
+from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.run.task import Unit, VideoResult, stop_where_disk_is_full
+from portrait_prep.pipeline.store.shard_state import Checksum, checksum_of, find_damaged
+from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A unit's file as committed: its checksum, and its records in order, without old ones that are damaged."""
+
+    records: tuple[Record, ...]
+    checksum: Checksum
+
+
+def commit(unit: Unit, videos: Sequence[str], results: Sequence[VideoResult]) -> Committed:
+    """Write the unit's shard file from new results and the unchanged videos of the old file, in the order of `videos`.
+
+    Old rows are verified before they are taken over; damaged ones are left out, to be computed again. So are stale
+    ones with other columns than are written now, since columns may depend on parameters and a file has one schema.
+    Where media files are replaced, the old shard file goes first, so that data and record cannot disagree however this
+    is interrupted.
+    """
+    try:
+        return _commit(unit, videos, {result.record.video_id: result for result in results})
+    except OSError as error:
+        stop_where_disk_is_full(error, unit.workspace)
+        raise
+    finally:
+        for result in results:
+            for path in (result.table, *(temporary for temporary, _ in result.media)):
+                if path is not None:
+                    path.unlink(missing_ok=True)
+
+
+def _commit(unit: Unit, videos: Sequence[str], results: Mapping[str, VideoResult]) -> Committed:
+    kept = _verified(unit, [video_id for video_id in videos if video_id not in results])
+    records: list[Record] = []
+    with replacing(unit.path) as temporary:
+        with ExitStack() as files:
+            writer = files.enter_context(ShardWriter(temporary, unit.stage, unit.params))
+            old = files.enter_context(ShardReader(unit.path)) if kept else None
+            for video_id in videos:
+                if video_id in results:
+                    _take_result(writer, results[video_id])
+                    records.append(results[video_id].record)
+                elif old and video_id in kept and writer.takes(old, kept[video_id]):
+                    writer.copy(old, kept[video_id])
+                    records.append(kept[video_id])
+        with ShardReader(temporary) as reader:
+            checksum = checksum_of(reader, unit.workspace.relative(unit.path))
+        _replace_media(unit, results.values())
+    return Committed(tuple(records), checksum)
+
+
+def _replace_media(unit: Unit, results: Iterable[VideoResult]) -> None:
+    """Move new media files into place, and remove those of videos that will never come out of their source again."""
+    if unit.stage.media:
+        unit.path.unlink(missing_ok=True)
+    for result in results:
+        for made, final in result.media:
+            commit_file(made, final)
+        if result.record.error and result.record.error.permanent:
+            for suffix in unit.stage.media:
+                unit.workspace.media(result.record.video_id, suffix).unlink(missing_ok=True)
+
+
+def _take_result(writer: ShardWriter, result: VideoResult) -> None:
+    if result.table is None:
+        writer.record(result.record)
+        return
+    with ShardReader(result.table) as reader:
+        writer.copy(reader, result.record)
+
+
+def _verified(unit: Unit, videos: Sequence[str]) -> dict[str, Record]:
+    """The old records of `videos` whose rows are as recorded; damaged ones are left out, to be computed again."""
+    try:
+        with ShardReader(unit.path) as old:
+            damaged = find_damaged(old, unit.stage, videos)
+            return {name: old.records[name] for name in videos if name in old.records and name not in damaged}
+    except FileNotFoundError:
+        return {}
+    except Damaged as error:
+        log.warning("%s", error)
+        return {}

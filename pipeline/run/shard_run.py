@@ -1,0 +1,90 @@
+"""A shard being worked on: which of its units can start, which are under way, and what of it was tried."""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.run.task import Unit, VideoResult, VideoTask
+from portrait_prep.pipeline.status.plan import Planner, Selection
+from portrait_prep.pipeline.store.shard_state import ShardState
+
+
+@dataclass
+class OpenUnit:
+    """A unit under way: the tasks still to hand out, how many tasks are out, and the results that came back."""
+
+    shard_run: "ShardRun"
+    stage: Stage[Any]
+    unit: Unit
+    waiting: deque[list[VideoTask]]
+    out: int = 0
+    results: list[VideoResult] = field(default_factory=list)
+    deaths: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def computed(self) -> bool:
+        """Whether all results are there."""
+        return not self.waiting and not self.out
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a future stands for: some tasks of a unit, or (without tasks) its commit."""
+
+    unit: OpenUnit
+    tasks: Sequence[VideoTask] = ()
+
+    @property
+    def fetches(self) -> bool:
+        """Whether it waits for the network."""
+        return self.unit.stage.fetches is not None and any(task.video.remote for task in self.tasks)
+
+    @property
+    def gpu(self) -> bool:
+        """Whether it needs a GPU."""
+        return self.unit.unit.gpu and bool(self.tasks)
+
+
+class ShardRun:
+    """A shard being worked on."""
+
+    def __init__(self, planner: Planner, state: ShardState) -> None:
+        self.state = state
+        self._planner = planner
+        self.attempted: set[tuple[str, str]] = set()
+        self.open: dict[str, OpenUnit] = {}
+        self.lost_commits: Counter[str] = Counter()
+        self.mended: set[str] = set()
+        """Videos whose damaged inputs were computed again: once a run."""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Plan anew after records changed."""
+        self.statuses = self._planner.statuses(self.state.videos, self.state.records)
+
+    def todo(self, stage: str, selection: Selection) -> list[Video]:
+        """The videos to compute at a stage; each is tried once a run."""
+        return [
+            video
+            for video in self.state.videos
+            if (stage, video.video_id) not in self.attempted
+            and selection.wants(stage, video.video_id, self.statuses[stage][video.video_id])
+        ]
+
+    def ready(self, selection: Selection) -> Iterator[tuple[int, Stage[Any], list[Video]]]:
+        """The units that can start: (depth, stage, videos).
+
+        A unit waits until nothing above it is left to do, and while a unit below reads what it would replace.
+        """
+        unsettled: set[str] = set(self.open)
+        for depth, stage in enumerate(self._planner.stages):
+            above_unsettled = unsettled.intersection(stage.upstream)
+            videos = [] if stage.name in self.open else self.todo(stage.name, selection)
+            read_now = any(stage.name in unit.stage.upstream for unit in self.open.values())
+            if videos and not above_unsettled and not read_now:
+                yield depth, stage, videos
+            if videos or above_unsettled:
+                unsettled.add(stage.name)
