@@ -1,6 +1,7 @@
 """Fixtures shared by all rooms' tests."""
 
-from collections.abc import Generator
+import signal
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,17 @@ def demo_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "sources"
     make(folder)
     return folder
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes that the test starts take SIGINT, even where ours was told to ignore it (`… &` in a script, some CI).
+
+    What is ignored is inherited, what has a handler is not: a new process has the default again.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.hookimpl(wrapper=True)
