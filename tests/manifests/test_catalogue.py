@@ -79,6 +79,12 @@ def test_a_shard_is_filled_to_its_very_end() -> None:
     assert [row.shard for row in rows] == ["folder-00000", "folder-00000", "folder-00001"]
 
 
+def test_the_last_shard_is_filled_up_though_an_earlier_one_is_fuller() -> None:
+    before = merge([], [video("a", 100.0), video("b", 30.0)], 120)
+    assert [row.shard for row in before] == ["folder-00000", "folder-00001"]
+    assert merge(before, [video("c", 10.0)], 120)[-1].shard == "folder-00001"
+
+
 def test_each_corpus_counts_its_own_shards() -> None:
     rows = merge([], [video("a"), video("b", corpus="hdtf"), video("c")], 120)
     assert [row.shard for row in rows] == ["folder-00000", "hdtf-00000", "folder-00000"]
