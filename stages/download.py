@@ -12,6 +12,7 @@ import numpy as np
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -159,6 +160,14 @@ STAGE = Stage(
         Column("sound_file", "str", nullable=True, meaning="the same of a sound file of its own; null without one"),
         Column("sound_bytes", "int64", unit="B", nullable=True, meaning="size of the sound file"),
         Column("sound_sha256", "str", nullable=True, meaning="sha256 of the sound file, hexadecimal"),
+    ),
+    metrics=(
+        Metric("file", "", "name below sources/ by which it is read", kind="text"),
+        Metric("bytes", "B", "size of the source"),
+        Metric("sha256", "", "sha256 of the source, hexadecimal", kind="text"),
+        Metric("sound_file", "", "the same of a sound file of its own", kind="text", optional=True),
+        Metric("sound_bytes", "B", "size of the sound file", optional=True),
+        Metric("sound_sha256", "", "sha256 of the sound file, hexadecimal", kind="text", optional=True),
     ),
     process=process,
     rows="video",

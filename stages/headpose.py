@@ -14,8 +14,9 @@ from pydantic import Field
 
 from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
-from portrait_prep.stages.face import geometry
+from portrait_prep.stages.face import geometry, pose_range
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
 from portrait_prep.stages.face.jitter import Jitter
 from portrait_prep.stages.face.points import CENTRE, COUNT, EXPRESSIVE, RIGID
@@ -213,6 +214,69 @@ def _models(params: HeadposeParams) -> dict[str, str]:
     return digests("mean_face", *looked_through)
 
 
+RANGES = {
+    **{angle: ("degrees", angle) for angle in ANGLES},
+    "scale": ("×", "canonical px to one px of the frame; the smaller, the larger the face"),
+    "residual": ("px", "rms of the rigid fit to the mean face"),
+}
+"""What `Range` follows: name -> unit and meaning."""
+SHOWN: Mapping[str, dict[str, Any]] = {
+    "scale_min": {
+        "title": "Scale, least",
+        "bounds": (
+            at_least(
+                "min_scale",
+                0.4,
+                "least scale (canonical px per image px) in any frame",
+                "the scale falls to {value:.2f}, below {limit:g}: the face is larger than the frame allows",
+                gt=0,
+            ),
+        ),
+    },
+    "scale_max": {
+        "title": "Scale, greatest",
+        "bounds": (
+            at_most(
+                "max_scale",
+                4.0,
+                "greatest scale in any frame: above it the face is tiny",
+                "the scale rises to {value:.2f}, above {limit:g}: the face is too small or was lost",
+                gt=0,
+            ),
+        ),
+    },
+    "residual_mean": {"title": "Fit residual"},
+}
+"""Of these, what the report shows, and what rules bound."""
+METRICS = (
+    *pose_range.METRICS,
+    *(
+        Metric(
+            f"{name}_{kind}", unit, f"{word} of all frames: {meaning}", optional=True, **SHOWN.get(f"{name}_{kind}", {})
+        )
+        for kind, word in (("min", "least"), ("max", "greatest"), ("mean", "mean"))
+        for name, (unit, meaning) in RANGES.items()
+    ),
+    Metric(
+        "jitter",
+        "canonical px",
+        "rms second difference over time / √6 of the 43 points over bone, rotation, translation and scale removed, "
+        "before smoothing; the eyes are 120 apart. Tracked faces come to 0.3 to 1.4",
+        title="Landmark jitter",
+        bounds=(
+            at_most(
+                "max_jitter",
+                3.0,
+                "most noise of the points over bone, in canonical px: the eyes are 120 px apart",
+                "points that stay still on a head tremble by {value:.1f} canonical px, more than {limit:g}",
+                gt=0,
+            ),
+        ),
+        blind="trembling of the face as a whole, which is pose",
+    ),
+    Metric("provider", "", "what the network ran on, where the backend is one", kind="text", optional=True),
+)
+
 STAGE = Stage(
     name="headpose",
     version=2,
@@ -221,6 +285,7 @@ STAGE = Stage(
     reads=("landmarks.landmarks", "normalize.mp4"),
     reads_when={"normalize.mp4": lambda params: params.backend in NETWORKS},
     columns=tuple(COLUMNS.values()),
+    metrics=METRICS,
     process=process,
     models=_models,
     gpu=lambda params: params.backend in NETWORKS,

@@ -10,14 +10,16 @@ from pydantic import Field
 
 from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
-from portrait_prep.stages.face.jitter import Jitter, Jumps
+from portrait_prep.stages.face.jitter import JUMPS, Jitter, Jumps
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.face.points import COUNT
 from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.mediapipe import face_detector, face_landmarker, face_mesh_tracker
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.streaming.gaps import fill_gaps
+from portrait_prep.stages.video import picture_quality
 from portrait_prep.stages.video.picture_quality import PictureQuality
 from portrait_prep.stages.video.tracking import FaceFollower, FaceNetwork, is_confirmed
 
@@ -148,6 +150,106 @@ MODEL_FILES: Mapping[str, tuple[str, ...]] = {
 }
 """Backend -> its model files."""
 
+METRICS = (
+    Metric(
+        "face_share",
+        "share",
+        "share of frames in which the face was detected",
+        title="Frames with a face",
+        decimals=1,
+        bounds=(
+            at_least(
+                "min_face_share",
+                0.9,
+                "least share of frames in which a face was detected",
+                "a face was seen in {value:.1%} of the frames, less than {limit:.0%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+    ),
+    Metric("gaps", "frames", "runs of frames without it, [first, last + 1], that were not filled", kind="ranges"),
+    Metric(
+        "longest_gap",
+        "frames",
+        "longest run of frames without it",
+        title="Longest gap",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_longest_gap",
+                50,
+                "most frames in a row without a face: 50 are two seconds",
+                "no face was seen for {value} frames in a row, more than {limit}",
+                ge=0,
+            ),
+        ),
+    ),
+    Metric(
+        "face_confirmed_share",
+        "share",
+        f"share of looks (every {COUNT_EVERY}th frame with the face) at which a second network sees it, too",
+        title="Face confirmed",
+        decimals=1,
+        bounds=(
+            at_least(
+                "min_confirmed_share",
+                0.5,
+                "least share of looks at which the face detector, too, sees the tracked face",
+                "the face detector confirms the tracked face at {value:.0%} of the looks, less than {limit:.0%}: it "
+                "may be upside down, on its side or no face",
+                ge=0,
+                le=1,
+            ),
+        ),
+    ),
+    Metric("faces", "", "most faces in the frame at one of these looks", title="Faces at once", decimals=0),
+    Metric(
+        "several_faces_share",
+        "share",
+        "share of these looks with more than one face in the 512 px frame",
+        title="Several faces",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_several_faces_share",
+                0.5,
+                "greatest share of looks at which more than one face is in the 512 px frame",
+                "more than one face is in the picture at {value:.0%} of the looks, more than {limit:.0%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+        blind="a poster from a person; faces that come and go between looks",
+    ),
+    Metric(
+        "identity_jumps",
+        "",
+        "times that another face was taken, after more than `patience` frames with only that one",
+        title="Identity jumps",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_identity_jumps",
+                0,
+                "most jumps from one face to another",
+                "the tracked face jumped {value} times to another, more than {limit}",
+                ge=0,
+            ),
+        ),
+        blind="a change of person in the very same place and size",
+    ),
+    Metric("stray_frames", "frames", "frames in which only another face was seen"),
+    Metric(
+        "jitter",
+        "px",
+        "of all points: rms second difference over time / √6. Fast heads have it, too",
+        blind="trembling from motion",
+    ),
+    *JUMPS,
+    *picture_quality.METRICS,
+)
+
 STAGE = Stage(
     name="landmarks",
     version=2,
@@ -171,6 +273,7 @@ STAGE = Stage(
             when=_gives_scores,
         ),
     ),
+    metrics=METRICS,
     process=process,
     models=lambda params: digests(*MODEL_FILES[params.backend], "face_detection_full_range_sparse"),
     invariants=(

@@ -21,10 +21,12 @@ from portrait_prep.media.ffmpeg import FfmpegFailed, Outcome, run
 from portrait_prep.media.frames import FPS, SIZE, read_frames
 from portrait_prep.media.probe import Probe, probe
 from portrait_prep.media.wav import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
+from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models.registry import digests
+from portrait_prep.stages.sound import lag
 from portrait_prep.stages.sound.audio_source import AudioSource, own_audio_source
 from portrait_prep.stages.sound.lag import Lag, lag_between
 from portrait_prep.stages.sources import readable, require
@@ -84,15 +86,15 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
     job.frames = frames
     face = main_face(samples, *facts.display)
     counts = [len(faces) for faces in samples]
-    lag = _lag(job, facts) if audio.own else Lag(None, None)
+    late = _lag(job, facts) if audio.own else Lag(None, None)
     job.metrics.update(
         n_frames=frames,
         seconds=frames / FPS,
         has_audio=level is not None,
         silent=level is not None and level.silent,
         downmix=downmix,
-        sound_offset=lag.seconds,
-        sound_likeness=lag.likeness,
+        sound_offset=late.seconds,
+        sound_likeness=late.likeness,
         framing=region.framing,
         samples=len(samples),
         face_share=len(face) / len(samples),
@@ -353,11 +355,64 @@ SOUND = (
 )
 """Columns about the sound."""
 
+METRICS = (
+    Metric("n_frames", "frames", "frames of the mp4"),
+    Metric(
+        "seconds",
+        "s",
+        "length as normalized",
+        title="Duration",
+        bounds=(
+            at_least(
+                "min_seconds",
+                1.0,
+                "least length of a video, seconds",
+                "it lasts {value:.2f} s, less than {limit:g} s",
+                ge=0,
+            ),
+        ),
+    ),
+    Metric("has_audio", "", "there is a track of sound", kind="flag"),
+    Metric("silent", "", "that track is digital silence", kind="flag"),
+    Metric("downmix", "", "how its channels became one: none, mean, or left where the mean cancels", kind="text"),
+    Metric("framing", "", "what the square was chosen by: the catalogue's crop, a region, or the face", kind="text"),
+    Metric("samples", "frames", "source frames on which the face was looked for"),
+    Metric("face_share", "share", "share of these frames that show it"),
+    Metric(
+        "face_size",
+        "px",
+        "median width of the detector's box around the face on these frames, in source pixels",
+        title="Face in the source",
+        decimals=0,
+    ),
+    Metric(
+        "upscaling",
+        "×",
+        "px of the 512 px frame to one source pixel, along a side; above 1 it is scaled up",
+        title="Scaling",
+        bounds=(
+            at_most(
+                "max_upscaling",
+                4.0,
+                "greatest factor from source pixels to the 512 px frame: at 4 a face has some 60 of them",
+                "each source pixel became {value:.1f} in a row, more than {limit:g}: the face is too small in the "
+                "source",
+                gt=0,
+            ),
+        ),
+        blind="whether the source had itself been scaled up: that is a matter of blur",
+    ),
+    Metric("faces_median", "", "median number of faces on these frames: others may stand outside the square"),
+    Metric("faces_max", "", "most faces on one of these frames", title="Faces in the source", decimals=0),
+    *lag.METRICS,
+)
+
 STAGE = Stage(
     name="normalize",
     version=3,
     params=NormalizeParams,
     columns=(*PICTURE, *SOUND),
+    metrics=METRICS,
     process=process,
     reads=("download.file", "download.sha256", "download.sound_file", "download.sound_sha256"),
     rows="video",

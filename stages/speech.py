@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from portrait_prep.errors import Damaged
+from portrait_prep.pipeline.declare.metric import Metric, Switch, at_least, at_most
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
 
 RATE = 16_000
@@ -162,6 +163,69 @@ def _in_range(batch: Batch) -> NDArray[np.bool_]:
     return np.isfinite(batch["fbank"]).all(axis=(1, 2)) & (least >= FLOOR - 1e-3)
 
 
+SOUND_REQUIRED = Switch(
+    "require_sound",
+    False,
+    "whether a video needs sound; if so, the next two limits count, otherwise silence is fine",
+)
+METRICS = (
+    Metric(
+        "silent_share",
+        "share",
+        "share of frames below `silence_dbfs`",
+        title="Silence",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_silent_share",
+                0.8,
+                "greatest share of frames that are silent",
+                "{value:.1%} of the frames are silent, more than {limit:.0%}",
+                SOUND_REQUIRED,
+                ge=0,
+                le=1,
+            ),
+        ),
+    ),
+    Metric(
+        "rms_dbfs",
+        "dBFS",
+        "rms level of the sound (0: a square wave of full scale)",
+        title="Sound level",
+        decimals=1,
+        bounds=(
+            at_least(
+                "min_rms_dbfs",
+                -60.0,
+                "least level of the sound, dBFS",
+                "the level of its sound is {value:.1f} dBFS, below {limit:g}",
+                SOUND_REQUIRED,
+                le=0,
+            ),
+        ),
+        blind="voice from noise",
+    ),
+    Metric("peak_dbfs", "dBFS", "greatest magnitude of the sound", title="Sound peak", decimals=1),
+    Metric(
+        "clipped_share",
+        "share",
+        "share of samples at full scale",
+        title="Clipping",
+        bounds=(
+            at_most(
+                "max_clipped_share",
+                0.005,
+                "greatest share of samples at full scale",
+                "{value:.2%} of the samples are clipped, more than {limit:.2%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+        blind="what was clipped and then turned down",
+    ),
+    Metric("has_sound", "", "at least one frame is not silent", kind="flag"),
+)
+
 STAGE = Stage(
     name="speech",
     version=1,
@@ -176,6 +240,7 @@ STAGE = Stage(
             "Kaldi log filter-bank energies of pcm/32768: 50 ms window, 20 ms shift, dither 0, snip_edges false",
         ),
     ),
+    metrics=METRICS,
     process=process,
     reads=("normalize.wav",),
     invariants=(Invariant("fbank is finite and not below Kaldi's floor", ("speech.fbank",), _in_range),),

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from portrait_prep.manifests.catalogue import Video, safe_id, with_digest
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.arrow import arrow_type, to_arrow
 from portrait_prep.pipeline.store.shards import ShardReader
+from portrait_prep.stages.sound import lip_sync
 from portrait_prep.stages.sound.lip_sync import LipSync
 from portrait_prep.stages.streaming.moments import Moments
 
@@ -275,6 +277,7 @@ STAGE = Stage(
     version=2,
     params=StatsParams,
     columns=tuple(_columns()),
+    metrics=(Metric("n_frames", "frames", "frames with finite values"), *lip_sync.METRICS),
     process=process,
     reads=READS,
     rows="video",

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import SIZE, Image, read_frames
+from portrait_prep.pipeline.declare.metric import Metric, at_least, least
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face.geometry import Pose, to_canonical
 from portrait_prep.stages.models import bisenet
@@ -225,6 +226,31 @@ def _where_landmarks(batch: Batch) -> NDArray[np.bool_]:
     return np.asarray(np.where(there, np.isfinite(values).all(axis=1), nothing))
 
 
+METRICS = (
+    Metric(
+        "visible_share",
+        "share",
+        "share of frames with landmarks in which each shoulder is visible: image left, image right",
+        title="Shoulders visible",
+        decimals=0,
+        kind="numbers",
+        take=least,
+        bounds=(
+            at_least(
+                "min_shoulder_share",
+                0.0,
+                "least share of frames in which each shoulder is visible; 0: they do not matter",
+                "the shoulders are visible in {value[0]:.0%} (image left) and {value[1]:.0%} (image right) of the "
+                "frames, less than {limit:.0%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+    ),
+    Metric("gated_frames", "frames", "frames whose line was set aside, by side", kind="numbers"),
+    Metric("provider", "", "what the network ran on, where it may have a GPU", kind="text", optional=True),
+)
+
 STAGE = Stage(
     name="torso",
     version=1,
@@ -248,6 +274,7 @@ STAGE = Stage(
             "the 18 shoulder points, side 0 first, at flipped-image z = that of the head's translation",
         ),
     ),
+    metrics=METRICS,
     process=process,
     models=lambda params: digests(BACKENDS[params.backend].model),
     gpu=lambda params: BACKENDS[params.backend].provider is not None,

@@ -5,9 +5,58 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_prep.pipeline.declare.metric import Metric, farthest, spread, within
 from portrait_prep.stages.streaming.percentiles import Percentiles
 
 ANGLES = ("yaw", "pitch", "roll")
+
+VERBS = {"yaw": "turns", "pitch": "nods", "roll": "tilts"}
+POSITIVE = {
+    "yaw": "the nose points to image left",
+    "pitch": "the nose points down",
+    "roll": "the head tilts to image left",
+}
+BLIND = "angles near profile, where there is little of the face to go by"
+
+
+def _metric(angle: str, default: float, description: str, most: float) -> Metric:
+    return Metric(
+        f"{angle}_range",
+        "degrees",
+        f"1st and 99th percentile of the {angle}, right within 0.125; above 0 {POSITIVE[angle]}",
+        title=f"{angle.capitalize()}, farthest",
+        decimals=1,
+        kind="numbers",
+        take=farthest,
+        bounds=(
+            within(
+                f"max_{angle}",
+                default,
+                description,
+                f"the head {VERBS[angle]} from {{value[0]:.0f}} to {{value[1]:.0f}} degrees ({angle}), beyond "
+                "{limit:g}",
+                ge=0,
+                le=most,
+            ),
+        ),
+        blind=BLIND,
+    )
+
+
+METRICS = (
+    _metric("yaw", 60.0, "degrees either way between which 98 % of the yaws must lie", 90),
+    _metric("pitch", 45.0, "the same for the pitch, degrees", 180),
+    _metric("roll", 45.0, "the same for the roll, degrees", 180),
+    Metric(
+        "yaw_span",
+        "degrees",
+        "from the 1st to the 99th percentile of the yaw",
+        title="Yaw, range",
+        decimals=1,
+        take=spread,
+        view_of="yaw_range",
+    ),
+)
 
 
 class PoseRange:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
 from portrait_prep.media.frames import FPS
+from portrait_prep.pipeline.declare.metric import Metric, within
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +48,32 @@ RHYTHM = (1.5, 8.0)
 
 MEMORY = FPS
 """Frames (1 s) after which, as far as syllables go, neither mouths nor sounds resemble themselves any more."""
+
+METRICS = (
+    Metric(
+        "lag",
+        "frames",
+        "frames by which the mouth comes after the voice, below 0 before it; null where that is undetermined",
+        title="Lip-sync lag",
+        decimals=0,
+        bounds=(
+            within(
+                "max_lag",
+                5,
+                "most frames that lips and voice may be apart, where that is determined",
+                "the mouth is {value:+d} frames behind the voice (negative: ahead of it), more than {limit} apart",
+                ge=0,
+            ),
+        ),
+        blind="see below",
+    ),
+    Metric(
+        "lag_strength",
+        "",
+        "peak of the correlation of lips and voice, in units of what it comes to by chance",
+        title="Lag strength",
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import pytest
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.record import Basis, Record
-from portrait_prep.manifests.verdict import RULES, QualitySettings, judge
 from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.media.wav import SAMPLES_PER_FRAME, finish
 from portrait_prep.pipeline.declare.stage import Stage
@@ -22,6 +21,7 @@ from portrait_prep.stages import headpose, landmarks, speech, stats, torso
 from portrait_prep.stages.face.geometry import flip, rotation_from_euler
 from tests.clips import write_clip
 from tests.memory_job import MemoryJob, collect
+from tests.stages.judging import RULES, verdict_on
 from tests.stages.normalized import normalize
 from tests.whole.runs import CLIPS
 
@@ -82,7 +82,7 @@ class Measured:
         self.run(speech.STAGE, frames)
 
     def reasons(self, **limits: Any) -> tuple[str, ...]:
-        return judge(self.records, {}, QualitySettings(**limits)).reasons
+        return verdict_on(self.records, **limits).reasons
 
 
 def write_video(path: Path, frames: Frames) -> None:

@@ -19,8 +19,8 @@ from scipy.interpolate import RegularGridInterpolator
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Basis, Record
-from portrait_prep.manifests.verdict import QualitySettings
 from portrait_prep.media.frames import FPS, SIZE, Image, read_frames
+from portrait_prep.pipeline.declare.quality import QualitySettings
 from portrait_prep.pipeline.declare.settings import RunSettings, Settings
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
