@@ -49,8 +49,8 @@ def test_a_fetched_model_is_found_and_fetched_once(
     assert models("fetch", "net", workspace=tmp_path) == 0
     assert registry.verified("net").path == tmp_path / "models" / "net.task"
     assert files(tmp_path) == {"net.task"}
-    told = capsys.readouterr().out
-    assert str(tmp_path / "models" / "net.task") in told
+    output = capsys.readouterr().out
+    assert str(tmp_path / "models" / "net.task") in output
     assert models("fetch", "net", workspace=tmp_path) == 0
     assert "already" in capsys.readouterr().out
     assert len(server.of("/net")) == 1
@@ -126,7 +126,7 @@ def test_an_unknown_name_and_a_lost_bundled_file_are_refused(
         models("fetch", "ney", workspace=tmp_path)
     lost = dataclasses.replace(BUNDLED, file="lost.npz")
     monkeypatch.setattr(registry, "MODELS", {"bundled": lost})
-    with pytest.raises(MissingPrerequisite, match=r"whose package 'stages\.face'"):
+    with pytest.raises(MissingPrerequisite, match=r"whose package 'portrait_prep\.stages\.face'"):
         models("fetch", "bundled", workspace=tmp_path)
     assert models("verify", workspace=tmp_path) == 1
 
