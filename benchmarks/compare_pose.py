@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.frames import read_frames
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.face import geometry
 from portrait_prep.stages.headpose import NETWORKS, mean_face
 from portrait_prep.stages.models import tddfa
 from portrait_prep.stages.models.mediapipe import face_mesh_tracker
-from portrait_prep.stages.models.registry import WORKSPACE_VARIABLE
 
 Angles = NDArray[np.float64]
 """Yaw, pitch, roll [..., 3] in degrees."""

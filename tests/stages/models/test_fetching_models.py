@@ -11,6 +11,7 @@ import pytest
 
 from portrait_prep.cli.models import models
 from portrait_prep.errors import BadInput, MissingPrerequisite
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.fetch import session
 from portrait_prep.stages.models import registry
 from portrait_prep.stages.models.fetching import fetch_model
@@ -28,7 +29,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(session, "FIRST_WAIT", 0.01)
     monkeypatch.delenv(registry.FOLDERS_VARIABLE, raising=False)
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path))
     with Server() as running:
         net = dataclasses.replace(NET, address=running.put("/net", WEIGHTS, etag='"1"'))
         away = dataclasses.replace(NET, name="away", file="away.task", address=f"{running.address}/away")
