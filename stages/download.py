@@ -33,7 +33,7 @@ PERMANENT = {
 
 
 @dataclass(frozen=True)
-class SourceFile:
+class HashedFile:
     """A file that was read to its end: the name below `sources/` that leads to it, its bytes and its sha256."""
 
     name: str
@@ -62,7 +62,7 @@ def process(job: Job[DownloadParams]) -> Iterator[Batch]:
     }
 
 
-def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> SourceFile:
+def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> HashedFile:
     if is_address(source):
         file = fetch_source(source, job.sources, job.params, job.video.source_height)
     else:
@@ -70,7 +70,7 @@ def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> Sourc
     size, sha256 = read_through(file)
     name = link_name(job.video, file, sound)
     link(file, job.sources / name)
-    return SourceFile(name, size, sha256)
+    return HashedFile(name, size, sha256)
 
 
 def read_through(path: Path) -> tuple[int, str]:
