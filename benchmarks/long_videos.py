@@ -72,10 +72,10 @@ def _values(job: Job[Any], stage: Stage[Any]) -> Iterator[Batch]:
 
 
 def _stats(job: Job[Any]) -> Iterator[Batch]:
-    moments = {measure.name: Moments.none(measure.shape) for measure in stats.MEASURES}
-    for batch in job.read(*(measure.reads for measure in stats.MEASURES)):
-        for measure in stats.MEASURES:
-            moments[measure.name] += Moments.of(batch[measure.name].reshape(-1, *measure.shape))
+    moments = {column.name: Moments.none(column.shape) for column in stats.DESCRIBED}
+    for batch in job.read(*(column.reads for column in stats.DESCRIBED)):
+        for column in stats.DESCRIBED:
+            moments[column.name] += Moments.of(batch[column.name].reshape(-1, *column.shape))
     row: Batch = {}
     for name, known in moments.items():
         row |= {f"{name}_count": np.array([known.count])}
@@ -88,7 +88,7 @@ def _random(job: Job[Any]) -> np.random.Generator:
 
 
 N_FRAMES = (Column("n_frames", "int32"),)
-READ = tuple(measure.reads for measure in stats.MEASURES)
+READ = tuple(column.reads for column in stats.DESCRIBED)
 STAGES: tuple[Stage[Any], ...] = (
     Stage("normalize", 1, Params, N_FRAMES, _normalize, rows="video", media=("mp4", "wav")),
     replace(headpose.STAGE, process=_headpose, reads=("normalize.wav",), reads_when={}, models=None),

@@ -1,6 +1,7 @@
 """Stage `landmarks`: the 478 points of the same face in every frame, as the network gave them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
@@ -29,6 +30,25 @@ COUNT_EVERY = 25
 The mesh fits a face to whatever it once took for one; a face that is upside down or lies on its side it may hold for
 long, with points that are nowhere near, where the detector sees none.
 """
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to find landmarks.
+
+    `models` are its files in the registry. `network` returns this process's network, and `gives_blendshapes` says
+    whether its faces have scores.
+    """
+
+    models: tuple[str, ...]
+    network: Callable[[], FaceNetwork]
+    gives_blendshapes: bool = False
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "facemesh": Backend(("face_landmark_with_attention", "face_detection_short_range"), face_mesh_tracker),
+    "face_landmarker": Backend(("face_landmarker",), face_landmarker, gives_blendshapes=True),
+}
 
 
 class LandmarksParams(Params):
@@ -85,21 +105,13 @@ def _batch(rows: NDArray[np.float32]) -> Batch:
     return batch | {"blendshapes": scores} if scores.size else batch
 
 
-def _network(backend: str) -> FaceNetwork:
-    return face_landmarker() if backend == "face_landmarker" else face_mesh_tracker()
-
-
-def _gives_scores(params: LandmarksParams) -> bool:
-    return params.backend == "face_landmarker"
-
-
 class _Search:
     """One pass over a video's frames: its faces, and what is counted on the way."""
 
     def __init__(self, job: Job[LandmarksParams]) -> None:
         self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = self.crowded = 0
         self.quality, self.jumps = PictureQuality(), Jumps()
-        self.follower = FaceFollower(_network(job.params.backend), face_detector(), job.params.patience)
+        self.follower = FaceFollower(BACKENDS[job.params.backend].network(), face_detector(), job.params.patience)
         self._path, self._expected = job.media("mp4"), job.frames
 
     def faces(self) -> Iterator[NDArray[np.float32] | None]:
@@ -143,12 +155,6 @@ def _scored(batch: Batch) -> NDArray[np.bool_]:
     within = (scores >= 0) & (scores <= 1 + np.finfo(np.float32).eps)
     return np.where(there, within.all(axis=1), np.isnan(scores).all(axis=1))
 
-
-MODEL_FILES: Mapping[str, tuple[str, ...]] = {
-    "facemesh": ("face_landmark_with_attention", "face_detection_short_range"),
-    "face_landmarker": ("face_landmarker",),
-}
-"""Backend -> its model files."""
 
 METRICS = (
     Metric(
@@ -270,12 +276,12 @@ STAGE = Stage(
             (blendshapes.COUNT,),
             "0..1",
             f"scores of facial movements, left and right the subject's own: {', '.join(blendshapes.NAMES)}",
-            when=_gives_scores,
+            when=lambda params: BACKENDS[params.backend].gives_blendshapes,
         ),
     ),
     metrics=METRICS,
     process=process,
-    models=lambda params: digests(*MODEL_FILES[params.backend], "face_detection_full_range_sparse"),
+    models=lambda params: digests(*BACKENDS[params.backend].models, "face_detection_full_range_sparse"),
     invariants=(
         Invariant("a frame's landmarks are all finite or all NaN", ("landmarks.landmarks",), _whole),
         Invariant(

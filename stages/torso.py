@@ -32,6 +32,39 @@ KEPT = np.arange(0, POINTS, (POINTS - 1) // 8)
 """The nine points that are kept of a line as it was found."""
 
 
+@dataclass(frozen=True)
+class Backend:
+    """One way to find lines in single frames.
+
+    `models` are its files in the registry and `size` the side of the frames that it looks at. `begin`, called for each
+    video with whether there is a GPU, returns what makes a mask or a map of classes of each of some frames; `lines`
+    finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
+    on with a GPU or without one; None: it always runs on the CPU.
+    """
+
+    models: tuple[str, ...]
+    size: int
+    begin: Callable[[bool], Callable[[Sequence[Image]], Iterable[NDArray[Any]]]]
+    lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
+    provider: Callable[[bool], str] | None = None
+
+
+def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
+    segmenter = person_segmenter()
+    segmenter.reset()
+    return lambda images: map(segmenter, images)
+
+
+def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]]]:
+    return lambda images: bisenet.parse(images, gpu)
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "selfie": Backend(("selfie_segmentation",), MASK_SIZE, _person_masks, shoulder_lines),
+    "bisenet": Backend((bisenet.NAME,), SIZE, _parser, parsing.shoulder_lines, bisenet.provider),
+}
+
+
 class TorsoParams(Params):
     """Parameters of the torso stage; frames are at 25 a second, px of the 512 x 512 frame."""
 
@@ -58,44 +91,11 @@ def process(job: Job[TorsoParams]) -> Iterator[Batch]:
 
     Raises Damaged when the video does not hold the frames that its landmarks were found in.
     """
-    tally = _Tally()
+    counts = _LineCounts()
     for there, run in groupby(_runs(job), key=lambda batch: bool(np.isfinite(batch["anchor"]).all())):
-        for batch in _steady(run, job.params, tally) if there else run:
+        for batch in _steady(run, job.params, counts) if there else run:
             yield _columns(batch)
-    job.metrics |= tally.metrics()
-
-
-@dataclass(frozen=True)
-class Backend:
-    """One way to find lines in single frames.
-
-    `model` is its name in the registry and `size` the side of the frames that it looks at. `begin`, called for each
-    video with whether there is a GPU, returns what makes a mask or a map of classes of each of some frames; `lines`
-    finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
-    on with a GPU or without one; None: it always runs on the CPU.
-    """
-
-    model: str
-    size: int
-    begin: Callable[[bool], Callable[[Sequence[Image]], Iterable[NDArray[Any]]]]
-    lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
-    provider: Callable[[bool], str] | None = None
-
-
-def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
-    segmenter = person_segmenter()
-    segmenter.reset()
-    return lambda images: map(segmenter, images)
-
-
-def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]]]:
-    return lambda images: bisenet.parse(images, gpu)
-
-
-BACKENDS: Mapping[str, Backend] = {
-    "selfie": Backend("selfie_segmentation", MASK_SIZE, _person_masks, shoulder_lines),
-    "bisenet": Backend(bisenet.NAME, SIZE, _parser, parsing.shoulder_lines, bisenet.provider),
-}
+    job.metrics |= counts.metrics()
 
 
 def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
@@ -141,11 +141,11 @@ def _cut(batch: Batch) -> Iterator[Batch]:
         yield {name: rows[start:stop] for name, rows in batch.items()}
 
 
-def _steady(batches: Iterable[Batch], params: TorsoParams, tally: "_Tally") -> Iterator[Batch]:
+def _steady(batches: Iterable[Batch], params: TorsoParams, counts: "_LineCounts") -> Iterator[Batch]:
     """Complete, steady lines for one run of frames with landmarks."""
-    gated = gate(tally.found(batches), params.gate_radius, params.max_jump)
+    gated = gate(counts.found(batches), params.gate_radius, params.max_jump)
     complete = fill(steady_anchor(gated), params.max_gap)
-    return smooth(steady_ends(tally.kept(complete), params.end_sigma), params.sigma)
+    return smooth(steady_ends(counts.kept(complete), params.end_sigma), params.sigma)
 
 
 def _columns(batch: Batch) -> Batch:
@@ -170,8 +170,8 @@ def billboard(shoulders: NDArray[np.float32], pose: Pose) -> NDArray[np.float32]
     return to_canonical(np.concatenate([flat, depth], axis=-1), pose).astype(np.float32)
 
 
-class _Tally:
-    """What the stage counts on the way: frames with landmarks, and per side the lines found and those kept."""
+class _LineCounts:
+    """Counts of a video as it streams by: frames with landmarks, and per side the lines found and those kept."""
 
     def __init__(self) -> None:
         self.frames, self.found_lines, self.kept_lines = 0, np.zeros(2, int), np.zeros(2, int)
@@ -276,7 +276,7 @@ STAGE = Stage(
     ),
     metrics=METRICS,
     process=process,
-    models=lambda params: digests(BACKENDS[params.backend].model),
+    models=lambda params: digests(*BACKENDS[params.backend].models),
     gpu=lambda params: BACKENDS[params.backend].provider is not None,
     invariants=(
         Invariant("shoulder points are evenly spaced in x", ("torso.shoulders",), _even),

@@ -1,4 +1,4 @@
-"""How far a head turns: between which angles it is nearly all the time."""
+"""The poses of a video in numbers: least, greatest and mean values, and the angles between which the head mostly is."""
 
 from typing import Any
 
@@ -74,3 +74,32 @@ class PoseRange:
         """`yaw_range`, `pitch_range`, `roll_range`: 1st and 99th percentile in degrees; None without any frame."""
         ranges = {f"{name}_range": [angles.at(1), angles.at(99)] for name, angles in self._angles.items()}
         return {name: None if None in limits else limits for name, limits in ranges.items()}
+
+
+class ColumnRange:
+    """Least, greatest and mean value of some columns over the finite frames of a video, as they stream by."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._low: NDArray[np.float64] | float = np.inf
+        self._high: NDArray[np.float64] | float = -np.inf
+        self._total: NDArray[np.float64] | float = 0.0
+
+    def add(self, values: NDArray[np.floating[Any]]) -> None:
+        """Take in rows [n, k]."""
+        finite = values[np.isfinite(values).all(axis=1)].astype(np.float64)
+        self._count += len(finite)
+        self._low = np.minimum(self._low, finite.min(axis=0, initial=np.inf))
+        self._high = np.maximum(self._high, finite.max(axis=0, initial=-np.inf))
+        self._total = self._total + finite.sum(axis=0)
+
+    def metrics(self, *names: str) -> dict[str, float]:
+        """`<name>_min`, `<name>_max` and `<name>_mean`; nothing when there was no finite frame."""
+        if not self._count:
+            return {}
+        kinds = {"min": self._low, "max": self._high, "mean": self._total / self._count}
+        return {
+            f"{name}_{kind}": float(value)
+            for kind, values in kinds.items()
+            for name, value in zip(names, np.asarray(values), strict=True)
+        }

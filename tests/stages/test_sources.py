@@ -10,13 +10,13 @@ from portrait_prep.manifests.catalogue import Video, source_of
 from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.download import STAGE, proof
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.sources import facts, readable, readable_sound, require
 from tests.memory_job import MemoryJob, collect
 from tests.stages.fetch.server import Server
 from tests.stages.fetch.test_source import MEMBERS, zipped
 
-TERMS = Terms(reserve=0.0, retries=0, timeout=5.0)
+PARAMS = DownloadParams(reserve=0.0, retries=0, timeout=5.0)
 PICTURE, SOUND = MEMBERS
 
 
@@ -27,18 +27,18 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield running
 
 
-def job_of(folder: Path, source: str, sound: str | None = None) -> MemoryJob[Terms]:
+def job_of(folder: Path, source: str, sound: str | None = None) -> MemoryJob[DownloadParams]:
     """A job after download: its columns are those that the stage made."""
     video = Video(video_id="v", corpus="ravdess", subject="s", source=source, sound=sound)
-    job = MemoryJob(TERMS, folder, video=video, source=folder / video.path)
+    job = MemoryJob(PARAMS, folder, video=video, source=folder / video.path)
     made = collect(STAGE, job)
     columns = {f"download.{name}": values for name, values in made.items()}
-    after = MemoryJob(TERMS, folder, video=video, source=folder / video.path, columns=columns)
+    after = MemoryJob(PARAMS, folder, video=video, source=folder / video.path, columns=columns)
     after.metrics = job.metrics
     return after
 
 
-def remote(folder: Path, server: Server) -> MemoryJob[Terms]:
+def remote(folder: Path, server: Server) -> MemoryJob[DownloadParams]:
     address = server.put("/a.zip", zipped())
     return job_of(folder, f"{address}#{PICTURE}", f"{address}#{SOUND}")
 
