@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from portrait_prep.media.frames import Image
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.streaming.percentiles import Percentiles
-from portrait_prep.stages.video.cuts import Cuts
+from portrait_prep.stages.video.scene_cuts import Cuts
 
 LENGTH = 9
 """Pixels of the mean filter that the picture is blurred with."""
