@@ -12,7 +12,7 @@ import numpy as np
 
 from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
 from portrait_prep.media.frames import FPS
-from portrait_prep.media.wav import HEADER, SAMPLES_PER_FRAME, finish
+from portrait_prep.media.wav import SAMPLES_PER_FRAME, write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -45,10 +45,9 @@ def make(root: Path, videos: int, frames: int) -> None:
 
 def _normalize(job: Job[Params]) -> Iterator[Batch]:
     job.frames = round((job.video.duration or 0) * FPS)
-    samples = _random(job).normal(0, 3000, job.frames * SAMPLES_PER_FRAME).astype("<i2")
+    samples = _random(job).normal(0, 3000, job.frames * SAMPLES_PER_FRAME).astype(np.int16)
     job.output("mp4").write_bytes(b"nothing to see")
-    job.output("wav").write_bytes(bytes(HEADER) + samples.tobytes())
-    finish(job.output("wav"), samples.size)
+    write_wav(job.output("wav"), [samples])
     yield {"n_frames": np.array([job.frames], np.int32)}
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
@@ -109,16 +108,12 @@ def _with_angles(
     job: Job[HeadposeParams], network: tddfa.PoseNetwork
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
     """Landmarks with what a network makes of the frames that they are of; raises Damaged when there are not as many."""
-    frames, count = read_frames(job.media("mp4")), 0
+    frames = read_frames(job.media("mp4"), expected=job.frames)
     for batch in job.read("landmarks.landmarks"):
         landmarks = batch["landmarks"]
         looks = [_look(image, points) for points, image in zip(landmarks, frames, strict=False)]
-        count += len(looks)
-        if len(looks) == len(landmarks):
-            yield landmarks, _angles(network, looks)
+        yield landmarks, _angles(network, looks)
     job.metrics["provider"] = network.provider
-    if count != job.frames or next(frames, None) is not None:
-        raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
 
 
 def _look(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8] | None:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
@@ -112,11 +111,11 @@ class _Search:
         self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = self.crowded = 0
         self.quality, self.jumps = PictureQuality(), Jumps()
         self.follower = FaceFollower(BACKENDS[job.params.backend].network(), face_detector(), job.params.patience)
-        self._path, self._expected = job.media("mp4"), job.frames
+        self._mp4, self._expected = job.media("mp4"), job.frames
 
     def faces(self) -> Iterator[NDArray[np.float32] | None]:
         """Each frame's face: its points, one after another, then its scores; None where it was not found."""
-        for image in read_frames(self._path):
+        for image in read_frames(self._mp4, expected=self._expected):
             face = self.follower(image)
             self.frames += 1
             self.quality.add(image, None if face is None else face.landmarks)
@@ -126,11 +125,6 @@ class _Search:
                     self._count(image, face.landmarks)
                 self.found += 1
             yield None if face is None else np.concatenate([face.landmarks.reshape(-1), face.blendshapes])
-        if self.frames != self._expected:
-            raise Damaged(
-                f"{self._path.name} holds {self.frames} frames where {self._expected} were written: "
-                "delete it and run normalize again."
-            )
 
     def _count(self, image: Image, face: NDArray[np.float32]) -> None:
         boxes = face_detector()(image)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import SIZE, Image, read_frames
 from portrait_prep.pipeline.declare.metric import Metric, at_least, least
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
@@ -101,7 +100,7 @@ def process(job: Job[TorsoParams]) -> Iterator[Batch]:
 def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
     """What each frame shows, in batches of frames that all have landmarks or all have none."""
     backend, size = BACKENDS[job.params.backend], job.params.batch_size
-    frames, count = read_frames(job.media("mp4"), backend.size), 0
+    frames = read_frames(job.media("mp4"), backend.size, expected=job.frames)
     look = backend.begin(job.gpu)
     for rows in job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"):
         landmarks = rows.pop("landmarks")
@@ -113,13 +112,10 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
             if len(seen_at):
                 shown = look([images[row - start] for row in seen_at])
                 lines[seen_at] = _lines(backend, shown, landmarks[seen_at], job.params.min_width)
-            count += len(images)
         anchor = np.array([Face.of(points).anchor for points in landmarks]).reshape(-1, 3)
         yield from _cut(rows | {"lines": lines, "anchor": np.where(there[:, None], anchor, np.nan)})
     if backend.provider:
         job.metrics["provider"] = backend.provider(job.gpu)
-    if count != job.frames or next(frames, None) is not None:
-        raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
 
 
 def _lines(

@@ -15,7 +15,7 @@ from portrait_prep.media.frames import Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.streaming.percentiles import Percentiles
-from portrait_prep.stages.video.cuts import Cuts
+from portrait_prep.stages.video.scene_cuts import Cuts
 
 LENGTH = 9
 """Pixels of the mean filter that the picture is blurred with."""
