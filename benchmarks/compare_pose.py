@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.frames import read_frames
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.face import geometry
-from portrait_prep.stages.headpose import NETWORKS, mean_face
+from portrait_prep.stages.headpose import BACKENDS, mean_face
 from portrait_prep.stages.models import tddfa
 from portrait_prep.stages.models.mediapipe import face_mesh_tracker
-from portrait_prep.stages.models.registry import WORKSPACE_VARIABLE
 
 Angles = NDArray[np.float64]
 """Yaw, pitch, roll [..., 3] in degrees."""
@@ -39,7 +39,7 @@ def differences(path: Path, network: tddfa.PoseNetwork) -> Angles:
 
 
 def summary(found: dict[str, Angles]) -> Iterator[tuple[str, Angles]]:
-    """What is told of all videos, one vote each but for the percentile, which is over frames."""
+    """Lines over all videos, one vote each but for the percentile, which is over frames."""
     offsets = np.array([difference.mean(axis=0) for difference in found.values()])
     without = (offsets.sum(axis=0) - offsets) / (len(offsets) - 1)
     deviation = offsets.std(axis=0, ddof=1)
@@ -58,20 +58,21 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Compare pose backends on normalized videos.")
     parser.add_argument("videos", nargs="+", type=Path)
-    parser.add_argument("--backend", choices=sorted(NETWORKS), default="tddfa")
+    networks = {name: backend.network for name, backend in BACKENDS.items() if backend.network}
+    parser.add_argument("--backend", choices=sorted(networks), default="tddfa")
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
         os.environ.setdefault(WORKSPACE_VARIABLE, folder)
-        network = tddfa.pose_network(NETWORKS[arguments.backend])
+        network = networks[arguments.backend](False)
         found = {path.stem: differences(path, network) for path in sorted(arguments.videos)}
     print(f"{'degrees: yaw, pitch, roll':40} {'mean difference':>21} {'mean |difference|':>23}")
     for name, difference in found.items():
-        print(f"{name:40} {told(difference.mean(axis=0))}   {told(np.abs(difference).mean(axis=0))}")
+        print(f"{name:40} {in_columns(difference.mean(axis=0))}   {in_columns(np.abs(difference).mean(axis=0))}")
     for name, angles in summary(found):
-        print(f"{name:40} {told(angles)}")
+        print(f"{name:40} {in_columns(angles)}")
 
 
-def told(angles: Angles) -> str:
+def in_columns(angles: Angles) -> str:
     """Three numbers in columns."""
     return " ".join(f"{angle:6.2f}" for angle in angles)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
 from portrait_prep.media.frames import FPS
-from portrait_prep.media.wav import HEADER, SAMPLES_PER_FRAME, finish
+from portrait_prep.media.wav import SAMPLES_PER_FRAME, write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -45,10 +45,9 @@ def make(root: Path, videos: int, frames: int) -> None:
 
 def _normalize(job: Job[Params]) -> Iterator[Batch]:
     job.frames = round((job.video.duration or 0) * FPS)
-    samples = _random(job).normal(0, 3000, job.frames * SAMPLES_PER_FRAME).astype("<i2")
+    samples = _random(job).normal(0, 3000, job.frames * SAMPLES_PER_FRAME).astype(np.int16)
     job.output("mp4").write_bytes(b"nothing to see")
-    job.output("wav").write_bytes(bytes(HEADER) + samples.tobytes())
-    finish(job.output("wav"), samples.size)
+    write_wav(job.output("wav"), [samples])
     yield {"n_frames": np.array([job.frames], np.int32)}
 
 
@@ -72,10 +71,10 @@ def _values(job: Job[Any], stage: Stage[Any]) -> Iterator[Batch]:
 
 
 def _stats(job: Job[Any]) -> Iterator[Batch]:
-    moments = {measure.name: Moments.none(measure.shape) for measure in stats.MEASURES}
-    for batch in job.read(*(measure.reads for measure in stats.MEASURES)):
-        for measure in stats.MEASURES:
-            moments[measure.name] += Moments.of(batch[measure.name].reshape(-1, *measure.shape))
+    moments = {column.name: Moments.none(column.shape) for column in stats.DESCRIBED}
+    for batch in job.read(*(column.reads for column in stats.DESCRIBED)):
+        for column in stats.DESCRIBED:
+            moments[column.name] += Moments.of(batch[column.name].reshape(-1, *column.shape))
     row: Batch = {}
     for name, known in moments.items():
         row |= {f"{name}_count": np.array([known.count])}
@@ -88,7 +87,7 @@ def _random(job: Job[Any]) -> np.random.Generator:
 
 
 N_FRAMES = (Column("n_frames", "int32"),)
-READ = tuple(measure.reads for measure in stats.MEASURES)
+READ = tuple(column.reads for column in stats.DESCRIBED)
 STAGES: tuple[Stage[Any], ...] = (
     Stage("normalize", 1, Params, N_FRAMES, _normalize, rows="video", media=("mp4", "wav")),
     replace(headpose.STAGE, process=_headpose, reads=("normalize.wav",), reads_when={}, models=None),

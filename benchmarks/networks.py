@@ -23,7 +23,7 @@ from portrait_prep.media.frames import SIZE
 from portrait_prep.pipeline.declare.gpus import chosen, listing
 from portrait_prep.pipeline.run.process import ONE_THREAD
 from portrait_prep.stages.models import tddfa
-from portrait_prep.stages.models.engines import Network, Source
+from portrait_prep.stages.models.engines import Network, NetworkSource
 from portrait_prep.stages.torso import TorsoParams
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def frames_per_second(network: Network, rows: NDArray[np.float32], seconds: floa
 
 def measured(subject: Subject, name: str, folder: Path, gpu: bool, seconds: float) -> tuple[str, float]:
     """What the network runs on, and its frames a second there."""
-    network = Network(Source(name, "0" * 64, subject.build, subject.shape, folder), gpu)
+    network = Network(NetworkSource(name, "0" * 64, subject.build, subject.shape, folder), gpu)
     rows = np.random.default_rng(0).uniform(-1, 1, (subject.batch, *subject.shape)).astype(np.float32)
     speed = frames_per_second(network, rows, seconds)
     return network.provider, speed

@@ -51,7 +51,7 @@ def _find(name: str) -> Found | None:
 
 
 def _row(name: str) -> dict[str, Any]:
-    """What is told of one model; `ok` is false when its file is wrong, or when a package should have brought it."""
+    """What is listed of one model; `ok` is false when its file is wrong, or when a package should have brought it."""
     model, found = registry.MODELS[name], _find(name)
     intact = digest_of(found) == model.sha256 if found else None
     return {
@@ -69,11 +69,11 @@ def _row(name: str) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> str:
     if row["path"]:
-        told = f"{row['path']} ({row['where']}), sha256 {'ok:' if row['intact'] else 'WRONG, not'} {row['sha256']}"
+        status = f"{row['path']} ({row['where']}), sha256 {'ok:' if row['intact'] else 'WRONG, not'} {row['sha256']}"
     else:
         remedy = f"not here, '{command_to_fetch(row['name'])}' gets it" if row["ok"] else "MISSING from its package"
-        told = f"{row['file']} {remedy}, sha256 {row['sha256']}"
-    return f"{row['name']}: {told}, {row['licence']}, {row['address']}"
+        status = f"{row['file']} {remedy}, sha256 {row['sha256']}"
+    return f"{row['name']}: {status}, {row['licence']}, {row['address']}"
 
 
 def _fetch(names: Sequence[str], folder: Path) -> int:

@@ -16,7 +16,7 @@ from portrait_prep.manifests.catalogue import Video, path_of
 from portrait_prep.pipeline.run.executor import Executor, WorkerDied, open_executor
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.session import Session
-from portrait_prep.stages.speaker_side.dialogs import Dialog, Outcome, Verdict, Vote, dialogs, look_at
+from portrait_prep.stages.speaker_side.dialogs import Agreement, Dialog, DialogCheck, Vote, check_dialog, dialogs
 
 CORPUS = "iemocap"
 
@@ -41,13 +41,13 @@ def sides(
     if workers < 0:
         raise BadInput("--workers must be 0 (this process) or more.")
     session = open_session(workspace)
-    found = dialogs(_utterances(session), utterances)
+    to_check = dialogs(_utterances(session), utterances)
     session.workspace.logs.mkdir(exist_ok=True)
     with open_executor(workers, None, session.workspace.logs / "workers.log") as executor:
-        outcomes = list(_told(_looked_at(executor, session.workspace.root, found), len(found), silent=json_))
-    counts = {verdict: sum(outcome.verdict == verdict for outcome in outcomes) for verdict in get_args(Verdict)}
+        checks = list(_reported(_checked(executor, session.workspace.root, to_check), len(to_check), silent=json_))
+    counts = {agreement: sum(check.agreement == agreement for check in checks) for agreement in get_args(Agreement)}
     if json_:
-        say(json.dumps({"dialogs": [_to_json(outcome) for outcome in outcomes], "totals": counts}, indent=1))
+        say(json.dumps({"dialogs": [_to_json(check) for check in checks], "totals": counts}, indent=1))
     else:
         for line in summary(**counts):
             say(line)
@@ -67,41 +67,41 @@ def _utterances(session: Session) -> list[Video]:
     return found
 
 
-def _looked_at(executor: Executor, root: Path, found: Sequence[Dialog]) -> Iterator[Outcome]:
-    """The outcomes in order, while the executor is kept busy."""
+def _checked(executor: Executor, root: Path, to_check: Sequence[Dialog]) -> Iterator[DialogCheck]:
+    """The checks of the dialogs, in order, while the executor is kept busy."""
     under_way: deque[tuple[Dialog, Any]] = deque()
-    for dialog in found:
-        under_way.append((dialog, executor.submit(look_at, root, dialog)))
+    for dialog in to_check:
+        under_way.append((dialog, executor.submit(check_dialog, root, dialog)))
         if len(under_way) > 2 * executor.size:
-            yield _outcome(executor, *under_way.popleft())
+            yield _result(executor, *under_way.popleft())
     while under_way:
-        yield _outcome(executor, *under_way.popleft())
+        yield _result(executor, *under_way.popleft())
 
 
-def _outcome(executor: Executor, dialog: Dialog, future: Any) -> Outcome:
+def _result(executor: Executor, dialog: Dialog, future: Any) -> DialogCheck:
     try:
-        outcome: Outcome = executor.result(future)
+        check: DialogCheck = executor.result(future)
     except WorkerDied:
-        return Outcome(dialog.source, trouble="ends the process that looks at it")
-    return outcome
+        return DialogCheck(dialog.source, trouble="ends the process that looks at it")
+    return check
 
 
-def _told(outcomes: Iterator[Outcome], total: int, silent: bool) -> Iterator[Outcome]:
+def _reported(checks: Iterator[DialogCheck], total: int, silent: bool) -> Iterator[DialogCheck]:
     """Pass them on; a bar and those that disagree on a terminal, one plain line a dialog otherwise."""
     terminal = sys.stderr.isatty()
-    for outcome in tqdm(outcomes, total=total, unit="dialog", disable=not terminal):
-        if not silent and (outcome.verdict == "disagrees" or not terminal):
+    for check in tqdm(checks, total=total, unit="dialog", disable=not terminal):
+        if not silent and (check.agreement == "disagrees" or not terminal):
             with tqdm.external_write_mode():
-                say(_line(outcome))
-        yield outcome
+                say(_line(check))
+        yield check
 
 
-def _line(outcome: Outcome) -> str:
-    name = path_of(outcome.source).name
-    if outcome.trouble:
-        return f"{name}: undetermined; it {outcome.trouble}"
-    pro, contra = outcome.count("agrees"), outcome.count("disagrees")
-    return f"{name}: {outcome.verdict} ({pro} of {len(outcome.votes)} utterances for the catalogue, {contra} against)"
+def _line(check: DialogCheck) -> str:
+    name = path_of(check.source).name
+    if check.trouble:
+        return f"{name}: undetermined; it {check.trouble}"
+    pro, contra = check.count("agrees"), check.count("disagrees")
+    return f"{name}: {check.agreement} ({pro} of {len(check.votes)} utterances for the catalogue, {contra} against)"
 
 
 def summary(agrees: int, disagrees: int, undetermined: int) -> Iterator[str]:
@@ -118,26 +118,26 @@ def summary(agrees: int, disagrees: int, undetermined: int) -> Iterator[str]:
         yield "Look at the dialogs that disagree, and leave their videos out where the picture shows the other person."
 
 
-def _to_json(outcome: Outcome) -> dict[str, Any]:
+def _to_json(check: DialogCheck) -> dict[str, Any]:
     return {
-        "source": outcome.source,
-        "verdict": outcome.verdict,
-        "trouble": outcome.trouble,
-        "utterances": [_vote_to_json(vote) for vote in outcome.votes],
+        "source": check.source,
+        "verdict": check.agreement,
+        "trouble": check.trouble,
+        "utterances": [_vote_to_json(vote) for vote in check.votes],
     }
 
 
 def _vote_to_json(vote: Vote) -> dict[str, Any]:
-    told = vote.speaking
+    speaking = vote.speaking
     return {
-        "video_id": vote.stretch.video.video_id,
-        "start": round(vote.stretch.start, 3),
-        "end": round(vote.stretch.end, 3),
+        "video_id": vote.excerpt.video.video_id,
+        "start": round(vote.excerpt.start, 3),
+        "end": round(vote.excerpt.end, 3),
         "claimed": vote.claim,
-        "speaks": told.side or "undetermined",
-        "why": told.why,
-        "verdict": vote.verdict,
-        "activity": [None if value is None else round(value, 5) for value in told.activity],
-        "faces": [round(value, 3) for value in told.faces],
-        "voice": round(told.voice, 2),
+        "speaks": speaking.side or "undetermined",
+        "why": speaking.why,
+        "verdict": vote.agreement,
+        "activity": [None if value is None else round(value, 5) for value in speaking.activity],
+        "faces": [round(value, 3) for value in speaking.faces],
+        "voice": round(speaking.voice, 2),
     }

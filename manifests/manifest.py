@@ -120,13 +120,23 @@ def flat_rows(content: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
     ]
 
 
+ADDED = ("rules", "overruled_rules")
+"""What a verdict did not tell before version 0.2: a manifest, or a row, without any of these is of that time."""
+
+
+def as_of(quality: Any, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is expected of a verdict (or of a row with one), given what was written: of its time, or of now."""
+    if isinstance(quality, dict) and not any(name in quality for name in ADDED):
+        return {name: value for name, value in content.items() if name not in ADDED}
+    return content
+
+
 def flat_verdict(quality: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of `manifests.parquet` that tell the verdict."""
     review = quality.get("review", {})
     return {
         "accepted": quality["accepted"],
-        "reasons": list(quality["reasons"]),
-        "overruled": list(quality.get("overruled", ())),
+        **{name: list(quality.get(name, ())) for name in ("reasons", "rules", "overruled", "overruled_rules")},
         "review": review.get("decision"),
         **{f"review_{name}": review.get(name) for name in ("why", "who", "when")},
     }

@@ -1,4 +1,4 @@
-"""Running ffmpeg: the static one that imageio-ffmpeg brings, without a shell, and never left behind."""
+"""Running ffmpeg on the user's files: the static one that imageio-ffmpeg brings, without a shell, never left behind."""
 
 import errno
 import os
@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any, cast
 
 import ffmpeg
 import imageio_ffmpeg
 
 from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.probe import Probe
 
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", "level+verbose")
 """Verbose: only at that level does ffmpeg count what it could not decode."""
@@ -28,8 +31,30 @@ STREAM = re.compile(r"\[[a-z]+ist#(\d+):(\d+)/")
 ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
 
 
+RUN_UP = 1.0
+"""Seconds decoded before the start of an interval: decoders of sound need a little to settle."""
+
+
+def video_input(path: Path, facts: Probe) -> Any:
+    """A probed video as an input of ffmpeg-python, on its own clock.
+
+    HEVC hides what it patches up unless it is asked to refuse it. Without an index it is read from its beginning: a
+    decoder that joins a group of pictures half-way loses the rest.
+    """
+    options: dict[str, Any] = {"err_detect": "explode"} if facts.codec == "hevc" else {}
+    seek = facts.start - facts.origin - RUN_UP
+    if seek > 0 and facts.indexed:
+        options["ss"] = f"{seek:.6f}"
+    return ffmpeg.input(str(path), copyts=None, noautorotate=None, threads=1, **ONLY_LOCAL, **options)
+
+
+def sound_input(path: Path) -> Any:
+    """A sound file as an input of ffmpeg-python, on its own clock."""
+    return ffmpeg.input(str(path), copyts=None, threads=1, **ONLY_LOCAL)
+
+
 @dataclass(frozen=True)
-class Decoded:
+class DecodedStream:
     """How one input stream, `video` or `audio` by `kind`, fared.
 
     `frames` came out; `damaged` were refused by the decoder or patched up by it.
@@ -41,23 +66,23 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DecodeReport:
     """What ffmpeg says of its inputs: each decoded stream by (input, stream), and a change of format on the way.
 
     `changed` names what changed and to what; empty where the format stayed. The filters begin anew at a change, with
     all that they knew of time.
     """
 
-    decoded: Mapping[tuple[int, int], Decoded]
+    decoded: Mapping[tuple[int, int], DecodedStream]
     changed: str = ""
 
 
 class FfmpegFailed(RuntimeError):
-    """ffmpeg ended with an error; the message is its last complaint, `outcome` how far it got."""
+    """ffmpeg ended with an error; the message is its last complaint, `report` how far it got."""
 
-    def __init__(self, message: str, outcome: Outcome) -> None:
+    def __init__(self, message: str, report: DecodeReport) -> None:
         super().__init__(message)
-        self.outcome = outcome
+        self.report = report
 
 
 @lru_cache(maxsize=1)
@@ -71,20 +96,20 @@ def executable() -> str:
         ) from error
 
 
-class Listener(threading.Thread):
+class LogReader(threading.Thread):
     """Reads what ffmpeg says while it works, and keeps what matters: a long log takes no memory and no disk."""
 
     def __init__(self, log: IO[bytes]) -> None:
         super().__init__(daemon=True)
         self._log = log
         self._corrupt: Counter[tuple[int, int]] = Counter()
-        self._decoded: dict[tuple[int, int], Decoded] = {}
+        self._decoded: dict[tuple[int, int], DecodedStream] = {}
         self._changed = ""
         self.complaint = ""
         self.disk_full = False
 
     def run(self) -> None:
-        """Listen until ffmpeg is done. Frames decoded with flaws are announced one by one, the counts at the end."""
+        """Read until ffmpeg is done. Frames decoded with flaws are announced one by one, the counts at the end."""
         for raw in self._log:
             line = raw.decode(errors="replace")
             self.disk_full |= "No space left on device" in line
@@ -92,19 +117,19 @@ class Listener(threading.Thread):
                 self._corrupt[int(stream[1]), int(stream[2])] += 1
             elif found := COUNTS.search(line):
                 key = int(found[1]), int(found[2])
-                self._decoded[key] = Decoded(found[3], int(found[4]), int(found[5]) + self._corrupt[key])
+                self._decoded[key] = DecodedStream(found[3], int(found[4]), int(found[5]) + self._corrupt[key])
             elif found := CHANGED.search(line):
                 self._changed = f"{found[1]} to {found[2].strip()}"
             elif found := ERROR.search(line):
                 self.complaint = found[1].strip()
 
     @property
-    def outcome(self) -> Outcome:
-        """What was heard; complete once ffmpeg is done."""
-        return Outcome(self._decoded, self._changed)
+    def report(self) -> DecodeReport:
+        """What it said; complete once ffmpeg is done."""
+        return DecodeReport(self._decoded, self._changed)
 
 
-def run(outputs: Any, consume: Callable[[IO[bytes]], None]) -> Outcome:
+def run(outputs: Any, consume: Callable[[IO[bytes]], object]) -> DecodeReport:
     """Run ffmpeg for the `outputs` of ffmpeg-python; `consume` reads what it writes to its standard output, to the end.
 
     Kills ffmpeg on any exception. Raises OSError (ENOSPC) when the disk is full, MissingPrerequisite when ffmpeg
@@ -118,8 +143,8 @@ def run(outputs: Any, consume: Callable[[IO[bytes]], None]) -> Outcome:
     except OSError as error:
         raise MissingPrerequisite(f"{command[0]} cannot be started ({error}): reinstall 'imageio-ffmpeg'.") from error
     with process:
-        listener = Listener(cast("IO[bytes]", process.stderr))
-        listener.start()
+        log = LogReader(cast("IO[bytes]", process.stderr))
+        log.start()
         try:
             consume(cast("IO[bytes]", process.stdout))
         except BaseException:
@@ -128,14 +153,14 @@ def run(outputs: Any, consume: Callable[[IO[bytes]], None]) -> Outcome:
         finally:
             cast("IO[bytes]", process.stdout).close()
             status = process.wait()
-            listener.join()
+            log.join()
     if status:
-        raise _failure(listener, status)
-    return listener.outcome
+        raise _failure(log, status)
+    return log.report
 
 
-def _failure(listener: Listener, status: int) -> Exception:
+def _failure(log: LogReader, status: int) -> Exception:
     """What ffmpeg died of, in its own words: its last complaint."""
-    if listener.disk_full:
+    if log.disk_full:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return FfmpegFailed(listener.complaint or f"ffmpeg ended with status {status}", listener.outcome)
+    return FfmpegFailed(log.complaint or f"ffmpeg ended with status {status}", log.report)

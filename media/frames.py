@@ -1,11 +1,16 @@
-"""Decoding: one pass over a video, frame by frame, on one thread."""
+"""The workspace's own videos: their frames, decoded one by one on one thread."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
@@ -15,21 +20,58 @@ SIZE = 512
 """Side in pixels of every normalized video."""
 
 Image = NDArray[np.uint8]
+"""RGB uint8 [height, width, 3]."""
 
 
-def read_frames(path: Path, size: int | None = None) -> Iterator[Image]:
+def read_frames(
+    path: Path, size: int | None = None, numbers: range | None = None, expected: int | None = None
+) -> Iterator[Image]:
     """Yield the frames of a video as RGB uint8 [height, width, 3], resized to `size` x `size` when given.
 
-    Raises Damaged when the file, one of the workspace's own, cannot be decoded.
+    All of them; or those of `numbers`, of a video of 25 fps, without decoding what lies before the nearest key frame.
+    `expected` is how many the whole video was written with: who takes just so many need not ask for another one, since
+    the last one comes only where the video ends with it.
+
+    Raises Damaged when the file, one of the workspace's own, cannot be decoded, or holds other frames than these.
     """
+    wanted, count = expected if numbers is None else len(numbers), 0
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "NONE"
             # One reformatter for all frames: a new one each time would set up its conversion anew, a third of the cost.
             convert = VideoReformatter().reformat
-            for frame in container.decode(stream):
+            frames = container.decode(stream) if numbers is None else _numbered(container, stream, numbers)
+            for frame in frames:
+                count += 1
+                if count == wanted and next(frames, None) is not None:
+                    raise _miscounted(path, numbers, expected)
                 image = convert(frame, width=size, height=size, format="rgb24").to_ndarray()
                 yield image.astype(np.uint8, copy=False)
     except (av.FFmpegError, IndexError) as error:
         raise Damaged(f"{path} cannot be decoded ({error}): delete it and run again.") from error
+    if wanted not in (None, count):
+        raise _miscounted(path, numbers, expected)
+
+
+def _numbered(container: InputContainer, stream: VideoStream, numbers: range) -> Iterator[VideoFrame]:
+    """The frames of these ascending numbers, as far as they are there: frame k is the one that is shown at k/25 s."""
+    container.seek(numbers.start * (av.time_base // FPS))
+    for frame in container.decode(stream):
+        number = -1 if frame.time is None else round(frame.time * FPS)
+        if number in numbers:
+            yield frame
+        if number >= numbers.stop - 1:
+            return
+
+
+def _miscounted(path: Path, numbers: range | None, expected: int | None) -> Damaged:
+    if numbers is None:
+        return Damaged(f"{path} does not hold {expected} frames: delete it and run normalize again.")
+    return Damaged(f"{path} has no frames {numbers.start} to {numbers.stop - 1}: delete it and run again.")
+
+
+def count_frames(path: Path) -> int:
+    """Frames of a video, counted by its packets, without decoding."""
+    with av.open(str(path)) as container:
+        return sum(packet.size > 0 for packet in container.demux(video=0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
-from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, opened
+from portrait_prep.media.container import ONLY_LOCAL, SHORTFALL, NotAVideo, check_extent, opened
 
 ESTIMATED = ("mp3", "aac")
 """Formats without a header: their duration is a guess from the size."""
@@ -87,3 +89,31 @@ def tracks_of(container: InputContainer) -> tuple[AudioTrack, ...]:
         for stream in container.streams.audio
         if stream.channels and stream.sample_rate
     )
+
+
+def sound_channels(path: Path) -> int | None:
+    """Channels of a file's first sound track; 0 where it has none; None where the file cannot be read."""
+    with _readable(path) as container:
+        return max((stream.channels for stream in container.streams.audio[:1]), default=0) if container else None
+
+
+def sound_digest(path: Path) -> str | None:
+    """sha256 of what a sound track says, whatever else is in the file; None where it cannot be read."""
+    digest = hashlib.sha256()
+    with _readable(path) as container:
+        if container is None or not container.streams.audio:
+            return None
+        for packet in container.demux(container.streams.audio[0]):
+            digest.update(bytes(packet))
+    return digest.hexdigest()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[InputContainer | None]:
+    """The opened file, or None: what is wrong with it is found where it is probed."""
+    try:
+        container = av.open(str(path), options=ONLY_LOCAL) if path.is_file() else None
+    except (av.FFmpegError, OSError):
+        container = None
+    with container or nullcontext():
+        yield container

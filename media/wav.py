@@ -1,86 +1,103 @@
-"""Sound on its way to disk: 16-bit samples stream in, a WAV file of an exact length comes out."""
+"""The workspace's own sound: 16 kHz mono PCM16 in a canonical WAV file, 640 samples for each frame of the video."""
+
+from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-RATE = 16000
+from portrait_prep.errors import Damaged
+from portrait_prep.media.file import File
+from portrait_prep.media.frames import FPS
+
+RATE = 16_000
 """Samples a second."""
 
-SAMPLES_PER_FRAME = 640
-"""Samples of one video frame at 25 frames a second."""
+SAMPLES_PER_FRAME = RATE // FPS
+"""Samples of one video frame: 640."""
 
-INAUDIBLE = 3
-"""A track whose samples never exceed this (-80 dB of full scale) is digital silence."""
+FULL_SCALE = 1 << 15
+"""16-bit samples over this are -1..1."""
 
-CANCELLED = 0.01
-"""Share of the channels' power left in their mean (-20 dB) below which they are in opposite phase."""
+Pcm = NDArray[np.int16]
+"""16-bit samples."""
 
-HEADER = 44
-CHUNK = 1 << 18
+BYTES = 2
+"""Of one sample."""
 
-
-@dataclass
-class Level:
-    """What was heard: the greatest magnitude, and the power of the channels' mean and of the channels themselves."""
-
-    peak: int = 0
-    mean_power: float = 0.0
-    channel_power: float = 0.0
-
-    @property
-    def silent(self) -> bool:
-        """Whether the track is digital silence."""
-        return self.peak <= INAUDIBLE
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the channels' mean lost nearly all of what the channels hold."""
-        return not self.silent and self.mean_power < CANCELLED * self.channel_power
-
-    def hear(self, samples: NDArray[np.int16], mean: NDArray[np.int16]) -> None:
-        """Take in samples [n, channels] and their mean [n]."""
-        self.peak = max(self.peak, int(np.abs(samples.astype(np.int32)).max(initial=0)))
-        self.mean_power += float(np.square(mean, dtype=np.float64).sum())
-        self.channel_power += float(np.square(samples, dtype=np.float64).sum() / samples.shape[1])
+HEADER_BYTES = 44
 
 
-def receive(pipe: IO[bytes], path: Path, channels: int) -> Level:
-    """Write PCM16 from `pipe`, `channels` interleaved, as mono into `path` after room for a header."""
-    level = Level()
+def write_wav(path: Path, blocks: Iterable[Pcm]) -> int:
+    """Write samples as they come, in arrays of any shape; return how many there were."""
+    samples = 0
     with path.open("wb") as file:
-        file.write(bytes(HEADER))
-        for samples in _blocks(pipe, channels):
-            mean = samples[:, 0] if channels == 1 else np.rint(samples.mean(axis=1, dtype=np.float64)).astype(np.int16)
-            level.hear(samples, mean)
-            file.write(mean.astype("<i2").tobytes())
-    return level
+        file.write(bytes(HEADER_BYTES))
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, "<i2").data)
+            samples += block.size
+        file.seek(0)
+        file.write(_header(samples))
+    return samples
 
 
-def _blocks(pipe: IO[bytes], channels: int) -> Iterator[NDArray[np.int16]]:
-    """Samples [n, channels] as they come; a torn last sample is dropped."""
-    rest = b""
-    while block := pipe.read(CHUNK):
-        block = rest + block
-        whole = len(block) - len(block) % (2 * channels)
-        rest = block[whole:]
-        yield np.frombuffer(block[:whole], "<i2").reshape(-1, channels)
-
-
-def finish(path: Path, samples: int) -> None:
-    """Cut or fill with silence to just `samples` samples and write the header: canonical RIFF WAVE, 44 bytes.
-
-    Format: IBM and Microsoft, Multimedia Programming Interface and Data Specifications 1.0 (1991); PCM, mono, 16 bit.
-    """
-    size = 2 * samples
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+def resize_wav(path: Path, samples: int) -> None:
+    """Cut a written file to just so many samples, or fill it with silence."""
     with path.open("r+b") as file:
-        file.truncate(HEADER + size)
-        file.write(
-            struct.pack("<4sI4s", b"RIFF", HEADER - 8 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size)
-        )
+        file.truncate(HEADER_BYTES + BYTES * samples)
+        file.write(_header(samples))
+
+
+def count_samples(path: Path) -> int:
+    """Samples of a written file, by its size. Raises OSError where it is gone."""
+    return (path.stat().st_size - HEADER_BYTES) // BYTES
+
+
+def _header(samples: int) -> bytes:
+    """Canonical RIFF WAVE, 44 bytes: PCM, mono, 16 bit.
+
+    Format: IBM and Microsoft, Multimedia Programming Interface and Data Specifications 1.0 (1991).
+    """
+    size = BYTES * samples
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, BYTES * RATE, BYTES, 8 * BYTES)
+    return struct.pack("<4sI4s", b"RIFF", HEADER_BYTES - 8 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size)
+
+
+class WavReader:
+    """A written file, read at any frame: there is no position, so that forked processes may share it."""
+
+    def __init__(self, path: Path, frames: int) -> None:
+        """Raise Damaged where it is gone, or does not have the header and the length of so many video frames."""
+        self.frames = frames
+        try:
+            self._file = File(path)
+        except FileNotFoundError as error:
+            raise Damaged(f"{path} is gone: run again.") from error
+        header = _header(frames * SAMPLES_PER_FRAME)
+        size = HEADER_BYTES + frames * SAMPLES_PER_FRAME * BYTES
+        if self._file.status.st_size != size or self._file.read(0, HEADER_BYTES) != header:
+            raise Damaged(
+                f"{path} is not 16 kHz mono PCM16 of {frames} frames with {SAMPLES_PER_FRAME} samples each: "
+                "normalize again."
+            )
+
+    def read(self, first: int, frames: int) -> Pcm:
+        """Samples of frames `first` to `first + frames - 1`, int16 [frames, 640]: sample 640k begins frame k.
+
+        Raises Damaged when the file ends before.
+        """
+        samples = np.empty((frames, SAMPLES_PER_FRAME), "<i2")
+        self._file.read_into(samples, HEADER_BYTES + first * SAMPLES_PER_FRAME * BYTES)
+        return samples.astype(np.int16, copy=False)
+
+    def blocks(self, frames: int) -> Iterator[Pcm]:
+        """All samples in order, int16 [n, 640], so many frames at a time. Raises as `read` does."""
+        for first in range(0, self.frames, frames):
+            yield self.read(first, min(frames, self.frames - first))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

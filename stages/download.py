@@ -12,10 +12,11 @@ import numpy as np
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.fetch.source import fetch_source
 from portrait_prep.stages.sources import facts, is_address, leads_to, link, link_name, local
 
@@ -33,7 +34,7 @@ PERMANENT = {
 
 
 @dataclass(frozen=True)
-class Had:
+class HashedFile:
     """A file that was read to its end: the name below `sources/` that leads to it, its bytes and its sha256."""
 
     name: str
@@ -41,13 +42,13 @@ class Had:
     sha256: str
 
 
-def process(job: Job[Terms]) -> Iterator[Batch]:
+def process(job: Job[DownloadParams]) -> Iterator[Batch]:
     """Fetch what lies at an address, read it through, and link it. Raises BadVideo when it cannot be had.
 
     Raises also what `fetch_source` does.
     """
-    picture = _had(job, job.video.source)
-    sound = None if job.video.sound is None else _had(job, job.video.sound, sound=True)
+    picture = _obtain(job, job.video.source)
+    sound = None if job.video.sound is None else _obtain(job, job.video.sound, sound=True)
     job.metrics |= {"file": picture.name, "bytes": picture.size, "sha256": picture.sha256}
     if sound:
         job.metrics |= {"sound_file": sound.name, "sound_bytes": sound.size, "sound_sha256": sound.sha256}
@@ -62,7 +63,7 @@ def process(job: Job[Terms]) -> Iterator[Batch]:
     }
 
 
-def _had(job: Job[Terms], source: str, sound: bool = False) -> Had:
+def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> HashedFile:
     if is_address(source):
         file = fetch_source(source, job.sources, job.params, job.video.source_height)
     else:
@@ -70,7 +71,7 @@ def _had(job: Job[Terms], source: str, sound: bool = False) -> Had:
     size, sha256 = read_through(file)
     name = link_name(job.video, file, sound)
     link(file, job.sources / name)
-    return Had(name, size, sha256)
+    return HashedFile(name, size, sha256)
 
 
 def read_through(path: Path) -> tuple[int, str]:
@@ -150,7 +151,7 @@ def _proved(file: Path, sha256: str, mends: tuple[Remedy, Remedy]) -> Iterator[t
 STAGE = Stage(
     name="download",
     version=2,
-    params=Terms,
+    params=DownloadParams,
     columns=(
         Column("source", "str", meaning="where the video comes from, as in the catalogue"),
         Column("file", "str", meaning="name below sources/ by which it is read"),
@@ -160,10 +161,18 @@ STAGE = Stage(
         Column("sound_bytes", "int64", unit="B", nullable=True, meaning="size of the sound file"),
         Column("sound_sha256", "str", nullable=True, meaning="sha256 of the sound file, hexadecimal"),
     ),
+    metrics=(
+        Metric("file", "", "name below sources/ by which it is read", kind="text"),
+        Metric("bytes", "B", "size of the source"),
+        Metric("sha256", "", "sha256 of the source, hexadecimal", kind="text"),
+        Metric("sound_file", "", "the same of a sound file of its own", kind="text", optional=True),
+        Metric("sound_bytes", "B", "size of the sound file", optional=True),
+        Metric("sound_sha256", "", "sha256 of the sound file, hexadecimal", kind="text", optional=True),
+    ),
     process=process,
     rows="video",
     catalogue=("source", "sound"),
     outside=facts,
     proof=proof,
-    fetches=lambda terms: terms.at_once,
+    fetches=lambda params: params.at_once,
 )

@@ -4,7 +4,8 @@ The rotation is that of the best rigid fit of the landmarks to the mean face, or
 the picture; everything else follows from it and the landmarks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -12,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
-from portrait_prep.stages.face import geometry
+from portrait_prep.stages.face import geometry, pose_range
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
 from portrait_prep.stages.face.jitter import Jitter
 from portrait_prep.stages.face.points import CENTRE, COUNT, EXPRESSIVE, RIGID
-from portrait_prep.stages.face.pose_range import ANGLES, PoseRange
+from portrait_prep.stages.face.pose_range import ANGLES, ColumnRange, PoseRange
 from portrait_prep.stages.models import tddfa
 from portrait_prep.stages.models.registry import digests, verified
 from portrait_prep.stages.streaming import smoothing
@@ -27,8 +28,28 @@ from portrait_prep.stages.streaming import smoothing
 CALM = np.setdiff1d(np.arange(COUNT), EXPRESSIVE)
 """Points that the Gaussian smooths: all but eyes, irises, brows and lips."""
 
-NETWORKS: Mapping[str, str] = {"tddfa": "tddfa_mb05", "tddfa_mb1": "tddfa_mb1"}
-"""Backend -> model file, of those that look at the picture."""
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to get the angles: those of the rigid fit, or what a network sees in the picture.
+
+    `models` are its files in the registry, beside the mean face. `network`, called with whether there is a GPU, returns
+    this process's network; None: the fit alone, for which no picture is read.
+    """
+
+    models: tuple[str, ...] = ()
+    network: Callable[[bool], tddfa.PoseNetwork] | None = None
+
+
+def _tddfa(model: str) -> Backend:
+    return Backend((model,), lambda gpu: tddfa.pose_network(model, gpu))
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "procrustes": Backend(),
+    "tddfa": _tddfa("tddfa_mb05"),
+    "tddfa_mb1": _tddfa("tddfa_mb1"),
+}
 
 
 class HeadposeParams(Params):
@@ -62,39 +83,37 @@ def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
     mean = smoothing.mean_kernel(job.params.mean_frames)
     gaussian = smoothing.gaussian_kernel(job.params.gaussian_sigma)
     radius = len(mean) + len(gaussian) - 2
-    seen, turned, noise = Range(), PoseRange(), Jitter()
+    ranges, turned, noise = ColumnRange(), PoseRange(), Jitter()
     for batch, around in smoothing.with_halo(_poses(job), "canonical", radius):
-        seen.add(np.column_stack([batch["euler"], batch["scale"], batch["residual"]]))
+        ranges.add(np.column_stack([batch["euler"], batch["scale"], batch["residual"]]))
         turned.add(batch["euler"])
         noise.add(batch["canonical"][:, RIGID])
         batch["canonical"] = smooth(around, mean, gaussian).astype(np.float32)
         yield batch
-    job.metrics |= seen.metrics(*ANGLES, "scale", "residual") | turned.metrics() | {"jitter": noise.rms}
+    job.metrics |= ranges.metrics(*ANGLES, "scale", "residual") | turned.metrics() | {"jitter": noise.rms}
 
 
 def _poses(job: Job[HeadposeParams]) -> Iterator[Batch]:
-    for landmarks, euler in _seen(job) if job.params.backend in NETWORKS else _unseen(job):
+    network = BACKENDS[job.params.backend].network
+    for landmarks, euler in _with_angles(job, network(job.gpu)) if network else _without_angles(job):
         yield _pose(landmarks, euler)
 
 
-def _unseen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], None]]:
+def _without_angles(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], None]]:
     for batch in job.read("landmarks.landmarks"):
         yield batch["landmarks"], None
 
 
-def _seen(job: Job[HeadposeParams]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
+def _with_angles(
+    job: Job[HeadposeParams], network: tddfa.PoseNetwork
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float64]]]:
     """Landmarks with what a network makes of the frames that they are of; raises Damaged when there are not as many."""
-    network = tddfa.pose_network(NETWORKS[job.params.backend], job.gpu)
-    frames, count = read_frames(job.media("mp4")), 0
+    frames = read_frames(job.media("mp4"), expected=job.frames)
     for batch in job.read("landmarks.landmarks"):
         landmarks = batch["landmarks"]
         looks = [_look(image, points) for points, image in zip(landmarks, frames, strict=False)]
-        count += len(looks)
-        if len(looks) == len(landmarks):
-            yield landmarks, _angles(network, looks)
+        yield landmarks, _angles(network, looks)
     job.metrics["provider"] = network.provider
-    if count != job.frames or next(frames, None) is not None:
-        raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
 
 
 def _look(image: Image, landmarks: NDArray[np.float32]) -> NDArray[np.uint8] | None:
@@ -128,35 +147,6 @@ def smooth(around: NDArray[np.float64], mean: smoothing.Half, gaussian: smoothin
     smoothed = averaged[halo : len(averaged) - halo].copy()
     smoothed[:, CALM] = smoothing.convolve(averaged[:, CALM], gaussian)
     return smoothed
-
-
-class Range:
-    """Least, greatest and mean value of some columns over the finite frames of a video, as they stream by."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._low: NDArray[np.float64] | float = np.inf
-        self._high: NDArray[np.float64] | float = -np.inf
-        self._total: NDArray[np.float64] | float = 0.0
-
-    def add(self, values: NDArray[np.floating[Any]]) -> None:
-        """Take in rows [n, k]."""
-        finite = values[np.isfinite(values).all(axis=1)].astype(np.float64)
-        self._count += len(finite)
-        self._low = np.minimum(self._low, finite.min(axis=0, initial=np.inf))
-        self._high = np.maximum(self._high, finite.max(axis=0, initial=-np.inf))
-        self._total = self._total + finite.sum(axis=0)
-
-    def metrics(self, *names: str) -> dict[str, float]:
-        """`<name>_min`, `<name>_max` and `<name>_mean`; nothing when there was no finite frame."""
-        if not self._count:
-            return {}
-        kinds = {"min": self._low, "max": self._high, "mean": self._total / self._count}
-        return {
-            f"{name}_{kind}": float(value)
-            for kind, values in kinds.items()
-            for name, value in zip(names, np.asarray(values), strict=True)
-        }
 
 
 def _nan_together(batch: Batch) -> NDArray[np.bool_]:
@@ -208,10 +198,72 @@ COLUMNS = {
 }
 
 
-def _models(params: HeadposeParams) -> dict[str, str]:
-    looked_through = (NETWORKS[params.backend],) if params.backend in NETWORKS else ()
-    return digests("mean_face", *looked_through)
+def _sees_video(params: HeadposeParams) -> bool:
+    return BACKENDS[params.backend].network is not None
 
+
+RANGES = {
+    **{angle: ("degrees", angle) for angle in ANGLES},
+    "scale": ("×", "canonical px to one px of the frame; the smaller, the larger the face"),
+    "residual": ("px", "rms of the rigid fit to the mean face"),
+}
+"""What `Range` follows: name -> unit and meaning."""
+SHOWN: Mapping[str, dict[str, Any]] = {
+    "scale_min": {
+        "title": "Scale, least",
+        "bounds": (
+            at_least(
+                "min_scale",
+                0.4,
+                "least scale (canonical px per image px) in any frame",
+                "the scale falls to {value:.2f}, below {limit:g}: the face is larger than the frame allows",
+                gt=0,
+            ),
+        ),
+    },
+    "scale_max": {
+        "title": "Scale, greatest",
+        "bounds": (
+            at_most(
+                "max_scale",
+                4.0,
+                "greatest scale in any frame: above it the face is tiny",
+                "the scale rises to {value:.2f}, above {limit:g}: the face is too small or was lost",
+                gt=0,
+            ),
+        ),
+    },
+    "residual_mean": {"title": "Fit residual"},
+}
+"""Of these, what the report shows, and what rules bound."""
+METRICS = (
+    *pose_range.METRICS,
+    *(
+        Metric(
+            f"{name}_{kind}", unit, f"{word} of all frames: {meaning}", optional=True, **SHOWN.get(f"{name}_{kind}", {})
+        )
+        for kind, word in (("min", "least"), ("max", "greatest"), ("mean", "mean"))
+        for name, (unit, meaning) in RANGES.items()
+    ),
+    Metric(
+        "jitter",
+        "canonical px",
+        "rms second difference over time / √6 of the 43 points over bone, rotation, translation and scale removed, "
+        "before smoothing; the eyes are 120 apart. Tracked faces come to 0.3 to 1.4",
+        title="Landmark jitter",
+        bounds=(
+            at_most(
+                "max_jitter",
+                3.0,
+                "most noise of the points over bone, in canonical px: the eyes are 120 px apart",
+                "points that stay still on a head tremble by {value:.1f} canonical px, more than {limit:g}",
+                gt=0,
+            ),
+        ),
+        blind="trembling of the face as a whole, which is pose",
+    ),
+    Metric("provider", "", "what the network ran on, where the backend is one", kind="text", optional=True),
+)
 
 STAGE = Stage(
     name="headpose",
@@ -219,11 +271,12 @@ STAGE = Stage(
     packed=False,
     params=HeadposeParams,
     reads=("landmarks.landmarks", "normalize.mp4"),
-    reads_when={"normalize.mp4": lambda params: params.backend in NETWORKS},
+    reads_when={"normalize.mp4": _sees_video},
     columns=tuple(COLUMNS.values()),
+    metrics=METRICS,
     process=process,
-    models=_models,
-    gpu=lambda params: params.backend in NETWORKS,
+    models=lambda params: digests("mean_face", *BACKENDS[params.backend].models),
+    gpu=_sees_video,
     invariants=(
         Invariant(
             "every column is NaN in exactly the frames without landmarks",

@@ -1,6 +1,7 @@
 """Stage `landmarks`: the 478 points of the same face in every frame, as the network gave them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
@@ -8,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
-from portrait_prep.stages.face.jitter import Jitter, Jumps
+from portrait_prep.stages.face.jitter import JUMPS, Jitter, Jumps
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.face.points import COUNT
 from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.mediapipe import face_detector, face_landmarker, face_mesh_tracker
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.streaming.gaps import fill_gaps
+from portrait_prep.stages.video import picture_quality
 from portrait_prep.stages.video.picture_quality import PictureQuality
 from portrait_prep.stages.video.tracking import FaceFollower, FaceNetwork, is_confirmed
 
@@ -27,6 +29,25 @@ COUNT_EVERY = 25
 The mesh fits a face to whatever it once took for one; a face that is upside down or lies on its side it may hold for
 long, with points that are nowhere near, where the detector sees none.
 """
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to find landmarks.
+
+    `models` are its files in the registry. `network` returns this process's network, and `gives_blendshapes` says
+    whether its faces have scores.
+    """
+
+    models: tuple[str, ...]
+    network: Callable[[], FaceNetwork]
+    gives_blendshapes: bool = False
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "facemesh": Backend(("face_landmark_with_attention", "face_detection_short_range"), face_mesh_tracker),
+    "face_landmarker": Backend(("face_landmarker",), face_landmarker, gives_blendshapes=True),
+}
 
 
 class LandmarksParams(Params):
@@ -83,26 +104,18 @@ def _batch(rows: NDArray[np.float32]) -> Batch:
     return batch | {"blendshapes": scores} if scores.size else batch
 
 
-def _network(backend: str) -> FaceNetwork:
-    return face_landmarker() if backend == "face_landmarker" else face_mesh_tracker()
-
-
-def _gives_scores(params: LandmarksParams) -> bool:
-    return params.backend == "face_landmarker"
-
-
 class _Search:
     """One pass over a video's frames: its faces, and what is counted on the way."""
 
     def __init__(self, job: Job[LandmarksParams]) -> None:
         self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = self.crowded = 0
         self.quality, self.jumps = PictureQuality(), Jumps()
-        self.follower = FaceFollower(_network(job.params.backend), face_detector(), job.params.patience)
-        self._path, self._expected = job.media("mp4"), job.frames
+        self.follower = FaceFollower(BACKENDS[job.params.backend].network(), face_detector(), job.params.patience)
+        self._mp4, self._expected = job.media("mp4"), job.frames
 
     def faces(self) -> Iterator[NDArray[np.float32] | None]:
         """Each frame's face: its points, one after another, then its scores; None where it was not found."""
-        for image in read_frames(self._path):
+        for image in read_frames(self._mp4, expected=self._expected):
             face = self.follower(image)
             self.frames += 1
             self.quality.add(image, None if face is None else face.landmarks)
@@ -112,11 +125,6 @@ class _Search:
                     self._count(image, face.landmarks)
                 self.found += 1
             yield None if face is None else np.concatenate([face.landmarks.reshape(-1), face.blendshapes])
-        if self.frames != self._expected:
-            raise Damaged(
-                f"{self._path.name} holds {self.frames} frames where {self._expected} were written: "
-                "delete it and run normalize again."
-            )
 
     def _count(self, image: Image, face: NDArray[np.float32]) -> None:
         boxes = face_detector()(image)
@@ -142,11 +150,105 @@ def _scored(batch: Batch) -> NDArray[np.bool_]:
     return np.where(there, within.all(axis=1), np.isnan(scores).all(axis=1))
 
 
-MODEL_FILES: Mapping[str, tuple[str, ...]] = {
-    "facemesh": ("face_landmark_with_attention", "face_detection_short_range"),
-    "face_landmarker": ("face_landmarker",),
-}
-"""Backend -> its model files."""
+METRICS = (
+    Metric(
+        "face_share",
+        "share",
+        "share of frames in which the face was detected",
+        title="Frames with a face",
+        decimals=1,
+        bounds=(
+            at_least(
+                "min_face_share",
+                0.9,
+                "least share of frames in which a face was detected",
+                "a face was seen in {value:.1%} of the frames, less than {limit:.0%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+    ),
+    Metric("gaps", "frames", "runs of frames without it, [first, last + 1], that were not filled", kind="ranges"),
+    Metric(
+        "longest_gap",
+        "frames",
+        "longest run of frames without it",
+        title="Longest gap",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_longest_gap",
+                50,
+                "most frames in a row without a face: 50 are two seconds",
+                "no face was seen for {value} frames in a row, more than {limit}",
+                ge=0,
+            ),
+        ),
+    ),
+    Metric(
+        "face_confirmed_share",
+        "share",
+        f"share of looks (every {COUNT_EVERY}th frame with the face) at which a second network sees it, too",
+        title="Face confirmed",
+        decimals=1,
+        bounds=(
+            at_least(
+                "min_confirmed_share",
+                0.5,
+                "least share of looks at which the face detector, too, sees the tracked face",
+                "the face detector confirms the tracked face at {value:.0%} of the looks, less than {limit:.0%}: it "
+                "may be upside down, on its side or no face",
+                ge=0,
+                le=1,
+            ),
+        ),
+    ),
+    Metric("faces", "", "most faces in the frame at one of these looks", title="Faces at once", decimals=0),
+    Metric(
+        "several_faces_share",
+        "share",
+        "share of these looks with more than one face in the 512 px frame",
+        title="Several faces",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_several_faces_share",
+                0.5,
+                "greatest share of looks at which more than one face is in the 512 px frame",
+                "more than one face is in the picture at {value:.0%} of the looks, more than {limit:.0%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+        blind="a poster from a person; faces that come and go between looks",
+    ),
+    Metric(
+        "identity_jumps",
+        "",
+        "times that another face was taken, after more than `patience` frames with only that one",
+        title="Identity jumps",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_identity_jumps",
+                0,
+                "most jumps from one face to another",
+                "the tracked face jumped {value} times to another, more than {limit}",
+                ge=0,
+            ),
+        ),
+        blind="a change of person in the very same place and size",
+    ),
+    Metric("stray_frames", "frames", "frames in which only another face was seen"),
+    Metric(
+        "jitter",
+        "px",
+        "of all points: rms second difference over time / √6. Fast heads have it, too",
+        blind="trembling from motion",
+    ),
+    *JUMPS,
+    *picture_quality.METRICS,
+)
 
 STAGE = Stage(
     name="landmarks",
@@ -168,11 +270,12 @@ STAGE = Stage(
             (blendshapes.COUNT,),
             "0..1",
             f"scores of facial movements, left and right the subject's own: {', '.join(blendshapes.NAMES)}",
-            when=_gives_scores,
+            when=lambda params: BACKENDS[params.backend].gives_blendshapes,
         ),
     ),
+    metrics=METRICS,
     process=process,
-    models=lambda params: digests(*MODEL_FILES[params.backend], "face_detection_full_range_sparse"),
+    models=lambda params: digests(*BACKENDS[params.backend].models, "face_detection_full_range_sparse"),
     invariants=(
         Invariant("a frame's landmarks are all finite or all NaN", ("landmarks.landmarks",), _whole),
         Invariant(

@@ -6,42 +6,36 @@ catalogue names takes the place of the source's own sound and begins with the fi
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
-import av
-import ffmpeg
 import numpy as np
 from pydantic import Field
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.media.box import Box
 from portrait_prep.media.container import NotAVideo
-from portrait_prep.media.ffmpeg import FfmpegFailed, Outcome, run
+from portrait_prep.media.ffmpeg import video_input
 from portrait_prep.media.frames import FPS, SIZE, read_frames
 from portrait_prep.media.probe import Probe, probe
-from portrait_prep.media.wav import HEADER, RATE, SAMPLES_PER_FRAME, Level, finish, receive
+from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME, WavReader, count_samples
+from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models.registry import digests
-from portrait_prep.stages.sound.audio_source import AudioSource, own_audio_source
+from portrait_prep.stages.sound import lag
+from portrait_prep.stages.sound.audio_source import AudioSource, audio_of_file
 from portrait_prep.stages.sound.lag import Lag, lag_between
-from portrait_prep.stages.sources import readable, require
-from portrait_prep.stages.video.crop import Box, Faces, Region, main_face, region_of, square
+from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
+from portrait_prep.stages.video.crop import Faces, Region, main_face, region_of, square
+from portrait_prep.stages.video.encode import Encoder
 from portrait_prep.stages.video.faces import sample_faces
-from portrait_prep.stages.video.resample import opened, upright_squares
-
-FEWEST_FRAMES = 2
-
-LOST_SOUND = 0.01
-"""Share of sound packets that may be damaged: each costs some 20 ms, where a video frame spoils all that follow it."""
+from portrait_prep.stages.video.resample import upright_squares
 
 COMPARED = 20.0
 """Seconds of a sound file that are compared with the picture's own sound."""
-
-MISCOUNT = 0.01
-"""Share by which the number of frames may differ from what the timestamps promise; two frames are always allowed."""
 
 
 class NormalizeParams(Params):
@@ -77,172 +71,103 @@ def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
 
 
 def _normalized(job: Job[NormalizeParams]) -> Batch:
-    facts = _probed(job)
-    audio = own_audio_source(job, facts) or _picture_audio_source(job, facts)
-    samples, box, region = _framed(job, facts)
-    frames, level, downmix = _encoded(job, facts, audio, upright_squares(_input(job, facts), facts, box, region.box))
-    job.frames = frames
-    face = main_face(samples, *facts.display)
-    counts = [len(faces) for faces in samples]
-    lag = _lag(job, facts) if audio.own else Lag(None, None)
+    """Probe picture and sound, choose the square, encode, and note what came of it."""
+    video, params, picture, sound = job.video, job.params, picture_file(job), sound_file(job)
+    mp4, wav = job.output("mp4"), job.output("wav")
+    facts = _probed(picture, video.start, video.end)
+    source = video_input(picture.path, facts)
+    own_audio = AudioSource(picture.name, source, facts.tracks, facts.start, separate=False)
+    audio = own_audio if sound is None else audio_of_file(sound, _lateness(facts, video.start))
+    framed = _framed(Encoder(picture, facts, own_audio), region_of(video, facts.display), params)
+    frames = upright_squares(source, facts, framed.box, framed.region.box)
+    encoded = Encoder(picture, facts, audio).encode(frames, _quality(params), mp4, wav)
+    offset = _lag(own_audio, facts.duration, WavReader(wav, encoded.frames)) if audio.separate else Lag(None, None)
+    job.frames = encoded.frames
     job.metrics.update(
-        n_frames=frames,
-        seconds=frames / FPS,
-        has_audio=level is not None,
-        silent=level is not None and level.silent,
-        downmix=downmix,
-        sound_offset=lag.seconds,
-        sound_likeness=lag.likeness,
-        framing=region.framing,
-        samples=len(samples),
-        face_share=len(face) / len(samples),
-        face_size=float(np.median(face[:, 2])),
-        upscaling=SIZE / box.w,
-        faces_median=float(np.median(counts)),
-        faces_max=max(counts),
+        n_frames=encoded.frames,
+        seconds=encoded.frames / FPS,
+        has_audio=audio.track is not None,
+        silent=bool(encoded.silent),
+        downmix=encoded.downmix,
+        sound_offset=offset.seconds,
+        sound_likeness=offset.likeness,
+        **framed.metrics(),
     )
-    return _row(job, facts, box, region) | _heard_row(job, audio, level)
+    return _picture_row(job, facts, framed) | _sound_row(job, audio, encoded.silent)
 
 
-def _probed(job: Job[NormalizeParams]) -> Probe:
+def _probed(picture: SourceFile, start: float | None, end: float | None) -> Probe:
     try:
-        return probe(readable(job), job.video.start, job.video.end)
+        return probe(picture.path, start, end)
     except NotAVideo as error:
-        raise BadVideo(f"{job.source.name} {error}") from error
+        raise BadVideo(f"{picture.name} {error}") from error
 
 
-def _framed(job: Job[NormalizeParams], facts: Probe) -> tuple[list[Faces], Box, Region]:
-    """The faces found on samples, the square, and what it may show. Raises BadVideo where there is no face."""
-    region = region_of(job.video, facts.display)
-    samples = sample_faces(readable(job), facts, job.params.samples, region.box)
-    face = main_face(samples, *facts.display)
+def _lateness(facts: Probe, start: float | None) -> float:
+    """Seconds by which the picture begins later than it was asked to: a sound file begins when it was."""
+    return 0.0 if start is None else facts.start - facts.origin - start
+
+
+@dataclass(frozen=True)
+class Framed:
+    """The square `box` that is cut, the `region` that it may show, and what they were chosen by.
+
+    `faces` are those on each frame looked at, `face` float32 [seen, 5] is the one that matters.
+    """
+
+    box: Box
+    region: Region
+    faces: list[Faces]
+    face: Faces
+
+    def metrics(self) -> dict[str, Any]:
+        """What the record tells of it."""
+        counts = [len(faces) for faces in self.faces]
+        return {
+            "framing": self.region.framing,
+            "samples": len(self.faces),
+            "face_share": len(self.face) / len(self.faces),
+            "face_size": float(np.median(self.face[:, 2])),
+            "upscaling": SIZE / self.box.w,
+            "faces_median": float(np.median(counts)),
+            "faces_max": max(counts),
+        }
+
+
+def _framed(source: Encoder, region: Region, params: NormalizeParams) -> Framed:
+    """Look for the face and choose the square. Raises BadVideo where there is no face."""
+    picture, facts = source.picture, source.facts
+    faces = sample_faces(picture.path, facts, params.samples, region.box)
+    face = main_face(faces, *facts.display)
     if len(face) == 0:
-        _check_whole(job, facts)
-        raise BadVideo(f"{job.source.name} shows no face on any of {len(samples)} frames looked at")
-    if region.framing == "annotated":
-        return samples, region.box, region
-    return samples, square(face, region.box, job.params.margin, job.params.tightest), region
+        # A damaged video is to be called damaged, whatever else is wrong with it.
+        source.check_decodes()
+        raise BadVideo(f"{picture.name} shows no face on any of {len(faces)} frames looked at")
+    annotated = region.framing == "annotated"
+    box = region.box if annotated else square(face, region.box, params.margin, params.tightest)
+    return Framed(box, region, faces, face)
 
 
-def _encoded(
-    job: Job[NormalizeParams], facts: Probe, audio: AudioSource, picture: Any
-) -> tuple[int, Level | None, str]:
-    """Write mp4 and wav; return the number of frames, what was heard (None without a track) and how it was mixed."""
-    video, sound = job.output("mp4"), job.output("wav")
-    mp4 = picture.output(str(video), **_encoding(job.params, facts))
-    seconds, channels = facts.duration + 1, audio.channels
-    level = _write(job, facts, audio, [mp4, audio.samples(seconds, channels)], sound, channels)
-    downmix = "none" if channels == 1 else "mean"
-    if level.cancelled:
-        level, downmix = _write(job, facts, audio, [audio.samples(seconds, 1, only=0)], sound, 1), "left"
-    frames = _count_frames(video)
-    _check_count(job, facts, frames)
-    finish(sound, frames * SAMPLES_PER_FRAME)
-    return frames, level if audio.tracks else None, downmix
+def _quality(params: NormalizeParams) -> dict[str, Any]:
+    """The encoder's options that are settings."""
+    tuned = {"tune": "fastdecode"} if params.fast_decode else {}
+    return {"preset": params.preset, "crf": params.crf, "g": params.gop, **tuned}
 
 
-def _picture_audio_source(job: Job[NormalizeParams], facts: Probe) -> AudioSource:
-    """What sounds in the picture's own file."""
-    return AudioSource(job.source.name, _input(job, facts), facts.tracks, facts.start, own=False)
-
-
-def _lag(job: Job[NormalizeParams], facts: Probe) -> Lag:
+def _lag(own_audio: AudioSource, seconds: float, written: WavReader) -> Lag:
     """How much later than the picture's own sound the sound file, which is written already, says the same."""
-    if not facts.tracks:
+    seconds = min(COMPARED, seconds)
+    samples = own_audio.read(seconds) if own_audio.tracks else None
+    if samples is None:
         return Lag(None, None)
-    seconds, pieces = min(COMPARED, facts.duration), list[bytes]()
-    try:
-        run(_picture_audio_source(job, facts).samples(seconds, 1), lambda pipe: pieces.append(pipe.read()))
-    except FfmpegFailed:
-        return Lag(None, None)
-    with job.output("wav").open("rb") as file:
-        file.seek(HEADER)
-        written = file.read(2 * round(seconds * RATE))
-    return lag_between(np.frombuffer(pieces[0], "<i2"), np.frombuffer(written, "<i2"), RATE)
+    count = round(seconds * RATE)
+    frames = min(-(-count // SAMPLES_PER_FRAME), written.frames)
+    return lag_between(samples, written.read(0, frames).reshape(-1)[:count], RATE)
 
 
-def _input(job: Job[NormalizeParams], facts: Probe) -> Any:
-    return opened(readable(job), facts)
-
-
-def _encoding(params: NormalizeParams, facts: Probe) -> dict[str, Any]:
-    """Options of the mp4: the same frames give the same bytes."""
-    return {
-        "format": "mp4",
-        "vcodec": "libx264",
-        "preset": params.preset,
-        "crf": params.crf,
-        **({"tune": "fastdecode"} if params.fast_decode else {}),
-        "g": params.gop,
-        "x264-params": "open-gop=0",
-        "threads": 1,
-        "frames:v": _expected(facts),
-        "map_metadata": -1,
-        "map_chapters": -1,
-        "flags:v": "+bitexact",
-        "fflags": "+bitexact",
-        "movflags": "+faststart",
-    }
-
-
-def _expected(facts: Probe) -> int:
-    """Frames that the timestamps promise."""
-    return max(round(facts.duration * FPS), 1)
-
-
-def _write(
-    job: Job[NormalizeParams], facts: Probe, audio: AudioSource, outputs: list[Any], sound: Path, channels: int
-) -> Level:
-    """Run ffmpeg and receive the sound. Raises BadVideo when a file turns out to be damaged."""
-    heard = Level()
-
-    def consume(pipe: Any) -> None:
-        nonlocal heard
-        heard = receive(pipe, sound, channels)
-
-    try:
-        outcome = run(ffmpeg.merge_outputs(*outputs).global_args("-filter_complex_threads", "1"), consume)
-    except FfmpegFailed as error:
-        _check_decoded(job, facts, audio, error.outcome)
-        raise
-    _check_decoded(job, facts, audio, outcome)
-    return heard
-
-
-def _check_whole(job: Job[NormalizeParams], facts: Probe) -> None:
-    """Decode only: a damaged video is to be called damaged, whatever else is wrong with it."""
-    picture = _input(job, facts)[str(facts.index)].output("-", format="null", t=facts.duration)
-    _write(job, facts, _picture_audio_source(job, facts), [picture], job.output("wav"), 1)
-
-
-def _check_decoded(job: Job[NormalizeParams], facts: Probe, audio: AudioSource, outcome: Outcome) -> None:
-    """A single damaged frame spoils those after it up to the next keyframe, so none is allowed."""
-    for found in outcome.decoded.values():
-        if found.kind == "video" and found.damaged > facts.unkeyed:
-            raise BadVideo(f"{job.source.name} is damaged: {found.damaged} of {len(facts.times)} frames do not decode")
-        if found.kind == "audio" and found.damaged > max(min(found.frames, 1), LOST_SOUND * found.frames):
-            raise BadVideo(f"{audio.name} is damaged: {found.damaged} pieces of its sound do not decode")
-    if outcome.changed:
-        name = audio.name if outcome.changed.startswith("audio") else job.source.name
-        raise BadVideo(f"{name} changes its format on the way ({outcome.changed}): cut it there")
-
-
-def _check_count(job: Job[NormalizeParams], facts: Probe, frames: int) -> None:
-    expected = _expected(facts)
-    if frames < FEWEST_FRAMES:
-        raise BadVideo(f"{job.source.name} is too short: {len(facts.times)} frame(s), {facts.duration:.2f} s")
-    if abs(frames - expected) > max(FEWEST_FRAMES, MISCOUNT * expected):
-        raise BadVideo(f"{job.source.name} is damaged: {frames} frames came out where {expected} were promised")
-
-
-def _count_frames(path: Path) -> int:
-    """Frames of the written mp4, counted by its packets."""
-    with av.open(str(path)) as container:
-        return sum(packet.size > 0 for packet in container.demux(video=0))
-
-
-def _row(job: Job[NormalizeParams], facts: Probe, box: Box, region: Region) -> Batch:
+def _picture_row(job: Job[NormalizeParams], facts: Probe, framed: Framed) -> Batch:
     """What the one row of this video says of the picture."""
+    box, region = framed.box, framed.region
     values: dict[str, Any] = {
         "source": job.video.source,
         "sha256": _downloaded(job, "sha256"),
@@ -266,19 +191,18 @@ def _row(job: Job[NormalizeParams], facts: Probe, box: Box, region: Region) -> B
         "crop_h": box.h,
         "n_frames": job.frames,
         "faces_max": job.metrics["faces_max"],
-        "face_size": job.metrics["face_size"],
     }
     return _cells(PICTURE, values)
 
 
-def _heard_row(job: Job[NormalizeParams], audio: AudioSource, level: Level | None) -> Batch:
+def _sound_row(job: Job[NormalizeParams], audio: AudioSource, silent: bool | None) -> Batch:
     """What it says of the sound."""
     track = audio.track
     values: dict[str, Any] = {
         "sound": job.video.sound,
-        "sound_sha256": _downloaded(job, "sound_sha256") if audio.own else None,
+        "sound_sha256": _downloaded(job, "sound_sha256") if audio.separate else None,
         "has_audio": track is not None,
-        "silent": None if level is None else level.silent,
+        "silent": silent,
         "audio_tracks": len(audio.tracks),
         "audio_codec": None if track is None else track.codec,
         "audio_rate": None if track is None else track.rate,
@@ -309,7 +233,7 @@ def _proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple
     frames = sum(1 for _ in read_frames(workspace.media(video.video_id, "mp4")))
     if frames != record.frames:
         yield f"the mp4 holds {frames} frames, not {record.frames}", mend
-    samples = (workspace.media(video.video_id, "wav").stat().st_size - HEADER) // 2
+    samples = count_samples(workspace.media(video.video_id, "wav"))
     if samples != record.frames * SAMPLES_PER_FRAME:
         yield f"the wav holds {samples} samples, not {SAMPLES_PER_FRAME} for each of {record.frames} frames", mend
 
@@ -353,11 +277,64 @@ SOUND = (
 )
 """Columns about the sound."""
 
+METRICS = (
+    Metric("n_frames", "frames", "frames of the mp4"),
+    Metric(
+        "seconds",
+        "s",
+        "length as normalized",
+        title="Duration",
+        bounds=(
+            at_least(
+                "min_seconds",
+                1.0,
+                "least length of a video, seconds",
+                "it lasts {value:.2f} s, less than {limit:g} s",
+                ge=0,
+            ),
+        ),
+    ),
+    Metric("has_audio", "", "there is a track of sound", kind="flag"),
+    Metric("silent", "", "that track is digital silence", kind="flag"),
+    Metric("downmix", "", "how its channels became one: none, mean, or left where the mean cancels", kind="text"),
+    Metric("framing", "", "what the square was chosen by: the catalogue's crop, a region, or the face", kind="text"),
+    Metric("samples", "frames", "source frames on which the face was looked for"),
+    Metric("face_share", "share", "share of these frames that show it"),
+    Metric(
+        "face_size",
+        "px",
+        "median width of the detector's box around the face on these frames, in source pixels",
+        title="Face in the source",
+        decimals=0,
+    ),
+    Metric(
+        "upscaling",
+        "×",
+        "px of the 512 px frame to one source pixel, along a side; above 1 it is scaled up",
+        title="Scaling",
+        bounds=(
+            at_most(
+                "max_upscaling",
+                4.0,
+                "greatest factor from source pixels to the 512 px frame: at 4 a face has some 60 of them",
+                "each source pixel became {value:.1f} in a row, more than {limit:g}: the face is too small in the "
+                "source",
+                gt=0,
+            ),
+        ),
+        blind="whether the source had itself been scaled up: that is a matter of blur",
+    ),
+    Metric("faces_median", "", "median number of faces on these frames: others may stand outside the square"),
+    Metric("faces_max", "", "most faces on one of these frames", title="Faces in the source", decimals=0),
+    *lag.METRICS,
+)
+
 STAGE = Stage(
     name="normalize",
     version=3,
     params=NormalizeParams,
     columns=(*PICTURE, *SOUND),
+    metrics=METRICS,
     process=process,
     reads=("download.file", "download.sha256", "download.sound_file", "download.sound_sha256"),
     rows="video",

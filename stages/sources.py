@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +93,23 @@ def _own(job: Job[Any]) -> Iterator[Path]:
             yield local(job.sources.parent, source)
 
 
-def readable(job: Job[Any]) -> Path:
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to read from: its path, and its `name` as its user knows it."""
+
+    path: Path
+    name: str
+
+
+def picture_file(job: Job[Any]) -> SourceFile:
     """The file to read the picture from. Raises Damaged where it was fetched and is gone."""
-    return _readable(job, job.video.source, "file")
+    return SourceFile(_readable(job, job.video.source, "file"), job.source.name)
 
 
-def readable_sound(job: Job[Any]) -> Path | None:
-    """The file to read the sound from; None where that is the picture's own. Raises Damaged as `readable` does."""
-    return None if job.video.sound is None else _readable(job, job.video.sound, "sound_file")
+def sound_file(job: Job[Any]) -> SourceFile | None:
+    """The file to read the sound from; None where that is the picture's own. Raises Damaged as `picture_file` does."""
+    sound = job.video.sound
+    return None if sound is None else SourceFile(_readable(job, sound, "sound_file"), path_of(sound).name)
 
 
 def _readable(job: Job[Any], source: str, column: str) -> Path:

@@ -1,9 +1,7 @@
 """Speech: the sound of each frame, as it is and as the log filter-bank energies that audio-driven trainers read."""
 
 import math
-import wave
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import kaldi_native_fbank as knf
@@ -11,21 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.errors import Damaged
+from portrait_prep.media.wav import FULL_SCALE, RATE, SAMPLES_PER_FRAME, Pcm, WavReader
+from portrait_prep.pipeline.declare.metric import Metric, Switch, at_least, at_most
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
 
-RATE = 16_000
-"""Samples a second."""
-SAMPLES = 640
-"""Samples of one video frame: 16 kHz over 25 fps."""
 SHIFTS = 2
 """Filter-bank frames of one video frame: 640 samples over a shift of 320."""
 BINS = 80
-FULL_SCALE = 32_768
 FLOOR = math.log(float(np.finfo(np.float32).eps))
 """The least log energy that Kaldi gives, -15.942: digital silence has it in every bin."""
 
-Pcm = NDArray[np.int16]
 Energies = NDArray[np.float32]
 
 
@@ -79,7 +72,7 @@ class Loudness:
     """Running levels of a sound; sums are whole numbers, so their order does not matter."""
 
     def __init__(self, silence_dbfs: float) -> None:
-        self._threshold = SAMPLES * (FULL_SCALE * 10 ** (silence_dbfs / 20)) ** 2
+        self._threshold = SAMPLES_PER_FRAME * (FULL_SCALE * 10 ** (silence_dbfs / 20)) ** 2
         self._frames = self._silent = self._power = self._peak = self._clipped = 0
 
     def add(self, pcm: Pcm) -> None:
@@ -98,9 +91,9 @@ class Loudness:
         `has_sound`: at least one frame is not silent.
         """
         return {
-            "rms_dbfs": _decibel(math.sqrt(self._power / (self._frames * SAMPLES)) if self._frames else 0.0),
+            "rms_dbfs": _decibel(math.sqrt(self._power / (self._frames * SAMPLES_PER_FRAME)) if self._frames else 0.0),
             "peak_dbfs": _decibel(self._peak),
-            "clipped_share": round(self._clipped / max(self._frames * SAMPLES, 1), 6),
+            "clipped_share": round(self._clipped / max(self._frames * SAMPLES_PER_FRAME, 1), 6),
             "silent_share": round(self._silent / max(self._frames, 1), 6),
             "has_sound": self._silent < self._frames,
         }
@@ -114,42 +107,18 @@ def process(job: Job[SpeechParams]) -> Iterator[Batch]:
     if not job.frames:
         raise BadVideo("the video has no frames")
     bank, loudness = FilterBank(), Loudness(job.params.silence_dbfs)
-    pcm, fbank = np.empty((0, SAMPLES), np.int16), np.empty((0, BINS), np.float32)
-    heard = 0
-    for block in read_sound(job.media("wav"), job.frames):
-        heard += len(block)
+    pcm, fbank = np.empty((0, SAMPLES_PER_FRAME), np.int16), np.empty((0, BINS), np.float32)
+    taken = 0
+    for block in WavReader(job.media("wav"), job.frames).blocks(ROWS_PER_GROUP):
+        taken += len(block)
         loudness.add(block)
         # The energies of a block's last frame need the start of the next one, so its sound waits for them.
         pcm = np.concatenate((pcm, block))
-        fbank = np.concatenate((fbank, bank.accept(block.reshape(-1), last=heard == job.frames)))
+        fbank = np.concatenate((fbank, bank.accept(block.reshape(-1), last=taken == job.frames)))
         whole = len(fbank) // SHIFTS
         yield {"pcm": pcm[:whole], "fbank": fbank[: whole * SHIFTS].reshape(-1, SHIFTS, BINS)}
         pcm, fbank = pcm[whole:], fbank[whole * SHIFTS :]
     job.metrics.update(loudness.metrics())
-
-
-def read_sound(path: Path, frames: int) -> Iterator[Pcm]:
-    """Stream a wav as int16 [n, 640], up to 250 video frames at a time.
-
-    Raises Damaged unless it is 16 kHz mono PCM16 of exactly `frames` x 640 samples.
-    """
-    try:
-        with wave.open(str(path), "rb") as sound:
-            form = (sound.getframerate(), sound.getnchannels(), sound.getsampwidth())
-            if form != (RATE, 1, 2) or sound.getnframes() != frames * SAMPLES:
-                raise Damaged(_not_as_promised(path, frames))
-            for start in range(0, frames, ROWS_PER_GROUP):
-                rows = min(ROWS_PER_GROUP, frames - start)
-                samples = np.frombuffer(sound.readframes(rows * SAMPLES), "<i2")
-                if len(samples) != rows * SAMPLES:
-                    raise Damaged(_not_as_promised(path, frames))
-                yield samples.astype(np.int16, copy=False).reshape(rows, SAMPLES)
-    except (wave.Error, EOFError) as error:
-        raise Damaged(_not_as_promised(path, frames)) from error
-
-
-def _not_as_promised(path: Path, frames: int) -> str:
-    return f"{path.name} is not 16 kHz mono PCM16 with {SAMPLES} samples for each of {frames} frames: normalize again."
 
 
 def _decibel(amplitude: float) -> float | None:
@@ -162,12 +131,81 @@ def _in_range(batch: Batch) -> NDArray[np.bool_]:
     return np.isfinite(batch["fbank"]).all(axis=(1, 2)) & (least >= FLOOR - 1e-3)
 
 
+SOUND_REQUIRED = Switch(
+    "require_sound",
+    False,
+    "whether a video needs sound; if so, the next two limits count, otherwise silence is fine",
+)
+METRICS = (
+    Metric(
+        "silent_share",
+        "share",
+        "share of frames below `silence_dbfs`",
+        title="Silence",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_silent_share",
+                0.8,
+                "greatest share of frames that are silent",
+                "{value:.1%} of the frames are silent, more than {limit:.0%}",
+                SOUND_REQUIRED,
+                ge=0,
+                le=1,
+            ),
+        ),
+    ),
+    Metric(
+        "rms_dbfs",
+        "dBFS",
+        "rms level of the sound (0: a square wave of full scale)",
+        title="Sound level",
+        decimals=1,
+        bounds=(
+            at_least(
+                "min_rms_dbfs",
+                -60.0,
+                "least level of the sound, dBFS",
+                "the level of its sound is {value:.1f} dBFS, below {limit:g}",
+                SOUND_REQUIRED,
+                le=0,
+            ),
+        ),
+        blind="voice from noise",
+    ),
+    Metric("peak_dbfs", "dBFS", "greatest magnitude of the sound", title="Sound peak", decimals=1),
+    Metric(
+        "clipped_share",
+        "share",
+        "share of samples at full scale",
+        title="Clipping",
+        bounds=(
+            at_most(
+                "max_clipped_share",
+                0.005,
+                "greatest share of samples at full scale",
+                "{value:.2%} of the samples are clipped, more than {limit:.2%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+        blind="what was clipped and then turned down",
+    ),
+    Metric("has_sound", "", "at least one frame is not silent", kind="flag"),
+)
+
 STAGE = Stage(
     name="speech",
     version=1,
     params=SpeechParams,
     columns=(
-        Column("pcm", "int16", (SAMPLES,), "1/32768 of full scale", "16 kHz mono; samples 640k to 640k+639 of the wav"),
+        Column(
+            "pcm",
+            "int16",
+            (SAMPLES_PER_FRAME,),
+            "1/32768 of full scale",
+            "16 kHz mono; samples 640k to 640k+639 of the wav",
+        ),
         Column(
             "fbank",
             "float32",
@@ -176,6 +214,7 @@ STAGE = Stage(
             "Kaldi log filter-bank energies of pcm/32768: 50 ms window, 20 ms shift, dither 0, snip_edges false",
         ),
     ),
+    metrics=METRICS,
     process=process,
     reads=("normalize.wav",),
     invariants=(Invariant("fbank is finite and not below Kaldi's floor", ("speech.fbank",), _in_range),),

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from portrait_prep.manifests.catalogue import Video, safe_id, with_digest
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.arrow import arrow_type, to_arrow
 from portrait_prep.pipeline.store.shards import ShardReader
+from portrait_prep.stages.sound import lip_sync
 from portrait_prep.stages.sound.lip_sync import LipSync
 from portrait_prep.stages.streaming.moments import Moments
 
@@ -32,7 +34,7 @@ TABLE = "subjects.parquet"
 
 
 @dataclass(frozen=True)
-class Measure:
+class DescribedColumn:
     """An upstream column, described frame by frame with values of `shape`."""
 
     name: str
@@ -45,16 +47,16 @@ class Measure:
         return Moments.of(batch[self.name].reshape(-1, *self.shape))
 
 
-MEASURES = (
-    Measure("canonical", "headpose.canonical", (478, 3), "canonical px"),
-    Measure("euler", "headpose.euler", (3,), "degree"),
-    Measure("translation", "headpose.translation", (3,), "px"),
-    Measure("scale", "headpose.scale", (1,), "canonical px per image px"),
-    Measure("billboard", "torso.billboard", (18, 3), "canonical px"),
+DESCRIBED = (
+    DescribedColumn("canonical", "headpose.canonical", (478, 3), "canonical px"),
+    DescribedColumn("euler", "headpose.euler", (3,), "degree"),
+    DescribedColumn("translation", "headpose.translation", (3,), "px"),
+    DescribedColumn("scale", "headpose.scale", (1,), "canonical px per image px"),
+    DescribedColumn("billboard", "torso.billboard", (18, 3), "canonical px"),
 )
 
 LIP_SYNC = ("landmarks.landmarks", "headpose.scale", "speech.fbank")
-READS = tuple(dict.fromkeys([*(measure.reads for measure in MEASURES), *LIP_SYNC]))
+READS = tuple(dict.fromkeys([*(column.reads for column in DESCRIBED), *LIP_SYNC]))
 
 
 class StatsParams(Params):
@@ -62,19 +64,19 @@ class StatsParams(Params):
 
 
 def process(job: Job[StatsParams]) -> Iterator[Batch]:
-    """Yield one row: count, mean and sum of squared deviations of each measure over the frames with finite values.
+    """Yield one row: count, mean and sum of squared deviations of each described column over its finite frames.
 
     Metrics: `n_frames` with finite values; `lag`, the frames by which the mouth lags the sound (negative: it leads),
     null where that is undetermined; `lag_strength`, null where there is too little of a face or of sound.
     """
-    moments, lips = {measure.name: Moments.none(measure.shape) for measure in MEASURES}, LipSync()
+    moments, lips = {column.name: Moments.none(column.shape) for column in DESCRIBED}, LipSync()
     for batch in job.read(*READS):
-        for measure in MEASURES:
-            moments[measure.name] += measure.moments(batch)
+        for column in DESCRIBED:
+            moments[column.name] += column.moments(batch)
         lips.add(batch["landmarks"], batch["scale"], batch["fbank"])
     lag = lips.lag()
     job.metrics |= {"n_frames": moments["canonical"].count, "lag": lag.frames, "lag_strength": lag.strength}
-    yield {name: values for measure in MEASURES for name, values in _to_row(measure.name, moments[measure.name])}
+    yield {name: values for column in DESCRIBED for name, values in _to_row(column.name, moments[column.name])}
 
 
 def _to_row(name: str, moments: Moments) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -94,30 +96,30 @@ def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[
     mend = Remedy("delete the file and run again", (workspace.relative(shard),), run=True)
     with ShardReader(shard) as reader:
         (row,) = reader.batches(video.video_id, [column.name for column in STAGE.columns])
-    for measure in MEASURES:
-        again = dict(_to_row(measure.name, _moments_again(workspace, video, measure)))
+    for column in DESCRIBED:
+        again = dict(_to_row(column.name, _moments_again(workspace, video, column)))
         if other := [name for name, values in again.items() if not np.array_equal(values, row[name], equal_nan=True)]:
-            yield f"{', '.join(other)} is not what the frames of {measure.reads} come to", mend
+            yield f"{', '.join(other)} is not what the frames of {column.reads} come to", mend
 
 
-def _moments_again(workspace: Workspace, video: Video, measure: Measure) -> Moments:
-    stage, _, column = measure.reads.partition(".")
-    moments = Moments.none(measure.shape)
+def _moments_again(workspace: Workspace, video: Video, column: DescribedColumn) -> Moments:
+    stage, _, name = column.reads.partition(".")
+    moments = Moments.none(column.shape)
     with ShardReader(workspace.shard(stage, video.shard)) as reader:
-        for batch in reader.batches(video.video_id, [column]):
-            moments += measure.moments(batch)
+        for batch in reader.batches(video.video_id, [name]):
+            moments += column.moments(batch)
     return moments
 
 
 @dataclass
-class Gathered:
+class SubjectMoments:
     """A subject's videos, joined."""
 
     subject: str
     file: str | None
     videos: list[str] = field(default_factory=list)
     moments: dict[str, Moments] = field(
-        default_factory=lambda: {measure.name: Moments.none(measure.shape) for measure in MEASURES}
+        default_factory=lambda: {column.name: Moments.none(column.shape) for column in DESCRIBED}
     )
 
     def add(self, video_id: str, row: Batch) -> None:
@@ -127,7 +129,7 @@ class Gathered:
             self.moments[name] = moments + _from_row(name, row)
 
     @classmethod
-    def joined(cls, subjects: Sequence["Gathered"]) -> "Gathered":
+    def joined(cls, subjects: Sequence["SubjectMoments"]) -> "SubjectMoments":
         """The whole corpus, of its subjects."""
         corpus = cls(CORPUS, None, sorted(video for subject in subjects for video in subject.videos))
         for subject in subjects:
@@ -159,10 +161,10 @@ PLAIN = (
 
 
 def _statistics() -> Iterator[Column]:
-    for measure in MEASURES:
-        yield Column(f"{measure.name}_mean", "float64", measure.shape, measure.unit, f"mean of {measure.reads}")
+    for column in DESCRIBED:
+        yield Column(f"{column.name}_mean", "float64", column.shape, column.unit, f"mean of {column.reads}")
         yield Column(
-            f"{measure.name}_std", "float64", measure.shape, measure.unit, f"population deviation of {measure.reads}"
+            f"{column.name}_std", "float64", column.shape, column.unit, f"population deviation of {column.reads}"
         )
 
 
@@ -178,10 +180,10 @@ def reduce(moments: Iterable[tuple[Video, Batch]], folder: Path) -> list[Path]:
     What is held in memory grows with the number of subjects. The table goes last: it names the npz files that are
     ours, so a reduction that was cut short is mended by the next.
     """
-    subjects = dict[str, Gathered]()
+    subjects = dict[str, SubjectMoments]()
     for video, row in moments:
         if video.subject not in subjects:
-            subjects[video.subject] = Gathered(video.subject, None)
+            subjects[video.subject] = SubjectMoments(video.subject, None)
         subjects[video.subject].add(video.video_id, row)
     for subject, file in file_names(subjects).items():
         subjects[subject].file = file
@@ -191,7 +193,7 @@ def reduce(moments: Iterable[tuple[Video, Batch]], folder: Path) -> list[Path]:
         _write(folder / row["file"], _npz(row))
     for stale in _owned(folder) - {row["file"] for row in rows}:
         (folder / stale).unlink(missing_ok=True)
-    _write(folder / TABLE, _parquet([*rows, Gathered.joined(ordered).values()]))
+    _write(folder / TABLE, _parquet([*rows, SubjectMoments.joined(ordered).values()]))
     return [*(folder / row["file"] for row in rows), folder / TABLE]
 
 
@@ -248,16 +250,16 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _columns() -> Iterator[Column]:
-    for measure in MEASURES:
-        yield Column(f"{measure.name}_count", "int64", (), "frame", f"frames with finite {measure.reads}")
-        yield Column(f"{measure.name}_mean", "float64", measure.shape, measure.unit, f"their mean of {measure.reads}")
+    for column in DESCRIBED:
+        yield Column(f"{column.name}_count", "int64", (), "frame", f"frames with finite {column.reads}")
+        yield Column(f"{column.name}_mean", "float64", column.shape, column.unit, f"their mean of {column.reads}")
         yield Column(
-            f"{measure.name}_m2", "float64", measure.shape, f"({measure.unit})^2", "sum of squared deviations from it"
+            f"{column.name}_m2", "float64", column.shape, f"({column.unit})^2", "sum of squared deviations from it"
         )
 
 
-COUNTS = tuple(f"{measure.name}_count" for measure in MEASURES)
-SQUARES = tuple(f"{measure.name}_m2" for measure in MEASURES)
+COUNTS = tuple(f"{column.name}_count" for column in DESCRIBED)
+SQUARES = tuple(f"{column.name}_m2" for column in DESCRIBED)
 
 
 def _same_frames(batch: Batch) -> NDArray[np.bool_]:
@@ -275,6 +277,7 @@ STAGE = Stage(
     version=2,
     params=StatsParams,
     columns=tuple(_columns()),
+    metrics=(Metric("n_frames", "frames", "frames with finite values"), *lip_sync.METRICS),
     process=process,
     reads=READS,
     rows="video",

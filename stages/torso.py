@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.errors import Damaged
 from portrait_prep.media.frames import SIZE, Image, read_frames
+from portrait_prep.pipeline.declare.metric import Metric, at_least, least
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face.geometry import Pose, to_canonical
 from portrait_prep.stages.models import bisenet
@@ -29,6 +29,39 @@ MASK_SIZE = 256
 """Side of the segmenter's input: decoding straight to it saves resizing, and its mask has no finer detail."""
 KEPT = np.arange(0, POINTS, (POINTS - 1) // 8)
 """The nine points that are kept of a line as it was found."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to find lines in single frames.
+
+    `models` are its files in the registry and `size` the side of the frames that it looks at. `begin`, called for each
+    video with whether there is a GPU, returns what makes a mask or a map of classes of each of some frames; `lines`
+    finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
+    on with a GPU or without one; None: it always runs on the CPU.
+    """
+
+    models: tuple[str, ...]
+    size: int
+    begin: Callable[[bool], Callable[[Sequence[Image]], Iterable[NDArray[Any]]]]
+    lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
+    provider: Callable[[bool], str] | None = None
+
+
+def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
+    segmenter = person_segmenter()
+    segmenter.reset()
+    return lambda images: map(segmenter, images)
+
+
+def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]]]:
+    return lambda images: bisenet.parse(images, gpu)
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "selfie": Backend(("selfie_segmentation",), MASK_SIZE, _person_masks, shoulder_lines),
+    "bisenet": Backend((bisenet.NAME,), SIZE, _parser, parsing.shoulder_lines, bisenet.provider),
+}
 
 
 class TorsoParams(Params):
@@ -57,50 +90,17 @@ def process(job: Job[TorsoParams]) -> Iterator[Batch]:
 
     Raises Damaged when the video does not hold the frames that its landmarks were found in.
     """
-    tally = _Tally()
+    counts = _LineCounts()
     for there, run in groupby(_runs(job), key=lambda batch: bool(np.isfinite(batch["anchor"]).all())):
-        for batch in _steady(run, job.params, tally) if there else run:
+        for batch in _steady(run, job.params, counts) if there else run:
             yield _columns(batch)
-    job.metrics |= tally.metrics()
-
-
-@dataclass(frozen=True)
-class Backend:
-    """One way to find lines in single frames.
-
-    `model` is its name in the registry and `size` the side of the frames that it looks at. `begin`, called for each
-    video with whether there is a GPU, returns what makes a mask or a map of classes of each of some frames; `lines`
-    finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
-    on with a GPU or without one; None: it always runs on the CPU.
-    """
-
-    model: str
-    size: int
-    begin: Callable[[bool], Callable[[Sequence[Image]], Iterable[NDArray[Any]]]]
-    lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
-    provider: Callable[[bool], str] | None = None
-
-
-def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
-    segmenter = person_segmenter()
-    segmenter.reset()
-    return lambda images: map(segmenter, images)
-
-
-def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]]]:
-    return lambda images: bisenet.parse(images, gpu)
-
-
-BACKENDS: Mapping[str, Backend] = {
-    "selfie": Backend("selfie_segmentation", MASK_SIZE, _person_masks, shoulder_lines),
-    "bisenet": Backend(bisenet.NAME, SIZE, _parser, parsing.shoulder_lines, bisenet.provider),
-}
+    job.metrics |= counts.metrics()
 
 
 def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
     """What each frame shows, in batches of frames that all have landmarks or all have none."""
     backend, size = BACKENDS[job.params.backend], job.params.batch_size
-    frames, count = read_frames(job.media("mp4"), backend.size), 0
+    frames = read_frames(job.media("mp4"), backend.size, expected=job.frames)
     look = backend.begin(job.gpu)
     for rows in job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"):
         landmarks = rows.pop("landmarks")
@@ -112,13 +112,10 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
             if len(seen_at):
                 shown = look([images[row - start] for row in seen_at])
                 lines[seen_at] = _lines(backend, shown, landmarks[seen_at], job.params.min_width)
-            count += len(images)
         anchor = np.array([Face.of(points).anchor for points in landmarks]).reshape(-1, 3)
         yield from _cut(rows | {"lines": lines, "anchor": np.where(there[:, None], anchor, np.nan)})
     if backend.provider:
         job.metrics["provider"] = backend.provider(job.gpu)
-    if count != job.frames or next(frames, None) is not None:
-        raise Damaged(f"{job.media('mp4').name} does not hold {job.frames} frames: delete it and run normalize again.")
 
 
 def _lines(
@@ -140,11 +137,11 @@ def _cut(batch: Batch) -> Iterator[Batch]:
         yield {name: rows[start:stop] for name, rows in batch.items()}
 
 
-def _steady(batches: Iterable[Batch], params: TorsoParams, tally: "_Tally") -> Iterator[Batch]:
+def _steady(batches: Iterable[Batch], params: TorsoParams, counts: "_LineCounts") -> Iterator[Batch]:
     """Complete, steady lines for one run of frames with landmarks."""
-    gated = gate(tally.found(batches), params.gate_radius, params.max_jump)
+    gated = gate(counts.found(batches), params.gate_radius, params.max_jump)
     complete = fill(steady_anchor(gated), params.max_gap)
-    return smooth(steady_ends(tally.kept(complete), params.end_sigma), params.sigma)
+    return smooth(steady_ends(counts.kept(complete), params.end_sigma), params.sigma)
 
 
 def _columns(batch: Batch) -> Batch:
@@ -169,8 +166,8 @@ def billboard(shoulders: NDArray[np.float32], pose: Pose) -> NDArray[np.float32]
     return to_canonical(np.concatenate([flat, depth], axis=-1), pose).astype(np.float32)
 
 
-class _Tally:
-    """What the stage counts on the way: frames with landmarks, and per side the lines found and those kept."""
+class _LineCounts:
+    """Counts of a video as it streams by: frames with landmarks, and per side the lines found and those kept."""
 
     def __init__(self) -> None:
         self.frames, self.found_lines, self.kept_lines = 0, np.zeros(2, int), np.zeros(2, int)
@@ -225,6 +222,31 @@ def _where_landmarks(batch: Batch) -> NDArray[np.bool_]:
     return np.asarray(np.where(there, np.isfinite(values).all(axis=1), nothing))
 
 
+METRICS = (
+    Metric(
+        "visible_share",
+        "share",
+        "share of frames with landmarks in which each shoulder is visible: image left, image right",
+        title="Shoulders visible",
+        decimals=0,
+        kind="numbers",
+        take=least,
+        bounds=(
+            at_least(
+                "min_shoulder_share",
+                0.0,
+                "least share of frames in which each shoulder is visible; 0: they do not matter",
+                "the shoulders are visible in {value[0]:.0%} (image left) and {value[1]:.0%} (image right) of the "
+                "frames, less than {limit:.0%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+    ),
+    Metric("gated_frames", "frames", "frames whose line was set aside, by side", kind="numbers"),
+    Metric("provider", "", "what the network ran on, where it may have a GPU", kind="text", optional=True),
+)
+
 STAGE = Stage(
     name="torso",
     version=1,
@@ -248,8 +270,9 @@ STAGE = Stage(
             "the 18 shoulder points, side 0 first, at flipped-image z = that of the head's translation",
         ),
     ),
+    metrics=METRICS,
     process=process,
-    models=lambda params: digests(BACKENDS[params.backend].model),
+    models=lambda params: digests(*BACKENDS[params.backend].models),
     gpu=lambda params: BACKENDS[params.backend].provider is not None,
     invariants=(
         Invariant("shoulder points are evenly spaced in x", ("torso.shoulders",), _even),

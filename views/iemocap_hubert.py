@@ -26,7 +26,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.iemocap.catalogue import CORPUS
 from portrait_prep.manifests.corpora.iemocap.evaluations import SESSIONS
 from portrait_prep.media.frames import FPS
-from portrait_prep.media.wav import SAMPLES_PER_FRAME
+from portrait_prep.media.wav import FULL_SCALE, SAMPLES_PER_FRAME
 from portrait_prep.stages.models.hubert import check, features
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
@@ -118,7 +118,7 @@ def folds(workspace: Path | str, test: int, validate: int | None = None, **optio
 
 def normalized(sound: NDArray[np.int16]) -> NDArray[np.float32]:
     """Samples with mean 0 and deviation 1, float32; silence stays silence."""
-    wave = sound / np.float64(1 << 15)
+    wave = sound / np.float64(FULL_SCALE)
     wave -= wave.mean()
     wave /= np.sqrt(wave.var() + EPSILON)
     return wave.astype(np.float32)

@@ -27,7 +27,7 @@ from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.ravdess.catalogue import CORPUS
 from portrait_prep.manifests.corpora.ravdess.names import EMOTIONS, INTENSITIES, STATEMENTS
 from portrait_prep.media.frames import FPS, SIZE
-from portrait_prep.media.wav import SAMPLES_PER_FRAME
+from portrait_prep.media.wav import FULL_SCALE, SAMPLES_PER_FRAME
 from portrait_prep.views.reading.mel import Mel, decibel_mel
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
@@ -89,7 +89,7 @@ class RavdessMultimodal:
         return {
             "video": self._video(reader, window.video, frames),
             "mel": decibel_mel(sound, Mel(n_fft=WINDOW, hop=self.hop, bands=BANDS))[np.newaxis],
-            "wave": (sound / np.float32(1 << 15))[np.newaxis],
+            "wave": (sound / np.float32(FULL_SCALE))[np.newaxis],
             "label": np.int64(LABELS[self.label].index(getattr(footage.video, self.label))),
             "frames": frames,
             **codes(footage.video),

@@ -46,8 +46,8 @@ class Check:
 
     def line(self) -> str:
         """As one line of text."""
-        told = f"{'OK' if self.ok else '!!'}  {self.name}: {self.finding}"
-        return told if self.ok else f"{told}; {self.advice}"
+        text = f"{'OK' if self.ok else '!!'}  {self.name}: {self.finding}"
+        return text if self.ok else f"{text}; {self.advice}"
 
 
 def examine(workspace: Path) -> Iterator[Check]:
@@ -110,11 +110,11 @@ def check_opencv() -> Check:
 def check_loading() -> Check:
     """Whether the packages with native parts can be imported."""
     failing = machine.failing(NATIVE, PATIENCE)
-    told = "; ".join(f"{name}: {error}" for name, error in failing.items())
+    errors = "; ".join(f"{name}: {error}" for name, error in failing.items())
     return Check(
         "native libraries",
         not failing,
-        told or f"{', '.join(NATIVE)} load",
+        errors or f"{', '.join(NATIVE)} load",
         "install the system library that is named (Debian: libgl1, libglib2.0-0, libgles2, libegl1), else run "
         "'make setup'",
     )
@@ -132,48 +132,48 @@ def check_ffmpeg() -> Check:
     advice = "reinstall the package 'imageio-ffmpeg', or name an ffmpeg with libx264 in IMAGEIO_FFMPEG_EXE"
     try:
         path = find_ffmpeg()
-        told = _ask(path, "-hide_banner", "-encoders")
+        answer = _ask(path, "-hide_banner", "-encoders")
         version = _ask(path, "-version").split(" Copyright")[0].strip()
     except (ImportError, RuntimeError):
         return Check("ffmpeg", False, "not found", advice)
     except (OSError, subprocess.SubprocessError) as error:
         return Check("ffmpeg", False, f"{path} cannot be run ({error})", advice)
-    missing = ENCODERS.keys() - encoders(told)
+    missing = ENCODERS.keys() - encoders(answer)
     lacks = [f"no {name} ({use} needs it)" for name, use in ENCODERS.items() if name in missing]
     has = ", ".join(lacks or ENCODERS)
     return Check("ffmpeg", not missing, f"{version} at {path}, {has}", advice)
 
 
-def encoders(told: str) -> set[str]:
+def encoders(answer: str) -> set[str]:
     """Names in the answer to `ffmpeg -encoders`: after a ruled line, flags, name and description."""
-    rows = told.partition("------")[2].splitlines()[1:]
+    rows = answer.partition("------")[2].splitlines()[1:]
     return {words[1] for row in rows if len(words := row.split()) > 1}
 
 
 def check_ytdlp(today: date) -> Check:
     """Whether the package that reads the pages of video sites is of these days."""
     advice = "sites change and an old one fails at them: 'pip install --upgrade yt-dlp', then try again"
-    version = machine.version()
+    version = machine.version_of("yt-dlp")
     if version is None:
         return Check("yt-dlp", False, "not installed, so no video is fetched from its page", "run 'make setup'", False)
-    days = machine.age(version, today)
-    told = version if days is None else f"{version}, {days} days old"
-    return Check("yt-dlp", days is None or days <= STALE, told, advice, essential=False)
+    days = machine.release_age(version, today)
+    finding = version if days is None else f"{version}, {days} days old"
+    return Check("yt-dlp", days is None or days <= STALE, finding, advice, essential=False)
 
 
 def check_javascript() -> Check:
     """Whether yt-dlp can run the programs of a page: YouTube's name some formats only to those who do."""
     name, wanted = "JavaScript runtime", f"{machine.RUNTIME} for yt-dlp"
-    lack = "YouTube offers only some of its formats, maybe none, while other shard_runs work"
+    lack = "YouTube offers only some of its formats, maybe none, while other sites work"
     advice = "to download from YouTube, 'pip install yt-dlp[default,deno]'"
     try:
-        found = machine.runtime()
+        found = machine.javascript_runtime()
     except (ImportError, KeyError):
         return Check(name, False, "not looked for, since yt-dlp does not load", "run 'make setup'", False)
     if found is None:
         return Check(name, False, f"no {wanted}: {lack}", advice, False)
-    told = f"{machine.RUNTIME} {found.version} at {found.path}"
-    return Check(name, found.fit, told if found.fit else f"{told} is too old for yt-dlp: {lack}", advice, False)
+    finding = f"{machine.RUNTIME} {found.version} at {found.path}"
+    return Check(name, found.fit, finding if found.fit else f"{finding} is too old for yt-dlp: {lack}", advice, False)
 
 
 BEFORE_MODELS = Check("models", False, "not looked at", "mend the native libraries first")
@@ -222,7 +222,7 @@ def check_workspace(workspace: Path) -> Check:
 
 
 def check_disk(workspace: Path) -> Check:
-    """Whether there is room to begin with."""
+    """Whether there is disk space to begin with."""
     free = shutil.disk_usage(_existing(workspace)).free
     finding = f"{free} bytes ({free / GIB:.1f} GiB) free"
     advice = "make room: an hour of footage takes about 2 GiB"
@@ -235,12 +235,12 @@ def check_gpu() -> Check:
     if program is None:
         return Check("gpu", True, "none found; everything runs on the CPU")
     try:
-        told = _ask(program, "--query-gpu=name,memory.total", "--format=csv,noheader").strip()
+        answer = _ask(program, "--query-gpu=name,memory.total", "--format=csv,noheader").strip()
     except (OSError, subprocess.SubprocessError):
         return Check(
             "gpu", False, "nvidia-smi does not answer", "mend the NVIDIA driver or do without", essential=False
         )
-    finding = "; ".join(told.splitlines())
+    finding = "; ".join(answer.splitlines())
     if finding and not _gpu_can_be_used():
         advice = "to use it, install onnxruntime-gpu or PyTorch with CUDA, and see CUDA_VISIBLE_DEVICES"
         return Check("gpu", False, f"{finding}, which no run would use", advice, essential=False)
@@ -250,13 +250,7 @@ def check_gpu() -> Check:
 def _gpu_can_be_used() -> bool:
     """Whether a run would use it."""
     try:
-        return bool(
-            _ask(
-                sys.executable,
-                "-c",
-                FIND_DEVICES,
-            ).strip()
-        )
+        return bool(_ask(sys.executable, "-c", FIND_DEVICES).strip())
     except (OSError, subprocess.SubprocessError):
         return False
 

@@ -1,4 +1,4 @@
-"""What yt-dlp is given to read pages with: its own age, and a JavaScript runtime."""
+"""What the doctor asks of this machine: its limits, what is installed and loads, and what yt-dlp reads pages with."""
 
 import os
 import subprocess
@@ -15,6 +15,22 @@ from packaging.version import Version
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+
+LOAD = """
+import importlib, sys
+for name in sys.argv[1:]:
+    print(name, end="\\t", flush=True)
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        print(" ".join(str(error).split()) or type(error).__name__, flush=True)
+    else:
+        print(flush=True)
+"""
+"""Says `name TAB error` of each module; a line that does not end is one whose module ended the process."""
+
+RUNTIME = "deno"
+"""The only runtime that yt-dlp looks for by itself: it alone keeps a page's programs from the disk."""
 
 
 def core_limit(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> float:
@@ -55,20 +71,6 @@ def _text(path: Path) -> str:
         return ""
 
 
-LOAD = """
-import importlib, sys
-for name in sys.argv[1:]:
-    print(name, end="\\t", flush=True)
-    try:
-        importlib.import_module(name)
-    except BaseException as error:
-        print(" ".join(str(error).split()) or type(error).__name__, flush=True)
-    else:
-        print(flush=True)
-"""
-"""Says `name TAB error` of each module; a line that does not end is one whose module ended the process."""
-
-
 def unmet(distribution: str) -> Iterator[str]:
     """Requirements of a distribution, and of what it brings, that are not fulfilled, each in words.
 
@@ -80,7 +82,7 @@ def unmet(distribution: str) -> Iterator[str]:
         parent, extras = waiting.pop()
         for requirement in _requirements(parent, extras):
             name = canonicalize_name(requirement.name)
-            found = _version(name)
+            found = version_of(name)
             if found is None:
                 yield f"{name} is not installed, {parent} wants it"
                 continue
@@ -94,13 +96,21 @@ def unmet(distribution: str) -> Iterator[str]:
 
 def installed(distribution: str) -> list[str]:
     """`name version` of what a distribution asks for itself and is there."""
-    found = [(requirement.name, _version(requirement.name)) for requirement in _requirements(distribution, frozenset())]
-    return [f"{name} {version}" for name, version in found if version]
+    names = [requirement.name for requirement in _requirements(distribution, frozenset())]
+    return [f"{name} {version}" for name in names if (version := version_of(name))]
 
 
 def among(names: Sequence[str]) -> list[str]:
     """Those that are installed."""
-    return [name for name in names if _version(name)]
+    return [name for name in names if version_of(name)]
+
+
+def version_of(distribution: str) -> str | None:
+    """The version of a distribution; None where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _requirements(distribution: str, extras: frozenset[str]) -> Iterator[Requirement]:
@@ -111,13 +121,6 @@ def _requirements(distribution: str, extras: frozenset[str]) -> Iterator[Require
             yield requirement
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def failing(modules: Sequence[str], seconds: float) -> dict[str, str]:
     """Module -> why it cannot be imported. Asks a process of its own, which a broken library may take down."""
     try:
@@ -126,20 +129,23 @@ def failing(modules: Sequence[str], seconds: float) -> dict[str, str]:
         )
     except subprocess.TimeoutExpired:
         return {"they": f"did not load within {seconds:.0f} s"}
-    told = dict.fromkeys(modules, "it was not reached")
+    errors = dict.fromkeys(modules, "it was not reached")
     for line in asked.stdout.splitlines():
         name, tab, error = line.partition("\t")
-        if tab and name in told:
-            told[name] = error
+        if tab and name in errors:
+            errors[name] = error
     if asked.returncode:
         last = asked.stdout.rpartition("\n")[2].partition("\t")[0]
-        told[last or modules[0]] = f"it ended the process with status {asked.returncode}"
-    return {name: error for name, error in told.items() if error}
+        errors[last or modules[0]] = f"it ended the process with status {asked.returncode}"
+    return {name: error for name, error in errors.items() if error}
 
 
-DISTRIBUTION = "yt-dlp"
-RUNTIME = "deno"
-"""The only runtime that yt-dlp looks for unless told otherwise: it alone keeps a page's programs from the disk."""
+def release_age(version: str, today: date) -> int | None:
+    """Days since a version of yt-dlp came out: each is named by its day, `2026.8.19`. None where it is not."""
+    try:
+        return (today - date(*Version(version).release[:3])).days
+    except (ValueError, TypeError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -151,23 +157,7 @@ class Runtime:
     fit: bool
 
 
-def version() -> str | None:
-    """Of the installed yt-dlp, if any."""
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def age(version: str, today: date) -> int | None:
-    """Days since a version came out: each is named by its day, `2026.8.19`. None where it is not."""
-    try:
-        return (today - date(*Version(version).release[:3])).days
-    except (ValueError, TypeError):
-        return None
-
-
-def runtime() -> Runtime | None:
+def javascript_runtime() -> Runtime | None:
     """The runtime that yt-dlp would run a page's programs with; it looks in the environment, then on the PATH.
 
     Raises ImportError where yt-dlp does not load, or is one that does not know of runtimes.

@@ -134,6 +134,20 @@ def _contradictions(stage: Stage[Any], record: Record) -> Iterator[str]:
     media = {output.path.rpartition(".")[2]: output.sha256 for output in record.media}
     if media != {suffix: record.digests.get(suffix) for suffix in stage.media}:
         yield "its media files are told in two ways"
+    if record.basis.version == stage.version:
+        yield from _undeclared(stage, record.metrics)
+
+
+def _undeclared(stage: Stage[Any], metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Where a record's metrics are not those that its stage, at this version, declares."""
+    declared = {metric.name: metric for metric in stage.metrics if metric.recorded}
+    for name in sorted(metrics.keys() - declared.keys()):
+        yield f"{stage.name} measures no {name}"
+    for name, metric in declared.items():
+        if name not in metrics and not metric.optional:
+            yield f"it has no {name}"
+        elif name in metrics and not metric.fits(metrics[name]):
+            yield f"its {name} is no {metric.kind}"
 
 
 def _of_keys(stage: Stage[Any], record: Record, batch: Batch, start: int) -> Iterator[Flaw]:

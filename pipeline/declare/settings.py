@@ -12,8 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from portrait_prep.errors import BadInput, BadSetting
 from portrait_prep.manifests.files import replacing
-from portrait_prep.manifests.verdict import QualitySettings
 from portrait_prep.pipeline.declare import gpus
+from portrait_prep.pipeline.declare.quality import QualitySettings, quality_settings
 from portrait_prep.pipeline.declare.stage import Params, Stage
 
 
@@ -49,7 +49,7 @@ class Settings:
 
 
 def _sections(stages: Sequence[Stage[Any]]) -> dict[str, type[BaseModel]]:
-    return {"run": RunSettings, **{stage.name: stage.params for stage in stages}, "quality": QualitySettings}
+    return {"run": RunSettings, **{stage.name: stage.params for stage in stages}, "quality": quality_settings(stages)}
 
 
 def read_settings(path: Path, stages: Sequence[Stage[Any]]) -> Settings:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.workspace import Workspace
 
@@ -78,7 +79,7 @@ class Job(Protocol[P_co]):
 
     video: Video
     metrics: dict[str, Any]
-    """Whatever the stage measures on the way; it ends up in the record and feeds the quality rules."""
+    """What the stage measures on the way, as its declaration names it; it ends up in the record and feeds the rules."""
     frames: int
     """Number of video frames: known from upstream; the stage that makes the frames (normalize) sets it."""
     gpu: bool
@@ -146,6 +147,8 @@ class Stage(Generic[P]):
     rows: Literal["frame", "video"] = "frame"
     packed: bool = True
     """Whether its shards are compressed. False where rows are read at random, or one of very many videos each."""
+    metrics: tuple[Metric, ...] = ()
+    """What it measures of each video, and the bounds that make rules of quality of it."""
     media: tuple[str, ...] = ()
     catalogue: tuple[str, ...] = ()
     outside: Callable[[Video], Mapping[str, Any] | None] | None = None

@@ -13,7 +13,7 @@ from portrait_prep.manifests.files import TEMPORARY
 
 LOCK = ".lock"
 
-VARIABLE = "PORTRAIT_PREP_WORKSPACE"
+WORKSPACE_VARIABLE = "PORTRAIT_PREP_WORKSPACE"
 """Environment variable that names the workspace at which this process works."""
 
 
@@ -90,7 +90,7 @@ class Workspace:
 
     def announce(self) -> None:
         """Name this workspace in the environment: model files are looked for in it."""
-        os.environ[VARIABLE] = str(self.root)
+        os.environ[WORKSPACE_VARIABLE] = str(self.root)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

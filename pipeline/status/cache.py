@@ -28,7 +28,7 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner, State
 from portrait_prep.pipeline.status.survey import TABLE, VideoSummary, failure_of, verdict_of
 
-FORM = 1
+FORM = 2
 """To be raised when, of the same shards, a manifest or the table would tell otherwise than before."""
 KEY = b"portrait_prep"
 

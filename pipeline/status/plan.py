@@ -16,6 +16,7 @@ from portrait_prep.errors import Damaged, SourceAway, TransferFailed
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Basis, Failure, Record
 from portrait_prep.manifests.verdict import Review
+from portrait_prep.pipeline.declare.quality import Rule, rules
 from portrait_prep.pipeline.declare.settings import Settings
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -102,6 +103,11 @@ class Planner:
         self.stages = tuple(stages)
         self.settings = settings
         self.reviews = reviews
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of quality under the settings."""
+        return rules(self.stages, self.settings.quality)
 
     @cached_property
     def _constants(self) -> dict[str, dict[str, Any]]:

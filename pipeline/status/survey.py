@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.manifest import entry, flat_rows, manifest, write_manifest
-from portrait_prep.manifests.verdict import Measured, Verdict, judge, reviewed
+from portrait_prep.manifests.verdict import Verdict, reviewed
+from portrait_prep.pipeline.declare.quality import Measured, judge
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner, StageStatus, State
 from portrait_prep.pipeline.store.shard_state import Checksum, ShardState
@@ -124,7 +125,7 @@ def verdict_of(
         for name in judged
         if states[name] is not State.DONE
     }
-    verdict = judge(records, unfinished, planner.settings.quality)
+    verdict = judge(records, unfinished, planner.rules)
     return reviewed(verdict, planner.reviews.get(video.video_id), finished=not unfinished)
 
 
@@ -163,7 +164,9 @@ TABLE = pa.schema(
         ("metrics", pa.string()),
         ("accepted", pa.bool_()),
         ("reasons", pa.list_(pa.string())),
+        ("rules", pa.list_(pa.string())),
         ("overruled", pa.list_(pa.string())),
+        ("overruled_rules", pa.list_(pa.string())),
         *((name, pa.string()) for name in ("review", "review_why", "review_who", "review_when")),
     ]
 )

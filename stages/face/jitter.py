@@ -5,10 +5,52 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_prep.pipeline.declare.metric import Metric, at_most
 from portrait_prep.stages.face.place import Place
 
 LOST = 1
 """Frames without a face over which a step still counts."""
+
+
+JUMPS = (
+    Metric(
+        "landmark_jump",
+        "face sizes",
+        "farthest that the face moves from one frame to the next (one lost frame is passed over), in sizes of the "
+        "face: the root of the area of its outline. People who talk stay below 0.1, one who swings the head came to "
+        "0.25",
+        title="Landmark jump",
+        bounds=(
+            at_most(
+                "max_landmark_jump",
+                0.5,
+                "farthest that the face may move from one frame to the next, in its own sizes",
+                "the face moves by {value:.2f} of its size from one frame to the next, more than {limit:g}: it may be "
+                "another, or frames are missing",
+                gt=0,
+            ),
+        ),
+        blind="a jump from a very fast move; a cut with the face in the same place",
+    ),
+    Metric(
+        "scale_jump",
+        "×",
+        "greatest ratio of the face's sizes from one frame to the next. People come to 1.06",
+        title="Scale jump",
+        bounds=(
+            at_most(
+                "max_scale_jump",
+                1.2,
+                "greatest ratio of the face's sizes from one frame to the next",
+                "the face's size changes by a factor of {value:.2f} from one frame to the next, more than {limit:g}: "
+                "it may be another, or frames are missing",
+                ge=1,
+            ),
+        ),
+        blind="a jump from a very fast move; a cut with the face in the same place",
+    ),
+)
+"""Metrics of `Jumps`."""
 
 
 class Jitter:

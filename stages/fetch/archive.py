@@ -44,24 +44,24 @@ def extract(archive: Path, member: str, target: Path, reserve: float = 0.0) -> N
 
     Raises BadVideo when there is no such member, when it is a link, encrypted, packed in a way that is not read here or
     larger than plausible, or when any entry of the archive leads out of its folder; BrokenArchive when it is damaged;
-    TransferFailed when the disk has too little room.
+    TransferFailed when the disk has too little space.
     """
-    with _damage_told(archive), zipfile.ZipFile(archive) as opened:
+    with _damage_reported(archive), zipfile.ZipFile(archive) as opened:
         entries = opened.infolist()
         _require_safe(archive, entries)
         entry = _find(archive, entries, member)
         _require_plain(archive, entry)
         target.parent.mkdir(parents=True, exist_ok=True)
-        disk.require(target.parent, entry.file_size, reserve)
+        disk.require_space(target.parent, entry.file_size, reserve)
         # One byte more than declared is asked for: the library would cut a longer member short without a word.
         one_more = copy.copy(entry)
         one_more.file_size += 1
         with opened.open(one_more) as source, replacing(target) as temporary, temporary.open("wb") as file:
-            _pour(source, file, entry)
+            _copy(source, file, entry)
 
 
 @contextmanager
-def _damage_told(archive: Path) -> Iterator[None]:
+def _damage_reported(archive: Path) -> Iterator[None]:
     try:
         yield
     except (*BROKEN, OSError) as error:
@@ -115,12 +115,12 @@ def _require_plain(archive: Path, entry: zipfile.ZipInfo) -> None:
         (entry.file_size > MOST_BYTES, f"would have {entry.file_size} bytes, more than the {MOST_BYTES} allowed"),
         (swollen, f"would have {entry.file_size} bytes out of {entry.compress_size}: more than is plausible"),
     )
-    for refused, said in refusals:
+    for refused, reason in refusals:
         if refused:
-            raise BadVideo(f"{entry.orig_filename} of {archive} {said}")
+            raise BadVideo(f"{entry.orig_filename} of {archive} {reason}")
 
 
-def _pour(source: IO[bytes], file: IO[bytes], entry: zipfile.ZipInfo) -> None:
+def _copy(source: IO[bytes], file: IO[bytes], entry: zipfile.ZipInfo) -> None:
     """Copy a member to its end, where the library compares its CRC-32, and hold it to its declared size."""
     shutil.copyfileobj(source, file, BLOCK)
     if file.tell() != entry.file_size:

@@ -1,7 +1,7 @@
-"""A file that is still coming: its bytes so far, and a note of which file they are of.
+"""A transfer's side of the disk: one process at a time a file, enough free space, and the part that has come so far.
 
-Both have stable names beside the target, unlike temporary files, so that they outlive a killed process and the next one
-goes on where it stopped.
+A part and the note of which file it is of have stable names beside the target, unlike temporary files, so that they
+outlive a killed process and the next one goes on where it stopped.
 """
 
 import shutil
@@ -17,19 +17,18 @@ from portrait_prep.errors import TransferFailed
 from portrait_prep.manifests.files import commit, replacing
 from portrait_prep.manifests.record import Model
 
+GB = 1_000_000_000
+
 
 @contextmanager
-def alone(file: Path) -> Iterator[None]:
+def exclusive_lock(file: Path) -> Iterator[None]:
     """Let no other process make `file` meanwhile; a process that dies lets go. The folder of `file` is made."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_name(f".{file.name}.lock")):
         yield
 
 
-GB = 1_000_000_000
-
-
-def require(folder: Path, needed: int, reserve: float) -> None:
+def require_space(folder: Path, needed: int, reserve: float) -> None:
     """Raise TransferFailed when `needed` more bytes in `folder` would leave less than `reserve` GB of its disk."""
     free = shutil.disk_usage(folder).free
     if free - needed < reserve * GB:

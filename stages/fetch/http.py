@@ -21,12 +21,12 @@ from portrait_prep.stages.fetch.session import (
     content_length,
     content_range,
     open_session,
-    persist,
     proxies_of,
     retry_after,
     validator,
+    with_retries,
 )
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
 
 SCHEMES = ("http", "https")
 BLOCK = 1 << 18
@@ -43,15 +43,15 @@ PASSING = frozenset(
 """Client errors that say nothing against the file; with them all server errors (5xx)."""
 
 
-class _Stale(Exception):
+class _UnusablePart(Exception):
     """The bytes that are here are of no use: begin anew."""
 
 
-class _Wrong(Exception):
+class _UnexpectedFile(Exception):
     """What came is not what was expected."""
 
 
-def fetch(address: str, target: Path, terms: Terms, size: int | None = None, md5: str | None = None) -> None:
+def fetch(address: str, target: Path, params: DownloadParams, size: int | None = None, md5: str | None = None) -> None:
     """Bring what lies at `address` to `target`, whole or not at all; a target that is there is left alone.
 
     `size` (bytes) and `md5` (hexadecimal) are what is expected of it, where that is known. A target of another size is
@@ -60,7 +60,7 @@ def fetch(address: str, target: Path, terms: Terms, size: int | None = None, md5
     that is not as expected is fetched a second time from its beginning. One process at a time may fetch to a target.
 
     Raises BadVideo when the server refuses for good (404, 403, …), TransferFailed when the transfer broke off too often
-    or brought another file than expected or the disk has too little room for it, BadSetting when the proxy or the
+    or brought another file than expected or the disk has too little space for it, BadSetting when the proxy or the
     cookies are unusable, and OSError as the system gives it when the bytes cannot be written.
     """
     _require_http(address)
@@ -68,14 +68,14 @@ def fetch(address: str, target: Path, terms: Terms, size: int | None = None, md5
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Partial(target)
-    with open_session(terms) as session:
-        transfer = _Transfer(session, address, partial, terms, size, md5)
+    with open_session(params) as session:
+        transfer = _Transfer(session, address, partial, params, size, md5)
         for last in (False, True):
             try:
                 transfer.complete()
                 _verify(partial, size, md5)
                 break
-            except _Wrong as wrong:
+            except _UnexpectedFile as wrong:
                 partial.discard()
                 if last:
                     raise TransferFailed(f"{address} {wrong}, twice in a row") from wrong
@@ -94,11 +94,11 @@ def _require_http(address: str) -> None:
 
 def _verify(partial: Partial, size: int | None, md5: str | None) -> None:
     if size is not None and partial.bytes != size:
-        raise _Wrong(f"has {partial.bytes} bytes, not the {size} expected")
+        raise _UnexpectedFile(f"has {partial.bytes} bytes, not the {size} expected")
     if md5 is None:
         return
     if (got := md5_of(partial.path)) != md5.lower():
-        raise _Wrong(f"has the MD5 {got}, not the {md5.lower()} expected")
+        raise _UnexpectedFile(f"has the MD5 {got}, not the {md5.lower()} expected")
 
 
 def md5_of(path: Path) -> str:
@@ -115,37 +115,37 @@ class _Transfer:
         session: requests.Session,
         address: str,
         partial: Partial,
-        terms: Terms,
+        params: DownloadParams,
         size: int | None,
         md5: str | None,
     ) -> None:
-        self._session, self._proxies = session, proxies_of(terms, address)
-        self._address, self._partial, self._terms, self._size, self._md5 = address, partial, terms, size, md5
+        self._session, self._proxies = session, proxies_of(params, address)
+        self._address, self._partial, self._params, self._size, self._md5 = address, partial, params, size, md5
 
     def complete(self) -> None:
         """Ask until the file is whole."""
         self._kept()
         try:
-            persist(self._take_up, lambda: self._partial.bytes, self._terms.retries)
+            with_retries(self._resume, lambda: self._partial.bytes, self._params.retries)
         except Interrupted as interrupted:
             tries = "one try" if interrupted.tries == 1 else f"{interrupted.tries} tries"
             raise TransferFailed(f"{self._address} did not come in {tries}: {interrupted}") from interrupted
 
-    def _take_up(self) -> None:
+    def _resume(self) -> None:
         """One try for what is missing; where it shows that what is here is of no use, for all of it."""
         try:
             self._ask_for_rest()
-        except _Stale:
+        except _UnusablePart:
             self._partial.discard()
             self._ask_for_rest()
 
     def _ask_for_rest(self) -> None:
-        """One request for what is missing. Raises _Stale where that cannot be had of the same file."""
+        """One request for what is missing. Raises _UnusablePart where that cannot be had of the same file."""
         origin, have = self._kept()
         total = self._total(origin)
         if have and have == total:
             return
-        self._require_room(have, total)
+        self._require_space(have, total)
         with self._ask(origin, have) as response:
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
                 self._require_whole(response, have)
@@ -167,14 +167,14 @@ class _Transfer:
     def _total(self, origin: Origin | None) -> int | None:
         return self._size if self._size is not None or origin is None else origin.total
 
-    def _require_room(self, have: int, total: int | None) -> None:
-        disk.require(self._partial.target.parent, max(0, (total or 0) - have), self._terms.reserve)
+    def _require_space(self, have: int, total: int | None) -> None:
+        disk.require_space(self._partial.target.parent, max(0, (total or 0) - have), self._params.reserve)
 
     def _ask(self, origin: Origin | None, have: int) -> requests.Response:
         headers = {"Range": f"bytes={have}-"} if have else {}
         if have and origin and origin.validator:
             headers["If-Range"] = origin.validator
-        seconds = self._terms.timeout
+        seconds = self._params.timeout
         try:
             return self._session.get(
                 self._address, headers=headers, stream=True, timeout=(seconds, seconds), proxies=dict(self._proxies)
@@ -187,10 +187,10 @@ class _Transfer:
             raise Interrupted(_reason(error, seconds)) from error
 
     def _require_whole(self, response: requests.Response, have: int) -> None:
-        """Told that nothing lies beyond what is here: it is all, or more than all."""
+        """The server has nothing beyond what is here: that is all of it, or more than all."""
         span = content_range(response.headers.get("Content-Range"))
         if span is None or span.total != have:
-            raise _Stale
+            raise _UnusablePart
 
     def _span(self, response: requests.Response) -> Span:
         """What part of the file the answer holds. Raises BadVideo or Interrupted when it holds none."""
@@ -206,10 +206,10 @@ class _Transfer:
 
     def _refuse(self, response: requests.Response) -> Never:
         code = response.status_code
-        said = f"answered {code} {response.reason or ''}".strip()
+        answer = f"answered {code} {response.reason or ''}".strip()
         if code in PASSING or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Interrupted(f"the server {said}", retry_after(response.headers.get("Retry-After")))
-        raise BadVideo(f"{self._address} {said}")
+            raise Interrupted(f"the server {answer}", retry_after(response.headers.get("Retry-After")))
+        raise BadVideo(f"{self._address} {answer}")
 
     def _accept(self, offered: Origin, span: Span) -> None:
         """Make the partial file ready for the part that follows: empty for a whole file, as it is for its rest.
@@ -218,39 +218,39 @@ class _Transfer:
         """
         origin, have = self._kept()
         if self._size is not None and span.total not in (None, self._size):
-            said = f"has {span.total} bytes, not the {self._size} expected"
-            raise Interrupted(f"what the server sent {said}") if have else _Wrong(said)
+            problem = f"has {span.total} bytes, not the {self._size} expected"
+            raise Interrupted(f"what the server sent {problem}") if have else _UnexpectedFile(problem)
         if span.first == 0:
             self._partial.begin(offered)
         elif not have:
             raise Interrupted("the server sent another part of the file than the one asked for")
         elif span.first != have or (origin is not None and origin.differs(offered)):
-            raise _Stale
+            raise _UnusablePart
 
     def _receive(self, response: requests.Response, total: int | None) -> None:
         """Add the body to the partial file."""
         expected, have = self._size if total is None else total, self._partial.bytes
-        self._require_room(have, expected)
+        self._require_space(have, expected)
         with self._partial.append() as file:
             for block in self._blocks(response):
                 file.write(block)
                 file.flush()
                 have += len(block)
                 if expected is not None and have > expected:
-                    raise _Wrong(f"has more than the {expected} bytes expected")
+                    raise _UnexpectedFile(f"has more than the {expected} bytes expected")
         if expected is not None and have < expected:
             raise Interrupted(f"it broke off after {have} of {expected} bytes")
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it comes, no faster than the terms allow. Raises Interrupted when it stops coming."""
-        rate = self._terms.rate * MB
+        """The body as it comes, no faster than the settings allow. Raises Interrupted when it stops coming."""
+        rate = self._params.rate * MB
         largest = min(BLOCK, max(1024, int(rate / 4))) if rate else BLOCK
         while True:
             started = time.monotonic()
             try:
                 block = response.raw.read1(largest, decode_content=False)
             except urllib3.exceptions.HTTPError as error:
-                raise Interrupted(_reason(error, self._terms.timeout)) from error
+                raise Interrupted(_reason(error, self._params.timeout)) from error
             if not block:
                 return
             yield block
@@ -270,5 +270,5 @@ def _reason(error: BaseException, timeout: float) -> str:
     return _line(getattr(error, "strerror", None) or error)
 
 
-def _line(said: object) -> str:
-    return " ".join(str(said).split())
+def _line(message: object) -> str:
+    return " ".join(str(message).split())

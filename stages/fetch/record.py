@@ -18,7 +18,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, Vali
 
 from portrait_prep.errors import TransferFailed
 from portrait_prep.stages.fetch.http import fetch
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
 
 MOST_BYTES = 1 << 26
 """Longest answer that is read."""
@@ -55,7 +55,7 @@ class RecordFile(BaseModel):
         return match[1].lower()
 
 
-def files(record_address: str, cache: Path, terms: Terms) -> Mapping[str, RecordFile]:
+def files(record_address: str, cache: Path, params: DownloadParams) -> Mapping[str, RecordFile]:
     """The files of a record by name. The answer is kept at `cache` as published, and asked for only once.
 
     Raises TransferFailed in one sentence when the answer is no record with files, and what `fetch` raises.
@@ -63,7 +63,7 @@ def files(record_address: str, cache: Path, terms: Terms) -> Mapping[str, Record
     with suppress(TransferFailed, FileNotFoundError):
         return _read(cache, record_address)
     cache.unlink(missing_ok=True)
-    fetch(record_address, cache, terms)
+    fetch(record_address, cache, params)
     try:
         return _read(cache, record_address)
     except TransferFailed:

@@ -1,4 +1,4 @@
-"""What every request shares: the proxy, the cookies, and how we name ourselves."""
+"""What files and video pages are fetched with alike: proxy and cookies, repeated tries, and header fields of HTTP."""
 
 import random
 import re
@@ -16,7 +16,9 @@ from typing import TypeVar
 import requests
 
 from portrait_prep.errors import BadSetting, MissingPrerequisite
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
+
+PROXY = re.compile(r"(https?|socks4a?|socks5h?)://[^/]", re.IGNORECASE)
 
 FIRST_WAIT = 0.5
 """Seconds before a transfer that broke off is taken up again; each further time twice as long."""
@@ -24,7 +26,61 @@ LONGEST_WAIT = 60.0
 LONGEST_RETRY_AFTER = 120.0
 """Seconds that a server may make us wait by its Retry-After."""
 
+SPAN = re.compile(r"bytes\s+(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
+NUMBER = re.compile(r"\d{1,18}")
+
 Got = TypeVar("Got")
+
+
+def open_session(params: DownloadParams) -> requests.Session:
+    """A session that shows the cookies of `params` and reaches http and https only, also where it is sent on.
+
+    Raises BadSetting when the cookies cannot be read.
+    """
+    session = requests.Session()
+    session.headers["User-Agent"] = f"portrait-prep {requests.utils.default_user_agent()}"
+    session.headers["Accept-Encoding"] = "identity"  # ranges and sizes are those of the file, not of a packed form
+    if params.cookies:
+        session.cookies.update(cookies_of(Path(params.cookies)))
+    return session
+
+
+def proxies_of(params: DownloadParams, address: str) -> dict[str, str]:
+    """The proxy for each scheme: the one that is set, else the environment's for `address`, if any.
+
+    Give them to each request: those of a session yield to the environment's.
+
+    Raises BadSetting when the one set is no address of a proxy, MissingPrerequisite when its kind needs a package.
+    """
+    if params.proxy and not PROXY.match(params.proxy):
+        raise BadSetting(
+            f"The proxy {params.proxy!r} is no address: write it as http://host:port or socks5://host:port."
+        )
+    given = {"http": params.proxy, "https": params.proxy}
+    proxies = given if params.proxy else dict(requests.utils.get_environ_proxies(address))
+    if any(proxy.lower().startswith("socks") for proxy in proxies.values()) and find_spec("socks") is None:
+        raise MissingPrerequisite(
+            "A SOCKS proxy needs the package PySocks: 'pip install PySocks', or use an http proxy."
+        )
+    return proxies
+
+
+def cookies_of(path: Path) -> MozillaCookieJar:
+    """Read a cookies.txt (Netscape format). Raises BadSetting when it is missing or is none."""
+    jar = MozillaCookieJar(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the library takes a malformed line for a defect of its own
+            jar.load(ignore_discard=True, ignore_expires=True)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not in Netscape format"
+        raise BadSetting(
+            f"The cookies file {path} cannot be read ({reason}): export it anew as cookies.txt."
+        ) from error
+    for cookie in jar:
+        if cookie.expires == 0:  # so browsers' exports write a cookie of the session, which does not run out
+            cookie.expires, cookie.discard = None, True
+    return jar
 
 
 class Interrupted(Exception):
@@ -37,7 +93,7 @@ class Interrupted(Exception):
         """Failures in a row, this one included, with no new bytes between them."""
 
 
-def persist(attempt: Callable[[], Got], reached: Callable[[], int], retries: int) -> Got:
+def with_retries(attempt: Callable[[], Got], reached: Callable[[], int], retries: int) -> Got:
     """Call `attempt` until it is not interrupted, and return what it returns.
 
     `reached` tells how many bytes are here: only failures in a row, with no new bytes between them, count as retries.
@@ -63,10 +119,6 @@ def wait(failures: int, asked: float | None) -> float:
         return min(asked, LONGEST_RETRY_AFTER)
     longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 16))
     return random.SystemRandom().uniform(longest / 2, longest)
-
-
-SPAN = re.compile(r"bytes\s+(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
-NUMBER = re.compile(r"\d{1,18}")
 
 
 @dataclass(frozen=True)
@@ -111,55 +163,3 @@ def retry_after(text: str | None, now: datetime | None = None) -> float | None:
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
-
-
-PROXY = re.compile(r"(https?|socks4a?|socks5h?)://[^/]", re.IGNORECASE)
-
-
-def open_session(terms: Terms) -> requests.Session:
-    """A session that shows the cookies of `terms` and reaches http and https only, also where it is sent on.
-
-    Raises BadSetting when the cookies cannot be read.
-    """
-    session = requests.Session()
-    session.headers["User-Agent"] = f"portrait-prep {requests.utils.default_user_agent()}"
-    session.headers["Accept-Encoding"] = "identity"  # ranges and sizes are those of the file, not of a packed form
-    if terms.cookies:
-        session.cookies.update(cookies_of(Path(terms.cookies)))
-    return session
-
-
-def proxies_of(terms: Terms, address: str) -> dict[str, str]:
-    """The proxy for each scheme: the one that is set, else the environment's for `address`, if any.
-
-    Give them to each request: those of a session yield to the environment's.
-
-    Raises BadSetting when the one set is no address of a proxy, MissingPrerequisite when its kind needs a package.
-    """
-    if terms.proxy and not PROXY.match(terms.proxy):
-        raise BadSetting(
-            f"The proxy {terms.proxy!r} is no address: write it as http://host:port or socks5://host:port."
-        )
-    given = {"http": terms.proxy, "https": terms.proxy}
-    proxies = given if terms.proxy else dict(requests.utils.get_environ_proxies(address))
-    if any(proxy.lower().startswith("socks") for proxy in proxies.values()) and find_spec("socks") is None:
-        raise MissingPrerequisite(
-            "A SOCKS proxy needs the package PySocks: 'pip install PySocks', or use an http proxy."
-        )
-    return proxies
-
-
-def cookies_of(path: Path) -> MozillaCookieJar:
-    """Read a cookies.txt (Netscape format). Raises BadSetting when it is missing or is none."""
-    jar = MozillaCookieJar(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the library takes a malformed line for a defect of its own
-            jar.load(ignore_discard=True, ignore_expires=True)
-    except (OSError, UnicodeDecodeError) as error:
-        said = getattr(error, "strerror", None) or "it is not in Netscape format"
-        raise BadSetting(f"The cookies file {path} cannot be read ({said}): export it anew as cookies.txt.") from error
-    for cookie in jar:
-        if cookie.expires == 0:  # so browsers' exports write a cookie of the session, which does not run out
-            cookie.expires, cookie.discard = None, True
-    return jar

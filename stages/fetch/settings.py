@@ -1,4 +1,4 @@
-"""On which terms to fetch: how fast, how often, through what, and how much room to leave."""
+"""The settings of fetching: how fast, how often, through what, and how much disk space to leave."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from portrait_prep.pipeline.declare.stage import Params
 
 
-class Terms(Params):
+class DownloadParams(Params):
     """Settings of fetching. None of them changes what is fetched, so none is part of a fingerprint."""
 
     incidental: ClassVar[frozenset[str]] = frozenset(

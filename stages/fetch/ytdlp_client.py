@@ -4,8 +4,8 @@ yt-dlp takes up a part by asking for the rest of whatever now has that name, and
 not ask for at all. Here a note beside each part says of which state of the file it is (its validator and its size, as
 of `stages.fetch.disk`), and before the first new byte the server must show that it still has that one.
 
-The fragments of a film (HTTP Live Streaming, DASH) have no validator in common. So they are taken up only by the visits
-that began them; what an earlier run left of them is of no use.
+The fragments of a film (HTTP Live Streaming, DASH) have no validator in common. So they are taken up only by the
+download that began them; what an earlier run left of them is of no use.
 """
 
 import re
@@ -135,7 +135,7 @@ def _origin(request: Request, response: Response) -> Origin:
 
 
 def _name(request: Request) -> str:
-    """What stays of an address from visit to visit: hosts take turns, and signatures in the query run out."""
+    """What stays of an address from one try to the next: hosts take turns, and signatures in the query run out."""
     return str(urlsplit(request.url).path)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.frames import SIZE, Image
-from portrait_prep.stages.models.engines import Network, Source
+from portrait_prep.stages.models.engines import Network, NetworkSource
 from portrait_prep.stages.models.registry import verified
 from portrait_prep.stages.models.weights import load_weights
 
@@ -50,7 +50,7 @@ def _network(gpu: bool) -> Network:
 @lru_cache(maxsize=1)
 def _opened(path: Path, sha256: str, gpu: bool) -> Network:
     """This process's network, made once."""
-    return Network(Source(NAME, sha256, partial(build, path), (3, SIZE, SIZE)), gpu)
+    return Network(NetworkSource(NAME, sha256, partial(build, path), (3, SIZE, SIZE)), gpu)
 
 
 def build(path: Path) -> Parser:

@@ -5,17 +5,17 @@ from pathlib import Path
 from portrait_prep.errors import MissingPrerequisite, TransferFailed
 from portrait_prep.manifests.files import commit, is_intact
 from portrait_prep.pipeline.declare.stage import BadVideo
-from portrait_prep.stages.fetch.disk import alone
+from portrait_prep.stages.fetch.disk import exclusive_lock
 from portrait_prep.stages.fetch.http import fetch
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.models import registry
 from portrait_prep.stages.models.registry import ModelFile
 
-TERMS = Terms(reserve=0.1)
+PARAMS = DownloadParams(reserve=0.1)
 """The files are small: a nearly full disk may take one."""
 
 
-def fetch_model(name: str, folder: Path, terms: Terms = TERMS) -> Path:
+def fetch_model(name: str, folder: Path, params: DownloadParams = PARAMS) -> Path:
     """Bring a model file into `folder` and return its path; what a killed process left is gone on with.
 
     One that another process brought meanwhile is not asked for again. Raises MissingPrerequisite when it does not come,
@@ -23,17 +23,17 @@ def fetch_model(name: str, folder: Path, terms: Terms = TERMS) -> Path:
     """
     model = registry.MODELS[name]
     target = folder / model.file
-    with alone(target):
+    with exclusive_lock(target):
         if not is_intact(target, model.sha256):
-            _bring(model, target, terms)
+            _fetch_verified(model, target, params)
     return target
 
 
-def _bring(model: ModelFile, target: Path, terms: Terms) -> None:
+def _fetch_verified(model: ModelFile, target: Path, params: DownloadParams) -> None:
     """Put the file in its place once it is proved."""
     folder, unproved = target.parent, target.with_name(f".{target.name}.unproved")
     try:
-        fetch(model.address, unproved, terms)
+        fetch(model.address, unproved, params)
     except (BadVideo, TransferFailed) as error:
         raise MissingPrerequisite(
             f"The model file {model.file} did not come ({error}): try again, or put it into {folder} yourself."

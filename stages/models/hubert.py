@@ -77,9 +77,9 @@ def _config(folder: Path) -> dict[str, Any]:
             f"{folder} holds no {CONFIG} of a model: give the folder of facebook/hubert-base-ls960."
         ) from error
     if others := [name for name, value in KIND.items() if config.get(name, value) != value]:
-        told = ", ".join(f"{name} {config[name]}" for name in others)
+        kinds = ", ".join(f"{name} {config[name]}" for name in others)
         raise MissingPrerequisite(
-            f"{folder} holds a model of another kind ({told}): give the folder of facebook/hubert-base-ls960."
+            f"{folder} holds a model of another kind ({kinds}): give the folder of facebook/hubert-base-ls960."
         )
     return dict(config)
 

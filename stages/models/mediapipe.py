@@ -18,24 +18,15 @@ from portrait_prep.stages.face.points import COUNT
 from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.registry import verified
 
+# MediaPipe's own use of protobuf, of no concern to users.
+warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
+
+NO_SCORES = np.empty(0, np.float32)
+
 _WIRE = np.dtype([("head", "V3"), ("x", "<f4"), ("y_tag", "V1"), ("y", "<f4"), ("z_tag", "V1"), ("z", "<f4")])
 """One landmark of a serialized list that has x, y and z and nothing else: 17 bytes."""
 _TAG_BYTES = [0, 1, 2, 7, 12]
 _TAGS = np.frombuffer(b"\x0a\x0f\x0d\x15\x1d", np.uint8)
-
-
-def _points(face: Any) -> NDArray[np.float32]:
-    """x, y, z of a NormalizedLandmarkList, float32 [478, 3].
-
-    Reads all points at once from the message's wire format (https://protobuf.dev/programming-guides/encoding) where
-    that has the expected form, at a fraction of the cost of asking for them one by one.
-    """
-    wire = face.SerializeToString()
-    if len(wire) == COUNT * _WIRE.itemsize:
-        rows = np.frombuffer(wire, _WIRE)
-        if (rows.view(np.uint8).reshape(COUNT, -1)[:, _TAG_BYTES] == _TAGS).all():
-            return np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
-    return np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
 
 
 class Face(NamedTuple):
@@ -45,25 +36,6 @@ class Face(NamedTuple):
     """[478, 3]: x and y in pixels of the image, z on the scale of x (times the width), negative toward the camera."""
     blendshapes: NDArray[np.float32]
     """Scores in 0..1: [52] named in `stages.models.blendshapes`, or [0] from a network that gives none."""
-
-
-NO_SCORES = np.empty(0, np.float32)
-
-
-def _in_pixels(faces: Any, image: Image) -> NDArray[np.float32]:
-    """Points [faces, 478, 3] in shares of the image -> pixels of it."""
-    height, width = image.shape[:2]
-    shaped = np.asarray(faces, np.float64).reshape(-1, COUNT, 3)
-    return (shaped * (width, height, width)).astype(np.float32)
-
-
-# MediaPipe's own use of protobuf, of no concern to users.
-warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
-
-
-def _solution(name: str) -> Any:
-    """A module of MediaPipe, loaded on first use: it takes a second, and most commands need none."""
-    return importlib.import_module(f"mediapipe.python.solutions.{name}")
 
 
 class FaceMesh:
@@ -177,3 +149,29 @@ def face_detector() -> FaceDetector:
 def person_segmenter() -> PersonSegmenter:
     """This process's person segmenter; call `reset` at the start of each video."""
     return PersonSegmenter()
+
+
+def _solution(name: str) -> Any:
+    """A module of MediaPipe, loaded on first use: it takes a second, and most commands need none."""
+    return importlib.import_module(f"mediapipe.python.solutions.{name}")
+
+
+def _in_pixels(faces: Any, image: Image) -> NDArray[np.float32]:
+    """Points [faces, 478, 3] in shares of the image -> pixels of it."""
+    height, width = image.shape[:2]
+    shaped = np.asarray(faces, np.float64).reshape(-1, COUNT, 3)
+    return (shaped * (width, height, width)).astype(np.float32)
+
+
+def _points(face: Any) -> NDArray[np.float32]:
+    """x, y, z of a NormalizedLandmarkList, float32 [478, 3].
+
+    Reads all points at once from the message's wire format (https://protobuf.dev/programming-guides/encoding) where
+    that has the expected form, at a fraction of the cost of asking for them one by one.
+    """
+    wire = face.SerializeToString()
+    if len(wire) == COUNT * _WIRE.itemsize:
+        rows = np.frombuffer(wire, _WIRE)
+        if (rows.view(np.uint8).reshape(COUNT, -1)[:, _TAG_BYTES] == _TAGS).all():
+            return np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
+    return np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)

@@ -16,7 +16,7 @@ import onnxruntime
 
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.files import replacing
-from portrait_prep.stages.models.registry import WORKSPACE_VARIABLE
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 
 if TYPE_CHECKING:
     import torch

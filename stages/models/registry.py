@@ -14,10 +14,9 @@ from pathlib import Path
 
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.files import sha256_of
-from portrait_prep.pipeline.declare.workspace import VARIABLE
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 
 FOLDERS_VARIABLE = "PORTRAIT_PREP_MODELS"
-WORKSPACE_VARIABLE = VARIABLE
 
 
 @dataclass(frozen=True)

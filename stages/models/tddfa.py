@@ -22,7 +22,7 @@ from portrait_prep.media.frames import Image
 from portrait_prep.stages.face import geometry
 from portrait_prep.stages.face.geometry import Floats
 from portrait_prep.stages.face.points import BROWS, JAW
-from portrait_prep.stages.models.engines import Network, Source
+from portrait_prep.stages.models.engines import Network, NetworkSource
 from portrait_prep.stages.models.registry import verified
 from portrait_prep.stages.models.weights import load_weights
 
@@ -136,7 +136,7 @@ class PoseNetwork:
 
     def __init__(self, name: str, gpu: bool = False) -> None:
         found = verified(name)
-        source = Source(name, found.model.sha256, lambda: network(WIDTHS[name], found.path), (3, SIZE, SIZE))
+        source = NetworkSource(name, found.model.sha256, lambda: network(WIDTHS[name], found.path), (3, SIZE, SIZE))
         self._network = Network(source, gpu)
 
     @property

@@ -1,8 +1,10 @@
-"""Reading published PyTorch weights, without running what a pickle may hold."""
+"""Reading published PyTorch weights, as a state dict or as safetensors, without running what a pickle may hold."""
 
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -10,48 +12,15 @@ from portrait_prep.errors import MissingPrerequisite
 
 if TYPE_CHECKING:
     import torch
-import pickle
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-SUFFIX = ".safetensors"
-TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-"""Name in the file -> in PyTorch."""
-LONGEST_HEADER = 100_000_000
-
-
-def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    """Every tensor of a file. Raises MissingPrerequisite where it is truncated, or no such file."""
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 0 < length <= LONGEST_HEADER:
-                raise ValueError("it has no header")
-            header: dict[str, Any] = json.loads(file.read(length))
-            start = 8 + length
-            room = path.stat().st_size - start
-            told = {name: each for name, each in header.items() if name != "__metadata__"}
-            return {name: _tensor(file, start, room, each) for name, each in told.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise MissingPrerequisite(
-            f"{path} is damaged or no file of weights ({error}): get the published file again."
-        ) from error
-
-
-def _tensor(file: BinaryIO, start: int, room: int, told: dict[str, Any]) -> torch.Tensor:
-    import torch  # noqa: PLC0415  takes seconds and is rarely needed
-
-    first, stop = told["data_offsets"]
-    dtype = getattr(torch, TYPES[told["dtype"]])
-    if not 0 <= first < stop <= room:
-        raise ValueError("it ends too early")
-    file.seek(start + first)
-    content = bytearray(file.read(stop - first))
-    return torch.frombuffer(content, dtype=dtype).reshape(told["shape"])
-
 
 PARALLEL = "module."
 """What `torch.nn.DataParallel` puts before the name of each parameter."""
+
+SAFETENSORS = ".safetensors"
+"""Files of https://github.com/huggingface/safetensors: 8 bytes with the header's length, the header, the tensors."""
+TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""Name in such a file -> in PyTorch."""
+LONGEST_HEADER = 100_000_000
 
 
 def load_weights(network: torch.nn.Module, path: Path) -> None:
@@ -64,26 +33,59 @@ def load_weights(network: torch.nn.Module, path: Path) -> None:
     try:
         network.load_state_dict({name.removeprefix(PARALLEL): value for name, value in _read(path).items()})
     except RuntimeError as error:
-        told = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200]
         raise MissingPrerequisite(
-            f"{path} holds the weights of another network ({told}): get the right file."
+            f"{path} holds the weights of another network ({reason}): get the right file."
         ) from error
 
 
 def _read(path: Path) -> Mapping[str, torch.Tensor]:
+    return _read_safetensors(path) if path.suffix == SAFETENSORS else _read_state_dict(path)
+
+
+def _read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
     import torch  # noqa: PLC0415  takes seconds and is rarely needed
 
-    if path.suffix == SUFFIX:
-        return read_safetensors(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise MissingPrerequisite(
             f"{path} is no file of plain weights, and not read since a pickle could run code: get the published file."
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
         raise MissingPrerequisite(f"{path} is damaged or no file of weights: get the published file again.") from error
-    state = found.get("state_dict", found) if isinstance(found, Mapping) else None
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise MissingPrerequisite(f"{path} holds no state dict: get the published file again.")
     return {str(name): value for name, value in state.items()}
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a file. Raises MissingPrerequisite where it is truncated, or no such file."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= LONGEST_HEADER:
+                raise ValueError("it has no header")
+            header: dict[str, Any] = json.loads(file.read(length))
+            start = 8 + length
+            size = path.stat().st_size - start
+            entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+            return {name: _tensor(file, start, size, entry) for name, entry in entries.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise MissingPrerequisite(
+            f"{path} is damaged or no file of weights ({error}): get the published file again."
+        ) from error
+
+
+def _tensor(file: BinaryIO, start: int, size: int, entry: dict[str, Any]) -> torch.Tensor:
+    """The tensor of one entry of the header; the tensors take `size` bytes from `start` on."""
+    import torch  # noqa: PLC0415  takes seconds and is rarely needed
+
+    first, stop = entry["data_offsets"]
+    dtype = getattr(torch, TYPES[entry["dtype"]])
+    if not 0 <= first < stop <= size:
+        raise ValueError("it ends too early")
+    file.seek(start + first)
+    content = bytearray(file.read(stop - first))
+    return torch.frombuffer(content, dtype=dtype).reshape(entry["shape"])

@@ -4,33 +4,33 @@ from dataclasses import dataclass
 from typing import Any
 
 import ffmpeg
+import numpy as np
 
-from portrait_prep.manifests.catalogue import path_of
-from portrait_prep.media.container import ONLY_LOCAL, NotAVideo
-from portrait_prep.media.probe import Probe
+from portrait_prep.media.container import NotAVideo
+from portrait_prep.media.ffmpeg import FfmpegFailed, run, sound_input
 from portrait_prep.media.probe_sound import AudioTrack, default_track, probe_sound
-from portrait_prep.media.wav import RATE
-from portrait_prep.pipeline.declare.stage import BadVideo, Job
-from portrait_prep.stages.sources import readable_sound
+from portrait_prep.media.wav import RATE, Pcm
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.sources import SourceFile
 
 
 @dataclass(frozen=True)
 class AudioSource:
-    """What is heard: the default one of a file's `tracks`, of which there may be none.
+    """Where sound comes from: the default one of a file's `tracks`, of which there may be none.
 
     `name` is that of the file as the user knows it; `source` is it as ffmpeg's input, on its own clock; `zero` is the
-    time on that clock, in seconds, at which the first frame is shown; `own` tells whether it is a file for the sound.
+    time on that clock, in seconds, at which the first frame is shown; `separate`: the file is not the picture's.
     """
 
     name: str
     source: Any
     tracks: tuple[AudioTrack, ...]
     zero: float
-    own: bool
+    separate: bool
 
     @property
     def track(self) -> AudioTrack | None:
-        """The one that is heard."""
+        """The one that is read."""
         return default_track(self.tracks) if self.tracks else None
 
     @property
@@ -60,21 +60,23 @@ class AudioSource:
             stream = stream.filter("aresample", RATE, **shape)
         return stream.output("pipe:1", format="s16le", acodec="pcm_s16le", t=seconds)
 
+    def read(self, seconds: float) -> Pcm | None:
+        """So many seconds, int16 [n] of 16 kHz, from the first frame on; None where they do not decode."""
+        pieces: list[bytes] = []
+        try:
+            run(self.samples(seconds, 1), lambda pipe: pieces.append(pipe.read()))
+        except FfmpegFailed:
+            return None
+        return np.frombuffer(pieces[0], "<i2")
 
-def own_audio_source(job: Job[Any], facts: Probe) -> AudioSource | None:
-    """The sound file that the catalogue names for the video; None where it names none.
 
-    It begins at the video's start: with the first frame, unless the picture begins later than it was asked to. Raises
-    BadVideo where it is cut short or holds no sound.
+def audio_of_file(file: SourceFile, late: float) -> AudioSource:
+    """A file for the sound alone; the first frame is shown `late` seconds after what players call its zero.
+
+    Raises BadVideo where it is cut short or holds no sound.
     """
-    path = readable_sound(job)
-    if path is None or job.video.sound is None:
-        return None
-    name = path_of(job.video.sound).name
     try:
-        sound = probe_sound(path)
+        sound = probe_sound(file.path)
     except NotAVideo as error:
-        raise BadVideo(f"{name} {error}") from error
-    late = 0.0 if job.video.start is None else facts.start - facts.origin - job.video.start
-    source = ffmpeg.input(str(path), copyts=None, threads=1, **ONLY_LOCAL)
-    return AudioSource(name, source, sound.tracks, sound.origin + late, own=True)
+        raise BadVideo(f"{file.name} {error}") from error
+    return AudioSource(file.name, sound_input(file.path), sound.tracks, sound.origin + late, separate=True)

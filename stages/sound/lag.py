@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from portrait_prep.pipeline.declare.metric import Metric, within
+
 STEP = 0.005
 """Seconds over which a loudness is taken: the resolution of what is found."""
 
@@ -27,6 +29,28 @@ ALIKE = 0.6
 Measured on 2 to 3.5 s of clips of people who talk: at the best lag, 99 of 100 pairs of different words stay below 0.53;
 the same words through a filter of 25 ms and noise 10 dB below them reach 0.8 (median) and 0.5 (nine in ten).
 """
+
+METRICS = (
+    Metric(
+        "sound_offset",
+        "s",
+        "seconds by which a sound file of its own comes after the video's own sound; below 0 before it",
+        title="Sound file offset",
+        decimals=3,
+        bounds=(
+            within(
+                "max_sound_offset",
+                0.12,
+                "most seconds that a sound file may be apart from the video's own sound",
+                "the sound file is {value:+.3f} s behind the video's own sound (negative: ahead of it), more than "
+                "{limit:g} s apart",
+                ge=0,
+            ),
+        ),
+        blind="null where the two do not sound alike, or there is only one",
+    ),
+    Metric("sound_likeness", "", "correlation of the loudness of the two at that offset, -1 to 1"),
+)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Loudness alone does not tell: lips spread for one vowel and round for another of
 several measures of the mouth are compared with several bands of the sound, along directions in which speech moves both
 together: the canonical pairs (Hotelling, Biometrika 28, 1936, 321) of people who talk. What a mouth has to do to make a
 sound is much the same for everybody, so these are measured once and not sought in each clip: in a few seconds there is
-a pair for any sound. What is told is the peak of their correlation, in units of what it comes to by chance.
+a pair for any sound. The measure is the peak of their correlation, in units of what it comes to by chance.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
 from portrait_prep.media.frames import FPS
+from portrait_prep.pipeline.declare.metric import Metric, within
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +26,7 @@ LEAST = 3 * FPS
 """Frames with a face and sound that it takes: a dozen syllables."""
 
 DETERMINED = 3.5
-"""Strength from which on a lag is told: 99 of 100 pairs of a mouth and the sound of another clip stay below it.
+"""Strength from which on a lag is given: 99 of 100 pairs of a mouth and the sound of another clip stay below it.
 
 Measured by `benchmarks.measure_lip_sync`, with directions to which neither of the two has contributed.
 """
@@ -47,6 +48,32 @@ RHYTHM = (1.5, 8.0)
 
 MEMORY = FPS
 """Frames (1 s) after which, as far as syllables go, neither mouths nor sounds resemble themselves any more."""
+
+METRICS = (
+    Metric(
+        "lag",
+        "frames",
+        "frames by which the mouth comes after the voice, below 0 before it; null where that is undetermined",
+        title="Lip-sync lag",
+        decimals=0,
+        bounds=(
+            within(
+                "max_lag",
+                5,
+                "most frames that lips and voice may be apart, where that is determined",
+                "the mouth is {value:+d} frames behind the voice (negative: ahead of it), more than {limit} apart",
+                ge=0,
+            ),
+        ),
+        blind="see below",
+    ),
+    Metric(
+        "lag_strength",
+        "",
+        "peak of the correlation of lips and voice, in units of what it comes to by chance",
+        title="Lag strength",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -150,8 +177,8 @@ def lag_within(moved: Motion, directions: Directions = SPEECH) -> LipLag:
     peak = int(strengths.argmax())
     later = peak - FARTHEST - 1
     # At the rim it is the slope of something farther off.
-    told = strengths[peak] >= DETERMINED and abs(later) <= FARTHEST
-    return LipLag(-later if told else None, round(float(strengths[peak]), 3))
+    determined = strengths[peak] >= DETERMINED and abs(later) <= FARTHEST
+    return LipLag(-later if determined else None, round(float(strengths[peak]), 3))
 
 
 def _filtered(values: Floats) -> Floats:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.source_sound import read_samples
 from portrait_prep.media.wav import RATE
 
 AROUND = 0.3
@@ -36,37 +35,8 @@ def voice_activity(path: Path, times: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _levels(path: Path, times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Root mean square around each moment in dBFS (0 = full-scale square wave)."""
     begin = float(times[0]) - AROUND / 2
-    samples = _samples(path, begin, float(times[-1]) + AROUND / 2)
+    samples = read_samples(path, begin, float(times[-1]) + AROUND / 2)
     power = np.concatenate([[0.0], np.cumsum(samples**2)])
     first = np.clip(np.rint((times - AROUND / 2 - begin) * RATE).astype(int), 0, len(samples))
     last = np.clip(first + round(AROUND * RATE), 0, len(samples))
     return np.asarray(10 * np.log10(np.maximum((power[last] - power[first]) / (AROUND * RATE), 1e-12)))
-
-
-def _samples(path: Path, start: float, end: float) -> NDArray[np.float64]:
-    """Mono sound at 16 kHz between two moments, -1 to 1; zero where there is none."""
-    samples = np.zeros(round((end - start) * RATE))
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-    try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
-            if not container.streams.audio:
-                return samples
-            stream = container.streams.audio[0]
-            origin = (container.start_time or 0) / av.time_base
-            container.seek(max(int((origin + start) / (stream.time_base or 1)), 0), stream=stream)
-            for frame in container.decode(stream):
-                begins = (frame.time or 0.0) - origin
-                if begins >= end:
-                    break
-                for piece in resampler.resample(frame):
-                    _put(samples, round((float(piece.time or 0.0) - origin - start) * RATE), piece.to_ndarray()[0])
-    except (av.FFmpegError, OSError):
-        return samples
-    return samples
-
-
-def _put(samples: NDArray[np.float64], at: int, piece: NDArray[np.int16]) -> None:
-    """Write a piece into the samples, where the two meet."""
-    first, last = max(at, 0), min(at + len(piece), len(samples))
-    if first < last:
-        samples[first:last] = piece[first - at : last - at] / 32768

@@ -1,4 +1,4 @@
-"""Whether the catalogue seats the speakers of a dialog as its picture shows: a vote of some of their utterances.
+"""Whether the speakers of a dialog sit where the catalogue says: a vote of some of their utterances.
 
 Faces differ in how well they are seen, and people in how much they move their mouths while they listen. Such a bias
 speaks for the same half whoever talks, so both speakers' utterances vote, in equal number: then it cancels out.
@@ -18,7 +18,7 @@ from portrait_prep.stages.sound.voice_activity import voice_activity
 from portrait_prep.stages.speaker_side.lips import read_lips
 from portrait_prep.stages.speaker_side.sides import LEFT, RIGHT, Side, Speaking, speaking_side
 
-Verdict = Literal["agrees", "disagrees", "undetermined"]
+Agreement = Literal["agrees", "disagrees", "undetermined"]
 
 SHORTEST = 1.0
 """Seconds in which only one speaks that it takes for an utterance to be looked at."""
@@ -34,7 +34,7 @@ MAJORITY = 2
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Excerpt:
     """The part of an utterance that is looked at, `start` to `end` in seconds of the dialog."""
 
     video: Video
@@ -44,22 +44,22 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Dialog:
-    """A file with the stretches to look at in it, in order of time."""
+    """A file with the excerpts to look at in it, in order of time."""
 
     source: str
-    stretches: tuple[Stretch, ...]
+    excerpts: tuple[Excerpt, ...]
 
 
 @dataclass(frozen=True)
 class Vote:
     """What one utterance says: the half that the catalogue `claims` for its speaker, and who speaks."""
 
-    stretch: Stretch
+    excerpt: Excerpt
     claim: Side | None
     speaking: Speaking
 
     @property
-    def verdict(self) -> Verdict:
+    def agreement(self) -> Agreement:
         """Whether the two agree."""
         if self.claim is None or self.speaking.side is None:
             return "undetermined"
@@ -67,19 +67,19 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DialogCheck:
     """What the utterances of a dialog say; `trouble` where it cannot be looked at."""
 
     source: str
     votes: tuple[Vote, ...] = ()
     trouble: str | None = None
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, agreement: Agreement) -> int:
         """How many votes say so."""
-        return sum(vote.verdict == verdict for vote in self.votes)
+        return sum(vote.agreement == agreement for vote in self.votes)
 
     @property
-    def verdict(self) -> Verdict:
+    def agreement(self) -> Agreement:
         """What a clear majority of a quorum says."""
         pro, contra = self.count("agrees"), self.count("disagrees")
         most, least = max(pro, contra), min(pro, contra)
@@ -89,7 +89,7 @@ class Outcome:
 
 
 def dialogs(videos: Iterable[Video], utterances: int) -> list[Dialog]:
-    """For each source that rows of the catalogue share: up to so many stretches, of its speakers in turn.
+    """For each source that rows of the catalogue share: up to so many excerpts, of its speakers in turn.
 
     Of each speaker those come first that are longest without anybody else's utterance.
     """
@@ -97,21 +97,21 @@ def dialogs(videos: Iterable[Video], utterances: int) -> list[Dialog]:
     for video in videos:
         if video.start is not None and video.end is not None:
             shared[video.source].append(video)
-    return [Dialog(source, _chosen(rows, utterances)) for source, rows in sorted(shared.items())]
+    return [Dialog(source, _choose(rows, utterances)) for source, rows in sorted(shared.items())]
 
 
-def _chosen(rows: Sequence[Video], utterances: int) -> tuple[Stretch, ...]:
-    alone = [Stretch(row, *_alone(row, rows)) for row in rows]
-    ranked: dict[str, list[Stretch]] = defaultdict(list)
-    for stretch in sorted(alone, key=lambda stretch: (stretch.start - stretch.end, stretch.video.video_id)):
-        if stretch.end - stretch.start >= SHORTEST:
-            ranked[stretch.video.subject].append(stretch)
+def _choose(rows: Sequence[Video], utterances: int) -> tuple[Excerpt, ...]:
+    alone = [Excerpt(row, *_longest_alone(row, rows)) for row in rows]
+    ranked: dict[str, list[Excerpt]] = defaultdict(list)
+    for excerpt in sorted(alone, key=lambda excerpt: (excerpt.start - excerpt.end, excerpt.video.video_id)):
+        if excerpt.end - excerpt.start >= SHORTEST:
+            ranked[excerpt.video.subject].append(excerpt)
     in_turn = chain.from_iterable(zip_longest(*(ranked[subject] for subject in sorted(ranked))))
-    first = [_middle(stretch) for stretch in in_turn if stretch is not None][:utterances]
-    return tuple(sorted(first, key=lambda stretch: stretch.start))
+    first = [_middle(excerpt) for excerpt in in_turn if excerpt is not None][:utterances]
+    return tuple(sorted(first, key=lambda excerpt: excerpt.start))
 
 
-def _alone(row: Video, rows: Sequence[Video]) -> tuple[float, float]:
+def _longest_alone(row: Video, rows: Sequence[Video]) -> tuple[float, float]:
     """The longest part of an utterance in which nobody else has one."""
     parts: list[tuple[float, float]] = []
     reached, end = row.start or 0.0, row.end or 0.0
@@ -122,33 +122,33 @@ def _alone(row: Video, rows: Sequence[Video]) -> tuple[float, float]:
     return max((*parts, (reached, end)), key=lambda part: part[1] - part[0])
 
 
-def _middle(stretch: Stretch) -> Stretch:
-    middle, half = (stretch.start + stretch.end) / 2, min(stretch.end - stretch.start, LONGEST) / 2
-    return Stretch(stretch.video, middle - half, middle + half)
+def _middle(excerpt: Excerpt) -> Excerpt:
+    middle, half = (excerpt.start + excerpt.end) / 2, min(excerpt.end - excerpt.start, LONGEST) / 2
+    return Excerpt(excerpt.video, middle - half, middle + half)
 
 
-def look_at(root: Path, dialog: Dialog) -> Outcome:
-    """Look at and listen to the stretches of a dialog; relative paths begin at `root`. Never raises for a bad file."""
+def check_dialog(root: Path, dialog: Dialog) -> DialogCheck:
+    """Look at and listen to the excerpts of a dialog; relative paths begin at `root`. Never raises for a bad file."""
     path = root / path_of(dialog.source)
-    if not dialog.stretches:
-        return Outcome(dialog.source, trouble=f"has no utterance of {SHORTEST:g} s in which only one speaks")
+    if not dialog.excerpts:
+        return DialogCheck(dialog.source, trouble=f"has no utterance of {SHORTEST:g} s in which only one speaks")
     try:
-        facts = probe(path, None, max(stretch.end for stretch in dialog.stretches))
+        facts = probe(path, None, max(excerpt.end for excerpt in dialog.excerpts))
     except NotAVideo as error:
-        return Outcome(dialog.source, trouble=str(error))
+        return DialogCheck(dialog.source, trouble=str(error))
     except OSError as error:
-        return Outcome(dialog.source, trouble=f"cannot be read ({error.strerror})")
-    return Outcome(dialog.source, tuple(_votes(root, path, facts, dialog)))
+        return DialogCheck(dialog.source, trouble=f"cannot be read ({error.strerror})")
+    return DialogCheck(dialog.source, tuple(_votes(root, path, facts, dialog)))
 
 
 def _votes(root: Path, path: Path, facts: Probe, dialog: Dialog) -> Iterator[Vote]:
-    for stretch in dialog.stretches:
-        video = stretch.video
+    for excerpt in dialog.excerpts:
+        video = excerpt.video
         top, height = (video.crop_y or 0) * _scale(video, facts), (video.crop_h or 0) * _scale(video, facts)
         rows = (round(top), round(top + height)) if height else (0, facts.display[1])
-        lips = read_lips(path, facts, rows, stretch.start, stretch.end)
+        lips = read_lips(path, facts, rows, excerpt.start, excerpt.end)
         sound, begins = (root / path_of(video.sound), video.start or 0.0) if video.sound else (path, 0.0)
-        yield Vote(stretch, claimed_side(video, facts), speaking_side(lips, voice_activity(sound, lips.times - begins)))
+        yield Vote(excerpt, claimed_side(video, facts), speaking_side(lips, voice_activity(sound, lips.times - begins)))
 
 
 def claimed_side(video: Video, facts: Probe) -> Side | None:

@@ -1,20 +1,17 @@
 """The lips of two people who sit side by side in one picture, each in a half of it, moment by moment."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.box import Box
 from portrait_prep.media.frames import Image
 from portrait_prep.media.probe import Probe
+from portrait_prep.media.source_frames import frames_between
 from portrait_prep.stages.models.mediapipe import FaceMesh, face_detector
-from portrait_prep.stages.video.crop import Box
 
 Floats = NDArray[np.float64]
 
@@ -29,9 +26,6 @@ ENOUGH = 14.0
 
 WINDOW = 3.0
 """Side of the square in which a face is followed, in its sizes: to the network faces are large, others out of sight."""
-
-EARLY = 1e-3
-"""Seconds by which a frame may come before the time asked for: clocks of files are coarse."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ def read_lips(path: Path, facts: Probe, rows: tuple[int, int], start: float, end
     followers = [_Follower(box, mesh) for box, mesh in zip(halves, _meshes(), strict=True)]
     times: list[float] = []
     found: list[list[tuple[float, float]]] = []
-    for time, image in _frames(path, facts, start, end):
+    for time, image in frames_between(path, facts, start, end, ENOUGH):
         times.append(time)
         found.append([follower(image) for follower in followers])
     opening, size = np.array(found, np.float64).reshape(-1, 2, 2).transpose(2, 1, 0)
@@ -109,26 +103,3 @@ def _meshes() -> tuple[FaceMesh, FaceMesh]:
 
 def _cut(image: Image, box: Box) -> Image:
     return np.ascontiguousarray(image[box.y : box.y + box.h, box.x : box.x + box.w])
-
-
-def _frames(path: Path, facts: Probe, start: float, end: float) -> Iterator[tuple[float, Image]]:
-    """Times and RGB pictures between two moments; of a fast video every second or third."""
-    width, height = facts.upright
-    convert, every = VideoReformatter().reformat, max(int(facts.fps // ENOUGH), 1)
-    try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
-            stream = next(stream for stream in container.streams.video if stream.index == facts.index)
-            stream.thread_type = "NONE"
-            container.seek(int((facts.origin + start) / (stream.time_base or 1)), stream=stream)
-            number = 0
-            for frame in container.decode(stream):
-                time = (frame.time or 0.0) - facts.origin
-                if time >= end - EARLY:
-                    return
-                if time >= start - EARLY:
-                    if number % every == 0:
-                        image = convert(frame, width=width, height=height, format="rgb24").to_ndarray()
-                        yield time, image.astype(np.uint8, copy=False)
-                    number += 1
-    except av.FFmpegError:
-        return

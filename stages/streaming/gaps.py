@@ -1,4 +1,4 @@
-"""Frames in which nothing was found: short runs are filled, long ones are told."""
+"""Frames in which nothing was found: short runs are filled, long ones reported."""
 
 from collections.abc import Iterable, Iterator
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.catalogue import Video
-from portrait_prep.media.box import Crop, fitted
+from portrait_prep.media.box import Box
 from portrait_prep.media.probe import Orientation
 
 ABOVE = 0.43
@@ -33,22 +33,6 @@ STEP = 1.5
 
 Faces = NDArray[np.float32]
 """float32 [n, 5]: x, y, width, height in display pixels, and confidence."""
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle; x and y may be negative, and it may reach beyond the picture."""
-
-    x: int
-    y: int
-    w: int
-    h: int
-
-    def within(self, other: Box) -> Box:
-        """The part of this box inside another; of no size when they do not meet."""
-        x, y = max(self.x, other.x), max(self.y, other.y)
-        right, bottom = min(self.x + self.w, other.x + other.w), min(self.y + self.h, other.y + other.h)
-        return Box(x, y, max(right - x, 0), max(bottom - y, 0))
 
 
 Framing = Literal["annotated", "region", "face", "face, crop unusable"]
@@ -75,10 +59,10 @@ def region_of(video: Video, display: tuple[int, int]) -> Region:
     if x is None or y is None or w is None or h is None:
         return Region(whole, "face")
     height = display[1] if video.source_height is None else video.source_height
-    crop = fitted(Crop(x, y, w, h), height, display)
-    if crop is None:
+    box = Box(x, y, w, h).fitted(height, display)
+    if box is None:
         return Region(whole, "face, crop unusable")
-    box, scale = Box(crop.x, crop.y, crop.w, crop.h), display[1] / height
+    scale = display[1] / height
     return Region(box, "annotated", scale) if w == h else Region(_even_inside(box), "region", scale)
 
 

@@ -1,22 +1,17 @@
 """Faces on a few frames spread over a video: enough to choose the square and to say how many people are in it."""
 
-from collections.abc import Iterator
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
-from av.container import InputContainer
-from av.packet import Packet
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from portrait_prep.media.container import ONLY_LOCAL
-from portrait_prep.media.probe import Orientation, Probe
+from portrait_prep.media.box import Box
+from portrait_prep.media.frames import Image
+from portrait_prep.media.probe import Probe
+from portrait_prep.media.source_frames import SourceFrame, sample_frames
 from portrait_prep.stages.models.mediapipe import face_detector
-from portrait_prep.stages.video.crop import Box, Faces
+from portrait_prep.stages.video.crop import Faces
 
 OVERVIEW = 640
 """Longer side in pixels at which a whole picture is searched; the network itself looks at 192."""
@@ -36,11 +31,6 @@ SURE = 0.65
 SMALLEST = 24
 """Pixels of the smallest face that counts: no landmark can be told on less."""
 
-EARLY = 1e-3
-"""Seconds by which a frame may come before the time asked for: clocks of files are coarse."""
-
-Image = NDArray[np.uint8]
-
 
 def sample_faces(path: Path, probe: Probe, count: int, region: Box) -> list[Faces]:
     """Search up to `count` frames, evenly spread, for faces with their centre in `region` (display pixels).
@@ -48,7 +38,7 @@ def sample_faces(path: Path, probe: Probe, count: int, region: Box) -> list[Face
     Returns one float32 [faces, 5] a frame: x, y, width, height in display pixels, and confidence. Frames that cannot
     be decoded are passed over.
     """
-    return [_inside(find_faces(frame, probe), region) for frame in sample_frames(path, probe, count)]
+    return [_inside(find_faces(frame), region) for frame in sample_frames(path, probe, count)]
 
 
 def _inside(faces: Faces, region: Box) -> Faces:
@@ -56,89 +46,17 @@ def _inside(faces: Faces, region: Box) -> Faces:
     return faces[((middle >= 0) & (middle < (region.w, region.h))).all(axis=1)]
 
 
-def sample_frames(path: Path, probe: Probe, count: int) -> Iterator[VideoFrame]:
-    """Decode up to `count` frames, evenly spread over what the probe bounds.
-
-    Seeks where a keyframe lies between two of them and takes that keyframe where it is near enough, so that the cost
-    does not grow with the length of the video. Only frames that others are predicted from are decoded.
-    """
-    try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
-            stream = next(stream for stream in container.streams.video if stream.index == probe.index)
-            stream.thread_type = "NONE"
-            stream.codec_context.options = {"skip_loop_filter": "all"}
-            stream.codec_context.skip_frame = "NONREF"
-            yield from _at(container, stream, probe, _targets(probe, count))
-    except av.FFmpegError:
-        return
-
-
-def _targets(probe: Probe, count: int) -> NDArray[np.float64]:
-    """The times to look at, each moved to the nearest keyframe when that is in its own stretch of the video."""
-    stretch = probe.duration / count
-    wanted = probe.start + (np.arange(count) + 0.5) * stretch
-    nearest = probe.keyframes[np.abs(probe.keyframes[:, None] - wanted).argmin(axis=0)]
-    return np.where(np.abs(nearest - wanted) <= stretch / 2, nearest, wanted)
-
-
-def _at(
-    container: InputContainer, stream: VideoStream, probe: Probe, times: NDArray[np.float64]
-) -> Iterator[VideoFrame]:
-    """The first frame at or after each of the times, in order."""
-    frames, reached = container.decode(stream), float(probe.keyframes[0])
-    for time in times:
-        number = max(int(np.searchsorted(probe.keyframes, time, "right")) - 1, 0)
-        if probe.keyframes[number] > reached:
-            frames = _from_keyframe(container, stream, probe.keyframes[number], probe.entries[number])
-        for frame in frames:
-            reached = reached if frame.time is None else frame.time
-            if reached >= max(time, probe.start) - EARLY:
-                yield frame
-                break
-
-
-def _from_keyframe(
-    container: InputContainer, stream: VideoStream, shown: float, decoded: float
-) -> Iterator[VideoFrame]:
-    """Decode from the keyframe that is displayed and decoded at these times.
-
-    Most formats are sought by the time of display. Broadcast streams go by that of decoding and land anywhere: where
-    the first packet is not the keyframe, they are sought anew.
-    """
-    first, packets = _sought(container, stream, shown)
-    if not first.is_keyframe or first.pts is None or first.pts * first.time_base > shown + EARLY:
-        first, packets = _sought(container, stream, decoded)
-    for packet in chain((first,), packets):
-        yield from packet.decode()
-
-
-def _sought(
-    container: InputContainer, stream: VideoStream, time: float
-) -> tuple["Packet[Any]", Iterator["Packet[Any]"]]:
-    container.seek(round(time / (stream.time_base or 1)), stream=stream)
-    packets = container.demux(stream)
-    return next(packets), packets
-
-
-def find_faces(frame: VideoFrame, probe: Probe) -> Faces:
+def find_faces(frame: SourceFrame) -> Faces:
     """All faces on a frame in display pixels, float32 [faces, 5]. Where the whole shows none, parts are searched."""
-    width, height = probe.upright
-    scale = min(OVERVIEW / max(width, height), 1.0)
-    faces = face_detector()(_image(frame, probe.orientation, round(width * scale), round(height * scale)))
+    shorter, longer = sorted(frame.probe.upright)
+    scale = min(OVERVIEW / longer, 1.0)
+    faces = face_detector()(frame.image(scale))
     faces[:, :4] /= scale
-    if len(faces) and faces[:, 2].min() >= PLAIN * min(width, height):
+    if len(faces) and faces[:, 2].min() >= PLAIN * shorter:
         return faces
-    image = _image(frame, probe.orientation, width, height)
+    image = frame.image()
     confirmed = _confirmed(image, faces)
     return confirmed if len(confirmed) else _confirmed(image, _search_parts(image))
-
-
-def _image(frame: VideoFrame, orientation: Orientation, width: int, height: int) -> Image:
-    """The frame as displayed, RGB, `width` x `height` before it is turned."""
-    image = frame.to_ndarray(format="rgb24", width=max(width, 1), height=max(height, 1)).astype(np.uint8, copy=False)
-    image = image.swapaxes(0, 1) if orientation.transposed else image
-    image = image[:, ::-1] if orientation.flip_x else image
-    return np.ascontiguousarray(image[::-1] if orientation.flip_y else image)
 
 
 def _search_parts(image: Image) -> Faces:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.frames import Image
+from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.streaming.percentiles import Percentiles
-from portrait_prep.stages.video.cuts import Cuts
+from portrait_prep.stages.video.scene_cuts import Cuts
 
 LENGTH = 9
 """Pixels of the mean filter that the picture is blurred with."""
@@ -50,6 +51,100 @@ CRUSHED = 4
 
 BLOWN = 251
 """Least luma in which nothing can be told from white."""
+
+
+METRICS = (
+    Metric(
+        "cuts",
+        "",
+        "scene cuts: within three frames at least 8 grey levels of tones and 30 of what is where, steady before and "
+        "after",
+        title="Scene cuts",
+        decimals=0,
+        bounds=(at_most("max_cuts", 0, "most scene cuts", "it has {value} scene cuts, more than {limit}", ge=0),),
+        blind="a jump cut that keeps the set (its jump may tell it); one in the last three frames; a cut from lights "
+        "that are switched on",
+    ),
+    Metric(
+        "blur",
+        "",
+        "blur of the face, median, 0 to 1: the blur effect of Crété-Roffet et al. (2007), at 140 px across the face",
+        title="Blur",
+        bounds=(
+            at_most(
+                "max_blur",
+                0.65,
+                "greatest blur of the face (0..1): that of a Gaussian of 5 px in the 512 px frame",
+                "the face is blurred by {value:.2f}, more than {limit:g}",
+                ge=0,
+                le=1,
+            ),
+        ),
+        blind="blur from smooth skin or make-up, within some 0.1; grain that hides it",
+    ),
+    Metric(
+        "face_luma",
+        "",
+        "mean luma of the face, 0 to 255 (BT.601)",
+        title="Face brightness",
+        decimals=0,
+        bounds=(
+            at_least(
+                "min_face_luma",
+                30.0,
+                "least mean luma of the face (0..255)",
+                "the face is dark: its mean luma is {value:.0f}, below {limit:g}",
+                ge=0,
+                le=255,
+            ),
+            at_most(
+                "max_face_luma",
+                225.0,
+                "greatest mean luma of the face (0..255)",
+                "the face is too bright: its mean luma is {value:.0f}, above {limit:g}",
+                ge=0,
+                le=255,
+            ),
+        ),
+        blind="dark skin from little light: hence the wide limits",
+    ),
+    Metric(
+        "crushed_share",
+        "share",
+        f"share of the face's pixels that are black: luma up to {CRUSHED}",
+        title="Black pixels",
+        decimals=1,
+        bounds=(
+            at_most(
+                "max_crushed_share",
+                0.3,
+                "greatest share of the face's pixels that are black",
+                "{value:.0%} of the face's pixels are black, more than {limit:.0%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+        blind="black that was lifted afterwards",
+    ),
+    Metric(
+        "blown_share",
+        "share",
+        f"share of the face's pixels that are white: luma from {BLOWN} on",
+        title="White pixels",
+        decimals=1,
+        bounds=(
+            at_most(
+                "max_blown_share",
+                0.2,
+                "greatest share of the face's pixels that are white",
+                "{value:.0%} of the face's pixels are white, more than {limit:.0%}",
+                ge=0,
+                le=1,
+            ),
+        ),
+        blind="white that was lowered afterwards",
+    ),
+)
 
 
 class PictureQuality:

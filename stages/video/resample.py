@@ -1,30 +1,12 @@
 """From the stored frames of a video to upright squares at 25 frames a second: a graph of ffmpeg's filters."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-import ffmpeg
-
-from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.box import Box
 from portrait_prep.media.frames import FPS, SIZE
 from portrait_prep.media.probe import Orientation, Probe
-from portrait_prep.stages.video.crop import Box, stored
-
-RUN_UP = 1.0
-"""Seconds decoded before the start of an interval: decoders of sound need a little to settle."""
-
-
-def opened(path: Path, facts: Probe) -> Any:
-    """The source as ffmpeg's input, on its own clock. HEVC hides what it patches up unless told to refuse it.
-
-    Without an index it is read from its beginning: a decoder that joins a group of pictures half-way loses the rest.
-    """
-    options: dict[str, Any] = {"err_detect": "explode"} if facts.codec == "hevc" else {}
-    seek = facts.start - facts.origin - RUN_UP
-    if seek > 0 and facts.indexed:
-        options["ss"] = f"{seek:.6f}"
-    return ffmpeg.input(str(path), copyts=None, noautorotate=None, threads=1, **ONLY_LOCAL, **options)
+from portrait_prep.stages.video.crop import stored
 
 
 def upright_squares(source: Any, facts: Probe, box: Box, region: Box) -> Any:

@@ -2,7 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait_prep.media.box import Crop, fitted
+from portrait_prep.media.box import Box
+
+coordinates = st.integers(-3000, 3000)
+lengths = st.integers(1, 3000)
+boxes = st.builds(Box, coordinates, coordinates, lengths, lengths)
 
 
 @pytest.mark.parametrize(
@@ -29,15 +33,15 @@ def test_a_crop_is_scaled_to_the_height_that_is_there(
     picture: tuple[int, int],
     expected: tuple[int, int, int, int] | None,
 ) -> None:
-    found = fitted(Crop(*crop), height, picture)
-    assert found == (expected and Crop(*expected))
+    found = Box(*crop).fitted(height, picture)
+    assert found == (expected and Box(*expected))
 
 
 @given(st.integers(16, 700), st.integers(0, 600), st.integers(0, 100), st.integers(90, 2160))
 def test_a_scaled_crop_stays_square_and_inside(side: int, x: int, y: int, height: int) -> None:
     side = min(side, 720 - y)
     picture = (round(height * 16 / 9), height)
-    found = fitted(Crop(x, y, side, side), 720, picture)
+    found = Box(x, y, side, side).fitted(720, picture)
     if found is not None:
         assert found.w == found.h
         assert 0 <= found.x <= picture[0] - found.w
@@ -45,3 +49,12 @@ def test_a_scaled_crop_stays_square_and_inside(side: int, x: int, y: int, height
         assert abs(found.x - x * height / 720) <= 2.5
     else:
         assert (x + side) * height / 720 > picture[0]
+
+
+@given(boxes, boxes)
+def test_the_common_part_is_inside_both(one: Box, other: Box) -> None:
+    common = one.within(other)
+    assert common.w <= min(one.w, other.w)
+    assert common.h <= min(one.h, other.h)
+    assert common.within(one) == common or common.w * common.h == 0
+    assert one.within(one) == one

@@ -8,7 +8,7 @@ import imageio_ffmpeg
 import pytest
 
 from portrait_prep.errors import MissingPrerequisite
-from portrait_prep.media.ffmpeg import Decoded, FfmpegFailed, Outcome, executable, run
+from portrait_prep.media.ffmpeg import DecodedStream, DecodeReport, FfmpegFailed, executable, run
 from tests.clips import portrait, steady, write_clip
 
 
@@ -39,8 +39,8 @@ def test_what_it_writes_is_read_to_the_end() -> None:
 
 def test_decoded_frames_are_counted(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", steady(25, 1), portrait(64, 64))
-    outcome = run(ffmpeg.input(str(clip)).output("-", format="null"), lambda pipe: None)
-    assert outcome == Outcome({(0, 0): Decoded("video", 25, 0)})
+    report = run(ffmpeg.input(str(clip)).output("-", format="null"), lambda pipe: None)
+    assert report == DecodeReport({(0, 0): DecodedStream("video", 25, 0)})
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -13,10 +13,7 @@ from portrait_prep.manifests.verdict import Decision, Review, Reviewed
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.reviewing import Outcome, decide
 from portrait_prep.pipeline.session import Session
-from tests.pipeline.rules import SHORT
-from tests.pipeline.toy import add_videos, numbers, toy_session
-
-pytestmark = pytest.mark.usefixtures("toy_rules")
+from tests.pipeline.toy import SHORT, add_videos, numbers, toy_session
 
 THREE = {"a1": numbers(30), "a2": numbers(12), "b1": "1 2 bad"}
 """a2 lasts half a second, which the rules reject; b1 fails."""
@@ -41,9 +38,11 @@ def joined(root: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(toy_rules: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("reviewing") / "w"
-    go(add_videos(root, THREE))
+    settings = add_videos(root, THREE).workspace.settings
+    settings.write_text(settings.read_text().replace("min_seconds = 0.0", "min_seconds = 1.0"))
+    go(toy_session(root))
     return root
 
 
@@ -64,7 +63,7 @@ def test_a_decision_is_seen_at_once_everywhere(root: Path) -> None:
         "who": "ann",
         "when": "2026-01-02T03:04:05+00:00",
     }
-    assert told["overruled"] == [SHORT]
+    assert (told["rules"], told["overruled"], told["overruled_rules"]) == ([], [SHORT], ["min_seconds"])
     rows = {row["video_id"]: row for row in pq.read_table(root / "manifests.parquet").to_pylist()}
     assert (rows["a2"]["accepted"], rows["a2"]["review"], rows["a2"]["review_who"]) == (True, "accept", "ann")
     assert rows["a1"]["review"] is None
@@ -79,7 +78,9 @@ def test_several_at_once_and_back_again(root: Path) -> None:
     assert quality(root, "a1") | {"review": None} == {
         "accepted": False,
         "reasons": ["ann rejected it: I looked"],
+        "rules": [None],
         "overruled": [],
+        "overruled_rules": [],
         "review": None,
     }
     decide(toy_session(root), ["a1"], None)

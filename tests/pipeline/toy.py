@@ -19,11 +19,13 @@ from pydantic import Field
 from portrait_prep.errors import Damaged, SourceAway
 from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
 from portrait_prep.manifests.files import replacing
+from portrait_prep.pipeline.declare.metric import Metric, at_least
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
 
+SHORT = "it is short"
 PAUSES = {"slow": 0.3, "hang": 60.0}
 
 
@@ -104,6 +106,9 @@ COUNT = Stage(
     version=1,
     params=CountParams,
     columns=(Column("number", "int32", meaning="a number"),),
+    metrics=(
+        Metric("seconds", "s", "length", title="Length", bounds=(at_least("min_seconds", 0.0, "least", SHORT, ge=0),)),
+    ),
     process=count,
     media=("txt",),
     catalogue=("start",),

@@ -11,15 +11,15 @@ from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.download import STAGE, proof, read_through
-from portrait_prep.stages.fetch.settings import Terms
-from portrait_prep.stages.sources import facts, link, readable
+from portrait_prep.stages.fetch.settings import DownloadParams
+from portrait_prep.stages.sources import facts, link, picture_file
 from tests.memory_job import MemoryJob, collect
 
 
 def download(source: Path, workspace: Path) -> dict[str, Any]:
     workspace.mkdir(exist_ok=True)
     video = Video(video_id="v", corpus="folder", subject="s", source=source_of(source))
-    job = MemoryJob(Terms(), workspace, source=source, video=video)
+    job = MemoryJob(DownloadParams(), workspace, source=source, video=video)
     return {name: values[0] for name, values in collect(STAGE, job).items()}
 
 
@@ -77,12 +77,12 @@ def test_a_disk_that_fails_may_be_tried_again(tmp_path: Path, monkeypatch: pytes
 def test_only_a_link_that_leads_to_the_source_is_read_in_its_place(tmp_path: Path) -> None:
     for name in ("mine.mp4", "other.mp4"):
         (tmp_path / name).write_bytes(name.encode())
-    job = MemoryJob(Terms(), tmp_path / "w", source=tmp_path / "mine.mp4")
-    assert readable(job) == tmp_path / "mine.mp4"
+    job = MemoryJob(DownloadParams(), tmp_path / "w", source=tmp_path / "mine.mp4")
+    assert picture_file(job).path == tmp_path / "mine.mp4"
     collect(STAGE, job)
-    assert readable(job) == tmp_path / "w/sources/v.mp4"
+    assert picture_file(job).path == tmp_path / "w/sources/v.mp4"
     link(tmp_path / "other.mp4", tmp_path / "w/sources/v.mp4")
-    assert readable(job) == tmp_path / "mine.mp4"
+    assert picture_file(job).path == tmp_path / "mine.mp4"
 
 
 def test_a_changed_or_missing_source_is_noticed(tmp_path: Path) -> None:

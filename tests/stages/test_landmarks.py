@@ -13,7 +13,7 @@ from skimage.data import astronaut
 
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.record import Basis, Record
-from portrait_prep.manifests.verdict import QualitySettings, Verdict, judge
+from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch
 from portrait_prep.stages.face.place import place_of
@@ -24,6 +24,7 @@ from portrait_prep.stages.models.mediapipe import Face
 from portrait_prep.stages.streaming.gaps import fill_gaps
 from portrait_prep.stages.video.tracking import FaceFollower, is_confirmed
 from tests.memory_job import MemoryJob, claims_hold, collect
+from tests.stages.judging import verdict_on
 
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"
 PORTRAIT: Image = np.ascontiguousarray(astronaut()[:320, 60:380])
@@ -252,7 +253,7 @@ def test_the_same_video_gives_the_same_bytes_whatever_came_before(tmp_path: Path
 def verdict(metrics: dict[str, Any]) -> Verdict:
     basis = Basis(version=1)
     record = Record(video_id="v", stage="landmarks", outcome="done", fingerprint="", basis=basis, metrics=metrics)
-    return judge({"landmarks": record}, {}, QualitySettings())
+    return verdict_on({"landmarks": record})
 
 
 @pytest.mark.parametrize("frames", [1, 12, 60])
@@ -298,7 +299,7 @@ def test_no_face_is_a_bad_video(tmp_path: Path) -> None:
 
 def test_a_video_with_other_frames_than_were_written_is_damaged(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", [scene((PORTRAIT, 96, 60))] * 6)
-    with pytest.raises(Damaged, match="holds 6 frames where 7 were written"):
+    with pytest.raises(Damaged, match=r"v\.mp4 does not hold 7 frames"):
         collect(STAGE, MemoryJob(LandmarksParams(), tmp_path, frames=7, files={"mp4": path}))
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.iemocap.catalogue import half
+from portrait_prep.media.box import Box
 from portrait_prep.stages.normalize import NormalizeParams
-from portrait_prep.stages.video.crop import Box, Region, region_of
+from portrait_prep.stages.video.crop import Region, region_of
 from tests.clips import SHARED, Image, make, portrait
 from tests.stages.normalized import make_still, normalize, reference_cut
 

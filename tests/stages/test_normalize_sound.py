@@ -202,7 +202,7 @@ def test_of_an_interval_too_and_without_words_in_common_nothing_is_told(tmp_path
     own = np.concatenate([np.zeros(2 * RATE, np.int16), SPEECH])[:, None]
     path = write_clip(tmp_path / "a.mp4", steady(25, 4.5), FACE, sound=own, rate=16000)
     same, other = write_wav(tmp_path / "a.wav", SPEECH), write_wav(tmp_path / "b.wav", SPEECH[::-1].copy())
-    told = normalize(path, tmp_path / "1", sound=str(same), start=2.0, end=4.5)
-    assert told.metrics["sound_offset"] == pytest.approx(0.0, abs=0.0051)
+    same_times = normalize(path, tmp_path / "1", sound=str(same), start=2.0, end=4.5)
+    assert same_times.metrics["sound_offset"] == pytest.approx(0.0, abs=0.0051)
     assert normalize(path, tmp_path / "2", sound=str(other), start=2.0, end=4.5).metrics["sound_offset"] is None
     assert normalize(path, tmp_path / "3", start=2.0, end=4.5).metrics["sound_likeness"] is None

@@ -10,13 +10,13 @@ from portrait_prep.manifests.catalogue import Video, source_of
 from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.download import STAGE, proof
-from portrait_prep.stages.fetch.settings import Terms
-from portrait_prep.stages.sources import facts, readable, readable_sound, require
+from portrait_prep.stages.fetch.settings import DownloadParams
+from portrait_prep.stages.sources import SourceFile, facts, picture_file, require, sound_file
 from tests.memory_job import MemoryJob, collect
 from tests.stages.fetch.server import Server
 from tests.stages.fetch.test_source import MEMBERS, zipped
 
-TERMS = Terms(reserve=0.0, retries=0, timeout=5.0)
+PARAMS = DownloadParams(reserve=0.0, retries=0, timeout=5.0)
 PICTURE, SOUND = MEMBERS
 
 
@@ -27,28 +27,29 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield running
 
 
-def job_of(folder: Path, source: str, sound: str | None = None) -> MemoryJob[Terms]:
+def job_of(folder: Path, source: str, sound: str | None = None) -> MemoryJob[DownloadParams]:
     """A job after download: its columns are those that the stage made."""
     video = Video(video_id="v", corpus="ravdess", subject="s", source=source, sound=sound)
-    job = MemoryJob(TERMS, folder, video=video, source=folder / video.path)
+    job = MemoryJob(PARAMS, folder, video=video, source=folder / video.path)
     made = collect(STAGE, job)
     columns = {f"download.{name}": values for name, values in made.items()}
-    after = MemoryJob(TERMS, folder, video=video, source=folder / video.path, columns=columns)
+    after = MemoryJob(PARAMS, folder, video=video, source=folder / video.path, columns=columns)
     after.metrics = job.metrics
     return after
 
 
-def remote(folder: Path, server: Server) -> MemoryJob[Terms]:
+def remote(folder: Path, server: Server) -> MemoryJob[DownloadParams]:
     address = server.put("/a.zip", zipped())
     return job_of(folder, f"{address}#{PICTURE}", f"{address}#{SOUND}")
 
 
 def test_picture_and_sound_that_were_fetched_are_read_by_the_name_of_the_video(tmp_path: Path, server: Server) -> None:
     job = remote(tmp_path / "w", server)
-    sound = readable_sound(job)
-    assert readable(job) == tmp_path / "w/sources/v.mp4"
-    assert sound == tmp_path / "w/sources/v.sound.mp4"
-    assert (readable(job).read_bytes(), sound.read_bytes()) == tuple(MEMBERS.values())
+    picture, sound = picture_file(job), sound_file(job)
+    assert sound is not None
+    assert picture.path == tmp_path / "w/sources/v.mp4"
+    assert sound.path == tmp_path / "w/sources/v.sound.mp4"
+    assert (picture.path.read_bytes(), sound.path.read_bytes()) == tuple(MEMBERS.values())
     assert (job.metrics["bytes"], job.metrics["sound_bytes"]) == tuple(len(content) for content in MEMBERS.values())
     assert facts(job.video) == {}
     require(job)
@@ -63,11 +64,11 @@ def test_a_workspace_may_be_moved_with_what_was_fetched(tmp_path: Path, server: 
 def test_what_was_fetched_and_is_gone_is_damage_that_fetching_mends(tmp_path: Path, server: Server) -> None:
     job = remote(tmp_path / "w", server)
     (tmp_path / "w/sources/v.sound.mp4").resolve().unlink()
-    assert readable(job).is_file()
+    assert picture_file(job).path.is_file()
     with pytest.raises(Damaged, match="fetched once more"):
-        readable_sound(job)
+        sound_file(job)
     again = remote(tmp_path / "w", server)
-    assert readable_sound(again)
+    assert sound_file(again)
     assert len(server.log) == 1  # the archive is still here
 
 
@@ -76,12 +77,12 @@ def test_a_sound_file_of_one_s_own_is_read_through_its_link(tmp_path: Path) -> N
     picture.write_bytes(b"picture")
     sound.write_bytes(b"sound")
     job = job_of(tmp_path / "w", source_of(picture), source_of(sound))
-    assert readable_sound(job) == tmp_path / "w/sources/v.sound.wav"
+    assert sound_file(job) == SourceFile(tmp_path / "w/sources/v.sound.wav", "b.WAV")
     before = facts(job.video)
     sound.write_bytes(b"another sound")
     assert facts(job.video) != before
     (tmp_path / "w/sources/v.sound.wav").unlink()
-    assert readable_sound(job) == sound
+    assert sound_file(job) == SourceFile(sound, "b.WAV")
     sound.unlink()
     assert facts(job.video) is None
     with pytest.raises(SourceAway, match=r"b\.WAV is not there"):
@@ -91,7 +92,7 @@ def test_a_sound_file_of_one_s_own_is_read_through_its_link(tmp_path: Path) -> N
 def test_without_a_sound_file_the_sound_is_the_picture_s(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"picture")
     job = job_of(tmp_path / "w", source_of(tmp_path / "a.mp4"))
-    assert readable_sound(job) is None
+    assert sound_file(job) is None
     (name,) = job._columns["download.sound_file"]
     assert name is None
     assert job._columns["download.sound_bytes"].tolist() == [None]
@@ -99,8 +100,8 @@ def test_without_a_sound_file_the_sound_is_the_picture_s(tmp_path: Path) -> None
 
 def test_proof_of_what_was_fetched(tmp_path: Path, server: Server) -> None:
     job = remote(tmp_path / "w", server)
-    told = {"video_id": "v", "stage": "download", "outcome": "done", "fingerprint": "", "basis": Basis(version=1)}
-    record = Record(metrics=job.metrics, **told)
+    fields = {"video_id": "v", "stage": "download", "outcome": "done", "fingerprint": "", "basis": Basis(version=1)}
+    record = Record(metrics=job.metrics, **fields)
 
     def problems() -> list[str]:
         return [f"{problem}: {mend}" for problem, mend in proof(Workspace(tmp_path / "w"), job.video, record)]
@@ -127,7 +128,7 @@ def test_a_source_that_lies_where_its_link_would_stays_as_it_is(tmp_path: Path) 
     (sources / "v.mp4").write_bytes(b"the only copy")
     job = job_of(tmp_path / "w", source_of(sources / "v.mp4"))
     assert not (sources / "v.mp4").is_symlink()
-    assert readable(job).read_bytes() == b"the only copy"
+    assert picture_file(job).path.read_bytes() == b"the only copy"
 
 
 def test_a_folder_of_originals_may_stand_in_for_sources(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_a_folder_of_originals_may_stand_in_for_sources(tmp_path: Path) -> None:
     (tmp_path / "w").mkdir()
     (tmp_path / "w/sources").symlink_to(originals)
     job = job_of(tmp_path / "w", source_of(originals / "v.mp4"))
-    assert readable(job).read_bytes() == b"the only copy"
+    assert picture_file(job).path.read_bytes() == b"the only copy"
     assert not (originals / "v.mp4").is_symlink()
 
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
+from portrait_prep.media.wav import RATE, Pcm
+from portrait_prep.media.wav import SAMPLES_PER_FRAME as SAMPLES
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch
-from portrait_prep.stages.speech import BINS, FLOOR, RATE, SAMPLES, STAGE, FilterBank, Pcm, SpeechParams
+from portrait_prep.stages.speech import BINS, FLOOR, STAGE, FilterBank, SpeechParams
 from tests.memory_job import MemoryJob, collect
 
 

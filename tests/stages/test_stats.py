@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.pipeline.declare.stage import Batch
-from portrait_prep.stages.stats import MEASURES, STAGE, StatsParams, file_names, reduce
+from portrait_prep.stages.stats import DESCRIBED, STAGE, StatsParams, file_names, reduce
 from tests.memory_job import MemoryJob, collect
 from tests.stages.spoken import FRAMES, distances_of, fbank_of, landmarks_of, powers_of, speech
 
@@ -77,11 +77,11 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Video, Bat
 
 def test_a_videos_row_holds_its_moments(rows: dict[str, tuple[Video, Batch]]) -> None:
     _, row = rows["a1"]
-    for measure in MEASURES:
-        values = truth([CORPUS["a1"][1]], measure.reads).reshape(-1, *measure.shape)
-        assert row[f"{measure.name}_count"].tolist() == [297]
-        np.testing.assert_allclose(row[f"{measure.name}_mean"][0], values.mean(axis=0), rtol=1e-12)
-        np.testing.assert_allclose(row[f"{measure.name}_m2"][0], values.var(axis=0) * 297, rtol=1e-9)
+    for column in DESCRIBED:
+        values = truth([CORPUS["a1"][1]], column.reads).reshape(-1, *column.shape)
+        assert row[f"{column.name}_count"].tolist() == [297]
+        np.testing.assert_allclose(row[f"{column.name}_mean"][0], values.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(row[f"{column.name}_m2"][0], values.var(axis=0) * 297, rtol=1e-9)
 
 
 def test_a_video_of_gaps_only_counts_nothing(rows: dict[str, tuple[Video, Batch]]) -> None:
@@ -121,10 +121,10 @@ def test_statistics_equal_numpy_over_all_frames(tmp_path: Path, rows: dict[str, 
         assert row["videos"] == names
         assert row["n_videos"] == len(names)
         assert row["n_frames"] == len(truth([CORPUS[name][1] for name in names], "headpose.scale"))
-        for measure in MEASURES:
-            values = truth([CORPUS[name][1] for name in names], measure.reads).reshape(-1, *measure.shape)
-            np.testing.assert_allclose(row[f"{measure.name}_mean"], values.mean(axis=0), rtol=1e-12)
-            np.testing.assert_allclose(row[f"{measure.name}_std"], values.std(axis=0), rtol=1e-9)
+        for column in DESCRIBED:
+            values = truth([CORPUS[name][1] for name in names], column.reads).reshape(-1, *column.shape)
+            np.testing.assert_allclose(row[f"{column.name}_mean"], values.mean(axis=0), rtol=1e-12)
+            np.testing.assert_allclose(row[f"{column.name}_std"], values.std(axis=0), rtol=1e-9)
 
 
 def test_tensors_are_nested_fixed_size_lists_of_doubles(tmp_path: Path, rows: dict[str, tuple[Video, Batch]]) -> None:
@@ -144,8 +144,8 @@ def test_the_npz_of_a_subject_holds_the_arrays_of_its_row(tmp_path: Path, rows: 
         assert str(archive["subject"]) == "anna"
         assert archive["videos"].tolist() == ["a1", "a2"]
         assert int(archive["n_frames"]) == row["n_frames"]
-        for measure in MEASURES:
-            for name in (f"{measure.name}_mean", f"{measure.name}_std"):
+        for column in DESCRIBED:
+            for name in (f"{column.name}_mean", f"{column.name}_std"):
                 assert archive[name].dtype == np.float64
                 np.testing.assert_array_equal(archive[name], np.array(row[name]))
 
@@ -212,10 +212,10 @@ def test_without_accepted_videos_the_corpus_has_no_values(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["subjects.parquet"]
     (row,) = table_of(tmp_path).values()
     assert (row["subject"], row["n_videos"], row["n_frames"], row["videos"]) == ("*", 0, 0, [])
-    for measure in MEASURES:
-        assert np.shape(row[f"{measure.name}_mean"]) == measure.shape
-        assert np.isnan(row[f"{measure.name}_mean"]).all()
-        assert np.isnan(row[f"{measure.name}_std"]).all()
+    for column in DESCRIBED:
+        assert np.shape(row[f"{column.name}_mean"]) == column.shape
+        assert np.isnan(row[f"{column.name}_mean"]).all()
+        assert np.isnan(row[f"{column.name}_std"]).all()
 
 
 def test_every_subject_has_a_safe_file_of_its_own() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
-from portrait_prep.media.wav import HEADER, finish
+from portrait_prep.media.wav import write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -94,8 +94,7 @@ def _normalize(job: Job[Params]) -> Iterator[Batch]:
         _film(job.output("mp4"), video_id)
     else:
         job.output("mp4").write_bytes(b"nothing to see")
-    job.output("wav").write_bytes(bytes(HEADER) + pcm(video_id).astype("<i2").tobytes())
-    finish(job.output("wav"), 640 * job.frames)
+    assert write_wav(job.output("wav"), [pcm(video_id)]) == 640 * job.frames
     job.metrics["seconds"] = job.frames / 25
     yield {"n_frames": np.array([job.frames], np.int32)}
 

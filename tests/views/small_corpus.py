@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
-from portrait_prep.media.wav import HEADER, finish
+from portrait_prep.media.wav import write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -52,9 +52,7 @@ def normalize(job: Job[Params]) -> Iterator[Batch]:
             image = np.full((SIDE, SIDE, 3), grey(number), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
         container.mux(stream.encode())
-    samples = drawn(video_id, "pcm").astype("<i2")
-    job.output("wav").write_bytes(bytes(HEADER) + samples.tobytes())
-    finish(job.output("wav"), samples.size)
+    write_wav(job.output("wav"), [drawn(video_id, "pcm")])
     job.frames = FRAMES[video_id]
     job.metrics["seconds"] = 0.1 if video_id.endswith("rejected") else job.frames / 25
     yield {"n_frames": np.array([job.frames], np.int32), "source": np.array([str(job.source)], object)}

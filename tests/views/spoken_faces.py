@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
-from portrait_prep.media.wav import HEADER, finish
+from portrait_prep.media.wav import write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -54,8 +54,7 @@ def normalize(job: Job[Params]) -> Iterator[Batch]:
     video_id = job.video.video_id
     job.frames = FRAMES[video_id]
     job.output("mp4").write_bytes(b"nothing to see")
-    job.output("wav").write_bytes(bytes(HEADER) + pcm(video_id).tobytes())
-    finish(job.output("wav"), 640 * job.frames)
+    assert write_wav(job.output("wav"), [pcm(video_id)]) == 640 * job.frames
     job.metrics["seconds"] = job.frames / 25
     yield {"n_frames": np.array([job.frames], np.int32)}
 

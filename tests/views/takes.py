@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.catalogue import Video, merge, read_catalogue, write_catalogue
-from portrait_prep.media.wav import HEADER, finish
+from portrait_prep.media.wav import write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -80,9 +80,7 @@ def stages_of(cast: Cast) -> tuple[Stage[Any], ...]:
             for number in range(job.frames):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(cast.image(video_id, number))))
             container.mux(stream.encode())
-        sound = cast.sound(video_id).astype("<i2")
-        job.output("wav").write_bytes(bytes(HEADER) + sound.tobytes())
-        finish(job.output("wav"), sound.size)
+        write_wav(job.output("wav"), [cast.sound(video_id)])
         job.metrics["seconds"] = job.frames / 25
         yield {"n_frames": np.array([job.frames], np.int32)}
 

@@ -12,7 +12,7 @@ import pytest
 
 from portrait_prep.cli.main import main
 from portrait_prep.manifests.catalogue import Video, read_catalogue
-from portrait_prep.stages.models.registry import WORKSPACE_VARIABLE
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from tests.hdtf_lists import lists
 from tests.iemocap_release import evaluation_file, release
 from tests.ravdess_release import make_release, release_names

@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.record import Basis, Record
-from portrait_prep.manifests.verdict import RULES, QualitySettings, judge
 from portrait_prep.media.frames import Image, read_frames
-from portrait_prep.media.wav import SAMPLES_PER_FRAME, finish
+from portrait_prep.media.wav import SAMPLES_PER_FRAME, resize_wav, write_wav
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.stages import headpose, landmarks, speech, stats, torso
 from portrait_prep.stages.face.geometry import flip, rotation_from_euler
 from tests.clips import write_clip
 from tests.memory_job import MemoryJob, collect
+from tests.stages.judging import RULES, verdict_on
 from tests.stages.normalized import normalize
 from tests.whole.runs import CLIPS
 
@@ -77,12 +77,12 @@ class Measured:
 
     def hear(self, pcm: Pcm, frames: int) -> None:
         self.files["wav"] = self.folder / "v.wav"
-        self.files["wav"].write_bytes(bytes(44) + pcm.astype("<i2").tobytes())
-        finish(self.files["wav"], frames * SAMPLES_PER_FRAME)
+        write_wav(self.files["wav"], [pcm])
+        resize_wav(self.files["wav"], frames * SAMPLES_PER_FRAME)
         self.run(speech.STAGE, frames)
 
     def reasons(self, **limits: Any) -> tuple[str, ...]:
-        return judge(self.records, {}, QualitySettings(**limits)).reasons
+        return verdict_on(self.records, **limits).reasons
 
 
 def write_video(path: Path, frames: Frames) -> None:

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.measure_lip_sync import in_step, read, shifted, told, tried
-from portrait_prep.manifests.verdict import RULES
 from portrait_prep.stages.sound.lip_sync import SPEECH
+from tests.stages.judging import RULES
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import CLIPS, portrait_prep
 
@@ -41,7 +41,7 @@ def test_a_clip_is_judged_and_its_sound_is_told(finished: Path, video_id: str) -
     # Looked at, one by one: each shows one person, well lit, from the first frame to the last. One is out of step.
     late = ["the mouth is -7 frames behind the voice (negative: ahead of it), more than 5 apart"]
     reasons = late if video_id == "portrait_d20" else []
-    assert told["quality"] == {"accepted": not reasons, "reasons": reasons}
+    assert told["quality"] == {"accepted": not reasons, "reasons": reasons, "rules": ["max_lag"] * len(reasons)}
     sound = told["stages"]["normalize"]["metrics"]
     assert sound["has_audio"] is (video_id not in WITHOUT_TRACK)
     assert sound["silent"] is (video_id in SILENT)

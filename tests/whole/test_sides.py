@@ -1,4 +1,4 @@
-"""`sides` as a user runs it: which dialogs of IEMOCAP seat their speakers otherwise than the catalogue says."""
+"""`sides` as a user runs it: in which dialogs of IEMOCAP the speakers sit otherwise than the catalogue says."""
 
 import json
 from pathlib import Path

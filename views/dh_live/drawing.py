@@ -50,7 +50,7 @@ CONTRAST = (40, 70)
 
 
 @dataclass(frozen=True)
-class Crop:
+class FaceSquare:
     """A square of an image, in px; it may reach beyond it."""
 
     left: int
@@ -58,7 +58,7 @@ class Crop:
     side: int
 
     @classmethod
-    def around(cls, points: Floats, shift: tuple[int, int] = (0, 0)) -> "Crop":
+    def around(cls, points: Floats, shift: tuple[int, int] = (0, 0)) -> "FaceSquare":
         """Of the lower face, from the bridge of the nose down; `points` [141, 2 or 3] image px."""
         (left, right), (top, bottom) = _ends(points[JAW, 0]), (points[BRIDGE, 1], points[JAW, 1].max())
         half = max(ROOM * max(right - left, bottom - top), 1.0)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP
-from portrait_prep.views.reading.files import Store
 from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.store import Store
 
 _PARTS = {
     "left_brow": (276, 283, 282, 295, 285, 336, 296, 334, 293, 300),

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose, to_image
-from portrait_prep.views.dh_live.drawing import JITTER, SIDE, UNMOVED, Crop, hint_of_lips, lines, without_jaw
+from portrait_prep.views.dh_live.drawing import JITTER, SIDE, UNMOVED, FaceSquare, hint_of_lips, lines, without_jaw
 from portrait_prep.views.dh_live.mouth_pca import COLUMNS, POSE, MouthPca, mouth_pictures
 from portrait_prep.views.dh_live.points import JAW, OVAL, POINTS, FaceRange, FaceRanges
 from portrait_prep.views.reading.reader import Reader
@@ -76,7 +76,7 @@ class DhLiveRenderer:
         face, lots = self.ranges.of(reader, window.video), rng if self.augment else None
         others = references(face, window.first, rng)
         points, image = _seen(reader, window.video, window.first)
-        crop = Crop.around(points, _shift(lots))
+        crop = FaceSquare.around(points, _shift(lots))
         picture, inside = crop.of(image), crop.points(points)
         pose = Pose(*(reader.read(window.video, window.first, 1, (name,))[name] for name in POSE))
         mouth = face.mouth * (crop.scale / float(pose.scale[0]))
@@ -103,7 +103,7 @@ class DhLiveRenderer:
         shown, inside = list[NDArray[np.uint8]](), list[NDArray[np.float64]]()
         for frame in frames.tolist():
             points, image = _seen(reader, video, frame)
-            crop = Crop.around(points, _shift(lots))
+            crop = FaceSquare.around(points, _shift(lots))
             inside.append(crop.points(points))
             shown += [(crop.of(image) + tint).clip(0, 255).astype(np.uint8), lines(inside[-1])]
         return shown, inside
@@ -187,7 +187,7 @@ def lowest(face: FaceRange, pose: Pose) -> NDArray[np.float64]:
     return points
 
 
-def to_crop(crop: Crop, pose: Pose) -> NDArray[np.float64]:
+def to_crop(crop: FaceSquare, pose: Pose) -> NDArray[np.float64]:
     """The matrix that takes canonical points of one frame to px of its crop, float64 [4, 4]."""
     ends = CANONICAL_CENTRE + np.concatenate([np.zeros((1, 3)), np.eye(3)])
     origin, *axes = crop.points(to_image(ends[np.newaxis], pose)[0])

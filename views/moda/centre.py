@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.pipeline.declare.stage import Batch
-from portrait_prep.stages.stats import MEASURES
+from portrait_prep.stages.stats import DESCRIBED
 from portrait_prep.stages.streaming.moments import Moments
 from portrait_prep.views.reading.reader import Reader
 
@@ -35,7 +35,7 @@ class Centre:
 
     @classmethod
     def of(cls, means: Values, deviations: Values, torso_deviation: NDArray[np.float64]) -> "Centre":
-        """From values by the names of `stages.stats.MEASURES`."""
+        """From values by the names of `stages.stats.DESCRIBED`."""
         std = {name: np.maximum(values, np.float32(LEAST)) for name, values in _targets(deviations).items()}
         return cls(_targets(means), std, bool(torso_deviation.mean() > MOVING))
 
@@ -63,10 +63,10 @@ def centre_of_clip(reader: Reader, number: int) -> Centre:
 
 def centre_of_batches(batches: Iterable[Batch]) -> Centre:
     """Of a clip in units that the stats stage does not know: its columns, streamed."""
-    moments = {measure.name: Moments.none(measure.shape) for measure in MEASURES}
+    moments = {column.name: Moments.none(column.shape) for column in DESCRIBED}
     for batch in batches:
-        for measure in MEASURES:
-            moments[measure.name] += Moments.of(batch[measure.reads].reshape(-1, *measure.shape))
+        for column in DESCRIBED:
+            moments[column.name] += Moments.of(batch[column.reads].reshape(-1, *column.shape))
     return _centre(moments)
 
 
@@ -78,6 +78,6 @@ def _centre(moments: Mapping[str, Moments]) -> Centre:
 def _moments(reader: Reader, number: int) -> dict[str, Moments]:
     """As the stats stage has them."""
     kinds = ("count", "mean", "m2")
-    facts = reader.facts(number, *(f"stats.{measure.name}_{kind}" for measure in MEASURES for kind in kinds))
-    parts = {measure.name: [facts[f"stats.{measure.name}_{kind}"] for kind in kinds] for measure in MEASURES}
+    facts = reader.facts(number, *(f"stats.{column.name}_{kind}" for column in DESCRIBED for kind in kinds))
+    parts = {column.name: [facts[f"stats.{column.name}_{kind}"] for kind in kinds] for column in DESCRIBED}
     return {name: Moments(int(count), mean, m2) for name, (count, mean, m2) in parts.items()}

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
 from portrait_prep.media.frames import FPS
-from portrait_prep.media.wav import HEADER, RATE, SAMPLES_PER_FRAME, finish
+from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME, write_wav
 from portrait_prep.stages.face.mesh import SEMANTIC, indices
 from portrait_prep.views.moda.filling import filling
 from portrait_prep.views.moda.targets import BLOCK, Targets
@@ -182,11 +182,7 @@ def write_clip(reader: Reader, window: Window, folder: Path, targets: Targets) -
     with replacing(folder / "shoulder-billboard.npy") as temporary:
         write_npy(temporary, _stream(reader, window, targets, BILLBOARD, (18, 3)))
     with replacing(folder / "audio.wav") as temporary:
-        with temporary.open("wb") as file:
-            file.write(bytes(HEADER))
-            for part in _parts(window):
-                file.write(reader.sound(*part).astype("<i2", copy=False).data)
-        finish(temporary, window.frames * SAMPLES_PER_FRAME)
+        write_wav(temporary, (reader.sound(*part) for part in _parts(window)))
 
 
 def _features(reader: Reader, window: Window, targets: Targets) -> Iterator[tuple[str, Stream]]:

@@ -25,10 +25,10 @@ from portrait_prep.media.frames import SIZE, Image
 from portrait_prep.stages.face.geometry import Pose, to_image
 from portrait_prep.stages.face.mesh import EDGES, MOUTH
 from portrait_prep.views.moda.centre import HEADMOTION
-from portrait_prep.views.reading.files import Store, size
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
 from portrait_prep.views.reading.selection import Footage
+from portrait_prep.views.reading.store import Store, size
 from portrait_prep.views.reading.windows import Stretches, Window
 
 Floats = NDArray[np.floating[Any]]

@@ -23,8 +23,8 @@ from portrait_prep.stages.face.geometry import (
 )
 from portrait_prep.stages.stats import STAGE as STATS
 from portrait_prep.views.moda.centre import HEADMOTION, Centre, centre_of_batches, centre_of_clip, centre_of_subject
-from portrait_prep.views.reading.files import Store
 from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.store import Store
 from portrait_prep.views.reading.windows import Window, padded
 
 Float64 = NDArray[np.float64]

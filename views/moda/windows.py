@@ -28,15 +28,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_prep.media.wav import FULL_SCALE
 from portrait_prep.stages.face import points
 from portrait_prep.views.moda.targets import PUBLISHED, Targets
-from portrait_prep.views.reading.files import Store
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
+from portrait_prep.views.reading.store import Store
 from portrait_prep.views.reading.windows import Window, mask, padded, windows
 
-FULL_SCALE = 1 << 15
-"""PCM16 over this is -1..1."""
 EPSILON = 1e-7
 """Added to the variance, as `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm` of Hugging Face's transformers does."""
 BLOCK = 1000

@@ -12,11 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.media.file import File
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP
 from portrait_prep.pipeline.store.arrow import to_numpy
 from portrait_prep.pipeline.store.shards import ShardReader
-from portrait_prep.views.reading.files import File, Store
 from portrait_prep.views.reading.pages import Chunk, Values, decode, plain_start
+from portrait_prep.views.reading.store import Store
 
 Decoded = Store[Values]
 """(shard file, column, row group) -> its values."""

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from portrait_prep.media.wav import FULL_SCALE, RATE
 
-FULL_SCALE = 32_768
-"""What 16-bit samples are divided by."""
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Mel:
     reach beyond the ends is `pad`ded: `reflect` mirrors the sound, `constant` is silence.
     """
 
-    rate: int = 16_000
+    rate: int = RATE
     n_fft: int = 400
     hop: int = 160
     bands: int = 64

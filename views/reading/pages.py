@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from portrait_prep.views.reading.files import File
+from portrait_prep.media.file import File
 
 NUMBERS = {"FLOAT": "<f4", "DOUBLE": "<f8", "INT32": "<i4", "INT64": "<i8", "BOOLEAN": "?"}
 """Parquet's physical types of numbers, as NumPy's."""

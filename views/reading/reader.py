@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput, Damaged
-from portrait_prep.media.frames import SIZE
+from portrait_prep.media.file import File
+from portrait_prep.media.frames import SIZE, read_frames
+from portrait_prep.media.wav import WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.shards import ShardReader, by_stage
 from portrait_prep.stages.stats import CORPUS
 from portrait_prep.views.reading.columns import Decoded, ShardColumns, changed
-from portrait_prep.views.reading.files import File, Store
-from portrait_prep.views.reading.media import open_sound, read_images, read_sound
 from portrait_prep.views.reading.selection import MEDIA, Footage, Wish, select
 from portrait_prep.views.reading.statistics import Statistics, read_statistics, subject_files
+from portrait_prep.views.reading.store import Store
 
 OPEN_FILES = 128
 """Most files open at a time: far below the 1024 that a process usually may have."""
@@ -108,6 +109,7 @@ class Reader:
         for stage, names in by_stage(wanted).items():
             shard = self._shard(stage, number)
             file = self._files.get(shard.path, shard.open)
+            assert isinstance(file, File)
             for name in names:
                 batch[f"{stage}.{name}"] = shard.read(video.video_id, name, first, count, file, self._decoded)
         return batch
@@ -117,14 +119,19 @@ class Reader:
         footage = self.videos[number]
         count = _checked(footage, first, frames)
         path = self.workspace.media(footage.video.video_id, "wav")
-        return read_sound(self._files.get(path, lambda: self._open_sound(path, number)), first, count)
+        wav = self._files.get(path, lambda: self._open_wav(path, number))
+        assert isinstance(wav, WavReader)
+        return wav.read(first, count)
 
     def images(self, number: int, first: int = 0, frames: int | None = None, size: int = SIZE) -> NDArray[np.uint8]:
         """These frames of the mp4, RGB uint8 [frames, size, size, 3]. Raises as `read` does."""
         footage = self.videos[number]
         count = _checked(footage, first, frames)
         self._shard(MEDIA, number).check()
-        return read_images(self.workspace.media(footage.video.video_id, "mp4"), first, count, size)
+        path, images = self.workspace.media(footage.video.video_id, "mp4"), np.empty((count, size, size, 3), np.uint8)
+        for row, image in enumerate(read_frames(path, size, range(first, first + count))):
+            images[row] = image
+        return images
 
     def facts(self, number: int, *columns: str) -> dict[str, Any]:
         """What stages with one row a video say of it: `normalize.fps`, `stats.canonical_mean` float64 [478, 3], ….
@@ -151,7 +158,7 @@ class Reader:
         return subject_files(self.workspace)
 
     def _forget(self) -> None:
-        self._files: Store[File] = Store(OPEN_FILES)
+        self._files: Store[File | WavReader] = Store(OPEN_FILES)
         self._shards: Store[ShardColumns] = Store(KNOWN_SHARDS)
         self._decoded: Decoded = Store(self.cache_bytes, lambda values: values.nbytes)
         self._rows: Store[Batch] = Store(KNOWN_ROWS)
@@ -166,9 +173,9 @@ class Reader:
             raise changed(path)
         return shard
 
-    def _open_sound(self, path: Path, number: int) -> File:
+    def _open_wav(self, path: Path, number: int) -> WavReader:
         self._shard(MEDIA, number).check()
-        return open_sound(path, self.videos[number].frames)
+        return WavReader(path, self.videos[number].frames)
 
     def _row(self, stage: str, number: int, names: Sequence[str]) -> Batch:
         key = (stage, number, *names)

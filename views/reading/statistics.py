@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.arrow import to_numpy
-from portrait_prep.stages.stats import CORPUS, MEASURES, STAGE, TABLE
+from portrait_prep.stages.stats import CORPUS, DESCRIBED, STAGE, TABLE
 
 Statistics = Mapping[str, NDArray[np.float64]]
-"""`<measure>_mean` and `_std` of canonical [478, 3], euler [3], translation [3], scale [1] and billboard [18, 3]."""
+"""`<column>_mean` and `_std` of canonical [478, 3], euler [3], translation [3], scale [1] and billboard [18, 3]."""
 
-NAMES = tuple(f"{measure.name}_{kind}" for measure in MEASURES for kind in ("mean", "std"))
+NAMES = tuple(f"{column.name}_{kind}" for column in DESCRIBED for kind in ("mean", "std"))
 AT_A_TIME = 64
 """Rows of the table in memory: some 50 kB each."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from portrait_prep.errors import BadInput
-from portrait_prep.media.box import Crop
+from portrait_prep.media.box import Box
 
 SUBSETS = ("RD", "WDA", "WRA")
 BYTE_ORDER_MARK = "\ufeff"
@@ -46,7 +46,7 @@ class Clip:
     height: int
     start: float
     end: float
-    crop: Crop | None
+    crop: Box | None
     ratio: float | None
 
     @property
@@ -98,7 +98,7 @@ class _Lists:
     videos: dict[str, str]
     heights: dict[str, int]
     intervals: dict[str, list[tuple[float, float]]]
-    crops: dict[str, Crop]
+    crops: dict[str, Box]
     ratios: dict[str, float]
 
     @classmethod
@@ -201,10 +201,10 @@ def _interval(field: str) -> tuple[float, float]:
     return float(start), float(end)
 
 
-def _crop(fields: list[str]) -> Crop:
+def _crop(fields: list[str]) -> Box:
     if len(fields) != 4:
         raise ValueError(f"four values expected, not {len(fields)}")
     x, w, y, h = map(int, fields)
     if min(x, y) < 0 or min(w, h) <= 0:
         raise ValueError("a crop of no size or outside of the picture")
-    return Crop(x, y, w, h)
+    return Box(x, y, w, h)

@@ -8,7 +8,7 @@ from pathlib import Path
 from portrait_prep.manifests.catalogue import source_of
 from portrait_prep.manifests.corpora.folder import videos_below
 from portrait_prep.manifests.corpora.hdtf.annotations import SUBSETS, Annotations, Clip
-from portrait_prep.media.box import Crop
+from portrait_prep.media.box import Box
 from portrait_prep.media.probe import duration
 
 NAMED = re.compile(rf"(?:({'|'.join(SUBSETS)})_)?([A-Za-z-]+[0-9]*)(?:_([0-9]+))?")
@@ -25,7 +25,7 @@ class Take:
     source: str
     start: float | None = None
     end: float | None = None
-    crop: Crop | None = None
+    crop: Box | None = None
     height: int | None = None
     duration: float | None = None
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Video, is_address, source_of
-from portrait_prep.manifests.corpora.ravdess.files import Files, find_files, sound_channels
+from portrait_prep.manifests.corpora.ravdess.files import Files, find_files
 from portrait_prep.manifests.corpora.ravdess.names import (
     AUDIO_ONLY,
     CHANNELS,
@@ -32,6 +32,7 @@ from portrait_prep.manifests.corpora.ravdess.names import (
 )
 from portrait_prep.manifests.corpora.ravdess.splits import PUBLISHED_SEED, SplitBy, fold_of, sides
 from portrait_prep.media.probe import duration
+from portrait_prep.media.probe_sound import sound_channels
 
 CORPUS = "ravdess"
 LICENCE = "CC BY-NC-SA 4.0"

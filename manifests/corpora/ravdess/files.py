@@ -1,15 +1,10 @@
 """Files of RAVDESS that a user has already: which take and modality each is."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-
-import av
-from av.container import InputContainer
 
 from portrait_prep.manifests.corpora.folder import files_below
 from portrait_prep.manifests.corpora.ravdess.names import (
@@ -21,7 +16,6 @@ from portrait_prep.manifests.corpora.ravdess.names import (
     Take,
     takes,
 )
-from portrait_prep.media.container import ONLY_LOCAL
 
 JUNK = "__MACOSX"
 """A folder that the archiver of macOS adds, full of what is no file of the release."""
@@ -75,31 +69,3 @@ def find_files(source: Path) -> Files:
         else:
             (misnamed if SHAPE.fullmatch(name) else others).append(path)
     return Files(found, again, misnamed, others)
-
-
-def sound_channels(path: Path) -> int | None:
-    """Channels of a file's first sound track; 0 where it has none; None where the file cannot be read."""
-    with _readable(path) as container:
-        return max((stream.channels for stream in container.streams.audio[:1]), default=0) if container else None
-
-
-def sound_digest(path: Path) -> str | None:
-    """sha256 of what a sound track says, whatever else is in the file; None where it cannot be read."""
-    digest = hashlib.sha256()
-    with _readable(path) as container:
-        if container is None or not container.streams.audio:
-            return None
-        for packet in container.demux(container.streams.audio[0]):
-            digest.update(bytes(packet))
-    return digest.hexdigest()
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[InputContainer | None]:
-    """The opened file, or None: what is wrong with it, the stages will say."""
-    try:
-        container = av.open(str(path), options=ONLY_LOCAL) if path.is_file() else None
-    except (av.FFmpegError, OSError):
-        container = None
-    with container or nullcontext():
-        yield container

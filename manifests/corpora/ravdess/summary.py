@@ -15,9 +15,10 @@ from portrait_prep.manifests.corpora.ravdess.catalogue import (
     catalogue,
     video_id,
 )
-from portrait_prep.manifests.corpora.ravdess.files import Files, find_files, sound_channels, sound_digest
+from portrait_prep.manifests.corpora.ravdess.files import Files, find_files
 from portrait_prep.manifests.corpora.ravdess.names import AUDIO_ONLY, CHANNELS, MODALITIES, Take, takes
 from portrait_prep.manifests.wording import a_few
+from portrait_prep.media.probe_sound import sound_channels, sound_digest
 
 
 def summary(rows: Sequence[Video], source: Path | None = None, choice: Choice = EVERYTHING) -> list[str]:

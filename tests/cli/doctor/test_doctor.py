@@ -67,7 +67,7 @@ def test_an_ffmpeg_without_an_encoder_is_named(monkeypatch: pytest.MonkeyPatch, 
     assert "no aac" not in check.finding
 
 
-def test_what_is_essential_decides_the_conclusion() -> None:
+def test_what_is_essential_decides_the_last_line() -> None:
     fine, wish = Check("a", True, "works"), Check("b", False, "is small", "make room", essential=False)
     assert finalize([fine]) == "Everything that the pipeline needs works."
     assert "worth seeing to: b" in finalize([fine, wish])
@@ -162,7 +162,7 @@ def test_modules_that_take_for_ever_are_given_up(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("version", "ok", "told"),
+    ("version", "ok", "finding"),
     [
         ("2026.8.19", True, "2026.8.19, 90 days old"),
         ("2026.8.18", False, "2026.8.18, 91 days old"),
@@ -173,12 +173,12 @@ def test_modules_that_take_for_ever_are_given_up(tmp_path: Path, monkeypatch: py
     ],
 )
 def test_a_ytdlp_of_another_season_is_to_be_updated(
-    monkeypatch: pytest.MonkeyPatch, version: str, ok: bool, told: str
+    monkeypatch: pytest.MonkeyPatch, version: str, ok: bool, finding: str
 ) -> None:
     Shelf(monkeypatch, {"yt-dlp": (version, [])})
     check = doctor.check_ytdlp(date(2026, 11, 17))
     assert check.ok is ok
-    assert check.finding.endswith(told)
+    assert check.finding.endswith(finding)
     assert not check.essential
     assert ("pip install --upgrade yt-dlp" in check.line()) is not ok
 
@@ -192,7 +192,7 @@ def test_a_missing_ytdlp_keeps_no_local_video_back(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("program", "ok", "told"),
+    ("program", "ok", "finding"),
     [
         (None, False, "no deno for yt-dlp: YouTube offers only some"),
         ("echo 'deno 2.9.8 (stable, release)'", True, "deno 2.9.8 at "),
@@ -201,7 +201,7 @@ def test_a_missing_ytdlp_keeps_no_local_video_back(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_javascript_runtime_is_one_that_ytdlp_itself_finds(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str | None, ok: bool, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str | None, ok: bool, finding: str
 ) -> None:
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
@@ -209,7 +209,7 @@ def test_a_javascript_runtime_is_one_that_ytdlp_itself_finds(
         Path(script(tmp_path, program)).rename(tmp_path / "deno")
     check = doctor.check_javascript()
     assert check.ok is ok
-    assert told in check.finding
+    assert finding in check.finding
     assert not check.essential
     assert ("pip install yt-dlp[default,deno]" in check.line()) is not ok
 
@@ -250,7 +250,7 @@ def test_a_workspace_that_cannot_be_written_to_is_told(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(("free", "ok"), [(4 << 30, False), (6 << 30, True)])
-def test_little_room_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, ok: bool) -> None:
+def test_little_disk_space_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, ok: bool) -> None:
     usage = type("Usage", (), {"free": free})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     check = doctor.check_disk(tmp_path)
@@ -268,7 +268,7 @@ def test_little_memory_advises_fewer_workers(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("answer", "ok", "told"),
+    ("answer", "ok", "finding"),
     [
         ("echo 'NVIDIA H100, 81559 MiB'", True, "NVIDIA H100, 81559 MiB"),
         ("exit 9", False, "does not answer"),
@@ -276,13 +276,13 @@ def test_little_memory_advises_fewer_workers(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_a_gpu_is_named_and_its_absence_is_fine(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: str | None, ok: bool, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: str | None, ok: bool, finding: str
 ) -> None:
     monkeypatch.setattr(doctor, "_gpu_can_be_used", lambda: True)
     monkeypatch.setattr("shutil.which", lambda _: script(tmp_path, answer) if answer else None)
     check = doctor.check_gpu()
     assert check.ok is ok
-    assert told in check.finding
+    assert finding in check.finding
 
 
 def test_a_gpu_that_no_run_would_use_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -344,5 +344,5 @@ def test_cores_are_what_the_quota_grants(groups: tuple[Path, Path], limit: Calla
 def test_the_doctor_itself_loads_nothing_that_may_be_broken() -> None:
     wary = {"mediapipe", "cv2", "av", "numpy", "pyarrow", "yt_dlp"}
     code = f"import sys, portrait_prep.cli.doctor.checks; print(sorted({wary} & set(sys.modules)))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"

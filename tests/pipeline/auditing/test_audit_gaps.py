@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -38,7 +39,14 @@ def hear(job: Job[Params]) -> Iterator[Batch]:
 
 
 STAGES: tuple[Stage[Any], ...] = (
-    Stage("see", 1, Params, (Column("seen", "float32", (2,)), Column("found", "bool")), see),
+    Stage(
+        "see",
+        1,
+        Params,
+        (Column("seen", "float32", (2,)), Column("found", "bool")),
+        see,
+        metrics=(Metric("seconds", "s", "length"), Metric("gaps", "frames", "without values", kind="ranges")),
+    ),
     Stage("shift", 1, Params, (Column("shifted", "float32"), Column("kept", "float32")), shift, reads=("see.seen",)),
     Stage("hear", 1, Params, (Column("heard", "float64"),), hear),
 )
@@ -101,7 +109,7 @@ def test_a_value_too_few_or_too_many_is_named(
     assert audited(session) == []
 
 
-@pytest.mark.parametrize(("gaps", "kind"), [([], "no value"), ([[40, 61]], "no gap"), ("none", "no value")])
+@pytest.mark.parametrize(("gaps", "kind"), [([], "no value"), ([[40, 61]], "no gap"), ("none", "record")])
 def test_an_edited_list_of_gaps_is_named(session: Session, gaps: object, kind: str) -> None:
     forge(session, "see", "v", update={"metrics": {"seconds": 12.0, "gaps": gaps}})
     bless(session)

@@ -200,7 +200,7 @@ def told(session: Session, stage: str, *metrics: str) -> list[tuple[Any, ...]]:
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the pipeline, and not dask, had to say."""
-    return [record.getMessage() for record in caplog.records if record.name.startswith("pipeline.")]
+    return [record.getMessage() for record in caplog.records if record.name.startswith("portrait_prep.pipeline.")]
 
 
 @pytest.fixture(scope="module")

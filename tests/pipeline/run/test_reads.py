@@ -97,11 +97,11 @@ def test_reading_what_these_parameters_do_not_declare_is_a_mistake_of_the_stage(
 
 
 def test_the_process_that_computes_knows_the_workspace(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(workspace.VARIABLE, "elsewhere")
+    monkeypatch.setenv(workspace.WORKSPACE_VARIABLE, "elsewhere")
     seen = []
 
     def process(job: Job[TotalParams]) -> Iterator[Batch]:
-        seen.append(os.environ[workspace.VARIABLE])
+        seen.append(os.environ[workspace.WORKSPACE_VARIABLE])
         yield {"total": np.zeros(1)}
 
     computed(root, False, replace(LOOKING, process=process))

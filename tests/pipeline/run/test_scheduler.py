@@ -275,7 +275,7 @@ def test_the_manifest_tells_the_whole_story(root: Path) -> None:
     assert stage["outcome"] == "done"
     assert stage["params"] == {"offset": 0}
     assert [output["path"] for output in stage["outputs"]] == ["count/toy-00000.parquet", "media/a1.txt"]
-    assert told["quality"] == {"accepted": True, "reasons": []}
+    assert told["quality"] == {"accepted": True, "reasons": [], "rules": []}
 
 
 def test_a_second_run_is_kept_out(root: Path) -> None:

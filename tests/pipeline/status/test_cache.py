@@ -16,8 +16,6 @@ from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.status.counts import StatusCounts
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
-pytestmark = pytest.mark.usefixtures("toy_rules")
-
 FIVE = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(12), "c1": numbers(40)}
 """Shards of two; b1 fails, b2 is short."""
 
@@ -39,7 +37,7 @@ def told(root: Path) -> tuple[dict[str, bytes], list[dict[str, Any]], list[str]]
 
 
 @pytest.fixture(scope="module")
-def finished(toy_rules: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("memory") / "w"
     add_videos(root, FIVE)
     judge_by(root, 1.0)

@@ -26,7 +26,7 @@ from portrait_prep.stages.fetch import session
 from portrait_prep.stages.fetch.disk import Partial
 from portrait_prep.stages.fetch.http import fetch
 from portrait_prep.stages.fetch.session import Span, content_length, content_range, retry_after
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
 from tests.stages.fetch.server import Server, Turn
 
 CONTENT = bytes(range(256)) * 4096
@@ -36,8 +36,8 @@ PATH = "/a.zip"
 ROOT = Path(__file__).parents[3]
 
 
-def terms(**settings: Any) -> Terms:
-    return Terms.model_validate({"reserve": 0.0, "timeout": 5.0, **settings})
+def params(**settings: Any) -> DownloadParams:
+    return DownloadParams.model_validate({"reserve": 0.0, "timeout": 5.0, **settings})
 
 
 def leave_half(server: Server, target: Path, **how: Any) -> int:
@@ -45,7 +45,7 @@ def leave_half(server: Server, target: Path, **how: Any) -> int:
     half = len(CONTENT) // 2
     address = server.put(PATH, CONTENT, Turn(stop_after=half), **how)
     with pytest.raises(TransferFailed, match=f"^{address} did not come in one try: "):
-        fetch(address, target, terms(retries=0))
+        fetch(address, target, params(retries=0))
     assert not target.exists()
     assert partial(target).read_bytes() == CONTENT[:half]
     return half
@@ -71,7 +71,7 @@ def test_a_file_comes_whole_and_a_second_time_nothing_is_asked(
     facts: dict[str, Any] = {"size": len(content), "md5": hashlib.md5(content).hexdigest()} if known else {}
     target = tmp_path / "sources/a.zip"
     for _ in range(2):
-        fetch(address, target, terms(), **facts)
+        fetch(address, target, params(), **facts)
         assert_whole(target, content)
     assert [exchange.status for exchange in server.log] == [200]
     assert server.log[0].headers["Accept-Encoding"] == "identity"
@@ -79,14 +79,14 @@ def test_a_file_comes_whole_and_a_second_time_nothing_is_asked(
 
 def test_a_target_of_another_size_is_replaced(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"older")
-    fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", terms(), size=len(CONTENT))
+    fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", params(), size=len(CONTENT))
     assert_whole(tmp_path / "a.zip")
 
 
 @pytest.mark.parametrize("how", [{"stop_after": 300_000}, {"stop_after": 300_000, "reset": True}])
 def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, tmp_path: Path, how: dict[str, Any]) -> None:
     address = server.put(PATH, CONTENT, Turn(**how), Turn(**how), etag='"v1"')
-    fetch(address, tmp_path / "a.zip", terms(retries=1), size=len(CONTENT), md5=MD5)
+    fetch(address, tmp_path / "a.zip", params(retries=1), size=len(CONTENT), md5=MD5)
     assert_whole(tmp_path / "a.zip")
     assert [exchange.status for exchange in server.log] == [200, 206, 206]
     assert server.log[1].headers["If-Range"] == '"v1"'
@@ -97,27 +97,27 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, tmp_path
 
 def test_a_chunked_body_that_breaks_off_is_not_whole(server: Server, tmp_path: Path) -> None:
     address = server.put(PATH, CONTENT, Turn(chunked=True, stop_after=1000), always=Turn(chunked=True))
-    fetch(address, tmp_path / "a.zip", terms())
+    fetch(address, tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip")
     assert len(server.log) == 2
 
 
 def test_a_stalled_connection_is_taken_up_and_told_when_it_stalls_for_ever(server: Server, tmp_path: Path) -> None:
     stall = Turn(stop_after=1000, silence=30)
-    fetch(server.put(PATH, CONTENT, stall, etag='"v1"'), tmp_path / "a.zip", terms(timeout=0.2))
+    fetch(server.put(PATH, CONTENT, stall, etag='"v1"'), tmp_path / "a.zip", params(timeout=0.2))
     assert_whole(tmp_path / "a.zip")
     address = server.put("/b.zip", CONTENT, always=Turn(stop_after=0, silence=30))
     with pytest.raises(TransferFailed, match=r"did not come in 3 tries: the server sent nothing for 0\.1 s$"):
-        fetch(address, tmp_path / "b.zip", terms(timeout=0.1, retries=2))
+        fetch(address, tmp_path / "b.zip", params(timeout=0.1, retries=2))
 
 
 def test_new_bytes_begin_the_count_of_retries_anew(server: Server, tmp_path: Path) -> None:
     steps = [Turn(stop_after=150_000)] * 6
-    fetch(server.put(PATH, CONTENT, *steps, etag='"v1"'), tmp_path / "a.zip", terms(retries=1))
+    fetch(server.put(PATH, CONTENT, *steps, etag='"v1"'), tmp_path / "a.zip", params(retries=1))
     assert_whole(tmp_path / "a.zip")
     stuck = server.put("/b.zip", CONTENT, always=Turn(ignore_range=True, stop_after=150_000), etag='"v1"')
     with pytest.raises(TransferFailed, match=r"in 4 tries: .*150000"):
-        fetch(stuck, tmp_path / "b.zip", terms(retries=3))
+        fetch(stuck, tmp_path / "b.zip", params(retries=3))
     assert len(server.of("/b.zip")) == 4
 
 
@@ -125,7 +125,7 @@ def test_nobody_listens(server: Server, tmp_path: Path) -> None:
     with Server() as gone:
         address = gone.put(PATH, CONTENT)
     with pytest.raises(TransferFailed, match=rf"^{address} did not come in 2 tries: Connection refused$"):
-        fetch(address, tmp_path / "a.zip", terms(retries=1))
+        fetch(address, tmp_path / "a.zip", params(retries=1))
 
 
 @pytest.mark.parametrize("how", [{"etag": '"v1"'}, {"modified": 1_500_000_000.0}, {"etag": 'W/"v1"', "modified": 1.0}])
@@ -133,7 +133,7 @@ def test_the_next_run_asks_only_for_the_rest_of_the_same_file(
     server: Server, tmp_path: Path, how: dict[str, Any]
 ) -> None:
     half = leave_half(server, tmp_path / "a.zip", **how)
-    fetch(server.put(PATH, CONTENT, **how), tmp_path / "a.zip", terms())
+    fetch(server.put(PATH, CONTENT, **how), tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip")
     assert server.log[-1].sent == len(CONTENT) - half
     assert server.log[-1].status == 206
@@ -144,7 +144,7 @@ def test_what_is_expected_proves_the_rest_where_the_server_cannot(
     server: Server, tmp_path: Path, facts: dict[str, Any]
 ) -> None:
     half = leave_half(server, tmp_path / "a.zip")
-    fetch(server.address + PATH, tmp_path / "a.zip", terms(), **facts)
+    fetch(server.address + PATH, tmp_path / "a.zip", params(), **facts)
     assert_whole(tmp_path / "a.zip")
     assert server.log[-1].sent == len(CONTENT) - half
     assert "If-Range" not in server.log[-1].headers
@@ -152,20 +152,20 @@ def test_what_is_expected_proves_the_rest_where_the_server_cannot(
 
 def test_without_any_proof_it_begins_anew(server: Server, tmp_path: Path) -> None:
     leave_half(server, tmp_path / "a.zip", etag='W/"v1"')
-    fetch(server.address + PATH, tmp_path / "a.zip", terms())
+    fetch(server.address + PATH, tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip")
     assert "Range" not in server.log[-1].headers
 
 
 def test_bytes_of_another_address_prove_nothing(server: Server, tmp_path: Path) -> None:
     leave_half(server, tmp_path / "a.zip", etag='"v1"')
-    fetch(server.put("/b.zip", CONTENT[::-1], etag='"v1"'), tmp_path / "a.zip", terms())
+    fetch(server.put("/b.zip", CONTENT[::-1], etag='"v1"'), tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip", CONTENT[::-1])
 
 
 def test_a_file_that_changed_meanwhile_begins_anew(server: Server, tmp_path: Path) -> None:
     leave_half(server, tmp_path / "a.zip", etag='"v1"')
-    fetch(server.put(PATH, CONTENT[::-1], etag='"v2"'), tmp_path / "a.zip", terms())
+    fetch(server.put(PATH, CONTENT[::-1], etag='"v2"'), tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip", CONTENT[::-1])
     assert server.log[-1].status == 200
 
@@ -182,19 +182,19 @@ def test_a_file_that_changed_meanwhile_begins_anew(server: Server, tmp_path: Pat
 )
 def test_a_part_that_does_not_fit_is_not_added(server: Server, tmp_path: Path, wrong: Turn) -> None:
     leave_half(server, tmp_path / "a.zip", etag='"v1"')
-    fetch(server.put(PATH, CONTENT, wrong, etag='"v1"'), tmp_path / "a.zip", terms(retries=0))
+    fetch(server.put(PATH, CONTENT, wrong, etag='"v1"'), tmp_path / "a.zip", params(retries=0))
     assert_whole(tmp_path / "a.zip")
 
 
 def test_a_part_that_nobody_asked_for_is_not_taken(server: Server, tmp_path: Path) -> None:
     part = Turn(status=206, headers={"Content-Range": "bytes 7-9/10"})
     with pytest.raises(TransferFailed, match="sent another part of the file"):
-        fetch(server.put(PATH, CONTENT, always=part), tmp_path / "a.zip", terms(retries=1))
+        fetch(server.put(PATH, CONTENT, always=part), tmp_path / "a.zip", params(retries=1))
 
 
 def test_a_server_that_gives_the_file_in_pieces_is_asked_on(server: Server, tmp_path: Path) -> None:
     half = leave_half(server, tmp_path / "a.zip", etag='"v1"')
-    fetch(server.put(PATH, CONTENT, always=Turn(piece=half // 4), etag='"v1"'), tmp_path / "a.zip", terms(retries=1))
+    fetch(server.put(PATH, CONTENT, always=Turn(piece=half // 4), etag='"v1"'), tmp_path / "a.zip", params(retries=1))
     assert_whole(tmp_path / "a.zip")
     assert [exchange.status for exchange in server.log] == [200, 206, 206, 206, 206]
 
@@ -207,8 +207,8 @@ def test_a_file_whose_last_byte_was_here_is_not_asked_for_again(
     with monkeypatch.context() as patched:
         patched.setattr(Partial, "commit", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            fetch(address, tmp_path / "a.zip", terms())
-    fetch(address, tmp_path / "a.zip", terms(), **facts)
+            fetch(address, tmp_path / "a.zip", params())
+    fetch(address, tmp_path / "a.zip", params(), **facts)
     assert_whole(tmp_path / "a.zip")
     assert len(server.log) == 1
 
@@ -221,7 +221,7 @@ def interrupt(*_: object) -> None:
 def test_nothing_beyond_what_is_here(server: Server, tmp_path: Path, extra: int) -> None:
     """416: the file is whole when its length is that of what is here, and of no use when it is not."""
     partial(tmp_path / "a.zip").write_bytes(CONTENT + bytes(extra))
-    fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", terms(), md5=MD5)
+    fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", params(), md5=MD5)
     assert_whole(tmp_path / "a.zip")
     assert [exchange.status for exchange in server.log] == ([416, 200] if extra else [416])
 
@@ -230,10 +230,10 @@ def test_more_than_there_is_begins_anew(server: Server, tmp_path: Path) -> None:
     """Nothing but the 416 can tell: the server did not say how long the file is."""
     address = server.put(PATH, CONTENT, Turn(chunked=True, stop_after=10), etag='"v1"')
     with pytest.raises(TransferFailed):
-        fetch(address, tmp_path / "a.zip", terms(retries=0))
+        fetch(address, tmp_path / "a.zip", params(retries=0))
     with partial(tmp_path / "a.zip").open("ab") as file:
         file.write(CONTENT)
-    fetch(address, tmp_path / "a.zip", terms())
+    fetch(address, tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip")
     assert [exchange.status for exchange in server.log] == [200, 416, 200]
 
@@ -241,14 +241,14 @@ def test_more_than_there_is_begins_anew(server: Server, tmp_path: Path) -> None:
 def test_a_body_that_goes_on_and_on_is_cut(server: Server, tmp_path: Path) -> None:
     address = server.put(PATH, CONTENT, always=Turn(chunked=True, drip=0.02))
     with pytest.raises(TransferFailed, match="has more than the 1000 bytes expected, twice in a row"):
-        fetch(address, tmp_path / "a.zip", terms(), size=1000)
+        fetch(address, tmp_path / "a.zip", params(), size=1000)
     assert server.sent() < len(CONTENT)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_more_than_expected_begins_anew(server: Server, tmp_path: Path) -> None:
     partial(tmp_path / "a.zip").write_bytes(CONTENT + b"more")
-    fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", terms(), size=len(CONTENT))
+    fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", params(), size=len(CONTENT))
     assert_whole(tmp_path / "a.zip")
     assert [exchange.status for exchange in server.log] == [200]
 
@@ -257,7 +257,7 @@ def test_more_than_expected_begins_anew(server: Server, tmp_path: Path) -> None:
 def test_a_note_that_cannot_be_read_proves_nothing(server: Server, tmp_path: Path, note: bytes) -> None:
     leave_half(server, tmp_path / "a.zip", etag='"v1"')
     (tmp_path / ".a.zip.part.json").write_bytes(note)
-    fetch(server.address + PATH, tmp_path / "a.zip", terms())
+    fetch(server.address + PATH, tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip")
     assert server.log[-1].status == 200
 
@@ -268,18 +268,18 @@ def test_other_bytes_than_expected_are_refused_and_fetched_once_more(
     server: Server, tmp_path: Path, wrong: bytes, chunked: bool
 ) -> None:
     address = server.put(PATH, CONTENT, Turn(content=wrong, chunked=chunked), etag='"v1"')
-    fetch(address, tmp_path / "a.zip", terms(), size=len(CONTENT), md5=MD5)
+    fetch(address, tmp_path / "a.zip", params(), size=len(CONTENT), md5=MD5)
     assert_whole(tmp_path / "a.zip")
     again = server.put("/b.zip", wrong, etag='"v1"')
     with pytest.raises(TransferFailed, match=r"^[^\n]*(bytes|MD5)[^\n]*expected, twice in a row$"):
-        fetch(again, tmp_path / "b.zip", terms(), size=len(CONTENT), md5=MD5)
+        fetch(again, tmp_path / "b.zip", params(), size=len(CONTENT), md5=MD5)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_a_wrong_digest_names_both(server: Server, tmp_path: Path) -> None:
     got, address = hashlib.md5(b"other").hexdigest(), server.put(PATH, b"other")
     with pytest.raises(TransferFailed, match=f"^{address} has the MD5 {got}, not the {MD5} expected"):
-        fetch(address, tmp_path / "a.zip", terms(), md5=MD5.upper())
+        fetch(address, tmp_path / "a.zip", params(), md5=MD5.upper())
     assert len(server.log) == 2
 
 
@@ -287,7 +287,7 @@ def test_bytes_spoilt_on_disk_are_found_out(server: Server, tmp_path: Path) -> N
     leave_half(server, tmp_path / "a.zip", etag='"v1"')
     with partial(tmp_path / "a.zip").open("r+b") as file:
         file.write(b"spoilt")
-    fetch(server.address + PATH, tmp_path / "a.zip", terms(), md5=MD5)
+    fetch(server.address + PATH, tmp_path / "a.zip", params(), md5=MD5)
     assert_whole(tmp_path / "a.zip")
     assert [exchange.status for exchange in server.log] == [200, 206, 200]
 
@@ -297,8 +297,8 @@ def test_a_page_in_place_of_the_file_costs_nothing_that_is_here(server: Server, 
     page = Turn(content=b"<html>back soon</html>", ignore_range=True)
     address = server.put(PATH, CONTENT, page, page, etag='"v1"')
     with pytest.raises(TransferFailed, match=f"what the server sent has 22 bytes, not the {len(CONTENT)} expected"):
-        fetch(address, tmp_path / "a.zip", terms(retries=0), size=len(CONTENT), md5=MD5)
-    fetch(address, tmp_path / "a.zip", terms(retries=1), size=len(CONTENT), md5=MD5)
+        fetch(address, tmp_path / "a.zip", params(retries=0), size=len(CONTENT), md5=MD5)
+    fetch(address, tmp_path / "a.zip", params(retries=1), size=len(CONTENT), md5=MD5)
     assert_whole(tmp_path / "a.zip")
     assert server.log[-1].sent == len(CONTENT) - half
 
@@ -310,7 +310,7 @@ def test_a_page_in_place_of_the_file_costs_nothing_that_is_here(server: Server, 
 def test_a_refusal_for_good_is_told_at_once(server: Server, tmp_path: Path, status: int, said: str) -> None:
     address = server.put(PATH, CONTENT, always=Turn(status=status))
     with pytest.raises(BadVideo, match=f"^{address} answered {status} {said}"):
-        fetch(address, tmp_path / "a.zip", terms())
+        fetch(address, tmp_path / "a.zip", params())
     assert len(server.log) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -318,25 +318,25 @@ def test_a_refusal_for_good_is_told_at_once(server: Server, tmp_path: Path, stat
 def test_a_refusal_keeps_what_is_here(server: Server, tmp_path: Path) -> None:
     leave_half(server, tmp_path / "a.zip", etag='"v1"')
     with pytest.raises(BadVideo):
-        fetch(server.put(PATH, CONTENT, always=Turn(status=403)), tmp_path / "a.zip", terms())
-    fetch(server.put(PATH, CONTENT, etag='"v1"'), tmp_path / "a.zip", terms())
+        fetch(server.put(PATH, CONTENT, always=Turn(status=403)), tmp_path / "a.zip", params())
+    fetch(server.put(PATH, CONTENT, etag='"v1"'), tmp_path / "a.zip", params())
     assert server.log[-1].status == 206
 
 
 @pytest.mark.parametrize("status", [407, 408, 429, 500, 502, 503, 504])
 def test_a_refusal_that_passes_is_asked_again(server: Server, tmp_path: Path, status: int) -> None:
-    fetch(server.put(PATH, CONTENT, Turn(status=status)), tmp_path / "a.zip", terms(retries=1))
+    fetch(server.put(PATH, CONTENT, Turn(status=status)), tmp_path / "a.zip", params(retries=1))
     assert_whole(tmp_path / "a.zip")
     address = server.put("/b.zip", CONTENT, always=Turn(status=status))
     with pytest.raises(TransferFailed, match=rf"^{address} did not come in 2 tries: the server answered {status} \w"):
-        fetch(address, tmp_path / "b.zip", terms(retries=1))
+        fetch(address, tmp_path / "b.zip", params(retries=1))
 
 
 def test_retry_after_is_honoured_and_bounded(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(session, "time", SimpleNamespace(sleep=waits.append))
     turns = [Turn(status=503, headers={"Retry-After": said}) for said in ("7", "999999", "soon")]
-    fetch(server.put(PATH, CONTENT, *turns), tmp_path / "a.zip", terms())
+    fetch(server.put(PATH, CONTENT, *turns), tmp_path / "a.zip", params())
     assert waits[:2] == [7.0, session.LONGEST_RETRY_AFTER]
     assert 0 < waits[2] <= session.FIRST_WAIT * 4
 
@@ -349,16 +349,16 @@ def test_waits_grow_and_end() -> None:
 
 def test_a_redirect_is_followed_but_not_away_from_the_web(server: Server, tmp_path: Path) -> None:
     server.put("/b.zip", CONTENT)
-    fetch(server.put(PATH, b"", Turn(status=302, headers={"Location": "/b.zip"})), tmp_path / "a.zip", terms())
+    fetch(server.put(PATH, b"", Turn(status=302, headers={"Location": "/b.zip"})), tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip")
     (tmp_path / "secret").write_bytes(b"secret")
     for place in (f"file://{tmp_path}/secret", "ftp://127.0.0.1/a"):
         address = server.put(PATH, b"", Turn(status=302, headers={"Location": place}))
         with pytest.raises(BadVideo, match=f"^{address} cannot be asked for"):
-            fetch(address, tmp_path / "b.zip", terms())
+            fetch(address, tmp_path / "b.zip", params())
     round_about = server.put("/c", b"", always=Turn(status=302, headers={"Location": "/c"}))
     with pytest.raises(BadVideo, match=r"cannot be asked for: .*redirects"):
-        fetch(round_about, tmp_path / "b.zip", terms())
+        fetch(round_about, tmp_path / "b.zip", params())
 
 
 @pytest.mark.parametrize(
@@ -377,30 +377,30 @@ def test_a_redirect_is_followed_but_not_away_from_the_web(server: Server, tmp_pa
 )
 def test_only_the_web_is_asked(tmp_path: Path, address: str) -> None:
     with pytest.raises(BadVideo, match="is not an address of http or https"):
-        fetch(address, tmp_path / "a.zip", terms())
+        fetch(address, tmp_path / "a.zip", params())
 
 
 @pytest.mark.parametrize("address", ["http://" + "a" * 70 + ".invalid/b", "http://*.x/b"])
 def test_an_address_that_cannot_be_is_told_in_a_sentence(server: Server, tmp_path: Path, address: str) -> None:
     with pytest.raises((BadVideo, TransferFailed), match=r"^http://[^\n]*$"):
-        fetch(address, tmp_path / "a.zip", terms(retries=0))
+        fetch(address, tmp_path / "a.zip", params(retries=0))
 
 
 def test_a_packed_body_counts_as_it_comes_and_only_with_proof(server: Server, tmp_path: Path) -> None:
     packed = Turn(headers={"Content-Encoding": "gzip"})
     address = server.put(PATH, CONTENT, always=packed)
-    fetch(address, tmp_path / "a.zip", terms(), size=len(CONTENT), md5=MD5)
+    fetch(address, tmp_path / "a.zip", params(), size=len(CONTENT), md5=MD5)
     assert_whole(tmp_path / "a.zip")
     with pytest.raises(BadVideo, match="is sent packed as gzip"):
-        fetch(address, tmp_path / "b.zip", terms())
+        fetch(address, tmp_path / "b.zip", params())
     gone = server.put("/c", always=Turn(status=404, headers=packed.headers))
     with pytest.raises(BadVideo, match="answered 404"):
-        fetch(gone, tmp_path / "b.zip", terms())
+        fetch(gone, tmp_path / "b.zip", params())
 
 
 def test_the_rate_is_kept(server: Server, tmp_path: Path) -> None:
     started = time.monotonic()
-    fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", terms(rate=2.0))
+    fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", params(rate=2.0))
     assert 0.45 < time.monotonic() - started < 3
     assert_whole(tmp_path / "a.zip")
 
@@ -410,7 +410,7 @@ def test_the_proxy_is_asked_whatever_the_environment_says(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     server.put(PATH, CONTENT)
-    fetch(f"http://nowhere.invalid{PATH}", tmp_path / "a.zip", terms(proxy=server.address))
+    fetch(f"http://nowhere.invalid{PATH}", tmp_path / "a.zip", params(proxy=server.address))
     assert_whole(tmp_path / "a.zip")
     assert server.log[0].headers["Host"] == "nowhere.invalid"
 
@@ -418,7 +418,7 @@ def test_the_proxy_is_asked_whatever_the_environment_says(
 @pytest.mark.parametrize("proxy", ["127.0.0.1:3128", "host:3128", "ftp://a"])
 def test_a_proxy_that_is_no_address_is_told(tmp_path: Path, proxy: str) -> None:
     with pytest.raises(BadSetting, match=f"The proxy '{proxy}' is no address"):
-        fetch("http://127.0.0.1:9/a", tmp_path / "a.zip", terms(proxy=proxy))
+        fetch("http://127.0.0.1:9/a", tmp_path / "a.zip", params(proxy=proxy))
 
 
 @pytest.mark.parametrize("setting", ["socks5://127.0.0.1:9", ""])
@@ -426,7 +426,7 @@ def test_a_proxy_that_needs_a_package_says_which(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("portrait_prep.stages.fetch.session.find_spec", lambda _: None)
     only_proxy(monkeypatch, "SOCKS5h://127.0.0.1:9")
     with pytest.raises(MissingPrerequisite, match="PySocks"):
-        fetch("http://nowhere.invalid/a", tmp_path / "a.zip", terms(proxy=setting))
+        fetch("http://nowhere.invalid/a", tmp_path / "a.zip", params(proxy=setting))
 
 
 @pytest.mark.parametrize("proxy", ["http:///x", "http://"])
@@ -435,7 +435,7 @@ def test_a_proxy_of_the_environment_that_cannot_be_is_no_fault_of_the_file(
 ) -> None:
     only_proxy(monkeypatch, proxy)
     with pytest.raises(BadSetting, match="HTTP_PROXY"):
-        fetch("http://nowhere.invalid/a", tmp_path / "a.zip", terms())
+        fetch("http://nowhere.invalid/a", tmp_path / "a.zip", params())
 
 
 def only_proxy(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
@@ -451,7 +451,7 @@ def test_cookies_are_shown(server: Server, tmp_path: Path) -> None:
     ]
     cookies.write_text("\n".join(["# Netscape HTTP Cookie File", *lines, ""]))
     before = cookies.read_bytes()
-    fetch(server.put(PATH, CONTENT), tmp_path / "d/a.zip", terms(cookies=str(cookies)))
+    fetch(server.put(PATH, CONTENT), tmp_path / "d/a.zip", params(cookies=str(cookies)))
     assert sorted(server.log[0].headers["Cookie"].split("; ")) == ["a=yes", "b=yes"]
     assert cookies.read_bytes() == before
 
@@ -466,11 +466,11 @@ def test_cookies_that_cannot_be_read_are_told(tmp_path: Path, content: bytes | N
     if content is not None:
         cookies.write_bytes(content)
     with pytest.raises(BadSetting, match=rf"^The cookies file {cookies} cannot be read \([^\n]*\): [^\n]*\.$"):
-        fetch("http://127.0.0.1:9/a", tmp_path / "a.zip", terms(cookies=str(cookies)))
+        fetch("http://127.0.0.1:9/a", tmp_path / "a.zip", params(cookies=str(cookies)))
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_too_little_room_is_told_before_the_first_byte(
+def test_too_little_disk_space_is_reported_before_the_first_byte(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     address, free = server.put(PATH, CONTENT, etag='"v1"'), 3_000_000_000
@@ -478,17 +478,17 @@ def test_too_little_room_is_told_before_the_first_byte(
     limit = (free - len(CONTENT)) / 1e9
     size = len(CONTENT) if known else None
     with pytest.raises(TransferFailed, match=r"has 3 GB free, .* 0\.00105 GB still to come .* make room"):
-        fetch(address, tmp_path / "a.zip", terms(reserve=limit + 1e-8), size=size)
+        fetch(address, tmp_path / "a.zip", params(reserve=limit + 1e-8), size=size)
     assert len(server.log) == (0 if known else 1)
     assert not partial(tmp_path / "a.zip").exists()
-    fetch(address, tmp_path / "a.zip", terms(reserve=limit), size=size)
+    fetch(address, tmp_path / "a.zip", params(reserve=limit), size=size)
     assert_whole(tmp_path / "a.zip")
 
 
 def test_only_what_is_still_to_come_needs_room(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half = leave_half(server, tmp_path / "a.zip", etag='"v1"')
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=half))
-    fetch(server.address + PATH, tmp_path / "a.zip", terms())
+    fetch(server.address + PATH, tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip")
 
 
@@ -505,10 +505,10 @@ def files_no_longer_than(size: int) -> Iterator[None]:
 def test_what_the_system_says_while_writing_comes_through_and_is_not_retried(server: Server, tmp_path: Path) -> None:
     address = server.put(PATH, CONTENT, etag='"v1"')
     with files_no_longer_than(200_000), pytest.raises(OSError, match="File too large") as caught:
-        fetch(address, tmp_path / "a.zip", terms())
+        fetch(address, tmp_path / "a.zip", params())
     assert caught.value.errno == errno.EFBIG
     assert len(server.log) == 1
-    fetch(address, tmp_path / "a.zip", terms())
+    fetch(address, tmp_path / "a.zip", params())
     assert_whole(tmp_path / "a.zip")
     assert server.log[-1].sent == len(CONTENT) - 200_000
 
@@ -517,7 +517,7 @@ def test_what_the_system_says_while_writing_comes_through_and_is_not_retried(ser
 def test_a_full_disk_comes_through(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Partial, "append", lambda _: Path("/dev/full").open("ab"))  # noqa: SIM115  the caller closes it
     with pytest.raises(OSError, match="No space left") as caught:
-        fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", terms())
+        fetch(server.put(PATH, CONTENT), tmp_path / "a.zip", params())
     assert caught.value.errno == errno.ENOSPC
     assert not isinstance(caught.value, TransferFailed)
 
@@ -527,8 +527,9 @@ def test_what_a_killed_process_left_is_gone_on_with(server: Server, tmp_path: Pa
     target = tmp_path / "a.zip"
     program = (
         "import sys; from pathlib import Path\n"
-        "from portrait_prep.stages.fetch.http import fetch; from portrait_prep.stages.fetch.settings import Terms\n"
-        "fetch(sys.argv[1], Path(sys.argv[2]), Terms(reserve=0.0))"
+        "from portrait_prep.stages.fetch.http import fetch\n"
+        "from portrait_prep.stages.fetch.settings import DownloadParams\n"
+        "fetch(sys.argv[1], Path(sys.argv[2]), DownloadParams(reserve=0.0))"
     )
     child = subprocess.Popen([sys.executable, "-c", program, address, str(target)], cwd=ROOT)
     try:
@@ -544,7 +545,7 @@ def test_what_a_killed_process_left_is_gone_on_with(server: Server, tmp_path: Pa
     assert 100_000 <= kept < len(CONTENT)
     assert not target.exists()
     assert not any(path.name.startswith(TEMPORARY) for path in tmp_path.iterdir())
-    fetch(address, target, terms(), size=len(CONTENT), md5=MD5)
+    fetch(address, target, params(), size=len(CONTENT), md5=MD5)
     assert_whole(target)
     assert server.log[-1].sent == len(CONTENT) - kept
 

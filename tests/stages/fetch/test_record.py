@@ -11,10 +11,10 @@ from portrait_prep.errors import TransferFailed
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch.http import fetch
 from portrait_prep.stages.fetch.record import RecordFile, files
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
 from tests.stages.fetch.server import Server, Turn
 
-TERMS = Terms(reserve=0.0, retries=0)
+PARAMS = DownloadParams(reserve=0.0, retries=0)
 RECORD = "/api/records/1188976"
 NAME = "Video_Speech_Actor_01.zip"
 MD5 = "3c42877921cc08cfb5c841a0f2cb94a7"
@@ -76,7 +76,7 @@ def put(server: Server, answer: Any) -> str:
 
 
 def ask(server: Server, cache: Path) -> Mapping[str, RecordFile]:
-    return files(server.address + RECORD, cache, TERMS)
+    return files(server.address + RECORD, cache, PARAMS)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -105,7 +105,7 @@ def test_links_may_be_relative_and_lead_to_the_file(server: Server, tmp_path: Pa
     file = ask(server, tmp_path / "record.json")["a.zip"]
     assert file.address == address
     with pytest.raises(TransferFailed, match="has the MD5"):
-        fetch(file.address, tmp_path / "a.zip", TERMS, file.size, file.md5)
+        fetch(file.address, tmp_path / "a.zip", PARAMS, file.size, file.md5)
 
 
 WRONG: list[dict[str, Any]] = [
@@ -185,4 +185,4 @@ def test_whatever_was_answered_is_read_or_told(tmp_path: Path, answer: Any) -> N
     cache = tmp_path / "record.json"
     cache.write_text(json.dumps(answer))
     with pytest.raises(TransferFailed, match=r"^http://127\.0\.0\.1:9/ [^\n]*$"):
-        files("http://127.0.0.1:9/", cache, TERMS)
+        files("http://127.0.0.1:9/", cache, PARAMS)

@@ -11,7 +11,7 @@ from portrait_prep.stages.fetch import ytdlp, ytdlp_client
 from portrait_prep.stages.fetch.ytdlp import fetch_video
 from tests.clips import clicks, make, portrait, steady, write_clip
 from tests.stages.fetch.server import Server, Turn
-from tests.stages.fetch.videos import PLAIN, leave_half, names, offer, parts, show, terms
+from tests.stages.fetch.videos import PLAIN, leave_half, names, offer, params, parts, show
 
 BRAND = 15
 """Where a byte of an MP4 may be another and tell nothing: the minor version of its brand (ISO/IEC 14496-12, 4.3)."""
@@ -27,12 +27,12 @@ STATES: Sequence[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_what_came_before_it_broke_off_is_not_sent_again(tmp_path: Path, server: Server, content: bytes) -> None:
     address = server.put("/clip.mp4", content, PLAIN, Turn(stop_after=len(content) // 2))
     with pytest.raises(TransferFailed, match=f"^{address} cannot be fetched: "):
-        fetch_video(address, tmp_path, "v", terms())
+        fetch_video(address, tmp_path, "v", params())
     (part,) = parts(tmp_path)
     here = part.stat().st_size
     assert len(content) // 4 < here <= len(content) // 2
     assert part.relative_to(tmp_path).parts[0].startswith(".v.")
-    path = fetch_video(address, tmp_path, "v", terms())
+    path = fetch_video(address, tmp_path, "v", params())
     assert path.read_bytes() == content
     assert names(tmp_path) == ["v.mp4"]
     last = server.of("/clip.mp4")[-1]
@@ -56,7 +56,7 @@ def test_what_came_of_an_earlier_state_of_the_file_is_not_joined_to_a_later_one(
     monkeypatch.setattr(ytdlp_client, "SAMPLE", 1000)
     leave_half(tmp_path, server, content, **before)
     address = server.put("/clip.mp4", changed(content, BRAND), **after)
-    assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == changed(content, BRAND)
+    assert fetch_video(address, tmp_path, "v", params()).read_bytes() == changed(content, BRAND)
 
 
 @pytest.mark.parametrize("from_the_end", [100, None])
@@ -65,7 +65,7 @@ def test_where_a_server_says_nothing_of_its_state_the_bytes_and_the_size_must_be
 ) -> None:
     half = leave_half(tmp_path, server, content)
     later = changed(content, half - from_the_end) if from_the_end else content + b"\0\0\0\x08free"
-    assert fetch_video(server.put("/clip.mp4", later), tmp_path, "v", terms()).read_bytes() == later
+    assert fetch_video(server.put("/clip.mp4", later), tmp_path, "v", params()).read_bytes() == later
     assert server.of("/clip.mp4")[-1].sent == len(later)
 
 
@@ -77,7 +77,7 @@ def test_a_file_that_has_become_shorter_is_brought_anew(
     monkeypatch.setattr(ytdlp, "probe", lambda *_, **__: None)
     monkeypatch.setattr(ytdlp_client, "SAMPLE", 1000)
     address = server.put("/clip.mp4", content[:length])
-    assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == content[:length]
+    assert fetch_video(address, tmp_path, "v", params()).read_bytes() == content[:length]
 
 
 def test_a_state_that_changes_while_its_rest_is_asked_for_is_noticed(
@@ -86,14 +86,14 @@ def test_a_state_that_changes_while_its_rest_is_asked_for_is_noticed(
     leave_half(tmp_path, server, content, etag='"1"')
     sample = Turn(content=content, headers={"ETag": '"1"'})
     address = server.put("/clip.mp4", changed(content, BRAND), PLAIN, sample, etag='"2"')
-    assert fetch_video(address, tmp_path, "v", terms(retries=1)).read_bytes() == changed(content, BRAND)
+    assert fetch_video(address, tmp_path, "v", params(retries=1)).read_bytes() == changed(content, BRAND)
 
 
 def test_a_part_that_only_lacks_its_name_is_not_sent_again(tmp_path: Path, server: Server, content: bytes) -> None:
     leave_half(tmp_path, server, content)
     (part,) = parts(tmp_path)
     part.write_bytes(content)
-    assert fetch_video(server.put("/clip.mp4", content), tmp_path, "v", terms()).read_bytes() == content
+    assert fetch_video(server.put("/clip.mp4", content), tmp_path, "v", params()).read_bytes() == content
     assert [exchange.status for exchange in server.of("/clip.mp4")[-3:]] == [206, 416, 200]
 
 
@@ -102,35 +102,35 @@ def test_parts_without_a_note_of_their_origin_are_of_no_use(tmp_path: Path, serv
     for note in tmp_path.rglob("*.json"):
         note.unlink()
     address = server.put("/clip.mp4", content)
-    assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == content
+    assert fetch_video(address, tmp_path, "v", params()).read_bytes() == content
 
 
 def test_a_server_that_knows_no_ranges_sends_all_of_it_again(tmp_path: Path, server: Server, content: bytes) -> None:
     leave_half(tmp_path, server, content, etag='"1"', always=Turn(ignore_range=True))
-    assert fetch_video(f"{server.address}/clip.mp4", tmp_path, "v", terms()).read_bytes() == content
+    assert fetch_video(f"{server.address}/clip.mp4", tmp_path, "v", params()).read_bytes() == content
 
 
 def test_a_server_in_trouble_does_not_cost_what_is_here(tmp_path: Path, server: Server, content: bytes) -> None:
     half = leave_half(tmp_path, server, content)
     address = server.put("/clip.mp4", content, PLAIN, Turn(status=503))
     with pytest.raises(TransferFailed, match="503"):
-        fetch_video(address, tmp_path, "v", terms())
-    assert fetch_video(address, tmp_path, "v", terms()).read_bytes() == content
+        fetch_video(address, tmp_path, "v", params())
+    assert fetch_video(address, tmp_path, "v", params()).read_bytes() == content
     assert server.of("/clip.mp4")[-1].sent == len(content) - half
 
 
-def test_an_address_may_be_signed_anew_for_each_visit(
+def test_an_address_may_be_signed_anew_for_each_try(
     tmp_path: Path, server: Server, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = server.put("/clip.mp4?signed=1", content, Turn(stop_after=len(content) // 2), etag='"1"')
     offer(monkeypatch, {"format_id": "0", "url": first, "ext": "mp4"})
     with pytest.raises(TransferFailed):
-        fetch_video(server.address, tmp_path, "v", terms())
+        fetch_video(server.address, tmp_path, "v", params())
     (part,) = parts(tmp_path)
     here = part.stat().st_size
     second = server.put("/clip.mp4?signed=2", content, etag='"1"')
     offer(monkeypatch, {"format_id": "0", "url": second, "ext": "mp4"})
-    assert fetch_video(server.address, tmp_path, "v", terms()).read_bytes() == content
+    assert fetch_video(server.address, tmp_path, "v", params()).read_bytes() == content
     assert server.of("/clip.mp4?signed=2")[-1].sent == len(content) - here
 
 
@@ -141,11 +141,11 @@ def test_fragments_do_not_follow_on_the_part_of_a_whole_file(
     plain = server.put("/clip.mp4", b"x" * 50_000, Turn(stop_after=40_000))
     offer(monkeypatch, {"format_id": "0", "url": plain, "ext": "mp4"})
     with pytest.raises(TransferFailed):
-        fetch_video(server.address, tmp_path, "v", terms())
+        fetch_video(server.address, tmp_path, "v", params())
     assert len(parts(tmp_path)) == 1
     film_address = f"{server.address}/film/v1_.m3u8"
     offer(monkeypatch, {"format_id": "0", "url": film_address, "ext": "mp4", "protocol": "m3u8_native"})
-    path = fetch_video(server.address, tmp_path, "v", terms())
+    path = fetch_video(server.address, tmp_path, "v", params())
     assert b"x" * 1000 not in path.read_bytes()
 
 
@@ -156,7 +156,7 @@ def test_a_format_that_is_tried_out_leaves_nothing_elsewhere(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     address = server.put("/clip.mp4", content)
     offer(monkeypatch, {"format_id": "0", "url": address, "ext": "mp4", "__needs_testing": True})
-    assert fetch_video(server.address, tmp_path / "out", "v", terms()).read_bytes() == content
+    assert fetch_video(server.address, tmp_path / "out", "v", params()).read_bytes() == content
     assert len(server.log) == 2
     assert names(tmp_path / "temporary") == []
 
@@ -187,11 +187,11 @@ def test_the_picture_of_one_take_is_not_joined_to_the_sound_of_another(
     server.put("/p.mp4", takes[0][0])
     server.put("/s.m4a", takes[0][1], Turn(stop_after=len(takes[0][1]) // 2))
     with pytest.raises(TransferFailed):
-        fetch_video(server.address, tmp_path, "v", terms())
+        fetch_video(server.address, tmp_path, "v", params())
     before = server.sent("/p.mp4")
     for path, content in zip(("/p.mp4", "/s.m4a"), takes[later], strict=True):
         server.put(path, content)
-    found = probe(fetch_video(server.address, tmp_path, "v", terms()))
+    found = probe(fetch_video(server.address, tmp_path, "v", params()))
     assert found.audio is not None
     assert len(found.times) == 50 + 25 * later
     if not later:
@@ -202,9 +202,9 @@ def test_the_picture_of_one_take_is_not_joined_to_the_sound_of_another(
 def test_parts_of_another_address_are_not_taken_up(tmp_path: Path, server: Server, content: bytes) -> None:
     one = server.put("/one/clip.mp4", b"x" * len(content), PLAIN, Turn(stop_after=40_000))
     with pytest.raises(TransferFailed):
-        fetch_video(one, tmp_path, "v", terms())
+        fetch_video(one, tmp_path, "v", params())
     other = server.put("/other/clip.mp4", content)
-    assert fetch_video(other, tmp_path, "v", terms()).read_bytes() == content
+    assert fetch_video(other, tmp_path, "v", params()).read_bytes() == content
 
 
 @pytest.mark.parametrize(("retries", "first_asked"), [(0, 2), (1, 1)])
@@ -214,6 +214,6 @@ def test_a_film_with_a_hole_is_none_and_only_this_run_takes_it_up_at_the_hole(
     address = show(server, film, v1_1=Turn(status=503))
     if not retries:
         with pytest.raises(TransferFailed, match="HTTP Error 503"):
-            fetch_video(address, tmp_path, "v", terms())
-    assert len(probe(fetch_video(address, tmp_path, "v", terms(retries=retries))).times) == 100
+            fetch_video(address, tmp_path, "v", params())
+    assert len(probe(fetch_video(address, tmp_path, "v", params(retries=retries))).times) == 100
     assert [len(server.of(f"/film/v1_{number}.ts")) for number in range(2)] == [first_asked, 2]

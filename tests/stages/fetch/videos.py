@@ -8,7 +8,7 @@ import pytest
 import yt_dlp
 
 from portrait_prep.errors import TransferFailed
-from portrait_prep.stages.fetch.settings import Terms
+from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.fetch.ytdlp import fetch_video
 from tests.stages.fetch.server import Server, Turn
 
@@ -17,8 +17,8 @@ NO_RUNTIME = "No supported JavaScript runtime could be found. Only deno is enabl
 """What yt-dlp warns of before it shows less than there is."""
 
 
-def terms(**settings: Any) -> Terms:
-    return Terms.model_validate({"reserve": 0.0, "timeout": 5.0, "retries": 0, **settings})
+def params(**settings: Any) -> DownloadParams:
+    return DownloadParams.model_validate({"reserve": 0.0, "timeout": 5.0, "retries": 0, **settings})
 
 
 def show(server: Server, film: Mapping[str, bytes], **first: Turn) -> str:
@@ -42,13 +42,13 @@ def leave_half(folder: Path, server: Server, content: bytes, **how: Any) -> int:
     """Break the transfer of a clip off after half of it; return how many bytes stay."""
     address = server.put("/clip.mp4", content, PLAIN, Turn(stop_after=len(content) // 2), **how)
     with pytest.raises(TransferFailed):
-        fetch_video(address, folder, "v", terms())
+        fetch_video(address, folder, "v", params())
     (part,) = parts(folder)
     return part.stat().st_size
 
 
 class Chosen(Exception):
-    """Ends a visit when it has chosen."""
+    """Ends a download when it has chosen."""
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, *formats: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.models import registry
 
 torch = pytest.importorskip("torch")
@@ -47,4 +48,4 @@ def register(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = dataclasses.replace(registry.MODELS["bisenet"], sha256=sha256)
     monkeypatch.setattr(registry, "MODELS", {**registry.MODELS, "bisenet": known})
     monkeypatch.setenv(registry.FOLDERS_VARIABLE, str(path.parent))
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(path.parent))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(path.parent))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.media.frames import read_frames
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages import headpose, landmarks, normalize
 from portrait_prep.stages.face import geometry
 from portrait_prep.stages.headpose import HeadposeParams
@@ -70,7 +71,7 @@ def models() -> Iterator[None]:
     """The published weights, and a place for their export."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv(registry.FOLDERS_VARIABLE, str(MODELS))
-        patch.setenv(registry.WORKSPACE_VARIABLE, folder)
+        patch.setenv(WORKSPACE_VARIABLE, folder)
         tddfa.pose_network.cache_clear()
         yield
         tddfa.pose_network.cache_clear()

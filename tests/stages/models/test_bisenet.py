@@ -19,11 +19,11 @@ from scipy.interpolate import RegularGridInterpolator
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Basis, Record
-from portrait_prep.manifests.verdict import QualitySettings
 from portrait_prep.media.frames import FPS, SIZE, Image, read_frames
+from portrait_prep.pipeline.declare.quality import QualitySettings
 from portrait_prep.pipeline.declare.settings import RunSettings, Settings
 from portrait_prep.pipeline.declare.stage import Batch
-from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE, Workspace
 from portrait_prep.pipeline.status.plan import Planner, fingerprint
 from portrait_prep.stages import torso
 from portrait_prep.stages.models import bisenet, engines, onnx, registry
@@ -177,7 +177,7 @@ def test_labels_do_not_depend_on_the_batch(weights: Path) -> None:
 def test_pytorch_gives_the_same_labels(weights: Path) -> None:
     images = pictures(1)
     pixels = np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
-    source = engines.Source("bisenet", "0" * 64, lambda: bisenet.build(weights), (3, SIZE, SIZE))
+    source = engines.NetworkSource("bisenet", "0" * 64, lambda: bisenet.build(weights), (3, SIZE, SIZE))
     labels = engines.in_torch(source, "cpu").run(pixels)
     assert labels.dtype == np.uint8
     assert (labels == bisenet.parse(images)).mean() > 0.9999
@@ -197,7 +197,7 @@ def test_without_pytorch_an_export_can_be_used_but_not_made(
     monkeypatch.setitem(sys.modules, "torch", None)
     np.testing.assert_array_equal(bisenet.parse(pictures(1)), before)
     bisenet._opened.cache_clear()
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path))
     with pytest.raises(MissingPrerequisite, match=r"^[^\n]*torch[^\n]*pip install[^\n]*\.$"):
         bisenet.parse(pictures(1))
 
@@ -282,7 +282,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not(
 
 def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(registry.FOLDERS_VARIABLE, raising=False)
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path))
     with pytest.raises(MissingPrerequisite, match=r"^[^\n]*79999_iter\.pth is missing[^\n]*\.$"):
         STAGE.models(TorsoParams(backend="bisenet"))  # type: ignore[misc]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
 from portrait_prep.stages.models import engines, onnx
-from portrait_prep.stages.models.engines import Network, Source, in_torch
+from portrait_prep.stages.models.engines import Network, NetworkSource, in_torch
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: no network can be made")
 pytest.importorskip("onnx", reason="onnx is not here: no network can be exported")
@@ -28,9 +28,9 @@ ROWS = np.arange(20, dtype=np.float32).reshape(5, 4)
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
+def source(tmp_path: Path) -> NetworkSource:
     torch.manual_seed(0)
-    return Source("small", "ab" * 32, lambda: torch.nn.Linear(4, 3), (4,), tmp_path)
+    return NetworkSource("small", "ab" * 32, lambda: torch.nn.Linear(4, 3), (4,), tmp_path)
 
 
 class OnGpu:
@@ -72,14 +72,14 @@ def _sessions(monkeypatch: pytest.MonkeyPatch, room: int) -> list[OnGpu]:
     return opened
 
 
-def test_without_a_wish_the_cpu_is_used(source: Source, sessions: list[OnGpu]) -> None:
+def test_without_a_wish_the_cpu_is_used(source: NetworkSource, sessions: list[OnGpu]) -> None:
     network = Network(source)
     assert network.provider == CPU
     assert [session.get_providers() for session in sessions] == [[CPU]]
 
 
 def test_a_gpu_is_used_where_onnx_runtime_has_one(
-    source: Source, sessions: list[OnGpu], caplog: pytest.LogCaptureFixture
+    source: NetworkSource, sessions: list[OnGpu], caplog: pytest.LogCaptureFixture
 ) -> None:
     network = Network(source, gpu=True)
     assert network.provider == CUDA
@@ -87,7 +87,7 @@ def test_a_gpu_is_used_where_onnx_runtime_has_one(
     assert not caplog.messages
 
 
-def test_out_of_memory_on_the_gpu_halves_the_batch_and_goes_on(source: Source, sessions: list[OnGpu]) -> None:
+def test_out_of_memory_on_the_gpu_halves_the_batch_and_goes_on(source: NetworkSource, sessions: list[OnGpu]) -> None:
     expected = Network(source)(ROWS)
     network = Network(source, gpu=True)
     (session,) = sessions[1:]
@@ -98,7 +98,7 @@ def test_out_of_memory_on_the_gpu_halves_the_batch_and_goes_on(source: Source, s
 
 @without_gpu
 def test_a_gpu_without_room_for_anything_is_done_without(
-    source: Source, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    source: NetworkSource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     opened = _sessions(monkeypatch, room=0)
     network = Network(source, gpu=True)
@@ -111,7 +111,10 @@ def test_a_gpu_without_room_for_anything_is_done_without(
 
 @without_gpu
 def test_where_cuda_does_not_start_one_line_says_so_and_the_cpu_is_used(
-    source: Source, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    source: NetworkSource,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """ONNX Runtime itself is asked for a provider that it says it has and cannot start."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
@@ -123,7 +126,9 @@ def test_where_cuda_does_not_start_one_line_says_so_and_the_cpu_is_used(
     assert capfd.readouterr().out == ""
 
 
-def test_where_onnx_runtime_has_no_cuda_pytorch_is_asked(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_onnx_runtime_has_no_cuda_pytorch_is_asked(
+    source: NetworkSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     monkeypatch.setattr(engines, "in_torch", lambda source: in_torch(source, "cpu"))
     network = Network(source, gpu=True)
@@ -133,7 +138,7 @@ def test_where_onnx_runtime_has_no_cuda_pytorch_is_asked(source: Source, monkeyp
 
 @without_gpu
 def test_a_gpu_that_fails_later_is_left_and_nothing_is_lost(
-    source: Source, sessions: list[OnGpu], caplog: pytest.LogCaptureFixture
+    source: NetworkSource, sessions: list[OnGpu], caplog: pytest.LogCaptureFixture
 ) -> None:
     network, expected = Network(source, gpu=True), Network(source)(ROWS)
     np.testing.assert_allclose(network(ROWS), expected, rtol=1e-6)
@@ -148,6 +153,6 @@ def test_a_gpu_that_fails_later_is_left_and_nothing_is_lost(
     )
 
 
-def test_an_error_of_the_network_itself_is_no_matter_of_the_gpu(source: Source) -> None:
+def test_an_error_of_the_network_itself_is_no_matter_of_the_gpu(source: NetworkSource) -> None:
     with pytest.raises(Exception, match="Got: 3 Expected: 4"):
         Network(source)(ROWS[:, :3])

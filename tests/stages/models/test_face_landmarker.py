@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.media.frames import Image
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.landmarks import STAGE, LandmarksParams
 from portrait_prep.stages.models import mediapipe, registry
 from portrait_prep.stages.models.blendshapes import COUNT, INDEX, NAMES, mirrored
@@ -46,7 +47,7 @@ def run(folder: Path, frames: list[Image], params: LandmarksParams = PARAMS) -> 
 
 def test_a_missing_file_is_one_sentence_with_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(registry.FOLDERS_VARIABLE, raising=False)
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path))
     assert STAGE.models is not None
     with pytest.raises(MissingPrerequisite, match=r"^[^\n]*'portrait-prep models fetch face_landmarker -w [^\n]*\.$"):
         STAGE.models(PARAMS)

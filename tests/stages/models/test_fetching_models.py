@@ -11,6 +11,7 @@ import pytest
 
 from portrait_prep.cli.models import models
 from portrait_prep.errors import BadInput, MissingPrerequisite
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.fetch import session
 from portrait_prep.stages.models import registry
 from portrait_prep.stages.models.fetching import fetch_model
@@ -28,7 +29,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(session, "FIRST_WAIT", 0.01)
     monkeypatch.delenv(registry.FOLDERS_VARIABLE, raising=False)
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path))
     with Server() as running:
         net = dataclasses.replace(NET, address=running.put("/net", WEIGHTS, etag='"1"'))
         away = dataclasses.replace(NET, name="away", file="away.task", address=f"{running.address}/away")
@@ -49,8 +50,8 @@ def test_a_fetched_model_is_found_and_fetched_once(
     assert models("fetch", "net", workspace=tmp_path) == 0
     assert registry.verified("net").path == tmp_path / "models" / "net.task"
     assert files(tmp_path) == {"net.task"}
-    told = capsys.readouterr().out
-    assert str(tmp_path / "models" / "net.task") in told
+    output = capsys.readouterr().out
+    assert str(tmp_path / "models" / "net.task") in output
     assert models("fetch", "net", workspace=tmp_path) == 0
     assert "already" in capsys.readouterr().out
     assert len(server.of("/net")) == 1
@@ -126,7 +127,7 @@ def test_an_unknown_name_and_a_lost_bundled_file_are_refused(
         models("fetch", "ney", workspace=tmp_path)
     lost = dataclasses.replace(BUNDLED, file="lost.npz")
     monkeypatch.setattr(registry, "MODELS", {"bundled": lost})
-    with pytest.raises(MissingPrerequisite, match=r"whose package 'stages\.face'"):
+    with pytest.raises(MissingPrerequisite, match=r"whose package 'portrait_prep\.stages\.face'"):
         models("fetch", "bundled", workspace=tmp_path)
     assert models("verify", workspace=tmp_path) == 1
 

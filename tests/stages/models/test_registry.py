@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.models import registry
 
 FOREIGN = registry.ModelFile(
@@ -21,7 +22,7 @@ FOREIGN = registry.ModelFile(
 def foreign(monkeypatch: pytest.MonkeyPatch) -> registry.ModelFile:
     monkeypatch.setattr(registry, "MODELS", {FOREIGN.name: FOREIGN})
     monkeypatch.delenv(registry.FOLDERS_VARIABLE, raising=False)
-    monkeypatch.delenv(registry.WORKSPACE_VARIABLE, raising=False)
+    monkeypatch.delenv(WORKSPACE_VARIABLE, raising=False)
     return FOREIGN
 
 
@@ -46,7 +47,7 @@ def test_missing_file_is_one_sentence_with_the_command_and_the_address(
         match=r"^[^\n]*foreign\.bin is missing: run 'portrait-prep models fetch foreign', or get it from https://[^\n]*\.$",
     ):
         registry.locate("foreign")
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, "/my data")
+    monkeypatch.setenv(WORKSPACE_VARIABLE, "/my data")
     with pytest.raises(MissingPrerequisite, match="run 'portrait-prep models fetch foreign -w '/my data'', or"):
         registry.locate("foreign")
 
@@ -58,7 +59,7 @@ def test_found_in_the_workspace_then_sooner_where_the_variable_says(
     for folder in (workspace / "models", elsewhere):
         folder.mkdir(parents=True)
         (folder / foreign.file).write_bytes(b"weights")
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(workspace))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(workspace))
     assert registry.verified("foreign") == registry.Found(foreign, workspace / "models" / foreign.file, "workspace")
     monkeypatch.setenv(registry.FOLDERS_VARIABLE, str(elsewhere))
     assert registry.verified("foreign").where == "environment variable"

@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from portrait_prep.errors import Damaged, MissingPrerequisite
 from portrait_prep.manifests.files import sha256_of
 from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.face import geometry
 from portrait_prep.stages.face.geometry import Pose
 from portrait_prep.stages.face.points import BROWS, JAW
@@ -115,7 +116,7 @@ def published(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     """A workspace (of its own, with an export of its own) that finds the published weights."""
     root = tmp_path_factory.mktemp("w")
     monkeypatch.setenv(registry.FOLDERS_VARIABLE, str(MODELS))
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(root))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(root))
     tddfa.pose_network.cache_clear()
     yield root
     tddfa.pose_network.cache_clear()
@@ -135,7 +136,7 @@ def _export_in_a_process(folder: str) -> None:
 
 
 def test_an_export_is_made_once_and_named_after_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path))
     path = onnx.exported("small", "ab" * 32, small, (3,))
     assert path.is_relative_to(tmp_path)
     before = path.read_bytes(), path.stat().st_mtime_ns
@@ -188,8 +189,8 @@ def test_pytorch_is_needed_to_export_and_not_to_run(
 
 
 def test_without_a_workspace_there_is_no_place_for_an_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(registry.WORKSPACE_VARIABLE, raising=False)
-    with pytest.raises(MissingPrerequisite, match=registry.WORKSPACE_VARIABLE):
+    monkeypatch.delenv(WORKSPACE_VARIABLE, raising=False)
+    with pytest.raises(MissingPrerequisite, match=WORKSPACE_VARIABLE):
         onnx.exported("small", "ab" * 32, small, (3,))
 
 
@@ -475,7 +476,7 @@ def test_weights_that_are_not_there_are_told_before_anything_is_computed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(registry.FOLDERS_VARIABLE, "")
-    monkeypatch.setenv(registry.WORKSPACE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path))
     assert STAGE.models is not None
     with pytest.raises(MissingPrerequisite, match=r"tddfa_mb1_120x120\.pth is missing"):
         STAGE.models(HeadposeParams(backend="tddfa_mb1"))

@@ -13,14 +13,14 @@ def moved(distances: Array, powers: Array) -> Motion:
     return found
 
 
-def told(distances: Array, powers: Array) -> LipLag:
+def lag_of(distances: Array, powers: Array) -> LipLag:
     return lag_within(moved(distances, powers))
 
 
 @pytest.mark.parametrize("later", [-FARTHEST, -8, -1, 0, 1, 8, FARTHEST])
 def test_a_mouth_leads_by_as_many_frames_as_its_sound_is_late(later: int) -> None:
     said = speech(0, FRAMES + 50)
-    lag = told(distances_of(said[25:-25]), powers_of(said[25 - later : len(said) - 25 - later]))
+    lag = lag_of(distances_of(said[25:-25]), powers_of(said[25 - later : len(said) - 25 - later]))
     assert lag.frames == -later
     assert lag.strength is not None
     assert lag.strength > 5
@@ -29,7 +29,7 @@ def test_a_mouth_leads_by_as_many_frames_as_its_sound_is_late(later: int) -> Non
 @pytest.mark.parametrize("later", [-FARTHEST - 1, FARTHEST + 1])
 def test_what_is_farther_apart_than_is_sought_is_undetermined(later: int) -> None:
     said = speech(0, FRAMES + 50)
-    lag = told(distances_of(said[25:-25]), powers_of(said[25 - later : len(said) - 25 - later]))
+    lag = lag_of(distances_of(said[25:-25]), powers_of(said[25 - later : len(said) - 25 - later]))
     assert lag.strength is not None
     assert lag.strength > 5
     assert lag.frames is None
@@ -37,7 +37,7 @@ def test_what_is_farther_apart_than_is_sought_is_undetermined(later: int) -> Non
 
 @pytest.mark.parametrize("frames", [75, 200, 1000])
 def test_strangers_are_undetermined_however_long(frames: int) -> None:
-    lags = [told(distances_of(speech(2 * k, frames), k), powers_of(speech(2 * k + 1, frames), k)) for k in range(100)]
+    lags = [lag_of(distances_of(speech(2 * k, frames), k), powers_of(speech(2 * k + 1, frames), k)) for k in range(100)]
     assert sum(lag.frames is not None for lag in lags) <= 4
     # Not that nothing ever were: chance comes near the threshold.
     assert max(lag.strength or 0 for lag in lags) > 2.5
@@ -47,7 +47,7 @@ def test_more_of_the_same_is_told_with_more_strength() -> None:
     strengths = []
     for frames in (100, 400, 1600):
         said = speech(3, frames)
-        strengths.append(told(distances_of(said, noise=3), powers_of(said, noise=3)).strength or 0)
+        strengths.append(lag_of(distances_of(said, noise=3), powers_of(said, noise=3)).strength or 0)
     assert strengths[0] < strengths[1] < strengths[2]
 
 
@@ -66,8 +66,8 @@ def test_silence_before_and_after_the_sound_takes_nothing_from_it() -> None:
     distances, powers = distances_of(said), powers_of(said)
     silence = np.full((50, BANDS), np.finfo(np.float32).eps)
     still = distances_of(speech(6, 50))
-    framed = told(np.concatenate([still, distances, still]), np.concatenate([silence, powers, silence]))
-    assert framed == told(distances, powers)
+    framed = lag_of(np.concatenate([still, distances, still]), np.concatenate([silence, powers, silence]))
+    assert framed == lag_of(distances, powers)
 
 
 def test_of_a_pause_the_lag_is_told_all_the_same() -> None:
@@ -75,7 +75,7 @@ def test_of_a_pause_the_lag_is_told_all_the_same() -> None:
     said[120:170] = said[120]
     distances, powers = distances_of(said), powers_of(said)
     powers[120:170] = np.finfo(np.float32).eps
-    assert told(distances, powers).frames == 0
+    assert lag_of(distances, powers).frames == 0
 
 
 def test_where_there_is_too_little_nothing_is_told() -> None:
@@ -88,9 +88,9 @@ def test_where_there_is_too_little_nothing_is_told() -> None:
 
 
 def test_a_mouth_that_does_not_move_tells_nothing() -> None:
-    lag = told(np.full((FRAMES, 3), 60.0), powers_of(speech(9)))
+    lag = lag_of(np.full((FRAMES, 3), 60.0), powers_of(speech(9)))
     assert lag.frames is None
-    lag = told(distances_of(speech(9)), np.ones((FRAMES, BANDS)))
+    lag = lag_of(distances_of(speech(9)), np.ones((FRAMES, BANDS)))
     assert lag.frames is None
 
 

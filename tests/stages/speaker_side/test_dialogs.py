@@ -1,4 +1,4 @@
-"""A dialog's seats: what is looked at, how it votes, and what comes of people who speak in turn."""
+"""On which side a dialog's speakers sit: what is looked at, how it votes, and what comes of people who talk in turn."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from portrait_prep.media.probe import probe
 from portrait_prep.stages.speaker_side.dialogs import (
     LONGEST,
     SHORTEST,
+    Agreement,
     Dialog,
-    Outcome,
-    Stretch,
-    Verdict,
+    DialogCheck,
+    Excerpt,
     Vote,
+    check_dialog,
     claimed_side,
     dialogs,
-    look_at,
 )
 from portrait_prep.stages.speaker_side.sides import Speaking
 from tests.clips import SHARED
@@ -45,7 +45,7 @@ def utterance(name: str, start: float, end: float, source: str = "a.avi") -> Vid
 
 def chosen(videos: list[Video], utterances: int = 6) -> list[tuple[str, float, float]]:
     (dialog,) = dialogs(videos, utterances)
-    return [(part.video.video_id, round(part.start, 3), round(part.end, 3)) for part in dialog.stretches]
+    return [(part.video.video_id, round(part.start, 3), round(part.end, 3)) for part in dialog.excerpts]
 
 
 def test_only_the_part_in_which_nobody_else_speaks_is_looked_at() -> None:
@@ -71,7 +71,7 @@ def test_a_speaker_with_little_to_say_leaves_room_to_the_other() -> None:
 
 def test_each_source_is_a_dialog_of_its_own() -> None:
     videos = [utterance("F0", 0, 3, "b.avi"), utterance("M0", 0, 3, "a.avi"), utterance("F1", 0, 0.9, "c.avi")]
-    assert [(dialog.source, len(dialog.stretches)) for dialog in dialogs(videos, 6)] == [
+    assert [(dialog.source, len(dialog.excerpts)) for dialog in dialogs(videos, 6)] == [
         ("a.avi", 1),
         ("b.avi", 1),
         ("c.avi", 0),
@@ -85,9 +85,9 @@ times = st.tuples(st.floats(0, 60), st.floats(0, 20)).map(lambda pair: (pair[0],
 def test_what_is_looked_at_is_one_s_own(turns: list[tuple[str, tuple[float, float]]], utterances: int) -> None:
     videos = [utterance(f"{who}{number}", *turn) for number, (who, turn) in enumerate(turns)]
     for dialog in dialogs(videos, utterances):
-        assert len(dialog.stretches) <= utterances
-        assert [part.start for part in dialog.stretches] == sorted(part.start for part in dialog.stretches)
-        for part in dialog.stretches:
+        assert len(dialog.excerpts) <= utterances
+        assert [part.start for part in dialog.excerpts] == sorted(part.start for part in dialog.excerpts)
+        for part in dialog.excerpts:
             assert SHORTEST - 1e-6 <= part.end - part.start <= LONGEST + 1e-6
             assert (part.video.start or 0) - 1e-6 <= part.start
             assert part.end <= (part.video.end or 0) + 1e-6
@@ -96,16 +96,16 @@ def test_what_is_looked_at_is_one_s_own(turns: list[tuple[str, tuple[float, floa
                     assert min(part.end, other.end or 0) - max(part.start, other.start or 0) <= 1e-6
 
 
-def outcome(agree: int, disagree: int, undetermined: int) -> Outcome:
-    stretch = Stretch(utterance("F0", 0, 2), 0, 2)
-    votes = [Vote(stretch, "left", Speaking(2.0, side="left"))] * agree
-    votes += [Vote(stretch, "left", Speaking(2.0, side="right"))] * disagree
-    votes += [Vote(stretch, "left", Speaking(2.0, why="…"))] * undetermined
-    return Outcome("a.avi", tuple(votes))
+def check_with(agree: int, disagree: int, undetermined: int) -> DialogCheck:
+    excerpt = Excerpt(utterance("F0", 0, 2), 0, 2)
+    votes = [Vote(excerpt, "left", Speaking(2.0, side="left"))] * agree
+    votes += [Vote(excerpt, "left", Speaking(2.0, side="right"))] * disagree
+    votes += [Vote(excerpt, "left", Speaking(2.0, why="…"))] * undetermined
+    return DialogCheck("a.avi", tuple(votes))
 
 
 @pytest.mark.parametrize(
-    ("agree", "disagree", "undetermined", "verdict"),
+    ("agree", "disagree", "undetermined", "agreement"),
     [
         (6, 0, 0, "agrees"),
         (0, 6, 0, "disagrees"),
@@ -121,12 +121,12 @@ def outcome(agree: int, disagree: int, undetermined: int) -> Outcome:
         (0, 0, 0, "undetermined"),
     ],
 )
-def test_a_dialog_takes_a_clear_majority(agree: int, disagree: int, undetermined: int, verdict: Verdict) -> None:
-    assert outcome(agree, disagree, undetermined).verdict == verdict
+def test_a_dialog_takes_a_clear_majority(agree: int, disagree: int, undetermined: int, agreement: Agreement) -> None:
+    assert check_with(agree, disagree, undetermined).agreement == agreement
 
 
 def test_a_row_that_claims_no_side_does_not_vote() -> None:
-    assert Vote(Stretch(utterance("F0", 0, 2), 0, 2), None, Speaking(2.0, side="left")).verdict == "undetermined"
+    assert Vote(Excerpt(utterance("F0", 0, 2), 0, 2), None, Speaking(2.0, side="left")).agreement == "undetermined"
 
 
 def voices(folder: Path) -> list[Path | None]:
@@ -140,21 +140,21 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dialog(folder / "Ses01F_impro01.avi", drawn("astronaut", "F"), drawn("double", "M"))
 
 
-def looked_at(videos: list[Video]) -> Outcome:
+def looked_at(videos: list[Video]) -> DialogCheck:
     (dialog,) = dialogs(videos, 6)
-    return look_at(HERE, dialog)
+    return check_dialog(HERE, dialog)
 
 
 def test_the_speaker_is_found_on_either_side(people: Path, tmp_path: Path) -> None:
     found = looked_at(rows(people, voices(tmp_path), left="F"))
     assert [vote.speaking.side for vote in found.votes] == ["left", "right"]
-    assert (found.verdict, found.trouble) == ("agrees", None)
+    assert (found.agreement, found.trouble) == ("agrees", None)
 
 
-def test_a_wrong_claim_is_told(people: Path, tmp_path: Path) -> None:
+def test_a_wrong_claim_is_reported(people: Path, tmp_path: Path) -> None:
     found = looked_at(rows(people, voices(tmp_path), left="M"))
-    assert [vote.verdict for vote in found.votes] == ["disagrees"] * 2
-    assert found.verdict == "disagrees"
+    assert [vote.agreement for vote in found.votes] == ["disagrees"] * 2
+    assert found.agreement == "disagrees"
 
 
 def test_looking_again_finds_the_same(people: Path, tmp_path: Path) -> None:
@@ -172,20 +172,20 @@ def alone(folder: Path, left: Person, right: Person) -> Vote:
 def test_two_who_move_alike_are_not_told_apart(tmp_path: Path) -> None:
     vote = alone(tmp_path, drawn("astronaut", "F"), drawn("double", "F"))
     assert vote.speaking.why == "neither mouth moves much more than the other"
-    assert vote.verdict == "undetermined"
+    assert vote.agreement == "undetermined"
 
 
 def test_whoever_sits_beside_nobody_is_not_taken_for_the_speaker(tmp_path: Path) -> None:
     vote = alone(tmp_path, drawn("astronaut", "F"), nobody)
     assert vote.speaking.why == "too little of a face is seen on the right"
     assert vote.speaking.faces == (1.0, 0.0)
-    assert vote.verdict == "undetermined"
+    assert vote.agreement == "undetermined"
 
 
 def test_without_sound_there_is_nothing_to_compare_with(people: Path) -> None:
     found = looked_at(rows(people, [None] * 2))
     assert {vote.speaking.why for vote in found.votes} == {"too little voice is heard"}
-    assert found.verdict == "undetermined"
+    assert found.agreement == "undetermined"
 
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason=f"no clips at {CLIPS}")
@@ -199,8 +199,8 @@ def test_real_people(tmp_path: Path) -> None:
     ]
     found = looked_at(rows(path, sounds))
     assert [vote.speaking.side for vote in found.votes] == ["left", "right"]
-    assert found.verdict == "agrees"
-    assert looked_at(rows(path, sounds, left="M")).verdict == "disagrees"
+    assert found.agreement == "agrees"
+    assert looked_at(rows(path, sounds, left="M")).agreement == "disagrees"
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,9 @@ def test_a_crop_claims_the_half_that_its_middle_lies_in(
 
 
 def test_a_file_that_cannot_be_looked_at_says_why(tmp_path: Path) -> None:
-    stretch = Stretch(utterance("F0", 0, 2), 0, 2)
+    excerpt = Excerpt(utterance("F0", 0, 2), 0, 2)
     (tmp_path / "text.avi").write_text("no video")
-    assert look_at(tmp_path, Dialog("none.avi", (stretch,))).trouble == "cannot be read (No such file or directory)"
-    assert "is not a readable video" in str(look_at(tmp_path, Dialog("text.avi", (stretch,))).trouble)
-    assert "no utterance" in str(look_at(tmp_path, Dialog("text.avi", ())).trouble)
+    absent = check_dialog(tmp_path, Dialog("none.avi", (excerpt,)))
+    assert absent.trouble == "cannot be read (No such file or directory)"
+    assert "is not a readable video" in str(check_dialog(tmp_path, Dialog("text.avi", (excerpt,))).trouble)
+    assert "no utterance" in str(check_dialog(tmp_path, Dialog("text.avi", ())).trouble)

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portrait_prep.media.box import Box
 from portrait_prep.media.probe import Orientation
-from portrait_prep.stages.video.crop import Box, Faces, main_face, square, stored
+from portrait_prep.stages.video.crop import Faces, main_face, square, stored
 
 coordinates = st.integers(-3000, 3000)
 lengths = st.integers(1, 3000)
@@ -15,15 +16,6 @@ orientations = st.builds(Orientation, st.booleans(), st.booleans(), st.booleans(
 def faces(*rows: tuple[float, float, float]) -> Faces:
     """Faces from (middle x, middle y, size)."""
     return np.array([(x - s / 2, y - s / 2, s, s, 0.9) for x, y, s in rows], np.float32).reshape(-1, 5)
-
-
-@given(boxes, boxes)
-def test_the_common_part_is_inside_both(one: Box, other: Box) -> None:
-    common = one.within(other)
-    assert common.w <= min(one.w, other.w)
-    assert common.h <= min(one.h, other.h)
-    assert common.within(one) == common or common.w * common.h == 0
-    assert one.within(one) == one
 
 
 @given(

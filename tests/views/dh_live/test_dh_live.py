@@ -11,7 +11,7 @@ import pytest
 from portrait_prep.cli.export import mouth_pca
 from portrait_prep.errors import BadInput
 from portrait_prep.stages.face.geometry import Pose
-from portrait_prep.views.dh_live.drawing import Crop, hint_of_lips, lines, without_jaw
+from portrait_prep.views.dh_live.drawing import FaceSquare, hint_of_lips, lines, without_jaw
 from portrait_prep.views.dh_live.mouth_pca import COLUMNS, MouthPca, mouth_pictures
 from portrait_prep.views.dh_live.points import (
     BRIDGE,
@@ -80,9 +80,9 @@ def test_a_crop_is_a_square_from_the_bridge_of_the_nose_down() -> None:
     points[JAW, 0] = np.linspace(300, 100, 17)
     points[JAW, 1] = 150 + 100 * np.sin(np.linspace(0, np.pi, 17))
     points[BRIDGE, 1] = 110.0
-    crop = Crop.around(points)
-    assert crop == Crop(80, 60, 240)
-    assert Crop.around(points, (2, -1)) == Crop(82, 59, 240)
+    crop = FaceSquare.around(points)
+    assert crop == FaceSquare(80, 60, 240)
+    assert FaceSquare.around(points, (2, -1)) == FaceSquare(82, 59, 240)
     corners, expected = np.array([[80.0, 60, -24], [320, 300, 0]]), np.array([[0, 0, -25.6], [256, 256, 0]])
     np.testing.assert_allclose(crop.points(corners), expected)
     # At a border it stays square: what lies beyond is black.
@@ -135,7 +135,7 @@ def test_what_the_renderer_sees_is_the_face(workspace: Path) -> None:
         found = reader.read(*window)
         points = sample["keypoints"]
         # Points go with the picture: both are the same part of the frame, and blue comes first.
-        crop = Crop.around(found["landmarks.landmarks"][0, POINTS].astype(float))
+        crop = FaceSquare.around(found["landmarks.landmarks"][0, POINTS].astype(float))
         whole = reader.images(*window)[0]
         for x, y, _ in points[LIPS].tolist():
             across, down = x / crop.scale + crop.left, y / crop.scale + crop.top
@@ -178,7 +178,7 @@ def test_references_are_other_frames_with_an_open_mouth(workspace: Path) -> None
         # Each is the picture of its own frame, then its lines.
         for place, frame in enumerate(sample["ref_frames"].tolist()):
             points = samples.reader.read(window.video, frame, 1, ("landmarks.landmarks",))["landmarks.landmarks"][0]
-            crop = Crop.around(points[POINTS].astype(float))
+            crop = FaceSquare.around(points[POINTS].astype(float))
             picture = crop.of(samples.reader.images(window.video, frame, 1)[0])
             shown = sample["ref"][6 * place : 6 * place + 6]
             np.testing.assert_allclose(shown[:3], picture.transpose(2, 0, 1) / 255, atol=1e-6)
@@ -240,7 +240,7 @@ def test_a_hint_beyond_the_picture_is_none() -> None:
 
 def test_canonical_points_are_carried_into_a_crop() -> None:
     pose = Pose(np.zeros((1, 3), np.float32), np.array([[256, 200, 0]], np.float32), np.array([2], np.float32))
-    matrix = to_crop(Crop(100, 50, 128), pose)
+    matrix = to_crop(FaceSquare(100, 50, 128), pose)
     np.testing.assert_allclose(matrix @ [256, 232, 128, 1], [2 * 156, 2 * 150, 0, 1])
     # Canonical z is toward the camera, the image's away from it; half the size, twice enlarged.
     np.testing.assert_allclose(matrix @ [257, 233, 129, 1], [313, 301, -1, 1])

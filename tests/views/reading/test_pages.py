@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from portrait_prep.views.reading.files import File
+from portrait_prep.media.file import File
 from portrait_prep.views.reading.pages import HEAD, Chunk, _numbers, decode, plain_start
 
 LEAF = "c.list.element.list.element"

@@ -271,10 +271,10 @@ def test_statistics_are_those_of_the_subject_and_of_all(workspace: Path) -> None
 def moments(video: Video) -> dict[str, Any]:
     """A row of the stats stage: ten frames with the mean len(subject) and the deviation 2."""
     row: dict[str, Any] = {}
-    for measure in stats.MEASURES:
-        row[f"{measure.name}_count"] = np.array([10])
-        row[f"{measure.name}_mean"] = np.full((1, *measure.shape), float(len(video.subject)))
-        row[f"{measure.name}_m2"] = np.full((1, *measure.shape), 40.0)
+    for column in stats.DESCRIBED:
+        row[f"{column.name}_count"] = np.array([10])
+        row[f"{column.name}_mean"] = np.full((1, *column.shape), float(len(video.subject)))
+        row[f"{column.name}_m2"] = np.full((1, *column.shape), 40.0)
     return row
 
 

@@ -6,36 +6,26 @@ at zero and have the length of the normalized video. It is made one frame at a t
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
-from av.container import OutputContainer
-from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import is_address, path_of
 from portrait_prep.manifests.files import replacing
-from portrait_prep.media.frames import FPS, SIZE, read_frames
-from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
+from portrait_prep.media.frames import FPS, SIZE, Image, read_frames
+from portrait_prep.media.mp4 import write_mp4
+from portrait_prep.media.wav import WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.survey import VideoStatus, video_statuses
 from portrait_prep.pipeline.store.shard_state import ShardState
 from portrait_prep.pipeline.store.shards import ShardReader, joined
-from portrait_prep.views.reading.files import File
-from portrait_prep.views.reading.media import open_sound, read_sound
 from portrait_prep.views.visual.drawing.picture import annotate
 from portrait_prep.views.visual.drawing.still import OVERLAYS, Place, Still, still
 
-Image = NDArray[np.uint8]
-
-VIDEO_OPTIONS = {"preset": "veryfast", "crf": "18", "threads": "1"}
-SOUND_BITS = 96_000
 INK, SHADOW = (255, 255, 255), (0, 0, 0)
 
 
@@ -50,10 +40,10 @@ def write_overlay(session: Session, video_id: str, out: Path | None = None) -> P
     workspace = session.workspace
     path = out or _folder(workspace) / f"{video_id}.mp4"
     _check(path, session)
-    sound = open_sound(workspace.media(video_id, "wav"), place.frames)
+    sound = WavReader(workspace.media(video_id, "wav"), place.frames)
     try:
         with replacing(path) as temporary:
-            _write(temporary, _drawn(place, workspace), sound)
+            write_mp4(temporary, _drawn(place, workspace), sound.blocks(1))
     except OSError as error:
         raise BadInput(f"The overlay cannot be written to {path}: {error.strerror or error}.") from error
     finally:
@@ -107,15 +97,12 @@ def _own(found: Sequence[VideoStatus], video_id: str) -> VideoStatus:
 
 def _drawn(place: Place, workspace: Workspace) -> Iterator[Image]:
     """Every frame, RGB uint8 [512, 512, 3], drawn on. Raises Damaged when there are not as many as recorded."""
-    frames, number = read_frames(workspace.media(place.video_id, "mp4")), 0
+    frames, number = read_frames(workspace.media(place.video_id, "mp4"), expected=place.frames), 0
     for batch, count in _rows(place, workspace):
         for row, image in zip(range(count), frames, strict=False):
             found = still(image, batch, row)
             yield _captioned(annotate(found), found, number)
             number += 1
-    if number != place.frames or next(frames, None) is not None:
-        path = workspace.media(place.video_id, "mp4")
-        raise Damaged(f"{path} does not hold {place.frames} frames: delete it and run normalize again.")
 
 
 def _rows(place: Place, workspace: Workspace) -> Iterator[tuple[Batch, int]]:
@@ -142,32 +129,3 @@ def _captioned(canvas: Image, found: Still, number: int) -> Image:
         place = (8 + moved, SIZE - 9 + moved)
         cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
     return canvas
-
-
-def _write(path: Path, frames: Iterator[Image], sound: File) -> None:
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        video = _video_stream(container)
-        voice = container.add_stream("aac", rate=RATE, layout="mono")
-        voice.bit_rate = SOUND_BITS
-        for number, image in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts = number
-            container.mux(video.encode(frame))
-            container.mux(voice.encode(_samples(read_sound(sound, number, 1), number)))
-        container.mux(video.encode(None))
-        container.mux(voice.encode(None))
-
-
-def _video_stream(container: OutputContainer) -> VideoStream:
-    stream = container.add_stream("libx264", rate=FPS, options=VIDEO_OPTIONS)
-    stream.width = stream.height = SIZE
-    stream.pix_fmt = "yuv420p"
-    return stream
-
-
-def _samples(pcm: NDArray[np.int16], number: int) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = RATE
-    frame.time_base = Fraction(1, RATE)
-    frame.pts = number * SAMPLES_PER_FRAME
-    return frame

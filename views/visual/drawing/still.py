@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.pipeline.store.shards import ShardReader
 from portrait_prep.stages.face.geometry import Pose
-
-Image = NDArray[np.uint8]
 
 OVERLAYS: Mapping[str, tuple[str, ...]] = {
     "landmarks": ("landmarks",),
@@ -99,13 +96,6 @@ def frame_at(path: Path, number: int) -> Image | None:
     Seeks to the key frame before it, so that the cost does not grow with the length of the video.
     """
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "NONE"
-            container.seek(round(number / FPS * av.time_base))
-            for frame in container.decode(stream):
-                if frame.time is not None and round(frame.time * FPS) >= number:
-                    return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    except (av.FFmpegError, OSError, IndexError):
-        pass
-    return None
+        return next(read_frames(path, numbers=range(number, number + 1)))
+    except Damaged:
+        return None

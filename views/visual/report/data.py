@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from portrait_prep.manifests.verdict import QualitySettings
+from portrait_prep.pipeline.declare.quality import QualitySettings
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.views.visual.report.measures import MEASURES
+from portrait_prep.views.visual.report.charts import Chart
 from portrait_prep.views.visual.report.rows import FACETS, Lot, Row
 
 
@@ -59,7 +59,11 @@ class Names:
 
 
 def data(
-    rows: Sequence[Row], stages: Sequence[str], settings: QualitySettings, drawn: Collection[int]
+    rows: Sequence[Row],
+    stages: Sequence[str],
+    shown: Sequence[Chart],
+    settings: QualitySettings,
+    drawn: Collection[int],
 ) -> dict[str, Any]:
     """All rows in JSON-ready columns. `drawn` are the numbers of the rows that have a detail on the page."""
     headings = Names()
@@ -85,7 +89,7 @@ def data(
             for number, name in enumerate(FACETS)
             if any(row.facets[number] is not None for row in rows)
         ],
-        "measures": [_measure(rows, number, settings) for number in range(len(MEASURES))],
+        "measures": [_measure(rows, number, chart, settings) for number, chart in enumerate(shown)],
     }
 
 
@@ -100,17 +104,17 @@ def _named(rows: Sequence[Row], value: Callable[[Row], str | None]) -> dict[str,
     return {"names": names.texts, "of": numbers}
 
 
-def _measure(rows: Sequence[Row], number: int, settings: QualitySettings) -> dict[str, Any]:
-    """A measure with its values in whole steps of its last decimal; `values` is empty where no row has it."""
-    measure = MEASURES[number]
+def _measure(rows: Sequence[Row], number: int, chart: Chart, settings: QualitySettings) -> dict[str, Any]:
+    """A chart with its values in whole steps of their last decimal; `values` is empty where no row has one."""
+    metric = chart.metric
     values = [row.measures[number] for row in rows]
-    steps = [None if value is None else round(value * 10**measure.decimals) for value in values]
+    steps = [None if value is None else round(value * 10**metric.decimals) for value in values]
     return {
-        "key": measure.key,
-        "title": measure.title,
-        "unit": measure.unit,
-        "decimals": measure.decimals,
-        "told": measure.told,
-        "limits": measure.bounds(settings),
+        "key": chart.key,
+        "title": metric.title,
+        "unit": chart.unit,
+        "decimals": metric.decimals,
+        "told": metric.meaning,
+        "limits": chart.limits(settings),
         "values": steps if any(step is not None for step in steps) else [],
     }

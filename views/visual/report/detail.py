@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
+from portrait_prep.media.wav import FULL_SCALE, Pcm, WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.shards import ShardReader
 from portrait_prep.stages.speaker_side.lips import LIP_PAIRS
-from portrait_prep.views.reading.media import open_sound, read_sound
 from portrait_prep.views.visual.drawing.picture import jpeg
 from portrait_prep.views.visual.drawing.still import Place
 from portrait_prep.views.visual.report.sheet import Source, frames_of, middle, sheet
@@ -145,14 +145,13 @@ def opening(canonical: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
 def _voice(place: Place, workspace: Workspace) -> Iterator[Mapping[str, NDArray[np.floating[Any]]]]:
     """Level of the sound of each frame, dBFS (0 = full-scale square wave)."""
     try:
-        file = open_sound(workspace.media(place.video_id, "wav"), place.frames)
-        for first in range(0, place.frames, BLOCK):
-            yield {"voice": level(read_sound(file, first, min(BLOCK, place.frames - first)))}
+        for block in WavReader(workspace.media(place.video_id, "wav"), place.frames).blocks(BLOCK):
+            yield {"voice": level(block)}
     except (Damaged, OSError):
         return
 
 
-def level(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
+def level(pcm: Pcm) -> NDArray[np.float64]:
     """Root mean square of each frame's samples [n, 640], dBFS, at least QUIETEST."""
-    power = np.square(pcm / 32768).mean(axis=1)
+    power = np.square(pcm / FULL_SCALE).mean(axis=1)
     return np.asarray(np.maximum(10 * np.log10(np.maximum(power, 1e-12)), QUIETEST))

@@ -16,9 +16,9 @@ from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.stages.face.mesh import EDGES
+from portrait_prep.views.visual.report.charts import charts
 from portrait_prep.views.visual.report.data import clock, data, embedded, printable
 from portrait_prep.views.visual.report.detail import detail
-from portrait_prep.views.visual.report.measures import MEASURES
 from portrait_prep.views.visual.report.rows import Headings, Lot, Row
 from portrait_prep.views.visual.report.totals import Totals
 
@@ -100,15 +100,15 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
     """
     stages = [stage.name for stage in session.stages]
     totals, rows, last_work = Totals(stages), list[Row](), ""
-    headings = Headings(session.settings.quality)
+    headings, shown = Headings(session.planner.rules), charts(session.stages)
     for shard in session.video_statuses():
         for video_status in shard:
-            rows.append(Row.of(video_status, headings))
+            rows.append(Row.of(video_status, shown, headings))
             totals.add(rows[-1])
             last_work = max(last_work, *_starts(video_status), "")
     drawn = chosen(rows, pictures, show)
     starts = {video.video_id: video.start for video in session.videos}
-    corpus = data(rows, stages, session.settings.quality, drawn)
+    corpus = data(rows, stages, shown, session.settings.quality, drawn)
     style, script = _read("page.css"), _script()
     return (
         _environment()
@@ -117,11 +117,7 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
             workspace=session.workspace.root.name,
             totals=totals,
             last_work=last_work,
-            unmeasured=[
-                measure.title
-                for measure, found in zip(MEASURES, corpus["measures"], strict=True)
-                if not found["values"]
-            ],
+            unmeasured=[found["title"] for found in corpus["measures"] if not found["values"]],
             Lot=Lot,
             State=State,
             drawn=len(drawn),

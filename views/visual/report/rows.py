@@ -1,16 +1,17 @@
 """What the report keeps of every video: one short row, boiled down from its status."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
-from portrait_prep.manifests.verdict import RULES, QualitySettings, Reviewed
+from portrait_prep.manifests.verdict import Reviewed
+from portrait_prep.pipeline.declare.quality import Rule
 from portrait_prep.pipeline.status.plan import StageStatus, State
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.views.visual.drawing.still import Place
-from portrait_prep.views.visual.report.measures import MEASURES, flat
+from portrait_prep.views.visual.report.charts import Chart, flat
 
 BLANK = "…"
 REPEATS = "duplicate of "
@@ -18,33 +19,30 @@ REPEATS = "duplicate of "
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w]|\.\d)%?")
 
 
-class Blank:
-    """Stands for any value in the reason of a rule."""
+@dataclass(frozen=True)
+class Reason:
+    """Why a video is not accepted, or is all the same. `rule`: the setting of `[quality]` that spoke, if one did."""
 
-    def __format__(self, _: str) -> str:
-        return BLANK
-
-    def __getitem__(self, _: int) -> "Blank":
-        return self
+    text: str
+    rule: str | None = None
 
 
 class Headings:
-    """Finds the heading of a reason: a rule's with its thresholds, any other without what is the video's own."""
+    """Finds the heading of reasons of like kind: the numbers and names in them differ from video to video."""
 
-    def __init__(self, settings: QualitySettings) -> None:
-        texts = dict.fromkeys(rule.reason.format(value=Blank(), limits=settings) for rule in RULES)
-        self._rules = [(re.compile(".+?".join(map(re.escape, text.split(BLANK)))), text) for text in texts]
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = {rule.key: rule for rule in rules}
 
-    def of(self, reason: str, video_id: str, source: str) -> str:
-        """The heading. Of a reason that is no rule's: without the video's id, its file's name, and numbers."""
-        for pattern, text in self._rules:
-            if pattern.fullmatch(reason):
-                return text
-        if reason.startswith(REPEATS):
+    def of(self, reason: Reason, video_id: str, source: str) -> str:
+        """A rule's own; of any other reason its text without the video's id, its file's name, and numbers."""
+        if reason.rule in self._rules:
+            return self._rules[reason.rule].heading
+        if reason.text.startswith(REPEATS):
             return f"{REPEATS}{BLANK}"
+        text = reason.text
         for own in sorted({video_id, source, PurePath(source).name} - {""}, key=len, reverse=True):
-            reason = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, reason)
-        return NUMBER.sub(BLANK, reason)
+            text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, text)
+        return NUMBER.sub(BLANK, text)
 
 
 class Lot(StrEnum):
@@ -66,7 +64,7 @@ class Row:
     """One video on the page: a few short texts and numbers, since one is held for every video of the catalogue.
 
     `states` has the state of each stage, `notes` why a stage is not done; `reasons` are pairs of a heading and a text;
-    `measures` has one number for each of MEASURES. `place` tells where its frames and columns lie, None while there are
+    `measures` has one number for each chart. `place` tells where its frames and columns lie, None while there are
     no frames.
     """
 
@@ -85,7 +83,7 @@ class Row:
     place: Place | None
 
     @classmethod
-    def of(cls, video_status: VideoStatus, headings: Headings) -> "Row":
+    def of(cls, video_status: VideoStatus, shown: Sequence[Chart], headings: Headings) -> "Row":
         """Boil the status of a video down."""
         video, statuses = video_status.video, video_status.statuses
         records = {name: status.record for name, status in statuses.items() if _holds(status)}
@@ -104,9 +102,9 @@ class Row:
             states=tuple(status.state for status in statuses.values()),
             notes=tuple(_note(status) for status in statuses.values()),
             reasons=tuple(
-                (headings.of(reason, video.video_id, video.source), reason) for reason in _reasons(video_status)
+                (headings.of(reason, video.video_id, video.source), reason.text) for reason in _reasons(video_status)
             ),
-            measures=tuple(measure.of(metrics) for measure in MEASURES),
+            measures=tuple(chart.of(metrics) for chart in shown),
             place=Place.of(video_status),
         )
 
@@ -131,11 +129,11 @@ def _lot(video_status: VideoStatus) -> Lot:
     return Lot.UNFINISHED if states & {State.PENDING, State.STALE} else Lot.REJECTED
 
 
-def _reasons(video_status: VideoStatus) -> Iterator[str]:
-    """All there is to say of what became of it."""
-    yield from _failures(video_status.statuses)
-    yield from _quality_reasons(video_status) or _waiting(video_status)
-    yield from _accepted_by(video_status)
+def _reasons(video_status: VideoStatus) -> Iterator[Reason]:
+    """All there is to say of what became of it. What only repeats the state of a stage is left out."""
+    yield from map(Reason, _failures(video_status.statuses))
+    yield from list(_against(video_status)) or map(Reason, _waiting(video_status))
+    yield from _in_favour(video_status)
 
 
 def _failures(statuses: Mapping[str, StageStatus]) -> Iterator[str]:
@@ -149,20 +147,20 @@ def _failures(statuses: Mapping[str, StageStatus]) -> Iterator[str]:
             yield f"{stage}: {record.error.message} ({record.error.type}, {attempts}; {hope})"
 
 
-def _quality_reasons(video_status: VideoStatus) -> tuple[str, ...]:
-    """The reasons of the verdict without those that only repeat the state of a stage."""
-    repeated = tuple(
-        f"{name} is {status.state}" for name, status in video_status.statuses.items() if status.state is not State.DONE
-    )
-    return tuple(reason for reason in video_status.verdict.reasons if not reason.startswith(repeated))
+def _against(video_status: VideoStatus) -> Iterator[Reason]:
+    """What a person, and the rules, have against it."""
+    verdict = video_status.verdict
+    if isinstance(verdict, Reviewed) and verdict.review.decision == "reject":
+        yield Reason(verdict.review.sentence)
+    yield from (Reason(text, rule) for text, rule in zip(verdict.reasons, verdict.rules, strict=True) if rule)
 
 
-def _accepted_by(video_status: VideoStatus) -> Iterator[str]:
-    """Who accepted the video, and what the rules had against it. Who rejected it is among the verdict's reasons."""
+def _in_favour(video_status: VideoStatus) -> Iterator[Reason]:
+    """Who accepted the video, and what the rules had against it."""
     verdict = video_status.verdict
     if isinstance(verdict, Reviewed) and verdict.review.decision == "accept":
-        yield f"{verdict.review.who} accepted it: {verdict.review.why}"
-        yield from (f"overruled: {reason}" for reason in verdict.overruled)
+        yield Reason(verdict.review.sentence)
+        yield from (Reason(f"overruled: {text}") for text in verdict.overruled)
 
 
 def _waiting(video_status: VideoStatus) -> tuple[str, ...]:

@@ -2,24 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
-from av.container import InputContainer
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.frames import Image
+from portrait_prep.media.source_frames import picture_at
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.views.visual.drawing.picture import annotate, resized
 from portrait_prep.views.visual.drawing.still import Place
-
-Image = NDArray[np.uint8]
 
 TILES = 4
 """Frames on a sheet, evenly spread over the video."""
@@ -29,8 +22,6 @@ EMPTY: tuple[int, int, int] = (58, 63, 73)
 SQUARE: tuple[int, int, int] = (255, 214, 10)
 PADDING: tuple[int, int, int] = (58, 63, 73)
 AWAY: tuple[int, int, int] = (96, 103, 116)
-FARTHEST = 300
-"""Frames decoded at most from the key frame on."""
 FACTS = (
     *("source", "display_width", "display_height", "rotation", "mirrored"),
     *("crop_x", "crop_y", "crop_w", "crop_h", "width", "height", "fps", "codec", "framing"),
@@ -77,38 +68,14 @@ class Source:
 
     def _frame(self, size: tuple[int, int]) -> Image:
         """A frame of the source as displayed, `size` = (width, height); plain grey where it cannot be read."""
-        width, height = size[::-1] if self.facts["rotation"] in (90, 270) else size
-        try:
-            with av.open(str(self.path), options=ONLY_LOCAL) as container:
-                stream = container.streams.video[0]
-                stream.thread_type = "NONE"
-                frame = _from(container, stream, self.start)
-                image = np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height), np.uint8)
-        except (av.FFmpegError, OSError, IndexError, StopIteration, ValueError):
-            return np.full((size[1], size[0], 3), AWAY, np.uint8)
-        return self._upright(image)
+        stored = size[::-1] if self.facts["rotation"] in (90, 270) else size
+        image = picture_at(self.path, self.start, stored)
+        return np.full((size[1], size[0], 3), AWAY, np.uint8) if image is None else self._upright(image)
 
     def _upright(self, image: Image) -> Image:
         """Stored to displayed: turned clockwise, then mirrored."""
         upright = np.rot90(image, -int(self.facts["rotation"]) // 90)
         return np.ascontiguousarray(upright[:, ::-1] if self.facts["mirrored"] else upright)
-
-
-def _from(container: InputContainer, stream: VideoStream, start: float) -> VideoFrame:
-    """The first frame at or after `start`, in seconds from what players call zero; an earlier one where that is far.
-
-    Raises StopIteration where nothing decodes.
-    """
-    begin = (container.start_time or 0) / av.time_base + start
-    if start:
-        container.seek(round(begin * av.time_base))
-    frames = container.decode(stream)
-    frame = next(frames)
-    for later in islice(frames, FARTHEST):
-        if frame.time is None or frame.time >= begin:
-            break
-        frame = later
-    return frame
 
 
 def _paste(canvas: Image, begin: tuple[int, int], image: Image) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from portrait_prep.media.frames import Image
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.face.geometry import Pose
-from portrait_prep.views.visual.drawing.picture import Image, annotate, jpeg, resized
+from portrait_prep.views.visual.drawing.picture import annotate, jpeg, resized
 from portrait_prep.views.visual.drawing.still import Place, Still, frame_at
 from tests.views.toy import FRAMES, add_videos, face, grey, run
 

@@ -16,7 +16,7 @@ from portrait_prep.demo.animator import crop, portrait
 from portrait_prep.manifests.catalogue import Video, merge, safe_id, write_catalogue
 from portrait_prep.manifests.files import sha256_of
 from portrait_prep.manifests.record import Failure, Output, Record
-from portrait_prep.media.wav import HEADER, RATE, finish
+from portrait_prep.media.wav import RATE, write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -259,8 +259,7 @@ def _media(workspace: Workspace) -> None:
     time = np.arange(FRAMES * 640) / RATE
     hiss = np.random.default_rng(0).normal(0, 4000, time.size)
     samples = hiss * np.abs(np.sin(2 * np.pi * 2 * time))
-    (folder / "one.wav").write_bytes(bytes(HEADER) + samples.astype("<i2").tobytes())
-    finish(folder / "one.wav", samples.size)
+    write_wav(folder / "one.wav", [samples.astype(np.int16)])
 
 
 def _linked(workspace: Workspace, video: Video) -> tuple[Output, ...]:

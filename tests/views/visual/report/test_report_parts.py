@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait_prep.manifests.verdict import RULES, QualitySettings
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.stages.order import STAGES
 from portrait_prep.views.visual.drawing.still import Place
+from portrait_prep.views.visual.report.charts import Chart, charts
 from portrait_prep.views.visual.report.data import clock, embedded, printable
 from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, level, opening
-from portrait_prep.views.visual.report.measures import MEASURES
 from portrait_prep.views.visual.report.page import chosen
-from portrait_prep.views.visual.report.rows import Headings, Lot, Row
+from portrait_prep.views.visual.report.rows import Headings, Lot, Reason, Row
+from tests.stages.judging import RULES, quality
 
 
 @pytest.mark.parametrize(
@@ -108,75 +108,57 @@ def test_levels_are_in_decibels_of_full_scale() -> None:
     np.testing.assert_allclose(level(pcm), [0, -20, -70], atol=0.01)
 
 
-SETTINGS = QualitySettings()
+HEADINGS = Headings(RULES)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.stage}.{rule.metric}")
-def test_a_reason_of_every_rule_finds_its_heading_and_keeps_its_threshold(rule: Any) -> None:
-    headings = Headings(SETTINGS)
-    values = [[-71.0, 72.0], 3, 0.25]
-    reasons = []
-    for value in values:
-        try:
-            reasons.append(rule.reason.format(value=value, limits=SETTINGS))
-        except (TypeError, ValueError):
-            continue
-    found = {headings.of(reason, "v", "/s/v.mp4") for reason in reasons}
-    assert len(found) == 1
-    assert "…" in next(iter(found))
-    assert not found & set(reasons)
+def test_a_rule_s_reason_stands_under_what_the_rule_says() -> None:
+    (rule,) = (rule for rule in RULES if rule.key == "max_yaw")
+    told = rule.rejection([-71.0, 72.0])
+    assert told == "the head turns from -71 to 72 degrees (yaw), beyond 60"
+    assert HEADINGS.of(Reason(told, rule.key), "v", "/s/v.mp4") == (
+        "the head turns from … to … degrees (yaw), beyond 60"
+    )
 
 
 def test_what_is_no_rule_s_goes_without_names_and_numbers() -> None:
-    headings = Headings(SETTINGS)
-    one = headings.of("normalize: a b 2.mp4 is damaged: 3 of 250 frames do not decode", "a_b_2-0f", "/s/a b 2.mp4")
-    other = headings.of("normalize: c.mkv is damaged: 12 of 9 frames do not decode", "c", "/s/c.mkv")
-    assert one == other == "normalize: … is damaged: … of … frames do not decode"
+    one = Reason("normalize: a b 2.mp4 is damaged: 3 of 250 frames do not decode")
+    other = Reason("normalize: c.mkv is damaged: 12 of 9 frames do not decode")
+    headings = {HEADINGS.of(one, "a_b_2-0f", "/s/a b 2.mp4"), HEADINGS.of(other, "c", "/s/c.mkv")}
+    assert headings == {"normalize: … is damaged: … of … frames do not decode"}
 
 
 @given(st.text(), st.text(), st.text())
 def test_any_reason_has_a_heading(reason: str, video_id: str, source: str) -> None:
-    assert isinstance(Headings(SETTINGS).of(reason, video_id, source), str)
+    assert isinstance(HEADINGS.of(Reason(reason), video_id, source), str)
 
 
-def test_every_measure_reads_a_stage_and_every_threshold_is_a_setting() -> None:
-    stages = {stage.name for stage in STAGES}
-    assert len({measure.key for measure in MEASURES}) == len(MEASURES)
-    for measure in MEASURES:
-        assert {name.partition(".")[0] for name in measure.reads} <= stages
-        asked = {measure.least, measure.most, measure.bound_if} - {None}
-        assert asked <= set(QualitySettings.model_fields), measure.key
-
-
-def test_every_rule_has_a_measure() -> None:
-    shown = {name for measure in MEASURES for name in measure.reads}
-    assert {f"{rule.stage}.{rule.metric}" for rule in RULES} <= shown
-
-
-def measure(key: str) -> Any:
-    return next(measure for measure in MEASURES if measure.key == key)
+def chart(key: str) -> Chart:
+    return next(chart for chart in charts(STAGES) if chart.key == key)
 
 
 @pytest.mark.parametrize(
-    ("key", "metrics", "told"),
+    ("key", "metrics", "number"),
     [
-        ("yaw", {"headpose.yaw_range": [-31.44, 12.0]}, -31.4),
-        ("shoulders", {"torso.visible_share": [0.5, 0.254]}, 25.0),
-        ("lag", {"stats.lag": None}, None),
-        ("blur", {}, None),
-        ("level", {"speech.rms_dbfs": float("-inf")}, None),
-        ("faces", {"normalize.faces_max": 1, "landmarks.faces": 3}, 3.0),
+        ("headpose.yaw_range", {"headpose.yaw_range": [-31.44, 12.0]}, -31.4),
+        ("headpose.yaw_span", {"headpose.yaw_range": [-31.44, 12.0]}, 43.4),
+        ("torso.visible_share", {"torso.visible_share": [0.5, 0.254]}, 25.0),
+        ("stats.lag", {"stats.lag": None}, None),
+        ("landmarks.blur", {}, None),
+        ("speech.rms_dbfs", {"speech.rms_dbfs": float("-inf")}, None),
+        ("landmarks.faces", {"landmarks.faces": 3}, 3.0),
     ],
 )
-def test_a_measure_is_one_number_or_none(key: str, metrics: dict[str, Any], told: float | None) -> None:
-    assert measure(key).of(metrics) == told
+def test_a_chart_has_one_number_of_a_video_or_none(key: str, metrics: dict[str, Any], number: float | None) -> None:
+    assert chart(key).of(metrics) == number
 
 
-def test_bounds_are_told_on_the_scale_of_the_measure() -> None:
-    assert measure("face_share").bounds(SETTINGS) == {"min": 90.0}
-    assert measure("lag").bounds(SETTINGS) == {"max": 5.0, "min": -5.0}
-    assert measure("silence").bounds(SETTINGS) == {}
-    assert measure("silence").bounds(QualitySettings(require_sound=True)) == {"max": 80.0}
+def test_limits_are_on_the_scale_of_the_chart() -> None:
+    assert chart("landmarks.face_share").limits(quality()) == {"min": 90.0}
+    assert chart("landmarks.face_luma").limits(quality()) == {"min": 30.0, "max": 225.0}
+    assert chart("landmarks.landmark_jump").limits(quality()) == {"max": 0.5}
+    assert chart("stats.lag").limits(quality()) == {"max": 5.0, "min": -5.0}
+    assert chart("speech.silent_share").limits(quality()) == {}
+    assert chart("speech.silent_share").limits(quality(require_sound=True)) == {"max": 80.0}
 
 
 def row(number: int, lot: Lot, drawable: bool = True) -> Row:

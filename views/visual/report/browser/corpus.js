@@ -26,7 +26,7 @@ function source(i) {
 }
 
 function seconds(i) {
-  const length = byKey.get("seconds");
+  const length = byKey.get("normalize.seconds");
   return length && lotOf[i] !== LEFT_OUT ? length.values[i] || 0 : 0;
 }
 

@@ -95,7 +95,7 @@ function numbers(i) {
     const place = `above ${Math.round(100 * share)} % of all videos`;
     return el("div", { title: `${measure.told}\n${place}` },
       el("dt", {}, measure.title),
-      el("dd", { class: isBeyond(measure, value) ? "beyond" : null }, measure.key === "seconds" ? clock(value) : told(measure, value)),
+      el("dd", { class: isBeyond(measure, value) ? "beyond" : null }, measure.key === "normalize.seconds" ? clock(value) : told(measure, value)),
       el("span", { class: "rank", role: "img", "aria-label": place }, dot));
   });
   return cells.length ? el("section", {}, el("h3", {}, "Measures"), el("dl", { class: "facts" }, ...cells)) : null;

@@ -41,7 +41,7 @@ function measureColumn(measure) {
     value: (i) => measure.values[i],
     cell: (i) => {
       const value = measure.values[i];
-      const text = measure.key === "seconds" && !Number.isNaN(value) ? clock(value) : told(measure, value, false);
+      const text = measure.key === "normalize.seconds" && !Number.isNaN(value) ? clock(value) : told(measure, value, false);
       return isBeyond(measure, value) ? el("span", { class: "beyond", title: "beyond the threshold" }, text) : text;
     },
   };

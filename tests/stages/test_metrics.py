@@ -1,10 +1,16 @@
+"""The metrics that the stages declare, and the rules that follow from them."""
+
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from portrait_prep.manifests.record import Basis, Record
-from portrait_prep.manifests.verdict import RULES, QualitySettings, judge
+from portrait_prep.pipeline.declare.quality import Rule
+from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.stages.order import STAGES
+from tests.stages.judging import MODEL, RULES, quality, verdict_on
 
 GOOD: dict[str, dict[str, Any]] = {
     "normalize": {"seconds": 4.0, "upscaling": 1.1, "sound_offset": None},
@@ -46,8 +52,8 @@ def records(metrics: dict[str, dict[str, Any]]) -> dict[str, Record]:
 
 def test_every_rule_has_its_measure_in_a_good_video_and_passes() -> None:
     assert all(rule.metric in GOOD[rule.stage] for rule in RULES)
-    verdict = judge(records(GOOD), {}, QualitySettings())
-    assert (verdict.accepted, verdict.reasons) == (True, ())
+    verdict = verdict_on(records(GOOD))
+    assert (verdict.accepted, verdict.reasons, verdict.rules) == (True, (), ())
 
 
 BEYOND: list[tuple[str, str, Any, Any, str]] = [
@@ -80,7 +86,7 @@ BEYOND: list[tuple[str, str, Any, Any, str]] = [
     ("stats", "lag", 5, 6, "the mouth is +6 frames behind the voice (negative: ahead of it), more than 5 apart"),
     ("stats", "lag", -5, -7, "the mouth is -7 frames behind the voice (negative: ahead of it), more than 5 apart"),
 ]
-STRICT = QualitySettings(require_sound=True, min_shoulder_share=0.3)
+STRICT: dict[str, Any] = {"require_sound": True, "min_shoulder_share": 0.3}
 
 
 @pytest.mark.parametrize(("stage", "metric", "at_limit", "beyond", "words"), BEYOND)
@@ -89,43 +95,66 @@ def test_a_measure_beyond_its_limit_rejects_for_that_reason_alone(
 ) -> None:
     good = {**GOOD, "torso": {"visible_share": [0.5, 0.5]}}
     for value, accepted in ((at_limit, True), (beyond, False)):
-        verdict = judge(records({**good, stage: {**good[stage], metric: value}}), {}, STRICT)
+        verdict = verdict_on(records({**good, stage: {**good[stage], metric: value}}), **STRICT)
         assert verdict.accepted is accepted
-        assert len(verdict.reasons) == (not accepted)
+        assert len(verdict.reasons) == len(verdict.rules) == (not accepted)
         assert accepted or words in verdict.reasons[0]
+        assert accepted or (stage, metric) in [
+            (rule.stage, rule.metric) for rule in RULES if rule.key == verdict.rules[0]
+        ]
 
 
 def test_every_rule_is_tried() -> None:
     assert {rule.metric for rule in RULES} == {metric for _, metric, *_ in BEYOND}
 
 
-def test_every_threshold_is_read_by_a_rule_and_told_to_the_user() -> None:
-    words = " ".join(rule.reason for rule in RULES)
-    read = {name for name in QualitySettings.model_fields if f"limits.{name}" in words}
-    assert QualitySettings.model_fields.keys() - read == {"require_sound"}
-    assert all(field.description for field in QualitySettings.model_fields.values())
+def test_every_threshold_is_told_to_the_user_and_speaks_in_its_rejection() -> None:
+    assert MODEL.model_fields.keys() - {rule.key for rule in RULES} == {"require_sound"}
+    assert all(field.description for field in MODEL.model_fields.values())
+    assert all("{limit" in rule.bound.rejection and "{value" in rule.bound.rejection for rule in RULES)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.key)
+def test_the_heading_of_a_rule_keeps_its_threshold_and_no_value(rule: Rule) -> None:
+    here, there = (replace(rule, limit=limit).heading for limit in (0.25, 0.75))
+    assert "…" in here
+    assert here != there
+
+
+def test_a_setting_belongs_to_one_rule() -> None:
+    assert len({rule.key for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_metrics_are_named_once_and_say_what_they_are(stage: Stage[Any]) -> None:
+    assert len({metric.name for metric in stage.metrics}) == len(stage.metrics)
+    for metric in stage.metrics:
+        assert metric.meaning
+        assert not metric.bounds or metric.title, "what a rule looks at is shown in the report"
+        assert not metric.view_of or metric.view_of in {other.name for other in stage.metrics if other.recorded}
 
 
 def test_silence_is_fine_where_no_sound_is_required() -> None:
     silent = {**GOOD, "speech": {"silent_share": 1.0, "rms_dbfs": None, "clipped_share": 0.0}}
-    assert judge(records(silent), {}, QualitySettings()).accepted
-    (reason,) = judge(records(silent), {}, QualitySettings(require_sound=True)).reasons
+    assert verdict_on(records(silent)).accepted
+    (reason,) = verdict_on(records(silent), require_sound=True).reasons
     assert reason == "100.0% of the frames are silent, more than 80%"
 
 
 def test_what_could_not_be_determined_rejects_nothing() -> None:
     unknown = {stage: dict.fromkeys(metrics) for stage, metrics in GOOD.items()}
-    assert judge(records(unknown), {}, STRICT).accepted
+    assert verdict_on(records(unknown), **STRICT).accepted
 
 
 def test_what_was_not_measured_is_not_judged_and_what_is_not_done_rejects() -> None:
-    assert judge(records({"landmarks": {}}), {}, QualitySettings()).accepted
+    assert verdict_on(records({"landmarks": {}})).accepted
     bad = {**GOOD, "landmarks": {**GOOD["landmarks"], "face_share": 0.1}}
-    assert judge(records(bad), {"landmarks": "stale"}, QualitySettings()).reasons == ("landmarks is stale",)
+    verdict = verdict_on(records(bad), {"landmarks": "stale"})
+    assert (verdict.reasons, verdict.rules) == (("landmarks is stale",), (None,))
 
 
 @pytest.mark.parametrize("values", [{"min_seconds": True}, {"min_seconds": "2"}, {"max_identity_jumps": 0.5}])
 def test_a_limit_must_be_a_number_of_its_kind(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        QualitySettings(**values)
-    assert QualitySettings(min_seconds=2).min_seconds == 2.0
+        quality(**values)
+    assert quality(min_seconds=2).model_dump()["min_seconds"] == 2.0

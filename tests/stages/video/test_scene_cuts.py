@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from portrait_prep.media.frames import Image, read_frames
-from portrait_prep.stages.video.cuts import Cuts
+from portrait_prep.stages.video.scene_cuts import Cuts
 from tests.whole.runs import CLIPS
 
 RANDOM = np.random.default_rng(0)

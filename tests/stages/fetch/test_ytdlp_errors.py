@@ -8,7 +8,7 @@ from yt_dlp.utils import DownloadError
 from portrait_prep.errors import TransferFailed
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch.session import Interrupted
-from portrait_prep.stages.fetch.ytdlp_verdict import UPDATE, judge
+from portrait_prep.stages.fetch.ytdlp_errors import UPDATE, diagnose
 from tests.stages.fetch.videos import NO_RUNTIME
 
 ADVICE = (
@@ -25,7 +25,7 @@ REPORT = (
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "told"),
+    ("message", "kind", "reason"),
     [
         (
             f"\x1b[0;31mERROR:\x1b[0m [youtube] Y71hHF4g7Fg: Sign in to confirm you’re not a bot. {ADVICE}",
@@ -112,22 +112,22 @@ REPORT = (
         ("", BadVideo, "yt-dlp gives no reason"),
     ],
 )
-def test_a_failure_is_told_in_one_sentence_without_advice_for_developers(
-    said: str, kind: type[Exception], told: str
+def test_a_failure_is_reported_in_one_sentence_without_advice_for_developers(
+    message: str, kind: type[Exception], reason: str
 ) -> None:
-    error = judge(DownloadError(said), "http://x/").error
+    error = diagnose(DownloadError(message), "http://x/").error
     assert type(error) is kind
-    assert str(error) == f"http://x/ cannot be fetched: {told}"
+    assert str(error) == f"http://x/ cannot be fetched: {reason}"
 
 
 @given(st.text())
-def test_whatever_it_says_it_is_told_on_one_line(said: str) -> None:
-    told = str(judge(DownloadError(f"ERROR: {said}"), "http://x/").error)
-    assert "http://x/" in told
-    assert len(told.splitlines()) == 1
+def test_whatever_it_says_it_is_reported_on_one_line(said: str) -> None:
+    sentence = str(diagnose(DownloadError(f"ERROR: {said}"), "http://x/").error)
+    assert "http://x/" in sentence
+    assert len(sentence.splitlines()) == 1
 
 
 @pytest.mark.parametrize(("warnings", "kind"), [([NO_RUNTIME], TransferFailed), ([], BadVideo)])
 def test_a_page_that_shows_nothing_without_a_runtime_wants_one(warnings: Sequence[str], kind: type[Exception]) -> None:
     said = "ERROR: [youtube] Y71hHF4g7Fg: Requested format is not available. Use --list-formats for a list"
-    assert type(judge(DownloadError(said), "http://x/", warnings).error) is kind
+    assert type(diagnose(DownloadError(said), "http://x/", warnings).error) is kind

@@ -12,25 +12,25 @@ from portrait_prep.errors import TransferFailed
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch.ytdlp import fetch_video
 from tests.stages.fetch.server import Server, Turn
-from tests.stages.fetch.videos import NO_RUNTIME, Chosen, offer, parts, show, terms
+from tests.stages.fetch.videos import NO_RUNTIME, Chosen, offer, params, parts, show
 
 
 def test_the_rate_is_kept(tmp_path: Path, server: Server, content: bytes, slept: list[float]) -> None:
-    fetch_video(server.put("/clip.mp4", content), tmp_path, "v", terms(rate=len(content) / 100e6))
+    fetch_video(server.put("/clip.mp4", content), tmp_path, "v", params(rate=len(content) / 100e6))
     assert max(slept) == pytest.approx(100, rel=0.1)
 
 
 def test_it_waits_before_it_asks_for_the_page(
     tmp_path: Path, server: Server, content: bytes, slept: list[float]
 ) -> None:
-    fetch_video(server.put("/clip.mp4", content), tmp_path, "v", terms(pause=7.5))
+    fetch_video(server.put("/clip.mp4", content), tmp_path, "v", params(pause=7.5))
     assert slept[0] == 7.5
 
 
 def test_it_waits_before_each_further_request_for_what_the_page_is_made_of(
     tmp_path: Path, server: Server, film: Mapping[str, bytes], slept: list[float]
 ) -> None:
-    fetch_video(show(server, film), tmp_path, "v", terms(pause=7.5))
+    fetch_video(show(server, film), tmp_path, "v", params(pause=7.5))
     assert slept.count(7.5) > 1
 
 
@@ -43,7 +43,7 @@ def test_yt_dlp_keeps_nothing_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract)
     with pytest.raises(Chosen):
-        fetch_video("http://x/", tmp_path / "out", "v", terms())
+        fetch_video("http://x/", tmp_path / "out", "v", params())
     assert not (tmp_path / "cache").exists()
 
 
@@ -55,7 +55,7 @@ def test_a_video_that_is_shown_within_a_list_is_meant_and_not_the_list(
 
     monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract)
     with pytest.raises(Chosen) as caught:
-        fetch_video("http://x/", tmp_path, "v", terms())
+        fetch_video("http://x/", tmp_path, "v", params())
     assert caught.value.args == (False,)
 
 
@@ -65,7 +65,7 @@ def test_extractors_do_not_ask_again_on_their_own(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract)
     with pytest.raises(Chosen) as caught:
-        fetch_video("http://x/", tmp_path, "v", terms())
+        fetch_video("http://x/", tmp_path, "v", params())
     assert caught.value.args == (0,)
 
 
@@ -80,19 +80,19 @@ def test_of_a_list_only_that_it_is_one_is_looked_at(
             yield {"_type": "url", "url": f"{server.address}/{number}"}
 
     def extract(self: Any, address: str, download: bool) -> Any:
-        told = {"_type": "playlist", "id": "1", "title": "1", "extractor": "x", "extractor_key": "X"}
-        return self.process_ie_result({**told, "webpage_url": address, "entries": entries()}, download=download)
+        described = {"_type": "playlist", "id": "1", "title": "1", "extractor": "x", "extractor_key": "X"}
+        return self.process_ie_result({**described, "webpage_url": address, "entries": entries()}, download=download)
 
     monkeypatch.setattr(yt_dlp.YoutubeDL, "extract_info", extract)
     with pytest.raises(BadVideo, match="shows a list"):
-        fetch_video(server.address, tmp_path, "v", terms())
+        fetch_video(server.address, tmp_path, "v", params())
     assert len(seen) <= 2
     assert server.log == []
 
 
 def test_the_longer_it_is_away_the_longer_it_waits(tmp_path: Path, server: Server, slept: list[float]) -> None:
     with pytest.raises(TransferFailed):
-        fetch_video(server.put("/clip.mp4", always=Turn(status=503)), tmp_path, "v", terms(retries=4, pause=0.25))
+        fetch_video(server.put("/clip.mp4", always=Turn(status=503)), tmp_path, "v", params(retries=4, pause=0.25))
     assert slept[::2] == [0.25] * 5
     for seconds, longest in zip(slept[1::2], (0.01, 0.02, 0.04, 0.08), strict=True):
         assert longest / 2 <= seconds <= longest
@@ -106,9 +106,9 @@ def test_nothing_is_said_on_the_terminal(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    fetch_video(server.put("/clip.mp4", content), tmp_path, "v", terms())
+    fetch_video(server.put("/clip.mp4", content), tmp_path, "v", params())
     with pytest.raises(BadVideo):
-        fetch_video(server.put("/page.html", b"<html></html>"), tmp_path, "w", terms())
+        fetch_video(server.put("/page.html", b"<html></html>"), tmp_path, "w", params())
     assert capfd.readouterr() == ("", "")
     assert not [message for message in caplog.messages if "ETA" in message]
 
@@ -119,7 +119,7 @@ def choice(server: Server, monkeypatch: pytest.MonkeyPatch, folder: Path, master
 
     monkeypatch.setattr(yt_dlp.YoutubeDL, "process_info", chosen)
     with pytest.raises(Chosen) as caught:
-        fetch_video(server.put("/film.m3u8", master.encode()), folder, "v", terms(), height)
+        fetch_video(server.put("/film.m3u8", master.encode()), folder, "v", params(), height)
     return caught.value.args[0]
 
 
@@ -187,7 +187,7 @@ def test_the_voice_of_the_speaker_and_what_everybody_reads_are_preferred(
     for formats in ((wanted, other), (other, wanted)):
         offer(monkeypatch, *({"url": f"http://x/{each['format_id']}", **each} for each in formats))
         with pytest.raises(Chosen) as caught:
-            fetch_video("http://x/", tmp_path, "v", terms(), 720)
+            fetch_video("http://x/", tmp_path, "v", params(), 720)
         assert caught.value.args == (wanted["format_id"],)
 
 
@@ -207,20 +207,20 @@ def page(monkeypatch: pytest.MonkeyPatch, warning: str = "", **video: Any) -> No
 def test_a_lower_picture_is_not_taken_for_want_of_a_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page(monkeypatch, NO_RUNTIME, height=360)
     with pytest.raises(TransferFailed, match=r"^http://x/ .*JavaScript runtime.*install"):
-        fetch_video("http://x/", tmp_path, "v", terms(), 720)
+        fetch_video("http://x/", tmp_path, "v", params(), 720)
 
 
 def test_what_is_still_broadcast_is_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page(monkeypatch, is_live=True)
     with pytest.raises(TransferFailed, match=r"^http://x/ is still being broadcast"):
-        fetch_video("http://x/", tmp_path, "v", terms())
+        fetch_video("http://x/", tmp_path, "v", params())
 
 
 @pytest.mark.parametrize(
     ("sizes", "fits"),
     [([6_000_000], True), ([9_000_000], False), ([3_000_000, 1_000_000], True), ([3_000_000, 2_000_000], False)],
 )
-def test_room_is_looked_for_before_a_transfer_begins(
+def test_disk_space_is_looked_for_before_a_transfer_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: Sequence[int], fits: bool
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_008_500_000))
@@ -228,14 +228,14 @@ def test_room_is_looked_for_before_a_transfer_begins(
     if fits:
         monkeypatch.setattr(yt_dlp.YoutubeDL, "process_info", lambda *_: (_ for _ in ()).throw(Chosen))
     with pytest.raises(Chosen if fits else TransferFailed):
-        fetch_video("http://x/", tmp_path, "v", terms(reserve=1.0))
+        fetch_video("http://x/", tmp_path, "v", params(reserve=1.0))
 
 
-def test_room_is_looked_for_when_only_the_server_knows_the_size(
+def test_disk_space_is_looked_for_when_only_the_server_knows_the_size(
     tmp_path: Path, server: Server, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000_000 + len(content) // 2))
     address = server.put("/clip.mp4", content)
     with pytest.raises(TransferFailed, match=rf"^The disk of {tmp_path} .*make room"):
-        fetch_video(address, tmp_path, "v", terms(reserve=1.0))
+        fetch_video(address, tmp_path, "v", params(reserve=1.0))
     assert sum(part.stat().st_size for part in parts(tmp_path)) < len(content) // 4

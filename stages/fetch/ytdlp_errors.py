@@ -1,4 +1,4 @@
-"""What it means that yt-dlp failed: whether it may pass, and how to tell it in one sentence."""
+"""What it means that yt-dlp failed: whether it may pass, and one sentence that says why."""
 
 import errno
 import os
@@ -17,29 +17,31 @@ from portrait_prep.stages.fetch.session import Interrupted
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A failure whose words match `said`: whether it may pass, and what the user can do about it."""
+class ErrorPattern:
+    """A failure whose message matches `expression`: whether it may pass, and what the user can do about it."""
 
-    said: re.Pattern[str]
+    expression: str
     passes: bool
     advice: str = ""
 
-
-def _rule(said: str, passes: bool, advice: str = "") -> Rule:
-    return Rule(re.compile(said, re.IGNORECASE), passes, advice)
+    def matches(self, message: str) -> bool:
+        """Whether it is found anywhere in the message, in letters of either case."""
+        return re.search(self.expression, message, re.IGNORECASE) is not None
 
 
 UPDATE = "update yt-dlp ('pip install --upgrade yt-dlp'), since pages change, and run again"
 
-RULES = (
-    _rule(r"not a bot|captcha", True, "name a browser's cookies in 'cookies'"),
-    _rule(r"rate.?limit|try again later|HTTP Error 429", True, "set a longer 'pause'"),
-    _rule(r"connect to (?:the )?proxy|ProxyError", True, "mend or empty 'proxy', or HTTP_PROXY of the environment"),
-    _rule(r"premieres? in|will begin in|will premiere", True),
-    _rule(r"(?:video data|Got error): HTTP Error 40[03]|(?:API page|JSON[\w ]*): HTTP Error 400", True, UPDATE),
-    _rule(r"unable to extract|needs to be reloaded|please report this issue", True, UPDATE),
-    _rule(r"in your country|your location|geo.?restrict", False, "a 'proxy' elsewhere may be let in"),
-    _rule(
+PATTERNS = (
+    ErrorPattern(r"not a bot|captcha", True, "name a browser's cookies in 'cookies'"),
+    ErrorPattern(r"rate.?limit|try again later|HTTP Error 429", True, "set a longer 'pause'"),
+    ErrorPattern(
+        r"connect to (?:the )?proxy|ProxyError", True, "mend or empty 'proxy', or HTTP_PROXY of the environment"
+    ),
+    ErrorPattern(r"premieres? in|will begin in|will premiere", True),
+    ErrorPattern(r"(?:video data|Got error): HTTP Error 40[03]|(?:API page|JSON[\w ]*): HTTP Error 400", True, UPDATE),
+    ErrorPattern(r"unable to extract|needs to be reloaded|please report this issue", True, UPDATE),
+    ErrorPattern(r"in your country|your location|geo.?restrict", False, "a 'proxy' elsewhere may be let in"),
+    ErrorPattern(
         r"\b(?:private|sign in|log.?in|members|registered users|age.?restricted)\b",
         False,
         "if you have access, name your browser's cookies in 'cookies'",
@@ -56,7 +58,7 @@ ADDRESS = re.compile(r"https?://\S+")
 NO_RUNTIME = "JavaScript runtime"
 NO_FORMAT = re.compile(r"Requested format is not available|No video formats|only images", re.IGNORECASE)
 
-SAID_OF_FULL_DISK = re.compile("|".join(re.escape(os.strerror(code)) for code in FULL_DISK))
+FULL_DISK_MESSAGE = re.compile("|".join(re.escape(os.strerror(code)) for code in FULL_DISK))
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 FRAME = re.compile(
@@ -74,32 +76,33 @@ FOR_DEVELOPERS = re.compile(
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Diagnosis:
     """The exception to raise, and whether what came is `spoilt`."""
 
     error: Exception
     spoilt: bool = False
 
 
-def judge(error: BaseException, address: str, warnings: Sequence[str] = ()) -> Verdict:
-    """What it means that yt-dlp raised `error` over `address`, after it had said `warnings`.
+def diagnose(error: BaseException, address: str, warnings: Sequence[str] = ()) -> Diagnosis:
+    """What it means that yt-dlp raised `error` over `address`, after it had given `warnings`.
 
     OSError (ENOSPC) for a full disk, Interrupted for what broke off and is worth another try at once, TransferFailed
     for what may pass later (a page that wants us to wait, or that only a newer yt-dlp or a JavaScript runtime can
     read), BadVideo for what will not. Bytes of which ffmpeg could make no video are spoilt.
     """
-    said, causes = COLOUR.sub("", str(error)), list(_causes(error))
-    if SAID_OF_FULL_DISK.search(said) or any(getattr(cause, "errno", None) in FULL_DISK for cause in causes):
-        return Verdict(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    if NO_FORMAT.search(said) and (missing := without_runtime(address, warnings)):
-        return Verdict(missing)
-    sentence = f"{address} cannot be fetched: {_reason(said)}"
-    if rule := next((rule for rule in RULES if rule.said.search(ADDRESS.sub("", said))), None):
-        sentence += f"; {rule.advice}" if rule.advice else ""
-        return Verdict(TransferFailed(sentence) if rule.passes else BadVideo(sentence))
+    message, causes = COLOUR.sub("", str(error)), list(_causes(error))
+    if FULL_DISK_MESSAGE.search(message) or any(getattr(cause, "errno", None) in FULL_DISK for cause in causes):
+        return Diagnosis(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    if NO_FORMAT.search(message) and (missing := without_runtime(address, warnings)):
+        return Diagnosis(missing)
+    sentence = f"{address} cannot be fetched: {_reason(message)}"
+    plain = ADDRESS.sub("", message)
+    if known := next((pattern for pattern in PATTERNS if pattern.matches(plain)), None):
+        sentence += f"; {known.advice}" if known.advice else ""
+        return Diagnosis(TransferFailed(sentence) if known.passes else BadVideo(sentence))
     if any(isinstance(cause, PostProcessingError) for cause in causes):
-        return Verdict(TransferFailed(sentence), spoilt=True)
-    return Verdict(Interrupted(sentence) if _passes(said, causes) else BadVideo(sentence))
+        return Diagnosis(TransferFailed(sentence), spoilt=True)
+    return Diagnosis(Interrupted(sentence) if _passes(message, causes) else BadVideo(sentence))
 
 
 def without_runtime(address: str, warnings: Iterable[str]) -> TransferFailed | None:
@@ -112,11 +115,11 @@ def without_runtime(address: str, warnings: Iterable[str]) -> TransferFailed | N
     )
 
 
-def _passes(said: str, causes: Sequence[BaseException]) -> bool:
+def _passes(message: str, causes: Sequence[BaseException]) -> bool:
     """By the server's status where there is one, else by what broke."""
-    if status := STATUS.search(said):
+    if status := STATUS.search(message):
         return int(status[1]) in PASSING or int(status[1]) >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return bool(BROKEN_OFF.search(said)) or any(isinstance(cause, BROKEN) for cause in causes)
+    return bool(BROKEN_OFF.search(message)) or any(isinstance(cause, BROKEN) for cause in causes)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -132,7 +135,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting += (getattr(cause, "exc_info", None) or ())[1:2]
 
 
-def _reason(said: str) -> str:
+def _reason(message: str) -> str:
     """The reason alone, on one line."""
-    plain = FOR_DEVELOPERS.sub("", FRAME.sub("", said)).strip()
+    plain = FOR_DEVELOPERS.sub("", FRAME.sub("", message)).strip()
     return " ".join(STOP.sub("; ", plain).split()).strip(" .;:") or "yt-dlp gives no reason"

@@ -1,0 +1,53 @@
+"""Files open for reading at any place, by many processes."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait_prep.errors import Damaged
+
+
+class File:
+    """A file read at given places only: there is no position, so that forked processes may share it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raise FileNotFoundError."""
+        self.path = path
+        self._handle: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle is not None:
+            os.close(handle)
+
+    @property
+    def status(self) -> os.stat_result:
+        """Size, time and inode of the open file, whatever has its name by now."""
+        return os.fstat(self._open())
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes from `offset` on. Raises Damaged when the file ends before."""
+        content = os.pread(self._open(), size, offset)
+        if len(content) != size:
+            raise self._too_short()
+        return content
+
+    def read_into(self, target: NDArray[Any], offset: int) -> None:
+        """Fill a contiguous array with the bytes from `offset` on. Raises Damaged when the file ends before."""
+        if os.preadv(self._open(), [target.reshape(-1).view(np.uint8).data], offset) != target.nbytes:
+            raise self._too_short()
+
+    def _open(self) -> int:
+        if self._handle is None:
+            raise ValueError(f"{self.path} has been closed.")
+        return self._handle
+
+    def _too_short(self) -> Damaged:
+        return Damaged(f"{self.path} ends too early: delete it and run again.")

@@ -1,0 +1,171 @@
+"""Pictures out of the user's own videos, of whatever format: a few spread over one, some in a row, or a single one.
+
+What does not decode is passed over: what is wrong with a file is found where it is probed and encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.frames import Image
+from portrait_prep.media.probe import Probe
+
+EARLY = 1e-3
+"""Seconds by which a frame may come before the time asked for: clocks of files are coarse."""
+
+FARTHEST = 300
+"""Frames decoded at most from the key frame on, for a single picture."""
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """A decoded frame of a probed video, which can be had at several sizes."""
+
+    frame: VideoFrame
+    probe: Probe
+
+    def image(self, scale: float = 1.0) -> Image:
+        """It as displayed, in square pixels and turned, so many times as large: RGB uint8 [height, width, 3]."""
+        width, height = (max(round(length * scale), 1) for length in self.probe.upright)
+        image = self.frame.to_ndarray(format="rgb24", width=width, height=height).astype(np.uint8, copy=False)
+        orientation = self.probe.orientation
+        image = image.swapaxes(0, 1) if orientation.transposed else image
+        image = image[:, ::-1] if orientation.flip_x else image
+        return np.ascontiguousarray(image[::-1] if orientation.flip_y else image)
+
+
+def sample_frames(path: Path, probe: Probe, count: int) -> Iterator[SourceFrame]:
+    """Decode up to `count` frames, evenly spread over what the probe bounds.
+
+    Seeks where a keyframe lies between two of them and takes that keyframe where it is near enough, so that the cost
+    does not grow with the length of the video. Only frames that others are predicted from are decoded.
+    """
+    try:
+        with av.open(str(path), options=ONLY_LOCAL) as container:
+            stream = _stream(container, probe)
+            stream.codec_context.options = {"skip_loop_filter": "all"}
+            stream.codec_context.skip_frame = "NONREF"
+            for frame in _at(container, stream, probe, _targets(probe, count)):
+                yield SourceFrame(frame, probe)
+    except av.FFmpegError:
+        return
+
+
+def _stream(container: InputContainer, probe: Probe) -> VideoStream:
+    stream = next(stream for stream in container.streams.video if stream.index == probe.index)
+    stream.thread_type = "NONE"
+    return stream
+
+
+def _targets(probe: Probe, count: int) -> NDArray[np.float64]:
+    """The times to look at, each moved to the nearest keyframe when that is in its own stretch of the video."""
+    stretch = probe.duration / count
+    wanted = probe.start + (np.arange(count) + 0.5) * stretch
+    nearest = probe.keyframes[np.abs(probe.keyframes[:, None] - wanted).argmin(axis=0)]
+    return np.where(np.abs(nearest - wanted) <= stretch / 2, nearest, wanted)
+
+
+def _at(
+    container: InputContainer, stream: VideoStream, probe: Probe, times: NDArray[np.float64]
+) -> Iterator[VideoFrame]:
+    """The first frame at or after each of the times, in order."""
+    frames, reached = container.decode(stream), float(probe.keyframes[0])
+    for time in times:
+        number = max(int(np.searchsorted(probe.keyframes, time, "right")) - 1, 0)
+        if probe.keyframes[number] > reached:
+            frames = _from_keyframe(container, stream, probe.keyframes[number], probe.entries[number])
+        for frame in frames:
+            reached = reached if frame.time is None else frame.time
+            if reached >= max(time, probe.start) - EARLY:
+                yield frame
+                break
+
+
+def _from_keyframe(
+    container: InputContainer, stream: VideoStream, shown: float, decoded: float
+) -> Iterator[VideoFrame]:
+    """Decode from the keyframe that is displayed and decoded at these times.
+
+    Most formats are sought by the time of display. Broadcast streams go by that of decoding and land anywhere: where
+    the first packet is not the keyframe, they are sought anew.
+    """
+    first, packets = _sought(container, stream, shown)
+    if not first.is_keyframe or first.pts is None or first.pts * first.time_base > shown + EARLY:
+        first, packets = _sought(container, stream, decoded)
+    for packet in chain((first,), packets):
+        yield from packet.decode()
+
+
+def _sought(container: InputContainer, stream: VideoStream, time: float) -> tuple[Packet[Any], Iterator[Packet[Any]]]:
+    container.seek(round(time / (stream.time_base or 1)), stream=stream)
+    packets = container.demux(stream)
+    return next(packets), packets
+
+
+def frames_between(path: Path, probe: Probe, start: float, end: float, rate: float) -> Iterator[tuple[float, Image]]:
+    """Times and pictures between two moments, in seconds from what players call zero; not turned, in square pixels.
+
+    Of a fast video every second or third, so that at least `rate` pictures a second are left. Decodes from the nearest
+    keyframe on.
+    """
+    width, height = probe.upright
+    convert, every = VideoReformatter().reformat, max(int(probe.fps // rate), 1)
+    try:
+        with av.open(str(path), options=ONLY_LOCAL) as container:
+            stream = _stream(container, probe)
+            container.seek(int((probe.origin + start) / (stream.time_base or 1)), stream=stream)
+            number = 0
+            for frame in container.decode(stream):
+                time = (frame.time or 0.0) - probe.origin
+                if time >= end - EARLY:
+                    return
+                if time >= start - EARLY:
+                    if number % every == 0:
+                        image = convert(frame, width=width, height=height, format="rgb24").to_ndarray()
+                        yield time, image.astype(np.uint8, copy=False)
+                    number += 1
+    except av.FFmpegError:
+        return
+
+
+def picture_at(path: Path, second: float, size: tuple[int, int]) -> Image | None:
+    """The picture shown `second` seconds from what players call zero, or an earlier one where that is far.
+
+    RGB uint8 [height, width, 3] of `size` = (width, height), not turned; None where it cannot be read.
+    """
+    try:
+        with av.open(str(path), options=ONLY_LOCAL) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            frame = _first_from(container, stream, second)
+            return np.asarray(frame.to_ndarray(format="rgb24", width=size[0], height=size[1]), np.uint8)
+    except (av.FFmpegError, OSError, IndexError, StopIteration, ValueError):
+        return None
+
+
+def _first_from(container: InputContainer, stream: VideoStream, second: float) -> VideoFrame:
+    """The first frame at or after that moment, or the farthest that is decoded. Raises StopIteration without any."""
+    begin = (container.start_time or 0) / av.time_base + second
+    if second:
+        container.seek(round(begin * av.time_base))
+    frames = container.decode(stream)
+    frame = next(frames)
+    for later in islice(frames, FARTHEST):
+        if frame.time is None or frame.time >= begin:
+            break
+        frame = later
+    return frame

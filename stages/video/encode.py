@@ -1,0 +1,128 @@
+"""Encoding a video with its sound: ffmpeg decodes both, writes the mp4, and what it could not decode is looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import ffmpeg
+
+from portrait_prep.media.ffmpeg import DecodeReport, FfmpegFailed, run, video_input
+from portrait_prep.media.frames import FPS, count_frames
+from portrait_prep.media.probe import Probe
+from portrait_prep.media.wav import SAMPLES_PER_FRAME, resize_wav, write_wav
+from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.sound.audio_source import AudioSource
+from portrait_prep.stages.sound.mixdown import Mixdown
+from portrait_prep.stages.sources import SourceFile
+
+CHUNK = 1 << 18
+
+FEWEST_FRAMES = 2
+
+LOST_SOUND = 0.01
+"""Share of sound packets that may be damaged: each costs some 20 ms, where a video frame spoils all that follow it."""
+
+MISCOUNT = 0.01
+"""Share by which the number of frames may differ from what the timestamps promise; two frames are always allowed."""
+
+H264: Mapping[str, Any] = {
+    "format": "mp4",
+    "vcodec": "libx264",
+    "x264-params": "open-gop=0",
+    "threads": 1,
+    "map_metadata": -1,
+    "map_chapters": -1,
+    "flags:v": "+bitexact",
+    "fflags": "+bitexact",
+    "movflags": "+faststart",
+}
+"""Options of every mp4: the same frames give the same bytes."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What was written: `frames` of the mp4; whether the sound is `silent`, None where there is no track.
+
+    `downmix`: how two channels became one, by their `mean` or, where that cancels them out, the `left` one; or `none`.
+    """
+
+    frames: int
+    silent: bool | None
+    downmix: str
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A probed picture and its sound, to be decoded together. Raises BadVideo where either turns out to be damaged."""
+
+    picture: SourceFile
+    facts: Probe
+    audio: AudioSource
+
+    def encode(self, frames: Any, options: Mapping[str, Any], mp4: Path, wav: Path) -> Encoded:
+        """Write the filtered `frames`, as H.264 with further `options`, and as much sound.
+
+        Raises BadVideo also where too few frames come.
+        """
+        video = frames.output(str(mp4), **{"frames:v": self._expected}, **H264, **options)
+        channels = self.audio.channels
+        mixdown, downmix = self._written(video, wav, channels), "none" if channels == 1 else "mean"
+        if mixdown.cancelled:
+            mixdown, downmix = self._written(video, wav, 1, only=0), "left"
+        count = count_frames(mp4)
+        self._check_count(count)
+        resize_wav(wav, count * SAMPLES_PER_FRAME)
+        return Encoded(count, mixdown.silent if self.audio.tracks else None, downmix)
+
+    def check_decodes(self) -> None:
+        """Decode only."""
+        picture = video_input(self.picture.path, self.facts)[str(self.facts.index)]
+        nothing = picture.output("-", format="null", t=self.facts.duration)
+        self._run(nothing, 1, None, _passed_over)
+
+    def _written(self, video: Any, wav: Path, channels: int, only: int | None = None) -> Mixdown:
+        """Run ffmpeg for the mp4, and mix its sound down into the wav."""
+        mixdown = Mixdown(channels)
+        self._run(video, channels, only, lambda pipe: write_wav(wav, mixdown.blocks(pipe)))
+        return mixdown
+
+    def _run(self, video: Any, channels: int, only: int | None, consume: Callable[[IO[bytes]], object]) -> None:
+        sound = self.audio.samples(self.facts.duration + 1, channels, only)
+        try:
+            report = run(ffmpeg.merge_outputs(video, sound).global_args("-filter_complex_threads", "1"), consume)
+        except FfmpegFailed as error:
+            self._check_decoded(error.report)
+            raise
+        self._check_decoded(report)
+
+    def _check_decoded(self, report: DecodeReport) -> None:
+        """A single damaged frame spoils those after it up to the next keyframe, so none is allowed."""
+        frames = len(self.facts.times)
+        for stream in report.decoded.values():
+            if stream.kind == "video" and stream.damaged > self.facts.unkeyed:
+                raise BadVideo(f"{self.picture.name} is damaged: {stream.damaged} of {frames} frames do not decode")
+            if stream.kind == "audio" and stream.damaged > max(min(stream.frames, 1), LOST_SOUND * stream.frames):
+                raise BadVideo(f"{self.audio.name} is damaged: {stream.damaged} pieces of its sound do not decode")
+        if report.changed:
+            name = self.audio.name if report.changed.startswith("audio") else self.picture.name
+            raise BadVideo(f"{name} changes its format on the way ({report.changed}): cut it there")
+
+    @property
+    def _expected(self) -> int:
+        """Frames that the timestamps promise."""
+        return max(round(self.facts.duration * FPS), 1)
+
+    def _check_count(self, frames: int) -> None:
+        name, facts = self.picture.name, self.facts
+        if frames < FEWEST_FRAMES:
+            raise BadVideo(f"{name} is too short: {len(facts.times)} frame(s), {facts.duration:.2f} s")
+        if abs(frames - self._expected) > max(FEWEST_FRAMES, MISCOUNT * self._expected):
+            raise BadVideo(f"{name} is damaged: {frames} frames came out where {self._expected} were promised")
+
+
+def _passed_over(pipe: IO[bytes]) -> None:
+    while pipe.read(CHUNK):
+        pass

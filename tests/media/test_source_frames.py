@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from portrait_prep.media.probe import probe
+from portrait_prep.media.source_frames import frames_between, picture_at, sample_frames
+from tests.clips import make, number_of, portrait, steady, write_clip
+
+WIDTH, HEIGHT, RATE = 320, 240, 50
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of numbered frames, 50 a second."""
+    return write_clip(tmp_path_factory.mktemp("source") / "a.mp4", steady(RATE, 4), portrait(WIDTH, HEIGHT))
+
+
+@pytest.fixture(scope="module")
+def turned(video: Path) -> Path:
+    """The same, to be turned by a quarter for display."""
+    path = video.with_name("turned.mp4")
+    make("-display_rotation:v", "90", "-i", video, "-c", "copy", path)
+    return path
+
+
+@pytest.mark.parametrize(("second", "number"), [(0.0, 0), (0.1, 5), (2.0, 100), (3.98, 199)])
+def test_a_picture_is_that_of_its_moment(video: Path, second: float, number: int) -> None:
+    image = picture_at(video, second, (WIDTH, HEIGHT))
+    assert image is not None
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    assert number_of(image) == number
+
+
+def test_beyond_the_end_it_is_the_last_one(video: Path) -> None:
+    image = picture_at(video, 60.0, (WIDTH // 2, HEIGHT // 2))
+    assert image is not None
+    assert image.shape == (HEIGHT // 2, WIDTH // 2, 3)
+    assert number_of(image) == 199
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no video"])
+def test_there_is_none_of_what_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "a.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    assert picture_at(path, 0.0, (8, 8)) is None
+
+
+@pytest.mark.parametrize(("rate", "every"), [(14.0, 3), (20.0, 2), (50.0, 1), (200.0, 1)])
+def test_of_a_fast_video_some_frames_are_left_out(video: Path, rate: float, every: int) -> None:
+    times, images = zip(*frames_between(video, probe(video), 1.0, 2.0, rate), strict=True)
+    assert [number_of(image) for image in images] == list(range(50, 100, every))
+    np.testing.assert_allclose(times, np.arange(50, 100, every) / RATE, atol=1e-3)
+
+
+def test_samples_are_spread_evenly(video: Path) -> None:
+    numbers = [number_of(frame.image()) for frame in sample_frames(video, probe(video), 4)]
+    assert len(numbers) == 4
+    np.testing.assert_allclose(numbers, [25, 75, 125, 175], atol=25)
+    assert min(np.diff(numbers)) > 0
+
+
+def test_a_sample_is_upright_at_any_size(turned: Path) -> None:
+    facts = probe(turned)
+    frame = next(sample_frames(turned, facts, 4))
+    assert facts.display == (HEIGHT, WIDTH)
+    assert frame.image().shape == (WIDTH, HEIGHT, 3)
+    assert frame.image(0.5).shape == (WIDTH // 2, HEIGHT // 2, 3)
+    stored = next(image for _, image in frames_between(turned, facts, 0.5, 4.0, RATE))
+    assert stored.shape == (HEIGHT, WIDTH, 3)
