@@ -1,19 +1,29 @@
 """Fixtures shared by all rooms' tests."""
 
+import os
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from portrait_prep.demo.corpus import make
 
 
 @pytest.fixture(scope="session")
 def demo_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in demo corpus, made once: videos with a truth file beside each. Not to be written to."""
-    folder = tmp_path_factory.mktemp("demo") / "sources"
-    make(folder)
+    """The built-in demo corpus, made once: videos with a truth file beside each. Not to be written to.
+
+    The processes that share the tests share it, too: the base of each lies in a folder of all.
+    """
+    own = tmp_path_factory.getbasetemp()
+    base = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = base / "demo-sources"
+    with FileLock(base / "demo-sources.lock"):
+        if not folder.exists():
+            make(own / "unfinished")
+            (own / "unfinished").rename(folder)
     return folder
 
 

@@ -317,6 +317,22 @@ def test_a_folder_is_filled_by_one_at_a_time(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["clip"]
 
 
+def test_lists_come_after_what_they_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved, rename = list[str](), Path.rename
+
+    def noted(path: Path, target: Path) -> Path:
+        moved.append(path.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", noted)
+    with filling(tmp_path / "out") as stage:
+        for name in ("b", "a"):
+            (stage / name).mkdir()
+        for name in ("train.txt", "0.yaml"):
+            (stage / name).touch()
+    assert moved == ["a", "b", "0.yaml", "train.txt"]
+
+
 def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "moda"
     with pytest.raises(OSError, match="lost"):
