@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import DUPLICATE_OF, Video
 from portrait_prep.manifests.corpora.hdtf.annotations import Annotations, Clip, read_annotations
 from portrait_prep.manifests.corpora.hdtf.files import Files, Take, find_files
 from portrait_prep.manifests.splits import by_subject, drawn
@@ -34,8 +34,7 @@ ALSO = {"WhipJimClyburn": "JamesClyburn"}
 
 USUAL_HEIGHTS = (720, 1080)
 
-DUPLICATE = "duplicate of "
-DUPLICATED = "duplicate of another"
+DUPLICATED = f"{DUPLICATE_OF}another"
 NO_CROP = "no crop"
 OUT_OF_ORDER = "out of order"
 CONTAINS = "contains another interval"
@@ -122,7 +121,7 @@ def _defects(clips: Sequence[Clip]) -> Mapping[str, list[str]]:
         kept = min(group, key=lambda clip: _person(clip) in ALSO)
         for clip in group:
             if clip is not kept:
-                found[clip.clip_id].append(DUPLICATE + kept.clip_id)
+                found[clip.clip_id].append(DUPLICATE_OF + kept.clip_id)
     for clip in clips:
         found[clip.clip_id] += [*_of_interval(clip, siblings[clip.subset, clip.name]), *_of_crop(clip)]
     return found
@@ -156,7 +155,7 @@ def summary(rows: Sequence[Video], annotations: Path, source: Path | None = None
     """What there is to say of these rows, one line each: defects by kind, what the lists lack, what the files are."""
     lists = read_annotations(annotations)
     kinds = Counter(
-        DUPLICATED if defect.startswith(DUPLICATE) else defect
+        DUPLICATED if defect.startswith(DUPLICATE_OF) else defect
         for row in rows
         for defect in (row.defect or "").split("; ")
         if defect

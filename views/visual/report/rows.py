@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
+from portrait_prep.manifests.catalogue import DUPLICATE_OF, LABELS
 from portrait_prep.manifests.verdict import RULES, QualitySettings, Reviewed
 from portrait_prep.pipeline.status.plan import StageStatus, State
 from portrait_prep.pipeline.status.survey import VideoStatus
@@ -13,8 +14,6 @@ from portrait_prep.views.visual.drawing.still import Place
 from portrait_prep.views.visual.report.measures import MEASURES, flat
 
 BLANK = "…"
-REPEATS = "duplicate of "
-"""Begins the defect of a row that only repeats another video."""
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w]|\.\d)%?")
 
 
@@ -40,8 +39,8 @@ class Headings:
         for pattern, text in self._rules:
             if pattern.fullmatch(reason):
                 return text
-        if reason.startswith(REPEATS):
-            return f"{REPEATS}{BLANK}"
+        if reason.startswith(DUPLICATE_OF):
+            return f"{DUPLICATE_OF}{BLANK}"
         for own in sorted({video_id, source, PurePath(source).name} - {""}, key=len, reverse=True):
             reason = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, reason)
         return NUMBER.sub(BLANK, reason)
@@ -57,8 +56,9 @@ class Lot(StrEnum):
     LEFT_OUT = "left out"
 
 
-FACETS = ("corpus", "split", "fold", "four_class", "emotion", "intensity", "channel", "session", "licence")
-"""Fields of the catalogue by which videos are counted, where they have values."""
+COUNTED_LABELS = tuple(name for name, label in LABELS.items() if label.counted)
+FACETS = tuple(dict.fromkeys(("corpus", "split", "fold", "four_class", *COUNTED_LABELS, "licence")))
+"""Fields of the catalogue by which videos are counted, where they have values, the most asked for first."""
 
 
 @dataclass(frozen=True, slots=True)
