@@ -1,4 +1,4 @@
-"""Files known by their bytes."""
+"""Files that appear whole or not at all, and are known by their bytes."""
 
 import hashlib
 import os

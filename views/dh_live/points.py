@@ -1,4 +1,7 @@
-"""How far a face goes in a video: what must be known of all of its frames before one of them can be shown."""
+"""The 141 points by which DH_live knows a face, and how far they go in a video.
+
+The latter must be known of all frames before one of them can be shown.
+"""
 
 from dataclasses import dataclass
 
@@ -43,7 +46,6 @@ JAW = OVAL[2:-2]
 LIPS = np.arange(141)[PLACES["lips_inner"].start : PLACES["lips_outer"].stop]
 UPPER_LIP, LOWER_LIP = PLACES["lips_inner"].start + 15, PLACES["lips_inner"].start + 5
 """Places of points 13 and 14 of the mesh, the middles of the inner lips."""
-
 
 CANONICAL = "headpose.canonical"
 KNOWN_VIDEOS = 512

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_prep.media.frames import Image
 from portrait_prep.stages.face import points
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, Pose, to_image
 from portrait_prep.views.visual.drawing.still import Still
 
-Image = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 Colour = tuple[int, int, int]
 

@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.frames import FPS, Image
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.pipeline.store.shards import ShardReader
 from portrait_prep.stages.face.geometry import Pose
-
-Image = NDArray[np.uint8]
 
 OVERLAYS: Mapping[str, tuple[str, ...]] = {
     "landmarks": ("landmarks",),
@@ -43,7 +41,7 @@ class Still:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VideoLocation:
     """Where a video's frames and their rows are: all that a report must remember of it until it is drawn."""
 
     video_id: str
@@ -53,8 +51,8 @@ class Place:
     """The stages whose columns are current."""
 
     @classmethod
-    def of(cls, video_status: VideoStatus) -> "Place | None":
-        """The place of a video, or None when there are no normalized frames."""
+    def of(cls, video_status: VideoStatus) -> "VideoLocation | None":
+        """Of a video, or None when there are no normalized frames."""
         normalize = video_status.statuses.get("normalize")
         record = normalize.record if normalize else None
         if record is None or not record.done or not record.frames:

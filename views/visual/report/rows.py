@@ -10,7 +10,7 @@ from portrait_prep.manifests.catalogue import DUPLICATE_OF, LABELS
 from portrait_prep.manifests.verdict import RULES, QualitySettings, Reviewed
 from portrait_prep.pipeline.status.plan import StageStatus, State
 from portrait_prep.pipeline.status.survey import VideoStatus
-from portrait_prep.views.visual.drawing.still import Place
+from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.measures import MEASURES, flat
 
 BLANK = "…"
@@ -46,8 +46,8 @@ class Headings:
         return NUMBER.sub(BLANK, reason)
 
 
-class Lot(StrEnum):
-    """What became of a video; in this order they stand on the page."""
+class Result(StrEnum):
+    """What became of a video, in the order in which the page lists it."""
 
     FAILED = "failed"
     REJECTED = "rejected"
@@ -66,8 +66,7 @@ class Row:
     """One video on the page: a few short texts and numbers, since one is held for every video of the catalogue.
 
     `states` has the state of each stage, `notes` why a stage is not done; `reasons` are pairs of a heading and a text;
-    `measures` has one number for each of MEASURES. `place` tells where its frames and columns lie, None while there are
-    no frames.
+    `measures` has one number for each of MEASURES. `location` is None while there are no frames.
     """
 
     video_id: str
@@ -77,12 +76,12 @@ class Row:
     defect: str | None
     facets: tuple[str | None, ...]
     seconds: float | None
-    lot: Lot
+    result: Result
     states: tuple[State, ...]
     notes: tuple[str, ...]
     reasons: tuple[tuple[str, str], ...]
     measures: tuple[float | None, ...]
-    place: Place | None
+    location: VideoLocation | None
 
     @classmethod
     def of(cls, video_status: VideoStatus, headings: Headings) -> "Row":
@@ -100,14 +99,14 @@ class Row:
             defect=video.defect,
             facets=tuple(None if value is None else str(value) for value in values),
             seconds=metrics["normalize.seconds"],
-            lot=_lot(video_status),
+            result=_result(video_status),
             states=tuple(status.state for status in statuses.values()),
             notes=tuple(_note(status) for status in statuses.values()),
             reasons=tuple(
                 (headings.of(reason, video.video_id, video.source), reason) for reason in _reasons(video_status)
             ),
             measures=tuple(measure.of(metrics) for measure in MEASURES),
-            place=Place.of(video_status),
+            location=VideoLocation.of(video_status),
         )
 
 
@@ -120,15 +119,15 @@ def _note(status: StageStatus) -> str:
     return "" if status.state is State.DONE else status.reason
 
 
-def _lot(video_status: VideoStatus) -> Lot:
+def _result(video_status: VideoStatus) -> Result:
     states = {status.state for status in video_status.statuses.values()}
     if not video_status.video.worked_on:
-        return Lot.LEFT_OUT
+        return Result.LEFT_OUT
     if State.FAILED in states:
-        return Lot.FAILED
+        return Result.FAILED
     if video_status.verdict.accepted:
-        return Lot.ACCEPTED
-    return Lot.UNFINISHED if states & {State.PENDING, State.STALE} else Lot.REJECTED
+        return Result.ACCEPTED
+    return Result.UNFINISHED if states & {State.PENDING, State.STALE} else Result.REJECTED
 
 
 def _reasons(video_status: VideoStatus) -> Iterator[str]:
