@@ -1,6 +1,7 @@
-"""The 141 points by which DH_live knows a face, and how far they go in a video.
+"""The 141 points of the face mesh that DH_live reads, in its order; and how far they go in a video.
 
-The latter must be known of all frames before one of them can be shown.
+The latter must be known of all frames before one of them can be shown. Source: https://github.com/kleinlee/DH_live,
+talkingface/utils.py (`main_keypoints_index`). Left and right are the subject's own.
 """
 
 from dataclasses import dataclass

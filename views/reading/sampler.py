@@ -1,4 +1,4 @@
-"""The order of the items in an epoch, and the share of a rank; it can be left and taken up again at any item."""
+"""The order in which items are seen: shuffled anew each epoch, shared among ranks, and continued where it broke off."""
 
 from collections.abc import Iterator
 from typing import Any

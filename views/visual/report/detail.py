@@ -109,7 +109,10 @@ def level(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
 
 
 class Curves:
-    """The extremes of named curves, as frames stream by; memory does not grow with the length of the video."""
+    """Curves over a whole video in a few hundred numbers: the least and the greatest value of each stretch of frames.
+
+    So a spike of one frame is seen however long the video is. Frames stream by; memory does not grow with their number.
+    """
 
     def __init__(self, frames: int) -> None:
         self.frames = frames

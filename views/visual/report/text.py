@@ -1,4 +1,4 @@
-"""Text as the page may show it: times for people, foreign names made harmless, data inside a script."""
+"""How the report writes things: lengths as people read them, foreign names made harmless, data for a script."""
 
 import json
 from typing import Any
