@@ -71,13 +71,13 @@ def clear(video_id: str, *more: str, workspace: WorkspaceOption = Path()) -> int
 @review.command(name="list")
 def list_(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
     """Show all decisions, as they lie in reviews.jsonl."""
-    found = open_session(workspace).reviews
+    reviews = open_session(workspace).reviews
     if json_:
-        say(json.dumps({video_id: review.model_dump() for video_id, review in found.items()}, indent=1))
+        say(json.dumps({video_id: review.model_dump() for video_id, review in reviews.items()}, indent=1))
         return 0
-    for video_id, one in found.items():
+    for video_id, one in reviews.items():
         say(f"{video_id}: {one.decision}, {one.who}, {one.when}: {one.why}")
-    if not found:
+    if not reviews:
         say("No video was reviewed.")
     return 0
 

@@ -209,8 +209,8 @@ ON_MERGE: Mapping[str, OnMerge] = {
 }
 
 
-def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) -> list[Video]:
-    """Add to `known` the videos of `found` whose id is new, each given a shard; the first of equal ids counts.
+def merge(known: Sequence[Video], listed: Iterable[Video], shard_seconds: float) -> list[Video]:
+    """Add to `known` the videos of `listed` whose id is new, each given a shard; the first of equal ids counts.
 
     `ON_MERGE` says what a known row takes over; a file at hand is not given up for an address. No known row is left
     out, and one of another corpus is another video, which stays as it is. A shard takes whole videos, in order, while
@@ -220,7 +220,7 @@ def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) 
     merged = {video.video_id: video for video in known}
     last = _last_shards(known)
     seen: set[str] = set()
-    for video in found:
+    for video in listed:
         if video.video_id in seen:
             continue
         seen.add(video.video_id)

@@ -116,15 +116,15 @@ def _defects(clips: Sequence[Clip]) -> Mapping[str, list[str]]:
     for clip in clips:
         siblings[clip.subset, clip.name].append(clip)
         same[clip.footage].append(clip)
-    found: dict[str, list[str]] = defaultdict(list)
+    defects: dict[str, list[str]] = defaultdict(list)
     for group in same.values():
         kept = min(group, key=lambda clip: _person(clip) in ALSO)
         for clip in group:
             if clip is not kept:
-                found[clip.clip_id].append(DUPLICATE_OF + kept.clip_id)
+                defects[clip.clip_id].append(DUPLICATE_OF + kept.clip_id)
     for clip in clips:
-        found[clip.clip_id] += [*_of_interval(clip, siblings[clip.subset, clip.name]), *_of_crop(clip)]
-    return found
+        defects[clip.clip_id] += [*_of_interval(clip, siblings[clip.subset, clip.name]), *_of_crop(clip)]
+    return defects
 
 
 def _person(clip: Clip) -> str:
@@ -132,23 +132,23 @@ def _person(clip: Clip) -> str:
 
 
 def _of_interval(clip: Clip, siblings: Sequence[Clip]) -> list[str]:
-    found = []
+    defects = []
     if any(other.index < clip.index and other.start > clip.start for other in siblings):
-        found.append(OUT_OF_ORDER)
+        defects.append(OUT_OF_ORDER)
     if any(other is not clip and clip.start <= other.start and other.end <= clip.end for other in siblings):
-        found.append(CONTAINS)
-    return found
+        defects.append(CONTAINS)
+    return defects
 
 
 def _of_crop(clip: Clip) -> list[str]:
-    found = [] if clip.crop else [NO_CROP]
+    defects = [] if clip.crop else [NO_CROP]
     if clip.height == 0:
-        return [*found, NO_HEIGHT]
+        return [*defects, NO_HEIGHT]
     if clip.height not in USUAL_HEIGHTS:
-        found.append(ODD_HEIGHT)
+        defects.append(ODD_HEIGHT)
     if clip.crop and clip.crop.y + clip.crop.h > clip.height:
-        found.append(TOO_TALL)
-    return found
+        defects.append(TOO_TALL)
+    return defects
 
 
 def summary(rows: Sequence[Video], annotations: Path, source: Path | None = None) -> list[str]:

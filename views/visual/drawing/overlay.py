@@ -97,8 +97,8 @@ def _drawn(location: VideoLocation, workspace: Workspace) -> Iterator[Image]:
     frames, number = read_frames(workspace.media(location.video_id, "mp4")), 0
     for batch, count in _rows(location, workspace):
         for row, image in zip(range(count), frames, strict=False):
-            found = still(image, batch, row)
-            yield _captioned(annotate(found), found, number)
+            frame = still(image, batch, row)
+            yield _captioned(annotate(frame), frame, number)
             number += 1
     if number != location.frames or next(frames, None) is not None:
         path = workspace.media(location.video_id, "mp4")
@@ -119,11 +119,11 @@ def _rows(location: VideoLocation, workspace: Workspace) -> Iterator[tuple[Batch
             yield batch, len(next(iter(batch.values())))
 
 
-def _captioned(canvas: Image, found: Still, number: int) -> Image:
+def _captioned(canvas: Image, frame: Still, number: int) -> Image:
     """With the number of the frame, its time, and the angles of the head, at the lower edge."""
     text = f"frame {number}  {number / FPS:.2f} s"
-    if found.pose is not None:
-        yaw, pitch, roll = found.pose.euler[0].tolist()
+    if frame.pose is not None:
+        yaw, pitch, roll = frame.pose.euler[0].tolist()
         text += f"  yaw {yaw:+.0f} pitch {pitch:+.0f} roll {roll:+.0f}" if np.isfinite(yaw) else "  no face"
     for ink, moved in ((SHADOW, 1), (INK, 0)):
         corner = (8 + moved, SIZE - 9 + moved)

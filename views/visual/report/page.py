@@ -120,8 +120,8 @@ def _details(
     for number in drawn:
         location = rows[number].location
         if location is not None:
-            found = detail(location, session.workspace, starts[location.video_id])
-            yield number, embedded(_printable_all(found))
+            content = detail(location, session.workspace, starts[location.video_id])
+            yield number, embedded(_printable_all(content))
 
 
 def _printable_all(value: Any) -> Any:

@@ -64,5 +64,5 @@ class Totals:
 
     def reasons(self) -> list[tuple[str, Result, Amount]]:
         """Kinds of reasons with what became of the videos, the most frequent first. A video counts in each it has."""
-        found = [(reason, result, amount) for (reason, result), amount in self._reasons.items()]
-        return sorted(found, key=lambda entry: (-entry[2].videos, entry[0], entry[1]))
+        rows = [(reason, result, amount) for (reason, result), amount in self._reasons.items()]
+        return sorted(rows, key=lambda row: (-row[2].videos, row[0], row[1]))

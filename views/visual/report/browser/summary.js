@@ -2,7 +2,7 @@
 const bar = document.getElementById("choice");
 const query = el("input", { type: "search", placeholder: "Search names, subjects, sources, reasons", "aria-label": "Search", spellcheck: "false", oninput: () => search(query.value) });
 const chips = el("div", { class: "chips", "aria-label": "Chosen by" });
-const tally = el("span", { class: "count", role: "status" });
+const shownCount = el("span", { class: "count", role: "status" });
 const resultCounts = corpus.results.map((_, result) => resultOf.reduce((sum, one) => sum + (one === result), 0));
 const pressed = new Set();
 
@@ -32,7 +32,7 @@ function saveList() {
 }
 
 bar.append(
-  el("div", { class: "line" }, query, el("div", { class: "toggles", role: "group", "aria-label": "What became of them" }, ...[...toggles, pictured].filter(Boolean)), tally,
+  el("div", { class: "line" }, query, el("div", { class: "toggles", role: "group", "aria-label": "What became of them" }, ...[...toggles, pictured].filter(Boolean)), shownCount,
     el("button", { type: "button", class: "plain", title: "Save the ids of the chosen videos, one a line", onclick: saveList }, "Save ids")),
   chips);
 
@@ -42,7 +42,7 @@ onChoice(() => {
   corpus.results.forEach((result, at) => toggles[at]?.setAttribute("aria-pressed", pressed.has(result)));
   pictured?.setAttribute("aria-pressed", filters.has("drawn"));
   const length = passing.reduce((sum, i) => sum + seconds(i), 0);
-  tally.textContent = filters.size ? `${count(passing.length)} of ${videos(corpus.count)}, ${clock(length)}` : `${videos(corpus.count)}, ${clock(length)}`;
+  shownCount.textContent = filters.size ? `${count(passing.length)} of ${videos(corpus.count)}, ${clock(length)}` : `${videos(corpus.count)}, ${clock(length)}`;
   const shown = [...filters].map(([key, { label }]) =>
     el("button", { type: "button", class: "chip", "aria-label": `Take back: ${label}`, title: label, onclick: () => choose(key) }, `${label} ×`));
   if (shown.length > 1) shown.push(el("button", { type: "button", class: "chip", onclick: clearAll }, "Take back all"));
