@@ -1,4 +1,4 @@
-"""A rule for the toys: those of the house speak of stages that the toys do not have."""
+"""A rule for the toys: those of the project speak of stages that the toys do not have."""
 
 from collections.abc import Mapping
 
