@@ -1,4 +1,4 @@
-"""A toy house for the tests of views: the promised names of stages and columns over plain grey video, no networks.
+"""Toy stages for the tests of views: the promised names of stages and columns over plain grey video, no networks.
 
 The name of a source says what it is: `bad…` is a bad video, `lost…` has a face in no frame, `short…` is rejected.
 """
