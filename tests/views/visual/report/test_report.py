@@ -151,13 +151,13 @@ def test_reasons_are_counted_by_kind_with_their_thresholds(page: Page) -> None:
 def test_measures_are_whole_steps_of_their_last_decimal_and_absent_ones_are_named(page: Page) -> None:
     measures = {measure["key"]: measure for measure in page.corpus["measures"]}
     order = {file: number for number, file in enumerate(page.corpus["file"])}
-    assert measures["seconds"]["decimals"] == 2
-    assert measures["seconds"]["values"][order["fine"]] == 1200
-    assert measures["face_share"]["values"][order["bad one"]] is None
-    assert measures["seconds"]["limits"] == {"min": 1.0}
-    assert measures["face_share"]["values"][order["lost"]] == 0
-    assert measures["face_share"]["limits"] == {"min": 90.0}
-    assert measures["blur"]["values"] == []
+    assert measures["normalize.seconds"]["decimals"] == 2
+    assert measures["normalize.seconds"]["values"][order["fine"]] == 1200
+    assert measures["landmarks.face_share"]["values"][order["bad one"]] is None
+    assert measures["normalize.seconds"]["limits"] == {"min": 1.0}
+    assert measures["landmarks.face_share"]["values"][order["lost"]] == 0
+    assert measures["landmarks.face_share"]["limits"] == {"min": 90.0}
+    assert measures["landmarks.blur"]["values"] == []
     assert "Not measured in this workspace:" in page.said
     assert re.search(r"Not measured in this workspace:[^.]*\bBlur\b", page.said)
     assert not re.search(r"Not measured in this workspace:[^.]*\bDuration\b", page.said)
