@@ -24,7 +24,7 @@ SUBJECTS = 4
 
 
 def make(root: Path, videos: int, frames: int) -> None:
-    """Enrol and run, in this process."""
+    """Add videos and run, in this process."""
     workspace = Workspace(root)
     workspace.create()
     rows = [

@@ -33,7 +33,7 @@ def demo(*, workspace: WorkspaceOption = Path(), workers: Workers = CORES) -> in
     carry_out(session, session.select((), (), retry_failed=False), workers)
     findings = [finding.line() for finding in Audit(session).findings()]
     findings += verdict.check(
-        {name: outcome for found in session.video_statuses() for name, outcome in map(_outcome, found)}
+        {name: result for statuses in session.video_statuses() for name, result in map(_result, statuses)}
     )
     report = write_report(session)
     for line in findings:
@@ -42,13 +42,13 @@ def demo(*, workspace: WorkspaceOption = Path(), workers: Workers = CORES) -> in
     return 1 if findings else 0
 
 
-def _outcome(video_status: VideoStatus) -> tuple[str, verdict.Outcome]:
+def _result(video_status: VideoStatus) -> tuple[str, verdict.ClipResult]:
     for stage, status in video_status.statuses.items():
         if status.state is State.FAILED and status.record and status.record.error:
-            outcome = verdict.Outcome(accepted=False, failed_at=stage, message=status.record.error.message)
-            return video_status.video.video_id, outcome
+            result = verdict.ClipResult(accepted=False, failed_at=stage, message=status.record.error.message)
+            return video_status.video.video_id, result
     reasons = "; ".join(video_status.verdict.reasons)
-    return video_status.video.video_id, verdict.Outcome(accepted=video_status.verdict.accepted, message=reasons)
+    return video_status.video.video_id, verdict.ClipResult(accepted=video_status.verdict.accepted, message=reasons)
 
 
 def _say_where(session: Session, report: Path) -> None:

@@ -27,51 +27,51 @@ def diff(first: Path, second: Path, *, json_: AsJson = False) -> int:
     second
         Another, or a later copy.
     """
-    found = compare(open_session(first), open_session(second))
-    for line in [json.dumps(found.to_json(), indent=1)] if json_ else lines(found):
+    difference = compare(open_session(first), open_session(second))
+    for line in [json.dumps(difference.to_json(), indent=1)] if json_ else lines(difference):
         say(line)
-    return 1 if found.any else 0
+    return 1 if difference.any else 0
 
 
-def lines(found: Difference) -> Iterator[str]:
+def lines(difference: Difference) -> Iterator[str]:
     """One plain line a difference."""
-    if not found.any:
+    if not difference.any:
         yield "No difference."
-    if found.added:
-        yield f"catalogue: only in the second: {a_few(found.added)}"
-    if found.removed:
-        yield f"catalogue: only in the first: {a_few(found.removed)}"
-    for name, videos in found.changed.items():
+    if difference.added:
+        yield f"catalogue: only in the second: {a_few(difference.added)}"
+    if difference.removed:
+        yield f"catalogue: only in the first: {a_few(difference.removed)}"
+    for name, videos in difference.changed.items():
         yield f"catalogue: {name} changed of {a_few(videos)}"
-    for name, (before, after) in found.settings.items():
+    for name, (before, after) in difference.settings.items():
         yield f"settings: {name}: {before} -> {after}"
-    for name, stage in found.stages.items():
+    for name, stage in difference.stages.items():
         yield from (f"{name}{line}" for line in _stage_lines(stage))
-    for path in found.joined:
+    for path in difference.joined:
         yield f"{path}: differs"
-    for video_id, (before, after) in found.verdicts.items():
+    for video_id, (before, after) in difference.verdicts.items():
         yield f"verdict of {video_id}: {_verdict(before)} -> {_verdict(after)}"
 
 
 def _stage_lines(stage: StageDifference) -> Iterator[str]:
     for kinds in (stage.made, stage.packages, stage.outcomes, stage.files):
-        for told, videos in kinds.items():
-            yield f": {told}: {a_few(videos)}"
+        for kind, videos in kinds.items():
+            yield f": {kind}: {a_few(videos)}"
     for name, spread in stage.columns.items():
         yield f".{name}: {_spread(spread)}: {a_few(spread.videos)}"
 
 
 def _spread(spread: Spread) -> str:
-    told = [f"{spread.different} of {spread.values} values differ"]
+    parts = [f"{spread.different} of {spread.values} values differ"]
     if spread.greatest:
-        told.append(f"by {spread.mean:.3g} on average, at most {spread.greatest:.3g}")
-        told.append(f"in frame {spread.frame} of {spread.video}")
+        parts.append(f"by {spread.mean:.3g} on average, at most {spread.greatest:.3g}")
+        parts.append(f"in frame {spread.frame} of {spread.video}")
     for side, count in (("first", spread.missing_first), ("second", spread.missing_second)):
         if count:
-            told.append(f"{count} are missing in the {side} alone")
+            parts.append(f"{count} are missing in the {side} alone")
     if spread.shapes:
-        told.append(f"other lengths or shapes in {a_few(spread.shapes)}")
-    return ", ".join(told)
+        parts.append(f"other lengths or shapes in {a_few(spread.shapes)}")
+    return ", ".join(parts)
 
 
 def _verdict(quality: Mapping[str, Any] | None) -> str:
@@ -80,7 +80,7 @@ def _verdict(quality: Mapping[str, Any] | None) -> str:
     why = [*quality["reasons"], *(f"against the rule: {reason}" for reason in quality.get("overruled", ()))]
     review = quality.get("review")
     if quality["accepted"]:
-        told = f"accepted by {review['who']} ({review['why']})" if review else "accepted"
+        decision = f"accepted by {review['who']} ({review['why']})" if review else "accepted"
     else:
-        told = "not accepted"
-    return ": ".join(filter(None, (told, "; ".join(why))))
+        decision = "not accepted"
+    return ": ".join(filter(None, (decision, "; ".join(why))))

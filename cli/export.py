@@ -1,4 +1,4 @@
-"""`export`: a workspace as files that other programs read."""
+"""`export`: a workspace as files that other programs read. One command a system."""
 
 import sys
 from pathlib import Path
@@ -62,8 +62,8 @@ def moda(
 
 def _summary(exported: Exported, folder: Path) -> str:
     listed = [sum(clip.list_file == name for clip in exported.clips) for name in ("train.txt", "test.txt")]
-    told = f"{listed[0]} clips in train.txt, {listed[1]} in test.txt, {exported.frames / FPS / 3600:.2f} h"
-    return f"{folder}: {told}; {len(exported.left_out)} left out."
+    written = f"{listed[0]} clips in train.txt, {listed[1]} in test.txt, {exported.frames / FPS / 3600:.2f} h"
+    return f"{folder}: {written}; {len(exported.left_out)} left out."
 
 
 def mouth_pca(

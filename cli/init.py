@@ -1,4 +1,4 @@
-"""`init`: a corpus becomes the catalogue of a workspace."""
+"""`init`: a corpus becomes the catalogue of a workspace. One command a corpus, with options that they share."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -47,22 +47,6 @@ class Wanted:
 ALL = Wanted()
 
 
-def take_in(
-    workspace: Path,
-    find: Find,
-    choice: Choice,
-    summary: Callable[[Sequence[Video]], Sequence[str]] = lambda _: (),
-    whole: bool = True,
-) -> int:
-    """Add what is chosen of a corpus (see `add_videos`), and say what there is to say of it."""
-    session = open_session(workspace)
-    enrolment = add_videos(session, find, choice, whole)
-    for line in (*enrolment.lines(), *summary(enrolment.chosen)):
-        say(line)
-    say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shlex.quote(str(workspace))}")
-    return 0
-
-
 def folder(
     *,
     source: Path,
@@ -80,7 +64,7 @@ def folder(
         Whose a video is: of the name before its last number (a_7.mp4: a), of the folder it lies in, or each its own.
     """
     # Videos of another folder may be in the catalogue, too: those are not missing here.
-    return take_in(
+    return _add(
         workspace, lambda known: own_folder.catalogue(source, subject_from, known), wanted.choice(), whole=False
     )
 
@@ -108,7 +92,7 @@ def hdtf(
     seed
         Another number draws another split.
     """
-    return take_in(
+    return _add(
         workspace,
         lambda _: hdtf_release.catalogue(annotations, source, split, seed),
         wanted.choice(),
@@ -151,7 +135,7 @@ def ravdess(  # noqa: PLR0913 (one for each option)
         Filter("--actor", "subject", actor and [folder_of(number) for number in actor]),
         Filter("--channel", "channel", channel),
     )
-    return take_in(
+    return _add(
         workspace,
         lambda _: ravdess_release.catalogue(source, split, seed, record),
         choice,
@@ -187,12 +171,28 @@ def iemocap(
     """
     if source is None:
         raise BadInput(HOW_TO_OBTAIN)
-    return take_in(
+    return _add(
         workspace,
         lambda _: iemocap_release.catalogue(source, marker_side, test_session),
         wanted.choice(Filter("--session", "session", session), iemocap_release.of_classes(classes)),
         lambda rows: iemocap_release.summary(rows, source),
     )
+
+
+def _add(
+    workspace: Path,
+    find: Find,
+    choice: Choice,
+    summary: Callable[[Sequence[Video]], Sequence[str]] = lambda _: (),
+    whole: bool = True,
+) -> int:
+    """Add what is chosen of a corpus (see `add_videos`), and say what there is to say of it."""
+    session = open_session(workspace)
+    added = add_videos(session, find, choice, whole)
+    for line in (*added.lines(), *summary(added.chosen)):
+        say(line)
+    say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shlex.quote(str(workspace))}")
+    return 0
 
 
 init = App(name="init", help="Make a workspace from a corpus, or add to it what is new.")

@@ -70,7 +70,7 @@ def audit(
 
 
 def _each(findings: Iterable[Finding], silent: bool) -> Iterator[Finding]:
-    """Tell them as they come: an audit of a large corpus takes its time."""
+    """Print them as they come: an audit of a large corpus takes its time."""
     for finding in findings:
         if not silent:
             say(finding.line())

@@ -41,10 +41,10 @@ COMMANDS = (
     ("models", "models:models", "List the model files: where each was found, its licence; fetch or verify them."),
     ("doctor", "doctor.command:doctor", "Say what works on this machine, and what to do about what does not."),
 )
-"""Name, place and help of each. Loaded when called: the doctor must come where a package does not load."""
+"""Name, function and help of each. Loaded when called: the doctor must come where a package does not load."""
 
-for name, place, told in COMMANDS:
-    app.command(f"portrait_prep.cli.{place}", name=name, help=told)
+for name, function, summary in COMMANDS:
+    app.command(f"portrait_prep.cli.{function}", name=name, help=summary)
 
 
 def main() -> NoReturn:

@@ -15,7 +15,7 @@ from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.verdict import Decision, Review
-from portrait_prep.pipeline.reviewing import Outcome, decide
+from portrait_prep.pipeline.reviewing import ReviewResult, decide
 from portrait_prep.pipeline.status.survey import VideoStatus
 
 review = App(name="review", help="Accept or reject videos as a person who looked at them; that outranks the rules.")
@@ -71,13 +71,13 @@ def clear(video_id: str, *more: str, workspace: WorkspaceOption = Path()) -> int
 @review.command(name="list")
 def list_(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
     """Show all decisions, as they lie in reviews.jsonl."""
-    found = open_session(workspace).reviews
+    reviews = open_session(workspace).reviews
     if json_:
-        say(json.dumps({video_id: review.model_dump() for video_id, review in found.items()}, indent=1))
+        say(json.dumps({video_id: review.model_dump() for video_id, review in reviews.items()}, indent=1))
         return 0
-    for video_id, one in found.items():
+    for video_id, one in reviews.items():
         say(f"{video_id}: {one.decision}, {one.who}, {one.when}: {one.why}")
-    if not found:
+    if not reviews:
         say("No video was reviewed.")
     return 0
 
@@ -99,19 +99,19 @@ def _user() -> str:
 
 
 def _decide(video_ids: tuple[str, ...], review: Review | None, workspace: Path) -> int:
-    for line in _told(decide(open_session(workspace), tuple(dict.fromkeys(video_ids)), review)):
+    for line in _lines(decide(open_session(workspace), tuple(dict.fromkeys(video_ids)), review)):
         say(line)
     return 0
 
 
-def _told(outcome: Outcome) -> Iterator[str]:
-    for video_status in outcome.video_statuses:
+def _lines(result: ReviewResult) -> Iterator[str]:
+    for video_status in result.video_statuses:
         yield f"{video_status.video.video_id}: {_status(video_status)}"
-    yield outcome.status_counts.verdicts
+    yield result.status_counts.verdicts
 
 
 def _status(video_status: VideoStatus) -> str:
     verdict = video_status.verdict
-    told = "accepted" if verdict.accepted else f"not accepted: {'; '.join(verdict.reasons)}"
+    text = "accepted" if verdict.accepted else f"not accepted: {'; '.join(verdict.reasons)}"
     overruled = getattr(verdict, "overruled", ())
-    return f"{told}, against the rules: {'; '.join(overruled)}" if overruled else told
+    return f"{text}, against the rules: {'; '.join(overruled)}" if overruled else text

@@ -1,4 +1,4 @@
-"""`run`: brings stages up to date."""
+"""`run`: brings stages up to date, with a progress bar on a terminal and one plain line a shard otherwise."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,34 +20,6 @@ from portrait_prep.pipeline.run.scheduler import Progress, RunCounts
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import Selection
-
-
-@contextmanager
-def progress_of(session: Session, selection: Selection) -> Iterator[Progress]:
-    """Yield what the foreman calls after each commit."""
-    if not sys.stderr.isatty():
-        yield _line
-        return
-    total = sum(
-        not status.settled
-        for found in session.unfinished()
-        for video_status in found
-        for stage, status in video_status.statuses.items()
-        if stage in selection.stages
-    )
-    with tqdm(total=total, unit="video", smoothing=0.1) as bar:
-
-        def advance(stage: Stage[Any], shard: str, records: Sequence[Record]) -> None:
-            bar.set_postfix_str(f"{stage.name} {shard}")
-            bar.update(len(records))
-
-        yield advance
-
-
-def _line(stage: Stage[Any], shard: str, records: Sequence[Record]) -> None:
-    failed = sum(not record.done for record in records)
-    seconds = sum(record.seconds for record in records)
-    say(f"{stage.name} {shard}: {len(records) - failed} done, {failed} failed, {seconds:.1f} s of work")
 
 
 def run(
@@ -91,7 +63,7 @@ def run(
 
 def carry_out(session: Session, selection: Selection, workers: int, scheduler: str | None = None) -> int:
     """Run, and sum up. Exit code 1 when some video failed a stage."""
-    with progress_of(session, selection) as progress:
+    with _progress(session, selection) as progress:
         run_counts, status_counts = session.run(selection, workers, scheduler, progress)
     for line in summary(session, selection, run_counts, status_counts):
         say(line)
@@ -107,3 +79,31 @@ def summary(session: Session, selection: Selection, run_counts: RunCounts, statu
     lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in status_counts.failures]
     lines.append(status_counts.verdicts)
     return lines
+
+
+@contextmanager
+def _progress(session: Session, selection: Selection) -> Iterator[Progress]:
+    """Yield what the scheduler calls after each commit."""
+    if not sys.stderr.isatty():
+        yield _say_shard
+        return
+    total = sum(
+        not status.settled
+        for video_statuses in session.unfinished()
+        for video_status in video_statuses
+        for stage, status in video_status.statuses.items()
+        if stage in selection.stages
+    )
+    with tqdm(total=total, unit="video", smoothing=0.1) as bar:
+
+        def advance(stage: Stage[Any], shard: str, records: Sequence[Record]) -> None:
+            bar.set_postfix_str(f"{stage.name} {shard}")
+            bar.update(len(records))
+
+        yield advance
+
+
+def _say_shard(stage: Stage[Any], shard: str, records: Sequence[Record]) -> None:
+    failed = sum(not record.done for record in records)
+    seconds = sum(record.seconds for record in records)
+    say(f"{stage.name} {shard}: {len(records) - failed} done, {failed} failed, {seconds:.1f} s of work")

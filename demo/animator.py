@@ -1,4 +1,7 @@
-"""A small 2.5-D animator: moves the head of one still picture by a known pose, opens its mouth, shuts its eyes."""
+"""A small 2.5-D animator: moves the head of one still picture by a known pose, opens its mouth, shuts its eyes.
+
+The picture is a portrait of NASA's; mirrored and in other colours it is a second subject.
+"""
 
 from typing import cast
 
@@ -9,14 +12,35 @@ from numpy.typing import NDArray
 from portrait_prep.demo.field import HeadField, face_width
 from portrait_prep.demo.motion import Pose
 from portrait_prep.demo.slide import eyelids, lower_lip
+from portrait_prep.media.frames import Image
 
-Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
 WIDEST = 0.2
 """Distance of the lips when `mouth` is 1, in face widths."""
 LICENCE = "public domain (NASA portrait of Eileen Collins, from scikit-image)"
 SUBJECTS = ("astronaut", "double")
+"""As she is, and mirrored and recoloured."""
+
+
+class Animator:
+    """Animates `still`, RGB uint8 [height, width, 3], by its face mesh `points`, float32 [478, 3] in its pixels."""
+
+    def __init__(self, still: Image, points: Array) -> None:
+        self._still = still
+        face = face_width(points)
+        self._widest = WIDEST * face
+        self._lip, self._lids = lower_lip(still, points, face), eyelids(still, points, face)
+        self._field = HeadField(still.shape[:2], points, face)
+
+    def frame(self, pose: Pose) -> Image:
+        """The picture of one moment, like the still in shape: lips and lids slide, then the head turns."""
+        picture = self._still.copy()
+        self._lip.draw(picture, pose.mouth * self._widest)
+        for lid in self._lids:
+            lid.draw(picture, (1 - pose.blink) * lid.gap)
+        x, y = self._field.inverse(pose)
+        return cast("Image", cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
 
 
 def portrait(subject: str) -> Image:
@@ -41,23 +65,3 @@ def _recoloured(picture: Image) -> Image:
     strong = np.clip((chroma - 100) / 50, 0, 1)[..., None]
     cooled = picture * np.array([0.78, 0.80, 0.88])
     return np.asarray(cooled + strong * (0.8 * opposite - cooled), np.uint8)
-
-
-class Animator:
-    """Animates `still`, RGB uint8 [height, width, 3], by its face mesh `points`, float32 [478, 3] in its pixels."""
-
-    def __init__(self, still: Image, points: Array) -> None:
-        self._still = still
-        face = face_width(points)
-        self._widest = WIDEST * face
-        self._lip, self._lids = lower_lip(still, points, face), eyelids(still, points, face)
-        self._field = HeadField(still.shape[:2], points, face)
-
-    def frame(self, pose: Pose) -> Image:
-        """The picture of one moment, like the still in shape: lips and lids slide, then the head turns."""
-        picture = self._still.copy()
-        self._lip.draw(picture, pose.mouth * self._widest)
-        for lid in self._lids:
-            lid.draw(picture, (1 - pose.blink) * lid.gap)
-        x, y = self._field.inverse(pose)
-        return cast("Image", cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))

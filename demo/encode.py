@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from portrait_prep.demo.voice import RATE
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.files import TEMPORARY
-
-Image = NDArray[np.uint8]
+from portrait_prep.media.frames import Image
 
 TICKS = 90_000
 """Ticks a second of a variable clock."""
@@ -67,9 +66,9 @@ def encode(path: Path, frames: Iterable[Image], size: tuple[int, int], sound: ND
         except BrokenPipeError:
             pass  # ffmpeg gave up; its own words follow
         finally:
-            _, told = process.communicate()
+            _, log = process.communicate()
     if process.returncode:
-        reason = told.decode(errors="replace").strip().rpartition("\n")[2]
+        reason = log.decode(errors="replace").strip().rpartition("\n")[2]
         raise MissingPrerequisite(f"ffmpeg could not write {path.name}: {reason}; 'portrait-prep doctor' says more.")
 
 
@@ -89,7 +88,7 @@ def _sound(path: Path, sound: NDArray[np.int16], delay: float) -> ffmpeg.Stream:
 
 
 def _options(size: tuple[int, int], form: Format) -> dict[str, str | int]:
-    """What ffmpeg is told besides its inputs; bit-exact, so that no date and no version gets into the file."""
+    """ffmpeg's options besides its inputs; bit-exact, so that no date and no version gets into the file."""
     exact: dict[str, str | int] = {
         "fflags": "+bitexact",
         "flags:v": "+bitexact",

@@ -23,12 +23,6 @@ BLINK = 0.3
 """Seconds that a blink lasts."""
 
 
-def smoothstep(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """From 0 at 0 to 1 at 1, level at both ends and beyond: the curve by which all things of the animator fade."""
-    x = np.clip(x, 0, 1)
-    return np.asarray(x * x * (3 - 2 * x))
-
-
 @dataclass(frozen=True)
 class Pose:
     """One moment. Angles in degrees with the signs of the `headpose` stage, relative to the portrait.
@@ -70,3 +64,9 @@ def _blinks(times: Array, random: np.random.Generator) -> Array:
     starts = np.cumsum(random.uniform(1.4, 2.6, 8))
     phases = np.clip((times[:, None] - starts) / BLINK, 0, 1)
     return np.asarray(0.85 * np.max(np.sin(np.pi * phases) ** 2, axis=1))
+
+
+def smoothstep(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From 0 at 0 to 1 at 1, level at both ends and beyond: the curve by which everything that moves fades out."""
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x))

@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.demo.motion import smoothstep
+from portrait_prep.media.frames import Image
 
-Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
 LIPS_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)

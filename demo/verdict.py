@@ -15,7 +15,7 @@ ANGLES = ("yaw", "pitch", "roll")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ClipResult:
     """How a video ended: `accepted` by the quality verdict, or `failed_at` a stage with a message."""
 
     accepted: bool
@@ -23,23 +23,23 @@ class Outcome:
     message: str = ""
 
 
-def check(outcomes: Mapping[str, Outcome]) -> list[str]:
+def check(results: Mapping[str, ClipResult]) -> list[str]:
     """One line for each clip of the plan that did not end as it must; empty when all is well."""
-    findings = (_finding(clip, outcomes.get(clip.video_id)) for clip in CLIPS)
+    findings = (_finding(clip, results.get(clip.video_id)) for clip in CLIPS)
     return [finding for finding in findings if finding]
 
 
-def _finding(clip: Clip, outcome: Outcome | None) -> str | None:
-    if outcome is None:
+def _finding(clip: Clip, result: ClipResult | None) -> str | None:
+    if result is None:
         return f"{clip.video_id} is not there"
     if clip.expected is None:
-        told = f"failed at {outcome.failed_at}" if outcome.failed_at else "was rejected"
-        return None if outcome.accepted else f"{clip.video_id} {told}: {outcome.message}"
-    if outcome.failed_at is None:
+        ending = f"failed at {result.failed_at}" if result.failed_at else "was rejected"
+        return None if result.accepted else f"{clip.video_id} {ending}: {result.message}"
+    if result.failed_at is None:
         return f"{clip.video_id} did not fail at {clip.expected.stage}, as it must"
-    if outcome.failed_at != clip.expected.stage or clip.expected.reason not in outcome.message.lower():
+    if result.failed_at != clip.expected.stage or clip.expected.reason not in result.message.lower():
         return (
-            f"{clip.video_id} failed at {outcome.failed_at} ({outcome.message}), "
+            f"{clip.video_id} failed at {result.failed_at} ({result.message}), "
             f"not at {clip.expected.stage} for '{clip.expected.reason}'"
         )
     return None

@@ -6,8 +6,10 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import pyarrow as pa
@@ -25,6 +27,15 @@ FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
 CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 """What is taken of a source."""
+DUPLICATE_OF = "duplicate of "
+"""Begins the defect of a row that only repeats another video."""
+
+
+@dataclass(frozen=True)
+class LabelField:
+    """Marks a field of `Video` that is a label: what is seen or heard. `counted`: the report counts videos by it."""
+
+    counted: bool = False
 
 
 class Video(Model):
@@ -36,6 +47,8 @@ class Video(Model):
 
     `split_by` tells what a split keeps whole: `subject` (so does null), or something less, as `video` or `take`, where
     the same person is on several sides on purpose.
+
+    A new label is one more field that is marked as `LabelField`: manifests, exports and the report take it from here.
     """
 
     video_id: str
@@ -57,18 +70,18 @@ class Video(Model):
     duration: float | None = None
     licence: str | None = None
     defect: str | None = None
-    emotion: str | None = None
-    four_class: str | None = None
-    four_class_merged: str | None = None
-    intensity: str | None = None
-    statement: str | None = None
-    repetition: int | None = None
-    channel: str | None = None
-    session: int | None = None
-    valence: float | None = None
-    activation: float | None = None
-    dominance: float | None = None
-    votes: str | None = None
+    emotion: Annotated[str | None, LabelField(counted=True)] = None
+    four_class: Annotated[str | None, LabelField(counted=True)] = None
+    four_class_merged: Annotated[str | None, LabelField()] = None
+    intensity: Annotated[str | None, LabelField(counted=True)] = None
+    statement: Annotated[str | None, LabelField()] = None
+    repetition: Annotated[int | None, LabelField()] = None
+    channel: Annotated[str | None, LabelField(counted=True)] = None
+    session: Annotated[int | None, LabelField(counted=True)] = None
+    valence: Annotated[float | None, LabelField()] = None
+    activation: Annotated[float | None, LabelField()] = None
+    dominance: Annotated[float | None, LabelField()] = None
+    votes: Annotated[str | None, LabelField()] = None
 
     @property
     def path(self) -> Path:
@@ -83,9 +96,13 @@ class Video(Model):
     @property
     def worked_on(self) -> bool:
         """False for a row that only repeats another video; it is kept for the record and never processed."""
-        return not (self.defect or "").startswith("duplicate of ")
+        return not (self.defect or "").startswith(DUPLICATE_OF)
 
 
+LABELS: Mapping[str, LabelField] = {
+    name: mark for name, field in Video.model_fields.items() for mark in field.metadata if isinstance(mark, LabelField)
+}
+"""Field -> how it is marked, in the order of the catalogue's columns."""
 ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 
 
@@ -175,40 +192,40 @@ def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
         pq.write_table(table, temporary)
 
 
-class Rule(Enum):
+class OnMerge(Enum):
     """What becomes of a field of a known row when its corpus is looked at again."""
 
-    OURS = "the catalogue's own: a corpus does not say it"
+    OWN = "the catalogue's own: a corpus does not say it"
     FIXED = "stays, so that nothing moves to another side or subject under a trained model"
-    PLACE = "comes with all others of its kind, or none does: where the footage lies, and what of it is taken"
-    FACT = "comes: what a corpus says of a video, it may correct"
+    FOOTAGE = "is replaced with all others of its kind, or none is: where the footage lies, and what of it is taken"
+    CORRECTED = "is replaced: what a corpus says of a video, it may correct"
 
 
-RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(Video.model_fields, Rule.FACT),
-    **dict.fromkeys(("video_id", "corpus", "shard"), Rule.OURS),
-    **dict.fromkeys(("subject", "split", "split_by", "fold"), Rule.FIXED),
-    **dict.fromkeys(("source", "sound", "duration", *CUT), Rule.PLACE),
+ON_MERGE: Mapping[str, OnMerge] = {
+    **dict.fromkeys(Video.model_fields, OnMerge.CORRECTED),
+    **dict.fromkeys(("video_id", "corpus", "shard"), OnMerge.OWN),
+    **dict.fromkeys(("subject", "split", "split_by", "fold"), OnMerge.FIXED),
+    **dict.fromkeys(("source", "sound", "duration", *CUT), OnMerge.FOOTAGE),
 }
 
 
-def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) -> list[Video]:
-    """Add to `known` the videos of `found` whose id is new, each given a shard; the first of equal ids counts.
+def merge(known: Sequence[Video], listed: Iterable[Video], shard_seconds: float) -> list[Video]:
+    """Add to `known` the videos of `listed` whose id is new, each given a shard; the first of equal ids counts.
 
-    What a known row takes over, `RULES` say; a file at hand is not given up for an address. No known row is left out,
-    and one of another corpus is another video, which stays as it is. A shard takes whole videos, in order, while their
-    footage stays within `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is filled
-    up first; no video ever changes its shard.
+    `ON_MERGE` says what a known row takes over; a file at hand is not given up for an address. No known row is left
+    out, and one of another corpus is another video, which stays as it is. A shard takes whole videos, in order, while
+    their footage stays within `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is
+    filled up first; no video ever changes its shard.
     """
     merged = {video.video_id: video for video in known}
     last = _last_shards(known)
     seen: set[str] = set()
-    for video in found:
+    for video in listed:
         if video.video_id in seen:
             continue
         seen.add(video.video_id)
         if old := merged.get(video.video_id):
-            merged[video.video_id] = _brought(old, video) if old.corpus == video.corpus else old
+            merged[video.video_id] = _updated(old, video) if old.corpus == video.corpus else old
             continue
         seconds = video.duration or 0.0
         number, footage = last.get(video.corpus, (-1, math.inf))
@@ -219,10 +236,11 @@ def merge(known: Sequence[Video], found: Iterable[Video], shard_seconds: float) 
     return list(merged.values())
 
 
-def _brought(old: Video, new: Video) -> Video:
+def _updated(old: Video, new: Video) -> Video:
     """A known row with what the corpus now says of it."""
-    rules = {Rule.FACT} if new.remote and not old.remote else {Rule.FACT, Rule.PLACE}
-    return old.model_copy(update={name: getattr(new, name) for name, rule in RULES.items() if rule in rules})
+    footage_stays = new.remote and not old.remote
+    replaced = {OnMerge.CORRECTED} if footage_stays else {OnMerge.CORRECTED, OnMerge.FOOTAGE}
+    return old.model_copy(update={name: getattr(new, name) for name, kind in ON_MERGE.items() if kind in replaced})
 
 
 def _last_shards(videos: Sequence[Video]) -> dict[str, tuple[int, float]]:

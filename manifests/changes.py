@@ -1,16 +1,16 @@
-"""What a corpus says otherwise than a catalogue that was made of it before."""
+"""What differs between a corpus as it is now and the catalogue that was made of it before."""
 
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from portrait_prep.manifests.catalogue import RULES, Rule, Video
+from portrait_prep.manifests.catalogue import ON_MERGE, OnMerge, Video
 from portrait_prep.manifests.wording import a_few
 
-LOST = "where the file is gone, give the folder that it lies in now as --source, or put it back"
+SOURCE_AWAY = "where the file is gone, give the folder that it lies in now as --source, or put it back"
 """What to do about a source that is kept: an address is not taken for a file, which may only be away for a while."""
-CROWDED = "videos of another corpus have these ids here: make a workspace of its own for each of the two"
+SHARED_IDS = "videos of another corpus have these ids here: make a workspace of its own for each of the two"
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class Changes:
         if self.added:
             yield f"Added: {a_few(self.added)}."
         if self.left_out:
-            yield f"Left out: {a_few(self.left_out)}; {CROWDED}."
+            yield f"Left out: {a_few(self.left_out)}; {SHARED_IDS}."
         if self.removed:
             yield f"Removed from the corpus: {a_few(self.removed)}; their rows are kept."
         if self.changed:
             yield f"Changed: {_by_field(self.changed)}."
         if self.kept:
-            way_out = f"; {LOST}" if "source" in self.kept else ""
+            way_out = f"; {SOURCE_AWAY}" if "source" in self.kept else ""
             yield f"Kept as before, though it would now be another: {_by_field(self.kept)}{way_out}."
 
 
-def _by_field(found: Mapping[str, Sequence[str]]) -> str:
-    """Which fields of how many videos; fields of the same videos are told together."""
+def _by_field(ids_by_field: Mapping[str, Sequence[str]]) -> str:
+    """Which fields of how many videos; fields of the same videos stand together."""
     fields: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for name, ids in found.items():
+    for name, ids in ids_by_field.items():
         fields[tuple(ids)].append(name)
     return "; ".join(f"{', '.join(names)} of {a_few(ids)}" for ids, names in fields.items())
 
@@ -77,14 +77,14 @@ def changes(
 
 
 def _kept(old: Video, new: Video) -> Iterator[str]:
-    """Fields that a known row keeps against the corpus; a file that is there need not be told."""
+    """Fields that a known row keeps against the corpus; a file that is there goes unmentioned."""
     for name in _differing(old, new):
-        if RULES[name] is Rule.FIXED or (name == "source" and new.remote and _gone(old)):
+        if ON_MERGE[name] is OnMerge.FIXED or (name == "source" and new.remote and _gone(old)):
             yield name
 
 
 def _differing(one: Video, other: Video) -> Iterator[str]:
-    return (name for name in RULES if getattr(one, name) != getattr(other, name))
+    return (name for name in ON_MERGE if getattr(one, name) != getattr(other, name))
 
 
 def _gone(video: Video) -> bool:
@@ -93,7 +93,7 @@ def _gone(video: Video) -> bool:
 
 def _by_name(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
     """The ids of each field."""
-    found: dict[str, list[str]] = defaultdict(list)
+    ids: dict[str, list[str]] = defaultdict(list)
     for name, video_id in pairs:
-        found[name].append(video_id)
-    return found
+        ids[name].append(video_id)
+    return ids

@@ -1,4 +1,4 @@
-"""Files known by their bytes."""
+"""A file under its final name is whole (write aside in the same folder, flush, rename), and is known by its bytes."""
 
 import hashlib
 import os

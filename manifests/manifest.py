@@ -7,55 +7,33 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import LABELS, Video
 from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.manifests.record import Output, Record
 from portrait_prep.manifests.verdict import Verdict
 
 IDENTITY = ("video_id", "corpus", "subject", "shard", "split", "fold")
-LABELS = (
-    "emotion",
-    "four_class",
-    "four_class_merged",
-    "intensity",
-    "statement",
-    "repetition",
-    "channel",
-    "session",
-    "valence",
-    "activation",
-    "dominance",
-    "votes",
-)
-
-
 FROM_RECORD = (
-    "fingerprint",
-    "digest",
-    "attempts",
-    "started",
-    "seconds",
-    "worker",
-    "rows",
-    "frames",
-    "versions",
-    "metrics",
-    "error",
+    *("fingerprint", "digest", "attempts", "started", "seconds", "worker"),
+    *("rows", "frames", "versions", "metrics", "error"),
 )
+"""What a manifest takes over of a stage's record as it is."""
+FLAT = ("outcome", "reason", "attempts", "started", "seconds", "worker", "rows", "frames", "fingerprint", "digest")
+"""What a row of `manifests.parquet` takes over of a manifest's stage as it is."""
 
 
 def entry(outcome: str, reason: str, record: Record | None, shard_file: Output | None) -> dict[str, Any]:
     """What a manifest says of one stage. `outputs`: the shard file first, then the video's media files."""
-    told: dict[str, Any] = dict.fromkeys(FROM_RECORD)
+    recorded: dict[str, Any] = dict.fromkeys(FROM_RECORD)
     params: dict[str, Any] = {}
     outputs: list[Output] = []
     if record is not None:
         dumped = record.model_dump(mode="json")
-        told = {name: dumped[name] for name in FROM_RECORD}
+        recorded = {name: dumped[name] for name in FROM_RECORD}
         params = record.basis.params
         outputs = [*([shard_file] if shard_file else []), *record.media]
     dumped_outputs = [output.model_dump(mode="json") for output in outputs]
-    return {"outcome": outcome, "reason": reason, **told, "params": params, "outputs": dumped_outputs}
+    return {"outcome": outcome, "reason": reason, **recorded, "params": params, "outputs": dumped_outputs}
 
 
 def manifest(video: Video, entries: Mapping[str, dict[str, Any]], verdict: Verdict) -> dict[str, Any]:
@@ -109,14 +87,14 @@ def flat_rows(content: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
         {
             **shared,
             "stage": stage,
-            **{name: found[name] for name in FLAT},
-            "error_type": (found["error"] or {}).get("type"),
-            "error_message": (found["error"] or {}).get("message"),
-            "error_permanent": (found["error"] or {}).get("permanent"),
-            "metrics": json.dumps(found["metrics"] or {}),
+            **{name: values[name] for name in FLAT},
+            "error_type": (values["error"] or {}).get("type"),
+            "error_message": (values["error"] or {}).get("message"),
+            "error_permanent": (values["error"] or {}).get("permanent"),
+            "metrics": json.dumps(values["metrics"] or {}),
             **verdict,
         }
-        for stage, found in content["stages"].items()
+        for stage, values in content["stages"].items()
     ]
 
 
@@ -132,7 +110,7 @@ def as_of(quality: Any, content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def flat_verdict(quality: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `manifests.parquet` that tell the verdict."""
+    """The verdict as columns of `manifests.parquet`."""
     review = quality.get("review", {})
     return {
         "accepted": quality["accepted"],
@@ -140,6 +118,3 @@ def flat_verdict(quality: Mapping[str, Any]) -> dict[str, Any]:
         "review": review.get("decision"),
         **{f"review_{name}": review.get(name) for name in ("why", "who", "when")},
     }
-
-
-FLAT = ("outcome", "reason", "attempts", "started", "seconds", "worker", "rows", "frames", "fingerprint", "digest")

@@ -1,4 +1,4 @@
-"""How long lists are told to people."""
+"""How long lists are shortened for people."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Enrolling: videos that a corpus found enter a workspace's catalogue."""
+"""Adding videos: those that a corpus lists enter a workspace's catalogue."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
     cannot be written or holds settings that are wrong.
     """
     workspace = session.workspace
-    # Where there is no catalogue yet, what is wrong with the corpus is told before anything is made.
+    # Where there is no catalogue yet, what is wrong with the corpus is said before anything is made.
     listed = None if workspace.catalogue.exists() else find(())
     taken = [] if listed is None else choice.of(listed)
     workspace.create()

@@ -1,7 +1,7 @@
 """What is otherwise in one workspace than in another: catalogue, settings, what was made how, values, verdicts.
 
-It is told what lies there: records and rows of the shards, and verdicts as the manifests have them. Values are read
-only of videos whose recorded digests differ.
+It compares what lies there: records and rows of the shards, and verdicts as the manifests have them. Values are read
+only of videos whose recorded digests differ; one row group of each side is in memory at a time.
 """
 
 import json
@@ -25,6 +25,10 @@ from portrait_prep.pipeline.run.reduction import read_reduction, reduction_path
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import difference
 from portrait_prep.pipeline.store.shards import ShardReader
+
+
+def _lists() -> dict[str, list[str]]:
+    return defaultdict(list)
 
 
 @dataclass
@@ -81,39 +85,8 @@ class Spread:
 
     def to_json(self) -> dict[str, Any]:
         """As data."""
-        told = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return told | {"mean": self.mean}
-
-
-def add_video(spreads: dict[str, Spread], video_id: str, one: ShardReader, two: ShardReader) -> None:
-    """Compare the columns named in `spreads` of a video that both shards hold. Raises Damaged."""
-    start = 0
-    for spread in spreads.values():
-        spread.videos.append(video_id)
-    for before, after in _side_by_side(video_id, list(spreads), one, two):
-        length = min(_rows(before), _rows(after))
-        for name, spread in spreads.items():
-            alike = length and before[name].shape[1:] == after[name].shape[1:]
-            if alike:
-                spread.add(video_id, start, before[name][:length], after[name][:length])
-            if (not alike or _rows(before) != _rows(after)) and video_id not in spread.shapes[-1:]:
-                spread.shapes.append(video_id)
-        start += length
-
-
-def _rows(batch: Batch) -> int:
-    return len(next(iter(batch.values()), ()))
-
-
-def _side_by_side(
-    video_id: str, columns: Sequence[str], one: ShardReader, two: ShardReader
-) -> Iterator[tuple[Batch, Batch]]:
-    nothing: Batch = {}
-    return zip_longest(one.batches(video_id, columns), two.batches(video_id, columns), fillvalue=nothing)
-
-
-def _lists() -> dict[str, list[str]]:
-    return defaultdict(list)
+        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return public | {"mean": self.mean}
 
 
 @dataclass
@@ -137,8 +110,8 @@ class StageDifference:
 
     def to_json(self) -> dict[str, Any]:
         """As data."""
-        told = {name: dict(value) for name, value in vars(self).items() if name != "columns"}
-        return told | {"columns": {name: spread.to_json() for name, spread in self.columns.items()}}
+        kinds = {name: dict(value) for name, value in vars(self).items() if name != "columns"}
+        return kinds | {"columns": {name: spread.to_json() for name, spread in self.columns.items()}}
 
 
 @dataclass
@@ -176,23 +149,23 @@ class Difference:
 
 def compare(first: Session, second: Session) -> Difference:
     """Compare two workspaces of the same stages. Raises BadInput, BadSetting or Damaged where one cannot be read."""
-    found = Difference()
+    differences = Difference()
     before, after = ({video.video_id: video for video in session.videos} for session in (first, second))
-    found.removed = [name for name in before if name not in after]
-    found.added = [name for name in after if name not in before]
+    differences.removed = [name for name in before if name not in after]
+    differences.added = [name for name in after if name not in before]
     both = [(before[name], after[name]) for name in before if name in after]
-    for one, two in both:
-        for name in _different(one.model_dump(), two.model_dump()):
-            found.changed[name].append(one.video_id)
-        was, now = (_quality(session.workspace, one.video_id) for session in (first, second))
+    for old, new in both:
+        for name in _different(old.model_dump(), new.model_dump()):
+            differences.changed[name].append(old.video_id)
+        was, now = (_quality(session.workspace, old.video_id) for session in (first, second))
         if was != now:
-            found.verdicts[one.video_id] = was, now
-    told = [_flat(session.settings, session.stages) for session in (first, second)]
-    found.settings = {name: (told[0].get(name), told[1].get(name)) for name in _different(*told)}
+            differences.verdicts[old.video_id] = was, now
+    one, two = (_flat(session.settings, session.stages) for session in (first, second))
+    differences.settings = {name: (one.get(name), two.get(name)) for name in _different(one, two)}
     for stage in first.stages:
-        found.stages[stage.name] = _stage(stage, first.workspace, second.workspace, both)
-        found.joined += _different(*(_joined(session.workspace, stage) for session in (first, second)))
-    return found
+        differences.stages[stage.name] = _stage(stage, first.workspace, second.workspace, both)
+        differences.joined += _different(*(_joined(session.workspace, stage) for session in (first, second)))
+    return differences
 
 
 def _different(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
@@ -209,7 +182,7 @@ def _flat(settings: Settings, stages: Sequence[Stage[Any]]) -> dict[str, Any]:
 
 
 def _quality(workspace: Workspace, video_id: str) -> Any:
-    """The verdict, as the manifest tells it; None where there is none."""
+    """The verdict, as the manifest has it; None where there is none."""
     try:
         return json.loads(workspace.manifest(video_id).read_text("utf-8"))["quality"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -218,21 +191,21 @@ def _quality(workspace: Workspace, video_id: str) -> Any:
 
 def _joined(workspace: Workspace, stage: Stage[Any]) -> dict[str, str]:
     """Path -> sha256 of what the stage made of many videos."""
-    note = read_reduction(reduction_path(workspace, stage.name))
-    return {output.path: output.sha256 for output in note.outputs} if note else {}
+    reduction = read_reduction(reduction_path(workspace, stage.name))
+    return {output.path: output.sha256 for output in reduction.outputs} if reduction else {}
 
 
 def _stage(
     stage: Stage[Any], first: Workspace, second: Workspace, both: Sequence[tuple[Video, Video]]
 ) -> StageDifference:
-    found = StageDifference()
+    differences = StageDifference()
     for (here, there), videos in groupby(both, key=lambda pair: (pair[0].shard, pair[1].shard)):
         with ExitStack() as stack:
             one = _opened(stack, first.shard(stage.name, here))
             two = _opened(stack, second.shard(stage.name, there))
             for video, _ in videos:
-                _video(found, stage, video.video_id, one, two)
-    return found
+                _video(differences, stage, video.video_id, one, two)
+    return differences
 
 
 def _opened(stack: ExitStack, path: Path) -> ShardReader | None:
@@ -243,19 +216,19 @@ def _opened(stack: ExitStack, path: Path) -> ShardReader | None:
 
 
 def _video(
-    found: StageDifference, stage: Stage[Any], video_id: str, one: ShardReader | None, two: ShardReader | None
+    differences: StageDifference, stage: Stage[Any], video_id: str, one: ShardReader | None, two: ShardReader | None
 ) -> None:
     before, after = (reader.records.get(video_id) if reader else None for reader in (one, two))
     if _end(before) != _end(after):
-        found.outcomes[f"{_end(before)} -> {_end(after)}"].append(video_id)
+        differences.outcomes[f"{_end(before)} -> {_end(after)}"].append(video_id)
     if before is None or after is None or one is None or two is None:
         return
     if before.fingerprint != after.fingerprint:
-        found.made[difference(before.basis, after.basis)].append(video_id)
+        differences.made[difference(before.basis, after.basis)].append(video_id)
     for name in _different(before.versions, after.versions):
-        found.packages[f"{name} {before.versions.get(name)} -> {after.versions.get(name)}"].append(video_id)
+        differences.packages[f"{name} {before.versions.get(name)} -> {after.versions.get(name)}"].append(video_id)
     if before.done and after.done:
-        _values(found, stage, video_id, (before, one), (after, two))
+        _values(differences, stage, video_id, (before, one), (after, two))
 
 
 def _end(record: Record | None) -> str:
@@ -265,7 +238,7 @@ def _end(record: Record | None) -> str:
 
 
 def _values(
-    found: StageDifference,
+    differences: StageDifference,
     stage: Stage[Any],
     video_id: str,
     first: tuple[Record, ShardReader],
@@ -276,10 +249,39 @@ def _values(
     spreads = {}
     for name in _different(before.digests, after.digests):
         if name not in after.digests or name not in before.digests:
-            found.files[f"{name} is only in the {'first' if name in before.digests else 'second'}"].append(video_id)
+            differences.files[f"{name} is only in the {'first' if name in before.digests else 'second'}"].append(
+                video_id
+            )
         elif name in columns:
-            spreads[name] = found.columns[name]
+            spreads[name] = differences.columns[name]
         else:
-            found.files[f"{name} has other bytes"].append(video_id)
+            differences.files[f"{name} has other bytes"].append(video_id)
     if spreads:
         add_video(spreads, video_id, one, two)
+
+
+def add_video(spreads: dict[str, Spread], video_id: str, one: ShardReader, two: ShardReader) -> None:
+    """Compare the columns named in `spreads` of a video that both shards hold. Raises Damaged."""
+    start = 0
+    for spread in spreads.values():
+        spread.videos.append(video_id)
+    for before, after in _side_by_side(video_id, list(spreads), one, two):
+        length = min(_rows(before), _rows(after))
+        for name, spread in spreads.items():
+            alike = length and before[name].shape[1:] == after[name].shape[1:]
+            if alike:
+                spread.add(video_id, start, before[name][:length], after[name][:length])
+            if (not alike or _rows(before) != _rows(after)) and video_id not in spread.shapes[-1:]:
+                spread.shapes.append(video_id)
+        start += length
+
+
+def _rows(batch: Batch) -> int:
+    return len(next(iter(batch.values()), ()))
+
+
+def _side_by_side(
+    video_id: str, columns: Sequence[str], one: ShardReader, two: ShardReader
+) -> Iterator[tuple[Batch, Batch]]:
+    nothing: Batch = {}
+    return zip_longest(one.batches(video_id, columns), two.batches(video_id, columns), fillvalue=nothing)

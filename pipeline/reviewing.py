@@ -15,14 +15,14 @@ HOPELESS = (State.FAILED, State.BLOCKED)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReviewResult:
     """The videos of the decision as they stand after it, and all of them counted."""
 
     video_statuses: tuple[VideoStatus, ...]
     status_counts: StatusCounts
 
 
-def decide(session: Session, video_ids: Sequence[str], review: Review | None) -> Outcome:
+def decide(session: Session, video_ids: Sequence[str], review: Review | None) -> ReviewResult:
     """Note a decision about these videos, or (None) take it back, and bring manifests, their table and statistics up
     to date; no stage is computed.
 
@@ -41,14 +41,14 @@ def decide(session: Session, video_ids: Sequence[str], review: Review | None) ->
         write_reviews(session.workspace.reviews, kept if review is None else kept | dict.fromkeys(video_ids, review))
         afresh = Session(session.workspace, session.stages)
         status_counts = afresh.finalize()
-        return Outcome(tuple(afresh.video_status(video_id) for video_id in video_ids), status_counts)
+        return ReviewResult(tuple(afresh.video_status(video_id) for video_id in video_ids), status_counts)
 
 
 def _require_no_failure(video_status: VideoStatus) -> None:
     for stage, status in video_status.statuses.items():
         if status.state in HOPELESS:
-            told = status.failure.message if status.failure else status.reason
+            reason = status.failure.message if status.failure else status.reason
             raise BadInput(
-                f"{video_status.video.video_id} cannot be accepted: {stage} is {status.state} ({told}), and a decision "
-                "does not make up for what a stage could not make; mend that first."
+                f"{video_status.video.video_id} cannot be accepted: {stage} is {status.state} ({reason}), and a "
+                "decision does not make up for what a stage could not make; mend that first."
             )

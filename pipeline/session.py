@@ -119,8 +119,8 @@ class Session:
             if self._work_is_left(selection, memory):
                 gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
                 with open_executor(workers, scheduler, self.workspace.logs / "workers.log", gpu) as executor:
-                    foreman = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
-                    run_counts = foreman.run()
+                    work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
+                    run_counts = work.run()
                 memory = Memory(self.workspace, self.planner)
             return run_counts, self.finalize(selection.stages, memory)
 

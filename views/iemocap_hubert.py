@@ -5,8 +5,8 @@ Where the original errs, this does not:
 
 - There the wave is padded with zeros first and normalized then, which makes short utterances louder, by sqrt(3 s /
   length). Here it is normalized first (`wave`); `wave_padded` is the original's, which its weights know.
-- Speakers are told by the last field of an utterance's id. There they are told by the dialog's, which names the wearer
-  of the markers: another person in half of the utterances.
+- Speakers are given by the last field of an utterance's id. There they are given by the dialog's, which names the
+  wearer of the markers: another person in half of the utterances.
 - Its data has neutral 0, happy 1, angry 2, sad 3, and some of its scripts name these angry, happy, neutral, sad.
 - It picks the best epoch on the test session. `folds` sets another session aside to validate on.
 

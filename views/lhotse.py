@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import LABELS, Video
 from portrait_prep.manifests.files import replacing
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -18,10 +18,11 @@ from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.selection import Footage
 
 RECORDINGS, SUPERVISIONS = "recordings.jsonl", "supervisions.jsonl"
-CUSTOM = (
-    *("corpus", "split", "fold", "emotion", "four_class", "four_class_merged", "intensity", "repetition", "channel"),
-    *("session", "valence", "activation", "dominance"),
-)
+TEXT = "statement"
+"""The field of the catalogue that becomes the text of a supervision."""
+VOTES = "votes"
+"""The field that is left out: what each annotator said."""
+CUSTOM = ("corpus", "split", "fold", *(name for name in LABELS if name not in (TEXT, VOTES)))
 """Fields of the catalogue that become custom fields of a supervision, where they apply."""
 
 
@@ -68,7 +69,7 @@ def recording(footage: Footage, workspace: Workspace) -> dict[str, Any]:
 def supervision(footage: Footage) -> dict[str, Any]:
     """Who speaks in a video, what (where the catalogue knows the sentence), and its labels."""
     video = footage.video
-    told = {
+    values = {
         "id": video.video_id,
         "recording_id": video.video_id,
         "start": 0.0,
@@ -77,7 +78,8 @@ def supervision(footage: Footage) -> dict[str, Any]:
         "speaker": video.subject,
         "custom": _labels(video),
     }
-    return told if video.statement is None else {**told, "text": video.statement}
+    text = getattr(video, TEXT)
+    return values if text is None else {**values, "text": text}
 
 
 def _labels(video: Video) -> dict[str, Any]:

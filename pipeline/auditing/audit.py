@@ -73,9 +73,9 @@ class Audit:
             yield from claims.examine_proofs(evidence)
         evidence.read_manifests()
         yield from checksums.examine_checksums(evidence)
-        told = table.rows()
-        yield from manifests.examine_manifests(evidence, told)
-        table.compare(evidence, told)
+        table_rows = table.rows()
+        yield from manifests.examine_manifests(evidence, table_rows)
+        table.compare(evidence, table_rows)
         reducer.add(evidence.video_statuses)
         self._account(evidence)
 

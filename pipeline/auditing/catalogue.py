@@ -30,10 +30,10 @@ def _leaks(path: str, field: str, videos: Iterable[Video]) -> Iterator[Finding]:
     for video in videos:
         if (side := getattr(video, field)) is not None:
             sides[video.subject][str(side)].append(video.video_id)
-    for subject, found_on in sides.items():
-        if len(found_on) > 1:
-            told = ", ".join(f"{side}: {a_few(ids)}" for side, ids in sorted(found_on.items()))
-            yield found("leak", path, subject=subject, field=field, sides=told)
+    for subject, by_side in sides.items():
+        if len(by_side) > 1:
+            text = ", ".join(f"{side}: {a_few(ids)}" for side, ids in sorted(by_side.items()))
+            yield found("leak", path, subject=subject, field=field, sides=text)
 
 
 def _is_safe(video: Video) -> bool:

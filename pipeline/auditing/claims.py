@@ -12,7 +12,7 @@ from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, flaw, found
 from portrait_prep.pipeline.declare.stage import Batch, Invariant, Stage
 from portrait_prep.pipeline.status.survey import VideoStatus
-from portrait_prep.pipeline.store.shards import ShardReader, by_stage
+from portrait_prep.pipeline.store.shards import ShardReader, by_stage, joined
 
 
 def examine_invariants(evidence: Evidence) -> Iterator[Finding]:
@@ -58,12 +58,12 @@ def _broken(
 
 def _read(columns: Sequence[str], video_id: str, readers: Mapping[str, ShardReader]) -> Iterator[Batch]:
     """Aligned batches, keyed `stage.column`. Raises ValueError where the stages do not have the same rows."""
-    streams = [
-        _named(stage, readers[stage].batches(video_id, names))
-        for stage, names in by_stage(dict.fromkeys(columns)).items()
-    ]
-    for parts in zip(*streams, strict=True):
-        yield {name: values for part in parts for name, values in part.items()}
+    return joined(
+        [
+            _named(stage, readers[stage].batches(video_id, names))
+            for stage, names in by_stage(dict.fromkeys(columns)).items()
+        ]
+    )
 
 
 def _named(stage: str, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -85,7 +85,7 @@ def _proved(evidence: Evidence, stage: Stage[Any], video_status: VideoStatus, re
     if stage.proof is None:
         return
     try:
-        for problem, mend in stage.proof(evidence.session.workspace, video_status.video, record):
-            yield flaw(path, problem, mend, video_id)
+        for problem, remedy in stage.proof(evidence.session.workspace, video_status.video, record):
+            yield flaw(path, problem, remedy, video_id)
     except (Damaged, OSError) as error:
         yield found("unproved", path, video_id, detail=error)

@@ -72,8 +72,8 @@ class Evidence:
         """Read the manifests of the shard."""
         for video_id in self.ids:
             try:
-                told = json.loads(self.session.workspace.manifest(video_id).read_text("utf-8"))
+                manifest = json.loads(self.session.workspace.manifest(video_id).read_text("utf-8"))
             except (OSError, ValueError):
                 continue
-            if isinstance(told, dict):
-                self.written[video_id] = told
+            if isinstance(manifest, dict):
+                self.written[video_id] = manifest

@@ -29,8 +29,8 @@ class Finding:
 
     def to_json(self, root: Path) -> dict[str, Any]:
         """As data, with the commands that mend it in the workspace at `root`."""
-        told = {"kind": self.kind, "path": self.path, "video_id": self.video_id, "problem": self.problem}
-        return {**told, "mend": self.mend, "commands": self.remedy.commands(root)}
+        finding = {"kind": self.kind, "path": self.path, "video_id": self.video_id, "problem": self.problem}
+        return {**finding, "mend": self.mend, "commands": self.remedy.commands(root)}
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,11 @@ KINDS = {
 
 def found(kind: str, path: str, video_id: str = "", **details: object) -> Finding:
     """A finding of one of `KINDS`; `details` fill in its templates."""
-    told = KINDS[kind]
-    remedy = Remedy(told.words.format(**details), (path,) if told.delete else (), told.run)
-    return Finding(kind, path, told.problem.format(**details), remedy, video_id)
+    entry = KINDS[kind]
+    remedy = Remedy(entry.words.format(**details), (path,) if entry.delete else (), entry.run)
+    return Finding(kind, path, entry.problem.format(**details), remedy, video_id)
 
 
-def flaw(path: str, problem: str, mend: Remedy, video_id: str) -> Finding:
+def flaw(path: str, problem: str, remedy: Remedy, video_id: str) -> Finding:
     """A finding in a stage's own words."""
-    return Finding("proof", path, problem, mend, video_id)
+    return Finding("proof", path, problem, remedy, video_id)

@@ -1,4 +1,4 @@
-"""Manifests say what catalogue, shards, settings and reviews say."""
+"""Manifests, and their table, say what catalogue, shards, settings and reviews say."""
 
 import json
 from collections import defaultdict
@@ -14,8 +14,90 @@ from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.status.survey import TABLE, VideoStatus
 
+NAMED = 3
+"""Differences that a finding names one by one."""
+ROW = (*IDENTITY, "labels", "source")
+"""Parts of a manifest that are the catalogue's row."""
+JUDGED = ("quality", "outcome", "reason")
+"""Parts that change with settings and reviews while the shards stay as they are."""
+
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Video id -> its rows of the table."""
+
+
+def examine_manifests(evidence: Evidence, table: Rows) -> Iterator[Finding]:
+    """Compare each manifest with what it should be, but for what a finding accounts for already."""
+    for video_status in evidence.video_statuses:
+        video_id = video_status.video.video_id
+        findings = list(_examine(evidence, video_status, table.get(video_id, ())))
+        if findings:
+            evidence.doubt("", video_id)
+        yield from findings
+
+
+def _examine(evidence: Evidence, video_status: VideoStatus, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    workspace, video_id = evidence.session.workspace, video_status.video.video_id
+    path = workspace.manifest(video_id)
+    name = workspace.relative(path)
+    if video_id not in evidence.written:
+        yield found("unreadable manifest" if path.is_file() else "missing manifest", name, video_id)
+        return
+    expected = json.loads(json.dumps(video_status.manifest))
+    expected["quality"] = as_of(evidence.written[video_id].get("quality"), expected["quality"])
+    expected = _unless_doubted(evidence, video_status, expected)
+    written = _unless_doubted(evidence, video_status, evidence.written[video_id])
+    places = list(different(expected, written))
+    of_row = [place for place in places if place.partition(".")[0] in ROW]
+    if of_row and any(row[key] == written.get(key) != expected[key] for row in rows for key in IDENTITY if key in row):
+        yield found("row", workspace.relative(workspace.catalogue), video_id, places=_first(of_row))
+        places = [place for place in places if place not in of_row]
+    if places:
+        outdated = all(place in of_row or place.partition(".")[0] in JUDGED or _is_outcome(place) for place in places)
+        yield found("outdated manifest" if outdated else "manifest", name, video_id, places=_first(places))
+
+
+def _is_outcome(place: str) -> bool:
+    return place.startswith("stages.") and place.rpartition(".")[2] in JUDGED
+
+
+def _unless_doubted(evidence: Evidence, video_status: VideoStatus, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest without what a finding accounts for: the stages in doubt, then the verdict, which rests on all."""
+    doubted = {stage.name for stage in evidence.stages if evidence.is_doubted(stage.name, video_status)}
+    kept = dict(content)
+    stages = content.get("stages")
+    if isinstance(stages, dict):
+        damaged = {stage for stage, _ in evidence.doubted}
+        kept["stages"] = {
+            stage: _without_outputs(entry) if stage in damaged else entry
+            for stage, entry in stages.items()
+            if stage not in doubted
+        }
+    if doubted:
+        kept.pop("quality", None)
+    read = {name for stage in evidence.stages if stage.name in doubted for name in stage.catalogue}
+    if read and isinstance(content.get("source"), dict):
+        kept["source"] = {name: value for name, value in content["source"].items() if name not in read}
+    return kept
+
+
+def _without_outputs(entry: Any) -> Any:
+    """What a manifest says of a stage, without the checksum of a file that holds a neighbour's damage."""
+    return {name: value for name, value in entry.items() if name != "outputs"} if isinstance(entry, dict) else entry
+
+
+def _first(places: Sequence[str]) -> str:
+    """A few of them by name, and how many more."""
+    return ", ".join(places[:NAMED]) + (f" and {len(places) - NAMED} more" if len(places) > NAMED else "")
+
+
+def different(expected: Any, written: Any, where: str = "") -> Iterator[str]:
+    """Name the places at which two JSON values differ, outermost first."""
+    if isinstance(expected, dict) and isinstance(written, dict):
+        for key in sorted(expected.keys() | written.keys()):
+            inner = f"{where}.{key}" if where else str(key)
+            yield from different(expected.get(key), written.get(key), inner)
+    elif expected != written and json.dumps(expected) != json.dumps(written):  # NaN is not equal to itself
+        yield where
 
 
 class TableAudit:
@@ -41,8 +123,7 @@ class TableAudit:
         if self._file is None or self._next > self._file.num_row_groups:
             return rows
         try:
-            told = self._file.read_row_group(self._next - 1).to_pylist()
-            for row in told:
+            for row in self._file.read_row_group(self._next - 1).to_pylist():
                 rows[row["video_id"]].append(row)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             self._note(f"row group {self._next - 1}: it cannot be read ({error})")
@@ -70,87 +151,3 @@ class TableAudit:
     def _note(self, place: str) -> None:
         if not self.findings:
             self.findings.append(found("table", self._name, places=place))
-
-
-NAMED = 3
-"""Differences that a finding names one by one."""
-
-ROW = (*IDENTITY, "labels", "source")
-"""Parts of a manifest that are the catalogue's row."""
-
-JUDGED = ("quality", "outcome", "reason")
-"""Parts that change with settings and reviews while the shards stay as they are."""
-
-
-def examine_manifests(evidence: Evidence, table: Rows) -> Iterator[Finding]:
-    """Compare each manifest with what it should be, but for what a finding accounts for already."""
-    for video_status in evidence.video_statuses:
-        video_id = video_status.video.video_id
-        findings = list(_examine(evidence, video_status, table.get(video_id, ())))
-        if findings:
-            evidence.doubt("", video_id)
-        yield from findings
-
-
-def _examine(evidence: Evidence, video_status: VideoStatus, rows: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    workspace, video_id = evidence.session.workspace, video_status.video.video_id
-    path = workspace.manifest(video_id)
-    name = workspace.relative(path)
-    if video_id not in evidence.written:
-        yield found("unreadable manifest" if path.is_file() else "missing manifest", name, video_id)
-        return
-    expected = json.loads(json.dumps(video_status.manifest))
-    expected["quality"] = as_of(evidence.written[video_id].get("quality"), expected["quality"])
-    expected = _unless_doubted(evidence, video_status, expected)
-    written = _unless_doubted(evidence, video_status, evidence.written[video_id])
-    places = list(different(expected, written))
-    of_row = [place for place in places if place.partition(".")[0] in ROW]
-    if of_row and any(row[key] == written.get(key) != expected[key] for row in rows for key in IDENTITY if key in row):
-        yield found("row", workspace.relative(workspace.catalogue), video_id, places=_told(of_row))
-        places = [place for place in places if place not in of_row]
-    if places:
-        outdated = all(place in of_row or place.partition(".")[0] in JUDGED or _is_outcome(place) for place in places)
-        yield found("outdated manifest" if outdated else "manifest", name, video_id, places=_told(places))
-
-
-def _is_outcome(place: str) -> bool:
-    return place.startswith("stages.") and place.rpartition(".")[2] in JUDGED
-
-
-def _unless_doubted(evidence: Evidence, video_status: VideoStatus, content: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest without what a finding accounts for: the stages in doubt, then the verdict, which rests on all."""
-    doubted = {stage.name for stage in evidence.stages if evidence.is_doubted(stage.name, video_status)}
-    kept = dict(content)
-    stages = content.get("stages")
-    if isinstance(stages, dict):
-        damaged = {stage for stage, _ in evidence.doubted}
-        kept["stages"] = {
-            stage: _without_outputs(told) if stage in damaged else told
-            for stage, told in stages.items()
-            if stage not in doubted
-        }
-    if doubted:
-        kept.pop("quality", None)
-    read = {name for stage in evidence.stages if stage.name in doubted for name in stage.catalogue}
-    if read and isinstance(content.get("source"), dict):
-        kept["source"] = {name: told for name, told in content["source"].items() if name not in read}
-    return kept
-
-
-def _without_outputs(told: Any) -> Any:
-    """What a manifest says of a stage, without the checksum of a file that holds a neighbour's damage."""
-    return {name: value for name, value in told.items() if name != "outputs"} if isinstance(told, dict) else told
-
-
-def _told(places: Sequence[str]) -> str:
-    return ", ".join(places[:NAMED]) + (f" and {len(places) - NAMED} more" if len(places) > NAMED else "")
-
-
-def different(expected: Any, written: Any, where: str = "") -> Iterator[str]:
-    """Name the places at which two JSON values differ, outermost first."""
-    if isinstance(expected, dict) and isinstance(written, dict):
-        for key in sorted(expected.keys() | written.keys()):
-            inner = f"{where}.{key}" if where else str(key)
-            yield from different(expected.get(key), written.get(key), inner)
-    elif expected != written and json.dumps(expected) != json.dumps(written):  # NaN is not equal to itself
-        yield where

@@ -61,7 +61,7 @@ def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Itera
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
-    """Files and links, by name; temporary ones are told elsewhere."""
+    """Files and links, by name; temporary ones are named elsewhere."""
     return sorted(
         path for path in paths if (path.is_symlink() or not path.is_dir()) and not path.name.startswith(TEMPORARY)
     )

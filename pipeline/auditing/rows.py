@@ -1,4 +1,4 @@
-"""Shard files: each is the one it is called, and holds the rows that its records tell of, with values where they must.
+"""Shard files: each is the one it is called, and holds the rows that its records name, with values where there must be.
 
 One pass over a file's bytes, batch by batch.
 """
@@ -72,23 +72,23 @@ def _other_place(stage: Stage[Any], reader: ShardReader, evidence: Evidence, pla
 
 
 def _gaps(evidence: Evidence, stage: Stage[Any], video_id: str) -> Gaps | None:
-    """The gaps that this stage or one that it stands on has recorded; None where none of them tells."""
+    """The gaps that this stage or one that it stands on has recorded; None where none of them records any."""
     by_name = {other.name: other for other in evidence.stages}
-    lineage, told = [stage.name], list[tuple[int, int]]()
-    tells = False
+    lineage, gaps = [stage.name], list[tuple[int, int]]()
+    recorded = False
     for name in lineage:
         lineage.extend(other for other in by_name[name].upstream if other not in lineage)
         record = evidence.shard_state.records.get(name, {}).get(video_id)
         if record and GAPS in record.metrics:
-            tells = True
-            told.extend(_ranges(record.metrics[GAPS]))
-    return told if tells else None
+            recorded = True
+            gaps.extend(_ranges(record.metrics[GAPS]))
+    return gaps if recorded else None
 
 
-def _ranges(told: Any) -> Gaps:
+def _ranges(metric: Any) -> Gaps:
     """What a metric says; none where it is not of that form."""
     try:
-        return [(int(first), int(stop)) for first, stop in told]
+        return [(int(first), int(stop)) for first, stop in metric]
     except (TypeError, ValueError):
         return []
 
@@ -114,8 +114,8 @@ def _flaws(stage: Stage[Any], reader: ShardReader, record: Record, gaps: Gaps | 
     except (Damaged, KeyError, ValueError):
         yield "values", {}
         return
-    told = {column.name: record.digests[column.name] for column in stage.columns if column.name in record.digests}
-    if row != record.rows or (digests.results() if record.done else {}) != told:
+    recorded = {column.name: record.digests[column.name] for column in stage.columns if column.name in record.digests}
+    if row != record.rows or (digests.results() if record.done else {}) != recorded:
         yield "values", {}
     yield from checked
 
@@ -161,9 +161,9 @@ def _of_keys(stage: Stage[Any], record: Record, batch: Batch, start: int) -> Ite
 
 
 def _of_gaps(
-    stage: Stage[Any], columns: Sequence[Column], batch: Batch, start: int, gaps: Gaps | None, tells: bool
+    stage: Stage[Any], columns: Sequence[Column], batch: Batch, start: int, gaps: Gaps | None, records: bool
 ) -> Iterator[Flaw]:
-    """Numbers are missing in recorded gaps and nowhere else; `tells`: this stage itself recorded them.
+    """Numbers are missing in recorded gaps and nowhere else; `records`: this stage itself records them.
 
     What a later stage has in a gap is for its invariants to say.
     """
@@ -179,5 +179,5 @@ def _of_gaps(
             lost = ~np.isfinite(values).all(axis=1)
             for frame in frames[lost & ~gap][:1]:
                 yield "no value", {"column": column.name, "frame": int(frame)}
-            for frame in frames[gap & ~lost & tells][:1]:
+            for frame in frames[gap & ~lost & records][:1]:
                 yield "no gap", {"column": column.name, "frame": int(frame)}

@@ -2,7 +2,7 @@
 
 A stage is a pure function of one video and the columns before it. It streams: it reads batches of frames and yields
 batches of columns, so that memory does not grow with the length of the video. Shards, retries, fingerprints and logs
-are the foreman's.
+are the pipeline's.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_prep.errors import BadInput, WorkspaceBusy
-from portrait_prep.manifests.files import TEMPORARY
+from portrait_prep.manifests.files import TEMPORARY, temporary_beside
 
 LOCK = ".lock"
 
@@ -102,6 +102,16 @@ class Workspace:
             except BlockingIOError as error:
                 raise WorkspaceBusy(f"Another run holds the workspace {self.root}: wait for it or stop it.") from error
             yield
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder that is gone at the end. Hold the `lock` meanwhile; the next run sweeps it away after a kill."""
+        folder = temporary_beside(self.root / "scratch")
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def require_idle(self) -> None:
         """Raise WorkspaceBusy while a run holds the workspace; needs no right to write."""

@@ -220,7 +220,7 @@ def _local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup) -> 
     dask.config.set(
         {
             "distributed.nanny.pre-spawn-environ": ONE_THREAD | QUIET,
-            # A unit whose worker died is taken apart by the foreman, not blindly repeated by the scheduler.
+            # A unit whose worker died is taken apart by our scheduler, not blindly repeated by dask's.
             "distributed.scheduler.allowed-failures": 0,
             "distributed.worker.daemon": False,
             # Dask's own profiler would stop each worker a hundred times a second; its monitor twice.

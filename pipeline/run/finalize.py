@@ -1,4 +1,4 @@
-"""The conclusion of a run: manifests and their table are brought up to date in one pass over all shards.
+"""The end of a run: manifests and their table are brought up to date in one pass over all shards.
 
 A shard of which nothing has changed is only judged anew; any other is surveyed.
 """

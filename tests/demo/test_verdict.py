@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from portrait_prep.demo.plan import CLIPS
-from portrait_prep.demo.verdict import Outcome, agreement, check
+from portrait_prep.demo.verdict import ClipResult, agreement, check
 from portrait_prep.manifests.corpora.demo import read_truth, truth_path
 
 
-def as_planned() -> dict[str, Outcome]:
+def as_planned() -> dict[str, ClipResult]:
     return {
-        clip.video_id: Outcome(False, clip.expected.stage, f"It is {clip.expected.reason.upper()} here.")
+        clip.video_id: ClipResult(False, clip.expected.stage, f"It is {clip.expected.reason.upper()} here.")
         if clip.expected
-        else Outcome(True)
+        else ClipResult(True)
         for clip in CLIPS
     }
 
@@ -26,14 +26,14 @@ def test_a_run_as_planned_has_no_findings() -> None:
 @pytest.mark.parametrize(
     ("video_id", "outcome"),
     [
-        ("astronaut-24fps", Outcome(False, "landmarks", "lost")),
-        ("astronaut-24fps", Outcome(False)),
-        ("truncated", Outcome(True)),
-        ("truncated", Outcome(False, "normalize", "no face")),
-        ("noface", Outcome(False, "speech", "no face")),
+        ("astronaut-24fps", ClipResult(False, "landmarks", "lost")),
+        ("astronaut-24fps", ClipResult(False)),
+        ("truncated", ClipResult(True)),
+        ("truncated", ClipResult(False, "normalize", "no face")),
+        ("noface", ClipResult(False, "speech", "no face")),
     ],
 )
-def test_anything_else_is_named(video_id: str, outcome: Outcome) -> None:
+def test_anything_else_is_named(video_id: str, outcome: ClipResult) -> None:
     (finding,) = check(as_planned() | {video_id: outcome})
     assert finding.startswith(video_id)
 

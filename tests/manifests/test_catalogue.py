@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import (
+    LABELS,
     MAX_ID,
     Video,
     merge,
@@ -172,3 +173,13 @@ def test_another_table_is_no_catalogue(tmp_path: Path) -> None:
 def test_a_shard_that_a_person_named_is_left_as_it_is() -> None:
     known = [video("a").model_copy(update={"shard": "mine"}), video("b").model_copy(update={"shard": "folder-x"})]
     assert [row.shard for row in merge(known, [video("c")], 120)] == ["mine", "folder-x", "folder-00000"]
+
+
+def test_labels_are_the_marked_fields_in_the_order_of_the_columns() -> None:
+    assert list(LABELS) == [
+        *("emotion", "four_class", "four_class_merged", "intensity", "statement", "repetition", "channel", "session"),
+        *("valence", "activation", "dominance", "votes"),
+    ]
+    assert [name for name, label in LABELS.items() if label.counted] == [
+        *("emotion", "four_class", "intensity", "channel", "session")
+    ]

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from portrait_prep.manifests.catalogue import RULES, Rule, Video, merge
+from portrait_prep.manifests.catalogue import ON_MERGE, OnMerge, Video, merge
 from portrait_prep.manifests.changes import Changes, changes
 
 
@@ -15,9 +15,9 @@ def compared(known: Sequence[Video], listed: Sequence[Video], taken: Sequence[Vi
     return changes(known, listed, taken, merge(known, taken, 120), whole=True)
 
 
-def test_every_field_has_a_rule_and_a_label_is_brought() -> None:
-    assert list(RULES) == list(Video.model_fields)
-    assert {name for name, rule in RULES.items() if rule is Rule.FACT} >= {"emotion", "votes", "defect", "licence"}
+def test_every_field_is_fixed_or_not_and_a_label_is_corrected() -> None:
+    assert list(ON_MERGE) == list(Video.model_fields)
+    assert {ON_MERGE[name] for name in ("emotion", "votes", "defect", "licence")} == {OnMerge.CORRECTED}
 
 
 def test_nothing_is_told_of_a_corpus_that_is_as_it_was() -> None:

@@ -18,7 +18,7 @@ from portrait_prep.pipeline.store.arrow import digest_of
 from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
 
 Change = Callable[[Batch], Batch]
-Told = tuple[str, str, str]
+Key = tuple[str, str, str]
 """Kind, path and video of a finding."""
 
 
@@ -39,9 +39,9 @@ def exchange(one: Path, other: Path) -> None:
 
 def edit_json(path: Path, change: Callable[[Any], object]) -> None:
     """Change a JSON file in place."""
-    told = json.loads(path.read_text("utf-8"))
-    change(told)
-    path.write_text(json.dumps(told, indent=1), "utf-8")
+    content = json.loads(path.read_text("utf-8"))
+    change(content)
+    path.write_text(json.dumps(content, indent=1), "utf-8")
 
 
 def edit_row(root: Path, row_of: str, /, **fields: object) -> None:
@@ -77,7 +77,7 @@ def forge(
     redo_digests: bool = True,
     media: Path | None = None,
 ) -> None:
-    """Write a shard anew, with other values (or another record) for one video; its digests fit unless told otherwise.
+    """Write a shard anew, with other values (or another record) for one video; its digests fit unless asked otherwise.
 
     `media`: one of the video's media files, recorded as it is now.
 
@@ -151,7 +151,7 @@ def _shard_of(session: Session, video_id: str) -> str:
     return next(video.shard for video in session.videos if video.video_id == video_id)
 
 
-def bless(session: Session) -> None:
+def rewrite_manifests(session: Session) -> None:
     """Write the manifests anew, so that they, too, say what was forged."""
     for path in (session.workspace.root / "manifests").iterdir():
         path.unlink()
@@ -160,7 +160,7 @@ def bless(session: Session) -> None:
         afresh.finalize()
 
 
-def told(findings: Iterable[Finding]) -> set[Told]:
+def keys_of(findings: Iterable[Finding]) -> set[Key]:
     """What is the same in whatever words."""
     return {(finding.kind, finding.path, finding.video_id) for finding in findings}
 

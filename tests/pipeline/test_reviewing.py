@@ -11,7 +11,7 @@ import pytest
 from portrait_prep.errors import BadInput, WorkspaceBusy
 from portrait_prep.manifests.verdict import Decision, Review, Reviewed
 from portrait_prep.pipeline.auditing.audit import Audit
-from portrait_prep.pipeline.reviewing import Outcome, decide
+from portrait_prep.pipeline.reviewing import ReviewResult, decide
 from portrait_prep.pipeline.session import Session
 from tests.pipeline.toy import SHORT, add_videos, numbers, toy_session
 
@@ -23,7 +23,7 @@ def go(session: Session) -> None:
     session.run(session.select((), (), retry_failed=False), workers=0)
 
 
-def review(root: Path, decision: Decision, *video_ids: str) -> Outcome:
+def review(root: Path, decision: Decision, *video_ids: str) -> ReviewResult:
     told = Review(decision=decision, why="I looked", who="ann", when="2026-01-02T03:04:05+00:00")
     return decide(toy_session(root), video_ids, told)
 

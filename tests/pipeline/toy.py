@@ -1,4 +1,4 @@
-"""A toy house for the foreman's tests: three stages over text files of numbers, no faces, no codecs.
+"""Toy stages for the scheduler's tests: three stages over text files of numbers, no faces, no codecs.
 
 A source holds words: numbers become frames; `bad` is a bad video, `flaky` fails until a file `<source>.ok` is there,
 `die` ends the worker process, `slow` and `hang` sleep, `full` finds the disk full.

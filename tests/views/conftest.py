@@ -27,8 +27,8 @@ def clips_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         listing.write_text(f"file '{CLIPS / name}.mp4'\n" * times)
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-f", "concat", "-safe", "0"]
         subprocess.run([*command, "-i", str(listing), "-c", "copy", str(sources / f"{name}.mp4")], check=True)
-    enrolled = portrait_prep("init", "folder", "--source", sources, "--subject-from", "each", "-w", root / "w")
-    assert enrolled.returncode == 0, enrolled.stderr
+    added = portrait_prep("init", "folder", "--source", sources, "--subject-from", "each", "-w", root / "w")
+    assert added.returncode == 0, added.stderr
     settings = root / "w" / "pipeline.toml"
     settings.write_text(settings.read_text().replace("max_lag = 5", "max_lag = 20"))  # one is 7 frames out of step
     done = portrait_prep("run", "--workers", "0", "-w", root / "w")

@@ -160,7 +160,7 @@ def rows(frames: Mapping[str, int] = FRAMES) -> list[Video]:
 
 
 def make(root: Path) -> Path:
-    """Enrol and run everything, in this process."""
+    """Add and run everything, in this process."""
     workspace = Workspace(root)
     workspace.create()
     write_catalogue(workspace.catalogue, merge([], rows(), 45.0))

@@ -116,7 +116,7 @@ COLUMNS: Mapping[str, str] = {
 
 
 def make(root: Path) -> Path:
-    """Enrol and run everything, in this process."""
+    """Add and run everything, in this process."""
     workspace = Workspace(root)
     workspace.create()
     found = [

@@ -95,7 +95,7 @@ def stages(blendshapes: bool) -> tuple[Stage[Any], ...]:
 
 
 def make(root: Path, blendshapes: bool = True) -> Path:
-    """Enrol and run everything, in this process."""
+    """Add and run everything, in this process."""
     workspace = Workspace(root)
     workspace.create()
     found = [

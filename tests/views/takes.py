@@ -58,7 +58,7 @@ def centre(frame: int) -> tuple[int, int]:
 
 
 def make(root: Path, videos: Sequence[Video], cast: Cast) -> Path:
-    """Enrol these rows and run everything, in this process."""
+    """Add these rows and run everything, in this process."""
     workspace = Workspace(root)
     workspace.create()
     write_catalogue(workspace.catalogue, merge([], videos, 120.0))

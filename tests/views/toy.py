@@ -1,4 +1,4 @@
-"""A toy house for the tests of views: the promised names of stages and columns over plain grey video, no networks.
+"""Toy stages for the tests of views: the promised names of stages and columns over plain grey video, no networks.
 
 The name of a source says what it is: `bad…` is a bad video, `lost…` has a face in no frame, `short…` is rejected.
 """
@@ -17,6 +17,8 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.executor import InProcessExecutor
 from portrait_prep.pipeline.run.scheduler import Scheduler
 from portrait_prep.pipeline.session import Session
+from portrait_prep.stages import landmarks as real_landmarks
+from portrait_prep.stages import normalize as real_normalize
 
 FRAMES = 300
 
@@ -78,8 +80,25 @@ TORSO = Stage(
     reads=("landmarks.landmarks",),
 )
 STAGES: tuple[Stage[Any], ...] = (
-    Stage("normalize", 1, Params, (Column("n_frames", "int32"),), normalize, rows="video", media=("mp4",)),
-    Stage("landmarks", 1, Params, (Column("landmarks", "float32", (478, 3)),), landmarks, reads=("normalize.mp4",)),
+    Stage(
+        "normalize",
+        1,
+        Params,
+        (Column("n_frames", "int32"),),
+        normalize,
+        rows="video",
+        metrics=real_normalize.METRICS,
+        media=("mp4",),
+    ),
+    Stage(
+        "landmarks",
+        1,
+        Params,
+        (Column("landmarks", "float32", (478, 3)),),
+        landmarks,
+        reads=("normalize.mp4",),
+        metrics=real_landmarks.METRICS,
+    ),
     TORSO,
 )
 

@@ -24,7 +24,7 @@ from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.order import STAGES
 from tests.clips import clicks, make, portrait, steady, write_clip
-from tests.pipeline.damage import audited, bless, edit_json, edit_row, exchange, flip, forge, obey, told
+from tests.pipeline.damage import audited, edit_json, edit_row, exchange, flip, forge, keys_of, obey, rewrite_manifests
 from tests.whole.runs import portrait_prep
 
 NAMES = [stage.name for stage in STAGES]
@@ -49,8 +49,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_clip(sources / "cat.mp4", steady(25, 1.6), portrait(288, 288, 0.45))
     write_clip(sources / "nobody.mp4", steady(25, 1.2), np.full((128, 128, 3), 90, np.uint8))
     (root / "pipeline.toml").write_text("[run]\nshard_seconds = 3.0\n\n[quality]\nmin_face_share = 0.5\n")
-    enrolled = portrait_prep("init", "folder", "-w", root, "--source", sources, "--subject-from", "each")
-    assert enrolled.returncode == 0, enrolled.stderr
+    added = portrait_prep("init", "folder", "-w", root, "--source", sources, "--subject-from", "each")
+    assert added.returncode == 0, added.stderr
     session = open_session(root)
     assert [video.video_id for video in session.videos] == ["ann", "bob", "cat", "nobody"]
     session.run(session.select((), (), False), workers=0)
@@ -105,7 +105,7 @@ def test_a_flipped_byte_in_a_shard(session: Session, stage: str, at: float) -> N
 def test_a_flipped_byte_in_media(session: Session, name: str, at: float) -> None:
     flip(session.workspace.root / name, at)
     findings = audited(session, deep=True)
-    assert told(findings) == {("media", name, "ann")}
+    assert keys_of(findings) == {("media", name, "ann")}
     if at == 0.5:
         obey(session, findings)
         assert audited(session, deep=True) == []
@@ -135,7 +135,7 @@ def test_a_deleted_file(session: Session, name: str) -> None:
 def test_a_deleted_link_to_a_source(session: Session) -> None:
     (session.workspace.root / "sources/ann.mp4").unlink()
     findings = audited(session, deep=True)
-    assert told(findings) == {("proof", f"download/{FIRST}", "ann")}
+    assert keys_of(findings) == {("proof", f"download/{FIRST}", "ann")}
     obey(session, findings)
     assert audited(session, deep=True) == []
 
@@ -145,7 +145,7 @@ def test_exchanged_shards(session: Session, stage: str) -> None:
     folder = session.workspace.root / stage
     exchange(folder / FIRST, folder / SECOND)
     findings = audited(session)
-    assert told(findings) == {("exchanged", f"{stage}/{FIRST}", ""), ("exchanged", f"{stage}/{SECOND}", "")}
+    assert keys_of(findings) == {("exchanged", f"{stage}/{FIRST}", ""), ("exchanged", f"{stage}/{SECOND}", "")}
     assert f"it holds what belongs in {stage}/{SECOND}; put it there" in findings[0].line()
     obey(session, findings)
     assert audited(session, deep=True) == []
@@ -155,7 +155,7 @@ def test_a_replaced_source(session: Session) -> None:
     with source(session, "ann") as path:
         shutil.copyfile(path.with_name("cat.mp4"), path)
         findings = audited(session)
-        assert told(findings) == {("source", f"download/{FIRST}", "ann")}
+        assert keys_of(findings) == {("source", f"download/{FIRST}", "ann")}
         assert str(path) in findings[0].problem
         obey(session, findings)
         assert audited(session, deep=True) == []
@@ -168,7 +168,7 @@ def test_a_source_replaced_by_one_of_the_same_size_and_time(session: Session) ->
         os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
         assert audited(session) == []
         findings = audited(session, deep=True)
-        assert told(findings) == {("proof", f"download/{FIRST}", "ann")}
+        assert keys_of(findings) == {("proof", f"download/{FIRST}", "ann")}
         assert findings[0].problem == f"the source {path} is no longer what it was"
         obey(session, findings)
         assert audited(session, deep=True) == []
@@ -179,7 +179,7 @@ def test_a_leaked_subject(session: Session) -> None:
     edit_row(root, "ann", subject="bob", split="train")
     edit_row(root, "bob", split="test")
     findings = audited(session)
-    assert ("leak", "catalogue.parquet", "") in told(findings)
+    assert ("leak", "catalogue.parquet", "") in keys_of(findings)
     assert {finding.path for finding in findings} == {"catalogue.parquet"}
     edit_row(root, "bob", split="train")
     obey(session, findings)
@@ -201,9 +201,9 @@ def nan_at(column: str, frame: int) -> Callable[[Batch], Batch]:
 def test_a_value_that_is_missing_outside_of_gaps(session: Session, stage: str, column: str) -> None:
     """With every digest done again, and manifests that agree."""
     forge(session, stage, "ann", nan_at(column, 7))
-    bless(session)
+    rewrite_manifests(session)
     findings = audited(session)
-    assert ("no value", f"{stage}/{FIRST}", "ann") in told(findings)
+    assert ("no value", f"{stage}/{FIRST}", "ann") in keys_of(findings)
     assert {finding.video_id for finding in findings} == {"ann"}
     assert f"{column} has no value in frame 7" in next(f.problem for f in findings if f.kind == "no value")
 
@@ -213,7 +213,7 @@ def test_one_frame_fewer_in_the_mp4(session: Session) -> None:
     copy_all_but_one(path)
     recorded(session, "ann", path)
     findings = audited(session, deep=True)
-    assert told(findings) == {("proof", f"normalize/{FIRST}", "ann")}
+    assert keys_of(findings) == {("proof", f"normalize/{FIRST}", "ann")}
     assert findings[0].problem == "the mp4 holds 34 frames, not 35"
     obey(session, findings)
     assert audited(session, deep=True) == []
@@ -224,15 +224,15 @@ def test_one_sample_fewer_in_the_wav(session: Session) -> None:
     path.write_bytes(path.read_bytes()[:-2])
     recorded(session, "ann", path)
     findings = audited(session, deep=True)
-    assert told(findings) == {("proof", f"normalize/{FIRST}", "ann")}
+    assert keys_of(findings) == {("proof", f"normalize/{FIRST}", "ann")}
     assert "the wav holds 22399 samples" in findings[0].problem
 
 
 def test_a_stage_that_covers_other_frames(session: Session) -> None:
     forge(session, "speech", "ann", lambda batch: {name: values[:-1] for name, values in batch.items()}, {"frames": 34})
-    bless(session)
+    rewrite_manifests(session)
     findings = audited(session)
-    assert told(findings) == {("frames", f"speech/{FIRST}", "ann")}
+    assert keys_of(findings) == {("frames", f"speech/{FIRST}", "ann")}
     assert findings[0].problem == "it covers 34 frames, where the other stages cover 35"
     obey(session, findings)
     assert audited(session, deep=True) == []
@@ -253,19 +253,19 @@ def copy_all_but_one(path: Path) -> None:
 def recorded(session: Session, video_id: str, path: Path) -> None:
     """Have everything say that the file is as it should be."""
     forge(session, "normalize", video_id, media=path)
-    bless(session)
+    rewrite_manifests(session)
 
 
 def test_an_edited_row_of_statistics(session: Session) -> None:
     """All digests done again: only the columns themselves tell."""
     forge(session, "stats", "ann", lambda batch: batch | {"euler_mean": batch["euler_mean"] + 0.1})
-    bless(session)
+    rewrite_manifests(session)
     (session.workspace.root / "stats/reduction.json").unlink()
     (session.workspace.root / "stats/subjects.parquet").unlink()
-    bless(session)
+    rewrite_manifests(session)
     assert audited(session) == []
     findings = audited(session, deep=True)
-    assert told(findings) == {("proof", f"stats/{FIRST}", "ann")}
+    assert keys_of(findings) == {("proof", f"stats/{FIRST}", "ann")}
     assert findings[0].problem == "euler_mean is not what the frames of headpose.euler come to"
     obey(session, findings)
     assert audited(session, deep=True) == []
@@ -275,7 +275,7 @@ def test_edited_statistics_of_a_subject(session: Session) -> None:
     path = session.workspace.root / "stats/subjects.parquet"
     flip(path, 0.3)
     findings = audited(session)
-    assert told(findings) == {("output", "stats/subjects.parquet", "")}
+    assert keys_of(findings) == {("output", "stats/subjects.parquet", "")}
     obey(session, findings)
     assert audited(session, deep=True) == []
 
@@ -296,7 +296,7 @@ def test_edited_statistics_of_a_subject_with_digests_done_again(session: Session
     edit_json(path.with_name("reduction.json"), redo)
     assert audited(session) == []
     findings = audited(session, deep=True)
-    assert told(findings) == {("recomputed output", "stats/subjects.parquet", "")}
+    assert keys_of(findings) == {("recomputed output", "stats/subjects.parquet", "")}
     obey(session, findings)
     assert audited(session, deep=True) == []
 
@@ -360,7 +360,7 @@ def test_a_sample_of_all_and_one_that_deviates(root: Path) -> None:
     assert portrait_prep("audit", "-w", root, "--deep", "--sample", "3").returncode == 0
     session = open_session(root)
     forge(session, "speech", "ann", lambda batch: batch | {"fbank": batch["fbank"] + np.float32(0.25)})
-    bless(session)
+    rewrite_manifests(session)
     done = portrait_prep("audit", "-w", root, "--sample", "3", "--seed", "1", "--json")
     assert done.returncode == 1
     (found,) = json.loads(done.stdout)

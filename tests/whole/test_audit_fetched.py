@@ -8,7 +8,7 @@ from portrait_prep.cli.opening import open_session
 from portrait_prep.pipeline.auditing.audit import Audit, Sample
 from tests.clips import clicks, portrait, steady, write_clip
 from tests.hdtf_lists import lists
-from tests.pipeline.damage import audited, flip, obey, told
+from tests.pipeline.damage import audited, flip, keys_of, obey
 from tests.stages.fetch.server import Server
 from tests.whole.runs import portrait_prep
 
@@ -33,7 +33,7 @@ def test_a_sample_of_what_was_fetched_asks_nobody(tmp_path: Path, server: Server
     flip(fetched)
     findings = audited(session, deep=True)
     (video_id,) = (video.video_id for video in session.videos)
-    assert told(findings) == {("proof", f"download/{session.videos[0].shard}.parquet", video_id)}
+    assert keys_of(findings) == {("proof", f"download/{session.videos[0].shard}.parquet", video_id)}
     assert f"rm {fetched}" in findings[0].to_json(root)["commands"]
     obey(session, findings)
     assert audited(session, deep=True) == []

@@ -28,7 +28,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_clip(path, steady(25, 6), portrait(320, 240), sound=sound).read_bytes()
 
 
-def enrolled(folder: Path, addresses: dict[str, str], **settings: Any) -> Path:
+def with_catalogue(folder: Path, addresses: dict[str, str], **settings: Any) -> Path:
     """A workspace of HDTF: of each person two intervals that overlap."""
     rows = [(name, 240, "00:00-00:03 00:02-00:05", ["", ""]) for name in addresses]
     lists(folder / "lists", rows, addresses=addresses)
@@ -65,7 +65,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, server: Server, film: by
         "Dan": server.put("/dan.mp4", film, always=Turn(stop_after=1000, silence=30)),
         "Eve": server.put("/eve.mp4", film, always=Turn(status=403)),
     }
-    root = enrolled(tmp_path_factory.mktemp("hdtf"), addresses)
+    root = with_catalogue(tmp_path_factory.mktemp("hdtf"), addresses)
     done = portrait_prep("run", *STAGES, "-w", root, "--workers", "2")
     assert done.returncode == 1, done.stdout + done.stderr
     return root
@@ -128,7 +128,7 @@ def test_a_fetched_file_may_go_when_it_is_normalized_and_comes_back_when_it_is_n
 
 
 def test_no_transfer_begins_that_the_disk_has_no_room_for(tmp_path: Path, server: Server, film: bytes) -> None:
-    root = enrolled(tmp_path, {"Ann": server.put("/room.mp4", film)})
+    root = with_catalogue(tmp_path, {"Ann": server.put("/room.mp4", film)})
     configure(root, reserve=1e9)
     done = portrait_prep("run", *STAGES, "-w", root, "--workers", "1")
     assert done.returncode == 1
@@ -143,7 +143,9 @@ def test_a_killed_run_goes_on_where_the_transfer_stopped(
 ) -> None:
     path = f"/killed{workers}.mp4"
     half = len(film) // 2
-    root = enrolled(tmp_path, {"Ann": server.put(path, film, Turn(), Turn(stop_after=half, silence=60))}, timeout=60.0)
+    root = with_catalogue(
+        tmp_path, {"Ann": server.put(path, film, Turn(), Turn(stop_after=half, silence=60))}, timeout=60.0
+    )
     command = [sys.executable, "-m", "pipeline", "run", "download", "-w", str(root), "--workers", workers]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60

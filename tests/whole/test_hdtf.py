@@ -30,10 +30,10 @@ def manifest(root: Path, video_id: str) -> dict[str, Any]:
 @pytest.mark.skipif(not (CLIPS.is_dir() and HDTF.is_dir()), reason=f"neither clips nor lists are at {SHARED}")
 def test_clips_of_one_s_own_go_through_all_stages_under_their_names(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    enrolled = portrait_prep("init", "hdtf", "-w", root, "--annotations", HDTF, "--source", CLIPS)
-    assert enrolled.returncode == 0, enrolled.stderr
-    assert enrolled.stdout.startswith("436 videos (436 new) of 220 subjects")
-    assert "15 x no crop" in enrolled.stdout
+    added = portrait_prep("init", "hdtf", "-w", root, "--annotations", HDTF, "--source", CLIPS)
+    assert added.returncode == 0, added.stderr
+    assert added.stdout.startswith("436 videos (436 new) of 220 subjects")
+    assert "15 x no crop" in added.stdout
     done = portrait_prep("run", "-w", root, "--workers", "2", "--only", *READY)
     assert done.returncode == 0, done.stdout + done.stderr
     for video_id in READY:

@@ -23,8 +23,8 @@ WITHOUT_TRACK = {"portrait_d0", "portrait_d13"}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("real") / "w"
-    enrolled = portrait_prep("init", "folder", "-w", root, "--source", CLIPS)
-    assert enrolled.returncode == 0, enrolled.stderr
+    added = portrait_prep("init", "folder", "-w", root, "--source", CLIPS)
+    assert added.returncode == 0, added.stderr
     done = portrait_prep("run", "-w", root, "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return root

@@ -28,14 +28,14 @@ def rows_of(dialog: Path, left: str) -> list[Video]:
     return rows(dialog, [dialog.with_name(f"{number}.wav") for number in (0, 1)], left)
 
 
-def enrolled(root: Path, videos: list[Video]) -> Path:
+def with_catalogue(root: Path, videos: list[Video]) -> Path:
     root.mkdir()
     write_catalogue(root / "catalogue.parquet", videos)
     return root
 
 
 def test_a_catalogue_that_is_the_wrong_way_round(tmp_path: Path, dialog: Path) -> None:
-    root = enrolled(tmp_path / "w", rows_of(dialog, "M"))
+    root = with_catalogue(tmp_path / "w", rows_of(dialog, "M"))
     done = portrait_prep("sides", "-w", root, "--workers", "0")
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()
@@ -48,7 +48,7 @@ def test_a_catalogue_that_is_the_wrong_way_round(tmp_path: Path, dialog: Path) -
 def test_a_catalogue_that_is_right(tmp_path: Path, dialog: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows of other corpora are left out; a dialog that is not there is told."""
     away = [video.model_copy(update={"source": "/nowhere/b.avi"}) for video in rows_of(dialog, "M")]
-    root = enrolled(tmp_path / "w", [*rows_of(dialog, "F"), *away, STRANGER])
+    root = with_catalogue(tmp_path / "w", [*rows_of(dialog, "F"), *away, STRANGER])
     assert check_sides(workspace=root, workers=0) == 0
     assert capsys.readouterr().out.splitlines() == [
         "b.avi: undetermined; it cannot be read (No such file or directory)",
@@ -60,7 +60,7 @@ def test_a_catalogue_that_is_right(tmp_path: Path, dialog: Path, capsys: pytest.
 def test_the_numbers_behind_it(tmp_path: Path, dialog: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = dialog.with_name("Ses01F_impro02.avi")
     broken.write_bytes(dialog.read_bytes()[:100])
-    root = enrolled(tmp_path / "w", [*rows_of(dialog, "M"), *rows_of(broken, "F")])
+    root = with_catalogue(tmp_path / "w", [*rows_of(dialog, "M"), *rows_of(broken, "F")])
     assert check_sides(utterances=1, workspace=root, workers=0, json_=True) == 1
     told = json.loads(capsys.readouterr().out)
     assert told["totals"] == {"agrees": 0, "disagrees": 1, "undetermined": 1}

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_prep.media.frames import Image
 from portrait_prep.views.dh_live.points import BRIDGE, JAW, NOSE_EDGE, PLACES, UNDER_NOSE
 from portrait_prep.views.reading.squares import cut
 
 Floats = NDArray[np.floating[Any]]
-Image = NDArray[np.uint8]
 
 SIDE = 256
 """Side in px of what the renderer sees."""

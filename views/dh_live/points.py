@@ -1,4 +1,8 @@
-"""How far a face goes in a video: what must be known of all of its frames before one of them can be shown."""
+"""The 141 points of the face mesh that DH_live reads, in its order; and how far they go in a video.
+
+The latter must be known of all frames before one of them can be shown. Source: https://github.com/kleinlee/DH_live,
+talkingface/utils.py (`main_keypoints_index`). Left and right are the subject's own.
+"""
 
 from dataclasses import dataclass
 
@@ -43,7 +47,6 @@ JAW = OVAL[2:-2]
 LIPS = np.arange(141)[PLACES["lips_inner"].start : PLACES["lips_outer"].stop]
 UPPER_LIP, LOWER_LIP = PLACES["lips_inner"].start + 15, PLACES["lips_inner"].start + 5
 """Places of points 13 and 14 of the mesh, the middles of the inner lips."""
-
 
 CANONICAL = "headpose.canonical"
 KNOWN_VIDEOS = 512

@@ -1,4 +1,4 @@
-"""What MODA's targets are told relative to: the mean face, head motion and shoulders, of a person or of one clip."""
+"""What MODA's targets are relative to: the mean face, head motion and shoulders, of a person or of one clip."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ class Centre:
 
 def _targets(values: Values) -> dict[str, Float32]:
     headmotion = np.concatenate([values[name].reshape(-1) for name in HEADMOTION])
-    found = {"mesh": values["canonical"], "headmotion": headmotion, "torso": values["billboard"]}
-    return {name: each.astype(np.float32) for name, each in found.items()}
+    targets = {"mesh": values["canonical"], "headmotion": headmotion, "torso": values["billboard"]}
+    return {name: each.astype(np.float32) for name, each in targets.items()}
 
 
 def centre_of_subject(reader: Reader, number: int) -> Centre:

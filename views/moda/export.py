@@ -31,52 +31,6 @@ from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.selection import Footage
 from portrait_prep.views.reading.windows import Window
 
-LONG_AGO = (1980, 1, 1, 0, 0, 0)
-"""The time of every member of a zip: none."""
-
-
-@dataclass(frozen=True)
-class Stream:
-    """An array [rows, *shape] to be written, whose rows come in blocks of any type that casts to `dtype`."""
-
-    rows: int
-    shape: tuple[int, ...]
-    dtype: str
-    blocks: Iterable[NDArray[Any]]
-
-    @classmethod
-    def of(cls, values: NDArray[Any]) -> "Stream":
-        """One that is there as a whole."""
-        return cls(len(values), values.shape[1:], values.dtype.str, (values,))
-
-
-def write_npy(path: Path, stream: Stream) -> None:
-    """Write one array. Raises ValueError unless the blocks have just the rows that were announced."""
-    with path.open("wb") as file:
-        _write(file, stream)
-
-
-def write_npz(path: Path, streams: Iterable[tuple[str, Stream]]) -> None:
-    """Write named arrays, uncompressed as `numpy.savez` does. Raises ValueError as `write_npy` does."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, stream in streams:
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", LONG_AGO), "w", force_zip64=True) as member:
-                _write(member, stream)
-
-
-def _write(file: IO[bytes], stream: Stream) -> None:
-    shape = (stream.rows, *stream.shape)
-    np.lib.format.write_array_header_1_0(file, {"descr": stream.dtype, "fortran_order": False, "shape": shape})
-    rows = 0
-    for block in stream.blocks:
-        if block.shape[1:] != stream.shape:
-            raise ValueError(f"a block has rows of {block.shape[1:]}, not of {stream.shape}")
-        rows += len(block)
-        file.write(np.ascontiguousarray(block, stream.dtype).data)
-    if rows != stream.rows:
-        raise ValueError(f"{rows} rows came, not {stream.rows}")
-
-
 LEAST = LENGTH + STRIDE + 1
 """Frames of the shortest clip that the loader takes a sample from, and that leaves its index of the others whole."""
 SHOULDERS = "torso.shoulders"
@@ -91,6 +45,8 @@ FEATURES: Mapping[str, tuple[str, tuple[int, ...]]] = {
 TRAIN, TEST = "train.txt", "test.txt"
 LISTS: Mapping[str | None, str] = {"val": TEST, "test": TEST}
 """Split -> the list that its clips are in; all others are in train.txt."""
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The time of every member of a zip: none."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +85,7 @@ def export_moda(
     A video with long gaps becomes one clip for each stretch between them, `<video_id>@<first frame>`; so is one called
     that is named like a list. Up to two frames are cut off the end where the loader would miscount them. `trim`: up to
     199 are, so that a clip's length is 601 + 200 k: then the loader's index, which else points past the ends of clips
-    and into wrong ones, is right. `told` hears of each clip as it is done.
+    and into wrong ones, is right. `told` is called with each clip as it is done.
 
     Raises BadInput when `folder` holds something, or no video is chosen or long enough.
     """
@@ -185,7 +141,7 @@ def write_clip(reader: Reader, window: Window, folder: Path, targets: Targets) -
         write_wav(temporary, (reader.sound(*part) for part in _parts(window)))
 
 
-def _features(reader: Reader, window: Window, targets: Targets) -> Iterator[tuple[str, Stream]]:
+def _features(reader: Reader, window: Window, targets: Targets) -> Iterator[tuple[str, "Stream"]]:
     for name, (column, shape) in FEATURES.items():
         yield name, _stream(reader, window, targets, column, shape)
     rows = (reader.read(*part, (SHOULDERS,))[SHOULDERS] for part in _parts(window))
@@ -194,7 +150,7 @@ def _features(reader: Reader, window: Window, targets: Targets) -> Iterator[tupl
         yield name, Stream.of(indices(parts))
 
 
-def _stream(reader: Reader, window: Window, targets: Targets, column: str, shape: tuple[int, ...]) -> Stream:
+def _stream(reader: Reader, window: Window, targets: Targets, column: str, shape: tuple[int, ...]) -> "Stream":
     """float64, as the original's files are: its means are taken in it."""
     return Stream(window.frames, shape, "<f8", (batch[column] for batch in targets.blocks(reader, window)))
 
@@ -202,3 +158,49 @@ def _stream(reader: Reader, window: Window, targets: Targets, column: str, shape
 def _parts(window: Window) -> Iterator[Window]:
     for first in range(window.first, window.first + window.frames, BLOCK):
         yield Window(window.video, first, min(BLOCK, window.first + window.frames - first))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An array [rows, *shape] to be written, whose rows come in blocks of any type that casts to `dtype`.
+
+    Memory does not grow with the array, and the same values give the same bytes. Format:
+    https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0; an npz is a zip of npy.
+    """
+
+    rows: int
+    shape: tuple[int, ...]
+    dtype: str
+    blocks: Iterable[NDArray[Any]]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "Stream":
+        """One that is there as a whole."""
+        return cls(len(values), values.shape[1:], values.dtype.str, (values,))
+
+
+def write_npy(path: Path, stream: Stream) -> None:
+    """Write one array. Raises ValueError unless the blocks have just the rows that were announced."""
+    with path.open("wb") as file:
+        _write(file, stream)
+
+
+def write_npz(path: Path, streams: Iterable[tuple[str, Stream]]) -> None:
+    """Write named arrays, uncompressed as `numpy.savez` does. Raises ValueError as `write_npy` does."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, stream in streams:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy", LONG_AGO), "w", force_zip64=True) as member:
+                _write(member, stream)
+
+
+def _write(file: IO[bytes], stream: Stream) -> None:
+    shape = (stream.rows, *stream.shape)
+    np.lib.format.write_array_header_1_0(file, {"descr": stream.dtype, "fortran_order": False, "shape": shape})
+    rows = 0
+    for block in stream.blocks:
+        if block.shape[1:] != stream.shape:
+            raise ValueError(f"a block has rows of {block.shape[1:]}, not of {stream.shape}")
+        rows += len(block)
+        file.write(np.ascontiguousarray(block, stream.dtype).data)
+    if rows != stream.rows:
+        raise ValueError(f"{rows} rows came, not {stream.rows}")

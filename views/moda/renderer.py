@@ -34,6 +34,20 @@ from portrait_prep.views.reading.windows import Stretches, Window
 Floats = NDArray[np.floating[Any]]
 Colour = tuple[int, int, int]
 
+Part = Literal["train", "val"]
+COLUMNS = ("headpose.canonical", "headpose.euler", "headpose.translation", "headpose.scale", "torso.shoulders")
+
+EXAMPLES = 4
+"""Pictures of the person. The released renderer looks at the first of them (`use_example=1`)."""
+TRAINING = 0.8
+"""Share of a clip's frames, from its beginning, that is trained on: `train_val_rate`."""
+TICKS = 1000.0
+"""Frames to a unit of time: `temporal_encoding_param`."""
+OCTAVES = 6
+"""Frequencies of the time's encoding, each twice the one before: `num_encoding_functions`."""
+EXAMPLE_BYTES = 64 << 20
+"""Decoded pictures that are kept, in each process: 3 MB a video."""
+
 GREY: Colour = (128, 128, 128)
 WHITE: Colour = (224, 224, 224)
 GREEN: Colour = (48, 255, 48)
@@ -55,43 +69,6 @@ AROUND_MOUTH = 45
 """Side in px of the square by which the mouth is widened."""
 FAR = 1 << 14
 """Px beyond which nothing is drawn: OpenCV's coordinates overflow."""
-
-
-def feature_image(face: Floats, shoulders: Floats) -> Image:
-    """RGB uint8 [512, 512, 3] of a face [478, 2 or 3] and shoulders [2, 9, 2], in image px."""
-    canvas = np.zeros((SIZE, SIZE, 3), np.uint8)
-    pixels = _pixels(face)
-    for part, (colour, width) in LINES.items():
-        cv2.polylines(canvas, list(pixels[EDGES[part]]), False, colour, width)
-    cv2.polylines(canvas, list(_pixels(shoulders)), False, *SHOULDERS)
-    return canvas
-
-
-def mouth_mask(face: Floats) -> NDArray[np.uint8]:
-    """255 around the mouth of a face [478, 2 or 3] in image px, 0 elsewhere; uint8 [512, 512]."""
-    mask = np.zeros((SIZE, SIZE), np.uint8)
-    cv2.fillPoly(mask, [_pixels(face)[list(MOUTH)]], 255)
-    return np.asarray(cv2.dilate(mask, np.ones((AROUND_MOUTH, AROUND_MOUTH), np.uint8)), np.uint8)
-
-
-def _pixels(points: Floats) -> NDArray[np.int32]:
-    """x and y cut to whole pixels, as the original cuts them."""
-    return np.clip(points[..., :2], -FAR, FAR).astype(np.int32)
-
-
-EXAMPLES = 4
-"""Pictures of the person. The released renderer looks at the first of them (`use_example=1`)."""
-TRAINING = 0.8
-"""Share of a clip's frames, from its beginning, that is trained on: `train_val_rate`."""
-TICKS = 1000.0
-"""Frames to a unit of time: `temporal_encoding_param`."""
-OCTAVES = 6
-"""Frequencies of the time's encoding, each twice the one before: `num_encoding_functions`."""
-EXAMPLE_BYTES = 64 << 20
-"""Decoded pictures that are kept, in each process: 3 MB a video."""
-
-Part = Literal["train", "val"]
-COLUMNS = ("headpose.canonical", "headpose.euler", "headpose.translation", "headpose.scale", "torso.shoulders")
 
 
 @dataclass(frozen=True)
@@ -190,3 +167,29 @@ def signed(picture: Image) -> NDArray[np.float32]:
     """uint8 [height, width, channels], 0..255 -> float32 [channels, height, width], -1..1."""
     values = np.multiply(picture.transpose(2, 0, 1), np.float32(2 / 255), dtype=np.float32, order="C")
     return np.subtract(values, np.float32(1), out=values)
+
+
+def feature_image(face: Floats, shoulders: Floats) -> Image:
+    """RGB uint8 [512, 512, 3] of a face [478, 2 or 3] and shoulders [2, 9, 2], in image px: lines on black.
+
+    Source: its data_prepare/steps/step7-gen_pix2pix.py (`get_feature_image`), in the colours of MediaPipe's default
+    drawing styles. Its pictures are written by OpenCV and read by PIL: they are red, green, blue.
+    """
+    canvas = np.zeros((SIZE, SIZE, 3), np.uint8)
+    pixels = _pixels(face)
+    for part, (colour, width) in LINES.items():
+        cv2.polylines(canvas, list(pixels[EDGES[part]]), False, colour, width)
+    cv2.polylines(canvas, list(_pixels(shoulders)), False, *SHOULDERS)
+    return canvas
+
+
+def mouth_mask(face: Floats) -> NDArray[np.uint8]:
+    """255 around the mouth of a face [478, 2 or 3] in image px, 0 elsewhere; uint8 [512, 512]."""
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    cv2.fillPoly(mask, [_pixels(face)[list(MOUTH)]], 255)
+    return np.asarray(cv2.dilate(mask, np.ones((AROUND_MOUTH, AROUND_MOUTH), np.uint8)), np.uint8)
+
+
+def _pixels(points: Floats) -> NDArray[np.int32]:
+    """x and y cut to whole pixels, as the original cuts them."""
+    return np.clip(points[..., :2], -FAR, FAR).astype(np.int32)

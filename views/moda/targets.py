@@ -1,4 +1,4 @@
-"""What MODA is to say: the face, the head's motion and the shoulders, told relative to a mean; and the way back."""
+"""What MODA is to say: the face, the head's motion and the shoulders, relative to a mean; and the way back."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,59 +8,16 @@ from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.declare.stage import Batch
-from portrait_prep.stages.face.geometry import (
-    CANONICAL_CENTRE,
-    Pose,
-    eye_distance,
-    flip,
-    rotation_from_euler,
-    to_canonical,
-    to_image,
-)
+from portrait_prep.stages.face.geometry import Pose, to_canonical, to_image
 from portrait_prep.stages.stats import STAGE as STATS
 from portrait_prep.views.moda.centre import HEADMOTION, Centre, centre_of_batches, centre_of_clip, centre_of_subject
+from portrait_prep.views.moda.published import published, published_to_image
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.store import Store
 from portrait_prep.views.reading.windows import Window, padded
-
-Float64 = NDArray[np.float64]
-
-
-def published_rotation(euler: NDArray[np.floating]) -> Float64:
-    """Rz(roll) Ry(yaw) Rx(pitch), float64 [n, 3, 3], of yaw, pitch and roll [n, 3] in degrees."""
-    return np.asarray(Rotation.from_euler("xyz", np.asarray(euler, np.float64)[:, [1, 0, 2]], degrees=True).as_matrix())
-
-
-def published(batch: Batch) -> Batch:
-    """Columns `headpose.*` and `torso.billboard` of n frames, all finite or NaN together -> float64, turned and scaled.
-
-    The scale is again such that the eyes are 120 px apart (within what smoothing moves them).
-    """
-    canonical, euler = batch["headpose.canonical"], batch["headpose.euler"]
-    there = np.asarray(np.isfinite(euler).all(axis=1))
-    angles = np.where(there[:, np.newaxis], euler, 0.0)
-    turn = np.swapaxes(published_rotation(angles) @ np.swapaxes(rotation_from_euler(angles), -1, -2), -1, -2)
-    face, shoulders = ((batch[name] - CANONICAL_CENTRE) @ turn for name in ("headpose.canonical", "torso.billboard"))
-    wider = eye_distance(canonical) / eye_distance(face)
-    return batch | {
-        "headpose.canonical": face * wider[:, np.newaxis, np.newaxis] + CANONICAL_CENTRE,
-        "headpose.scale": batch["headpose.scale"] * wider,
-        "torso.billboard": shoulders * wider[:, np.newaxis, np.newaxis] + CANONICAL_CENTRE,
-    }
-
-
-def published_to_image(points: NDArray[np.floating], euler: Float64, translation: Float64, scale: Float64) -> Float64:
-    """The inverse, as its `denorm_verticies_via_headpose` has it: [n, k, 3] -> image px, z negative toward the camera.
-
-    Its default for the centre is 3 px off in y, at (256, 235, 128); here it is (256, 232, 128), as when normalizing.
-    """
-    upright = (points - CANONICAL_CENTRE) / scale[:, np.newaxis, np.newaxis]
-    return flip(upright @ published_rotation(euler) + translation[:, np.newaxis])
-
 
 COLUMNS = ("headpose.canonical", "headpose.euler", "headpose.translation", "headpose.scale", "torso.billboard")
 """The frame columns that targets are made of."""
@@ -74,12 +31,12 @@ KNOWN = 512
 
 @dataclass(frozen=True)
 class Targets:
-    """How targets are told.
+    """Relative to what targets are given, and in which units.
 
     `centre`: less the mean of the `subject` over all its accepted videos, or of the `clip` alone.
     `standardize`: over the deviation, too.
     `order`: of the angles, in which the head's rotation is taken off: `XYZ` leaves faces upright, `xyz` as MODA's
-    released weights know them (see `views.moda.targets`; its centre is that of the clip).
+    released weights know them (see `views.moda.published`; its centre is that of the clip).
     `unsmoothed`: faces are the landmarks of the very frame, as the network gave them, not smoothed as configured.
     """
 
@@ -109,7 +66,7 @@ class Targets:
         return () if self.order == "xyz" else (STATS.name,)
 
     def check(self, reader: Reader) -> None:
-        """Raise BadInput when a video's subject has no statistics to be told relative to."""
+        """Raise BadInput when targets are relative to a subject of which there are no statistics."""
         if self.centre == "clip":
             return
         if missing := {footage.video.subject for footage in reader.videos} - reader.subjects:
@@ -132,7 +89,7 @@ class Targets:
             yield self.read(reader, Window(window.video, first, min(BLOCK, window.first + window.frames - first)))
 
     def centre_of(self, reader: Reader, number: int) -> Centre:
-        """What video `number` is told relative to.
+        """What the targets of video `number` are relative to.
 
         Raises Damaged when the stats stage is not done with it, and BadInput when no video of the subject is accepted.
         """
@@ -145,19 +102,19 @@ class Targets:
         return self._known.get((ref(reader), number), lambda: find(reader, number))
 
     def sample(self, reader: Reader, window: Window, length: int) -> dict[str, Any]:
-        """Targets of a window, padded with zeros to `length`, and what they are told relative to."""
+        """Targets of a window, padded with zeros to `length`, and what they are relative to."""
         batch, centre = self.read(reader, window), self.centre_of(reader, window.video)
         columns = {
             "mesh": batch["headpose.canonical"],
             "headmotion": np.column_stack([batch[f"headpose.{name}"] for name in HEADMOTION]),
             "torso": batch["torso.billboard"],
         }
-        sample: dict[str, Any] = {name: padded(self._told(columns[name], centre, name), length) for name in NAMES}
+        sample: dict[str, Any] = {name: padded(self._relative(columns[name], centre, name), length) for name in NAMES}
         sample |= {"reference": centre.mean["mesh"].copy(), "torso_mask": centre.torso_mask}
         sample |= {f"{name}_mean": centre.mean[name].copy() for name in ("headmotion", "torso")}
         return sample | {f"{name}_std": centre.std[name].copy() for name in NAMES if self.standardize}
 
-    def _told(self, values: NDArray[Any], centre: Centre, name: str) -> NDArray[np.float32]:
+    def _relative(self, values: NDArray[Any], centre: Centre, name: str) -> NDArray[np.float32]:
         """In place: a fresh array of this size costs more than the arithmetic."""
         flat = values.reshape(len(values), -1).astype(np.float32, copy=False)
         flat -= centre.mean[name].reshape(-1)

@@ -15,7 +15,7 @@ paper: https://arxiv.org/abs/2307.10008. Where the original errs, this does not:
 - There the head's motion is degrees, pixels and a ratio under one squared error. `standardize` divides all targets by
   their deviation.
 
-`targets=PUBLISHED` tells them as the released weights know them. Their sound was at 30 frames a second.
+`targets=PUBLISHED` gives them as the released weights know them. Their sound was at 30 frames a second.
 """
 
 import math
@@ -36,39 +36,12 @@ from portrait_prep.views.reading.samples import Sample, Samples
 from portrait_prep.views.reading.store import Store
 from portrait_prep.views.reading.windows import Window, mask, padded, windows
 
+__all__ = ["EYE", "LIP", "PUBLISHED", "ComposerWindow", "ModaWindow", "Targets", "as_published", "composer", "moda"]
+
 EPSILON = 1e-7
 """Added to the variance, as `Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm` of Hugging Face's transformers does."""
 BLOCK = 1000
 """Frames at a time: few enough that the sum of the squares is exact."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loudness:
-    """Mean and deviation (population) of the samples of a clip, -1..1."""
-
-    mean: float
-    deviation: float
-
-    @classmethod
-    def of(cls, reader: Reader, number: int) -> "Loudness":
-        """Of video `number`, whose sound is streamed once. Raises what `Reader.sound` raises."""
-        frames = reader.videos[number].frames
-        count = total = squares = 0
-        for first in range(0, frames, BLOCK):
-            samples = reader.sound(number, first, min(BLOCK, frames - first)).reshape(-1).astype(np.float64)
-            count, total, squares = count + samples.size, total + int(samples.sum()), squares + int(samples @ samples)
-        variance = (count * squares - total * total) / (count * FULL_SCALE) ** 2
-        return cls(total / (count * FULL_SCALE), math.sqrt(variance))
-
-    def normalized(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
-        """float32 of the same shape, (x - mean) / sqrt(variance + 1e-7). Digital silence gives zeros."""
-        gain = 1 / math.sqrt(self.deviation**2 + EPSILON)
-        sound = np.multiply(pcm, np.float32(gain / FULL_SCALE), dtype=np.float32)
-        return np.subtract(sound, np.float32(self.mean * gain), out=sound)
-
-
-__all__ = ["EYE", "LIP", "PUBLISHED", "ComposerWindow", "ModaWindow", "Targets", "as_published", "composer", "moda"]
-
 LENGTH = 600
 """Frames of a window: `max_seq_len`. The paper has 300."""
 STRIDE = 200
@@ -78,8 +51,8 @@ EYE = points.EYES
 LIP = points.LIPS
 """intp [40]: lips, ascending: `semantic_lip_indices`."""
 VISIBLE = "torso.visible"
-HEARD = 1 << 16
-"""Most clips whose loudness is remembered: two numbers each."""
+KNOWN = 1 << 16
+"""Most clips whose mean and deviation are remembered."""
 
 
 @dataclass(frozen=True)
@@ -105,20 +78,20 @@ class ModaWindow:
     length: int = LENGTH
     targets: Targets = field(default_factory=Targets)
     jitter: int = 0
-    _heard: Store[Loudness] = field(default_factory=partial(Store, HEARD), init=False, repr=False, compare=False)
+    _moments: "Store[WaveMoments]" = field(default_factory=partial(Store, KNOWN), init=False, repr=False, compare=False)
 
     def __call__(self, reader: Reader, window: Window, rng: np.random.Generator) -> Sample:
         """The sample of one window. Raises what `Reader` raises."""
-        place = shifted(reader, window, self.jitter, rng)
-        key = reader.videos[place.video].digests["normalize"]
-        loudness = self._heard.get(key, lambda: Loudness.of(reader, place.video))
+        window = shifted(reader, window, self.jitter, rng)
+        key = reader.videos[window.video].digests["normalize"]
+        moments = self._moments.get(key, lambda: WaveMoments.of(reader, window.video))
         return {
-            "audio": padded(loudness.normalized(reader.sound(*place)), self.length),
-            **self.targets.sample(reader, place, self.length),
-            "torso_visible": padded(reader.read(*place, (VISIBLE,))[VISIBLE], self.length),
+            "audio": padded(moments.normalized(reader.sound(*window)), self.length),
+            **self.targets.sample(reader, window, self.length),
+            "torso_visible": padded(reader.read(*window, (VISIBLE,))[VISIBLE], self.length),
             "eye": EYE.copy(),
             "lip": LIP.copy(),
-            **whence(reader, place, self.length),
+            **whence(reader, window, self.length),
         }
 
 
@@ -137,15 +110,15 @@ class ComposerWindow:
 
     def __call__(self, reader: Reader, window: Window, rng: np.random.Generator) -> Sample:
         """The sample of one window. Raises what `Reader` raises."""
-        place = shifted(reader, window, self.jitter, rng)
-        told = self.targets.sample(reader, place, self.length)
-        faces = told["mesh"].reshape(self.length, -1, 3)
+        window = shifted(reader, window, self.jitter, rng)
+        targets = self.targets.sample(reader, window, self.length)
+        faces = targets["mesh"].reshape(self.length, -1, 3)
         return {
             "lip": faces[:, LIP].reshape(self.length, -1),
             "eye": faces[:, EYE].reshape(self.length, -1),
-            **{name: told[name] for name in ("mesh", "mesh_std") if name in told},
-            "reference": told["reference"].reshape(-1),
-            **whence(reader, place, self.length),
+            **{name: targets[name] for name in ("mesh", "mesh_std") if name in targets},
+            "reference": targets["reference"].reshape(-1),
+            **whence(reader, window, self.length),
         }
 
 
@@ -165,7 +138,7 @@ def moda(
     None reaches into a long gap. `short`: a stretch that is shorter than `length` gives one window, padded. The
     original draws each start by lot: `jitter=stride // 2 - 1`.
 
-    Raises BadInput when nothing is chosen, and when targets are told relative to a subject without statistics.
+    Raises BadInput when nothing is chosen, and when targets are relative to a subject without statistics.
     """
     make = ModaWindow(length, targets or Targets(), jitter)
     reader = _reader(workspace, make.targets, (VISIBLE,), wishes)
@@ -189,8 +162,20 @@ def composer(
     return Samples(reader, windows(reader.videos, length, stride, short=short), make, seed)
 
 
+def as_published(sample: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The sample of `ModaWindow` as the seven things that `Audio2ReprDataset` gives, for its own training loop."""
+    names = ("mesh", "headmotion", "torso", "torso_mask", "torso_mean")
+    meta = {
+        "Eye": sample["eye"].tolist(),
+        "Lip": sample["lip"].tolist(),
+        "Reference": sample["reference"],
+        "MeanHeadmotion": sample["headmotion_mean"].reshape(7, 1),
+    }
+    return (sample["audio"].reshape(-1), *(sample[name] for name in names), meta)
+
+
 def _reader(workspace: Path | str, targets: Targets, columns: tuple[str, ...], wishes: Mapping[str, Any]) -> Reader:
-    """Of the videos whose targets can be told. Raises BadInput when there are none, or of one of them they cannot."""
+    """Of the videos that have targets. Raises BadInput when there are none, or one of them has no statistics."""
     reader = Reader(workspace, (*targets.columns, *columns), stages=targets.stages, **wishes)
     targets.check(reader)
     return reader
@@ -214,13 +199,26 @@ def whence(reader: Reader, window: Window, length: int) -> dict[str, Any]:
     }
 
 
-def as_published(sample: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The sample of `ModaWindow` as the seven things that `Audio2ReprDataset` gives, for its own training loop."""
-    names = ("mesh", "headmotion", "torso", "torso_mask", "torso_mean")
-    meta = {
-        "Eye": sample["eye"].tolist(),
-        "Lip": sample["lip"].tolist(),
-        "Reference": sample["reference"],
-        "MeanHeadmotion": sample["headmotion_mean"].reshape(7, 1),
-    }
-    return (sample["audio"].reshape(-1), *(sample[name] for name in names), meta)
+@dataclass(frozen=True, slots=True)
+class WaveMoments:
+    """Mean and deviation (population) of a clip's samples, -1..1; wav2vec 2.0 hears sound less one, over the other."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, reader: Reader, number: int) -> "WaveMoments":
+        """Of video `number`, whose sound is streamed once. Raises what `Reader.sound` raises."""
+        frames = reader.videos[number].frames
+        count = total = squares = 0
+        for first in range(0, frames, BLOCK):
+            samples = reader.sound(number, first, min(BLOCK, frames - first)).reshape(-1).astype(np.float64)
+            count, total, squares = count + samples.size, total + int(samples.sum()), squares + int(samples @ samples)
+        variance = (count * squares - total * total) / (count * FULL_SCALE) ** 2
+        return cls(total / (count * FULL_SCALE), math.sqrt(variance))
+
+    def normalized(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+        """float32 of the same shape, (x - mean) / sqrt(variance + 1e-7). Digital silence gives zeros."""
+        gain = 1 / math.sqrt(self.deviation**2 + EPSILON)
+        sound = np.multiply(pcm, np.float32(gain / FULL_SCALE), dtype=np.float32)
+        return np.subtract(sound, np.float32(self.mean * gain), out=sound)

@@ -101,8 +101,8 @@ class Reader:
         """
         wanted = tuple(columns) or self.columns
         if other := set(wanted).difference(self.columns):
-            told = ", ".join(sorted(other))
-            raise BadInput(f"The reader was not made to read {told}: it reads {', '.join(self.columns)}.")
+            unknown = ", ".join(sorted(other))
+            raise BadInput(f"The reader was not made to read {unknown}: it reads {', '.join(self.columns)}.")
         video = self.videos[number].video
         count = _checked(self.videos[number], first, frames)
         batch: Batch = {}

@@ -20,7 +20,7 @@ COLUMNS = ("video_id", "stage", "outcome", "digest", "frames", "metrics", "accep
 MEDIA = "normalize"
 """The stage that makes the mp4 and the wav: every video that is read has been through it."""
 FACES = "landmarks"
-"""The stage that tells in which frames no face was found for long."""
+"""The stage that records in which frames no face was found for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +60,26 @@ def select(
             f"The catalogue has no field {', '.join(sorted(unknown))}; it has {', '.join(Video.model_fields)}."
         )
     needed = sorted({MEDIA, *stages})
-    known, found, left_out = _standings(workspace), list[Footage](), Counter[str]()
+    known, chosen, left_out = _summaries(workspace), list[Footage](), Counter[str]()
     for video in read_catalogue(workspace.catalogue):
-        standing = known.get(video.video_id, _Standing())
-        if reason := _against(video, standing, needed, accepted, wishes):
+        summary = known.get(video.video_id, _Summary())
+        if reason := _against(video, summary, needed, accepted, wishes):
             left_out[reason] += 1
         else:
-            found.append(Footage(video, standing.frames, standing.accepted, standing.gaps, standing.digests))
-    if not found:
+            chosen.append(Footage(video, summary.frames, summary.accepted, summary.gaps, summary.digests))
+    if not chosen:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there is none"
         raise BadInput(f"No video of {workspace.root} is chosen: {reasons}.")
-    return tuple(found)
+    return tuple(chosen)
 
 
 def _against(
-    video: Video, standing: "_Standing", needed: Sequence[str], accepted: bool | None, wishes: Mapping[str, Wish]
+    video: Video, summary: "_Summary", needed: Sequence[str], accepted: bool | None, wishes: Mapping[str, Wish]
 ) -> str:
     """Why a video is not chosen; empty when it is."""
-    if not standing.digests.keys() >= set(needed):
+    if not summary.digests.keys() >= set(needed):
         return f"not done at {' and '.join(needed)}"
-    if accepted is not None and standing.accepted is not accepted:
+    if accepted is not None and summary.accepted is not accepted:
         return "not accepted" if accepted else "not rejected"
     return next((f"of another {name}" for name, wish in wishes.items() if not _fulfils(getattr(video, name), wish)), "")
 
@@ -93,7 +93,7 @@ def _fulfils(value: Any, wish: Wish) -> bool:
 
 
 @dataclass(slots=True)
-class _Standing:
+class _Summary:
     """What the manifests say of one video."""
 
     frames: int = 0
@@ -112,14 +112,14 @@ class _Standing:
             self.gaps = tuple((first, stop) for first, stop in json.loads(row["metrics"]).get("gaps", ()))
 
 
-def _standings(workspace: Workspace) -> dict[str, _Standing]:
-    """Of every video that the table of the manifests tells of. Raises BadInput when it cannot be read."""
-    known: dict[str, _Standing] = {}
+def _summaries(workspace: Workspace) -> dict[str, _Summary]:
+    """Of every video in the table of the manifests. Raises BadInput when it cannot be read."""
+    known: dict[str, _Summary] = {}
     try:
         with pq.ParquetFile(workspace.manifests_table) as table:
             for batch in table.iter_batches(columns=list(COLUMNS), use_threads=False):
                 for row in batch.to_pylist():
-                    known.setdefault(row["video_id"], _Standing()).add(row)
+                    known.setdefault(row["video_id"], _Summary()).add(row)
     except (OSError, pa.ArrowException) as error:
         raise BadInput(
             f"{workspace.manifests_table} cannot be read: run 'portrait-prep run' to its end first."

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import DUPLICATE_OF, Video
 from portrait_prep.manifests.corpora.hdtf.annotations import Annotations, Clip, read_annotations
 from portrait_prep.manifests.corpora.hdtf.files import Files, Take, find_files
 from portrait_prep.manifests.splits import by_subject, drawn
@@ -34,8 +34,7 @@ ALSO = {"WhipJimClyburn": "JamesClyburn"}
 
 USUAL_HEIGHTS = (720, 1080)
 
-DUPLICATE = "duplicate of "
-DUPLICATED = "duplicate of another"
+DUPLICATED = f"{DUPLICATE_OF}another"
 NO_CROP = "no crop"
 OUT_OF_ORDER = "out of order"
 CONTAINS = "contains another interval"
@@ -117,15 +116,15 @@ def _defects(clips: Sequence[Clip]) -> Mapping[str, list[str]]:
     for clip in clips:
         siblings[clip.subset, clip.name].append(clip)
         same[clip.footage].append(clip)
-    found: dict[str, list[str]] = defaultdict(list)
+    defects: dict[str, list[str]] = defaultdict(list)
     for group in same.values():
         kept = min(group, key=lambda clip: _person(clip) in ALSO)
         for clip in group:
             if clip is not kept:
-                found[clip.clip_id].append(DUPLICATE + kept.clip_id)
+                defects[clip.clip_id].append(DUPLICATE_OF + kept.clip_id)
     for clip in clips:
-        found[clip.clip_id] += [*_of_interval(clip, siblings[clip.subset, clip.name]), *_of_crop(clip)]
-    return found
+        defects[clip.clip_id] += [*_of_interval(clip, siblings[clip.subset, clip.name]), *_of_crop(clip)]
+    return defects
 
 
 def _person(clip: Clip) -> str:
@@ -133,30 +132,30 @@ def _person(clip: Clip) -> str:
 
 
 def _of_interval(clip: Clip, siblings: Sequence[Clip]) -> list[str]:
-    found = []
+    defects = []
     if any(other.index < clip.index and other.start > clip.start for other in siblings):
-        found.append(OUT_OF_ORDER)
+        defects.append(OUT_OF_ORDER)
     if any(other is not clip and clip.start <= other.start and other.end <= clip.end for other in siblings):
-        found.append(CONTAINS)
-    return found
+        defects.append(CONTAINS)
+    return defects
 
 
 def _of_crop(clip: Clip) -> list[str]:
-    found = [] if clip.crop else [NO_CROP]
+    defects = [] if clip.crop else [NO_CROP]
     if clip.height == 0:
-        return [*found, NO_HEIGHT]
+        return [*defects, NO_HEIGHT]
     if clip.height not in USUAL_HEIGHTS:
-        found.append(ODD_HEIGHT)
+        defects.append(ODD_HEIGHT)
     if clip.crop and clip.crop.y + clip.crop.h > clip.height:
-        found.append(TOO_TALL)
-    return found
+        defects.append(TOO_TALL)
+    return defects
 
 
 def summary(rows: Sequence[Video], annotations: Path, source: Path | None = None) -> list[str]:
     """What there is to say of these rows, one line each: defects by kind, what the lists lack, what the files are."""
     lists = read_annotations(annotations)
     kinds = Counter(
-        DUPLICATED if defect.startswith(DUPLICATE) else defect
+        DUPLICATED if defect.startswith(DUPLICATE_OF) else defect
         for row in rows
         for defect in (row.defect or "").split("; ")
         if defect

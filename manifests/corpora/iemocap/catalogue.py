@@ -64,10 +64,12 @@ def catalogue(source: Path, marker_side: Side = "left", test_session: int = 5) -
     release = read_evaluations(source)
     dialogs: dict[str, _Dialog] = {}
     rows = []
-    for found in release.utterances:
-        dialog = dialogs.get(found.dialog) or dialogs.setdefault(found.dialog, _Dialog.of(found, release.root))
-        side = marker_side if found.wearer == found.speaker else OTHER[marker_side]
-        rows.append(_row(found, dialog, side, TEST if found.session == test_session else TRAIN))
+    for evaluation in release.utterances:
+        dialog = dialogs.get(evaluation.dialog) or dialogs.setdefault(
+            evaluation.dialog, _Dialog.of(evaluation, release.root)
+        )
+        side = marker_side if evaluation.wearer == evaluation.speaker else OTHER[marker_side]
+        rows.append(_row(evaluation, dialog, side, TEST if evaluation.session == test_session else TRAIN))
     return rows
 
 
@@ -92,10 +94,10 @@ class _Dialog:
     names: frozenset[str]
 
     @classmethod
-    def of(cls, found: Evaluation, root: Path) -> "_Dialog":
-        session = root / f"Session{found.session}"
-        video = session / "dialog/avi/DivX" / f"{found.dialog}.avi"
-        sentences = session / "sentences/wav" / found.dialog
+    def of(cls, evaluation: Evaluation, root: Path) -> "_Dialog":
+        session = root / f"Session{evaluation.session}"
+        video = session / "dialog/avi/DivX" / f"{evaluation.dialog}.avi"
+        sentences = session / "sentences/wav" / evaluation.dialog
         return cls(video, _picture(video), sentences, _names(sentences))
 
     def sound(self, utterance: str) -> Path | None:
@@ -130,42 +132,42 @@ def half(picture: tuple[int, int], side: Side) -> tuple[int, int, int, int]:
     return (0 if side == "left" else width - taken), 0, taken, height
 
 
-def _row(found: Evaluation, dialog: _Dialog, side: Side, split: str) -> Video:
-    sound = dialog.sound(found.utterance)
+def _row(evaluation: Evaluation, dialog: _Dialog, side: Side, split: str) -> Video:
+    sound = dialog.sound(evaluation.utterance)
     x, y, w, h = half(dialog.picture, side)
-    valence, activation, dominance = found.means
+    valence, activation, dominance = evaluation.means
     return Video(
-        video_id=found.utterance,
+        video_id=evaluation.utterance,
         corpus=CORPUS,
-        subject=found.subject,
+        subject=evaluation.subject,
         split=split,
-        fold=found.session,
+        fold=evaluation.session,
         source=source_of(dialog.video),
         sound=sound and source_of(sound),
-        start=found.start,
-        end=found.end,
+        start=evaluation.start,
+        end=evaluation.end,
         crop_x=x,
         crop_y=y,
         crop_w=w,
         crop_h=h,
         source_height=dialog.picture[1],
-        duration=found.end - found.start,
+        duration=evaluation.end - evaluation.start,
         licence=LICENCE,
         defect=None if sound else NO_SOUND,
-        emotion=found.emotion,
-        four_class=FOUR_CLASS.get(found.emotion),
-        session=found.session,
+        emotion=evaluation.emotion,
+        four_class=FOUR_CLASS.get(evaluation.emotion),
+        session=evaluation.session,
         valence=valence,
         activation=activation,
         dominance=dominance,
-        votes=votes_text(found.votes),
+        votes=votes_text(evaluation.votes),
     )
 
 
 def summary(rows: Sequence[Video], source: Path) -> list[str]:
     """What there is to say of these rows and of the release in `source`, one line each."""
     release = read_evaluations(source)
-    dialogs = {found.dialog for found in release.utterances}
+    dialogs = {evaluation.dialog for evaluation in release.utterances}
     four = Counter(row.four_class for row in rows if row.four_class)
     lines = [
         f"{len(release.utterances)} labelled utterances of {len(dialogs)} dialogs are in {release.root}.",
@@ -185,8 +187,8 @@ def summary(rows: Sequence[Video], source: Path) -> list[str]:
 
 def _other_than_published(release: Evaluations) -> list[str]:
     """One line that names the sessions whose numbers of utterances are not those of the full release."""
-    every = Counter(found.session for found in release.utterances)
-    four = Counter(found.session for found in release.utterances if found.emotion in FOUR_CLASS)
+    every = Counter(evaluation.session for evaluation in release.utterances)
+    four = Counter(evaluation.session for evaluation in release.utterances if evaluation.emotion in FOUR_CLASS)
     other = [
         f"session {session} has {every[session]} ({four[session]} of the four classes), not {all_} ({of_four})"
         for session, (all_, of_four) in PUBLISHED.items()

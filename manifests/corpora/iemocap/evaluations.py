@@ -114,13 +114,13 @@ def read_evaluations(source: Path) -> Evaluations:
         for path in sorted((root / f"Session{session}" / EVALUATIONS).glob("*.txt")):
             if not path.name.startswith("."):
                 reading.read(path, session)
-    if not reading.found:
+    if not reading.by_utterance:
         raise BadInput(f"The release in {root} has no utterance in any Session*/{EVALUATIONS}: unpack it again.")
-    return Evaluations(root, tuple(sorted(reading.found.values(), key=_order)), tuple(reading.oddities()))
+    return Evaluations(root, tuple(sorted(reading.by_utterance.values(), key=_order)), tuple(reading.oddities()))
 
 
-def _order(found: Evaluation) -> tuple[int, str, float, str]:
-    return found.session, found.dialog, found.start, found.utterance
+def _order(evaluation: Evaluation) -> tuple[int, str, float, str]:
+    return evaluation.session, evaluation.dialog, evaluation.start, evaluation.utterance
 
 
 def _root(source: Path) -> Path:
@@ -135,7 +135,7 @@ def _root(source: Path) -> Path:
 class _Reading:
     """What was read so far: utterances by id, and places (`file:line`) or ids of what is odd."""
 
-    found: dict[str, Evaluation] = field(default_factory=dict)
+    by_utterance: dict[str, Evaluation] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     unread_votes: list[str] = field(default_factory=list)
     astray: list[str] = field(default_factory=list)
@@ -152,19 +152,19 @@ class _Reading:
             elif not (_vote(line, current) or _rating(line, current)):
                 self.unread_votes.append(place)
 
-    def keep(self, found: Evaluation | None, home: tuple[int, str], place: str) -> None:
+    def keep(self, evaluation: Evaluation | None, home: tuple[int, str], place: str) -> None:
         """Add an utterance; the first of equal ids counts. `home` is the session and the dialog of the file."""
-        if found is None:
+        if evaluation is None:
             self.unread.append(place)
-        elif found.utterance in self.found:
-            self.twice.append(found.utterance)
+        elif evaluation.utterance in self.by_utterance:
+            self.twice.append(evaluation.utterance)
         else:
-            self.found[found.utterance] = found
-            if (found.session, found.dialog) != home:
-                self.astray.append(f"{found.utterance} in {place}")
+            self.by_utterance[evaluation.utterance] = evaluation
+            if (evaluation.session, evaluation.dialog) != home:
+                self.astray.append(f"{evaluation.utterance} in {place}")
 
     def oddities(self) -> Iterator[str]:
-        wrong = [found.utterance for found in self.found.values() if not found.averaged]
+        wrong = [evaluation.utterance for evaluation in self.by_utterance.values() if not evaluation.averaged]
         for what, names, done in (
             ("Lines of no readable utterance", self.unread, "left out"),
             ("Lines of no readable vote or rating", self.unread_votes, "passed over"),

@@ -8,7 +8,7 @@ A row's id is the name of the take's full-AV file, `01-01-06-01-02-01-12`, which
 when more come. Its subject is the actor, `Actor_12`. `emotion` is RAVDESS's word; `intensity` is `normal` or `strong`;
 `statement` is the sentence itself; `repetition` is 1 or 2; `channel` is `speech` or `song`.
 
-Facts of the release: `ravdess_names`. Known defects: an audit of the published sound files, which found six of them to
+Facts of the release: `ravdess.names`. Known defects: an audit of the published sound files, which found six of them to
 be stereo and two to be the same.
 """
 
@@ -70,10 +70,10 @@ HANDLED: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the picture of a take is, its sound where that has a place of its own, and seconds of the picture."""
+class TakeSource:
+    """Path or address of the picture of a take, of its sound where that has its own, and seconds of the picture."""
 
-    source: str
+    path: str
     sound: str | None
     duration: float | None
 
@@ -92,8 +92,8 @@ def catalogue(
     side = sides(split, seed)
     if not is_address(record):
         raise BadInput(f"'{record}' is no address of a record: give one such as {RECORD}.")
-    places = _published(record.rstrip("/")) if source is None else _at_hand(source)
-    rows = [_row(take, place, side.get(take)) for take, place in places]
+    sources = _published(record.rstrip("/")) if source is None else _at_hand(source)
+    rows = [_row(take, footage, side.get(take)) for take, footage in sources]
     return rows if split == "actor" else [row.model_copy(update={"split_by": "take"}) for row in rows]
 
 
@@ -102,7 +102,7 @@ def video_id(take: Take) -> str:
     return f"{FULL_AV:02d}-{take.code}"
 
 
-def _row(take: Take, place: Place, side: str | None) -> Video:
+def _row(take: Take, source: TakeSource, side: str | None) -> Video:
     emotion = EMOTIONS[take.emotion - 1]
     return Video(
         video_id=video_id(take),
@@ -110,9 +110,9 @@ def _row(take: Take, place: Place, side: str | None) -> Video:
         subject=take.folder,
         split=side,
         fold=fold_of(take.actor),
-        source=place.source,
-        sound=place.sound,
-        duration=place.duration,
+        source=source.path,
+        sound=source.sound,
+        duration=source.duration,
         licence=LICENCE,
         defect=_defect(video_id(take)),
         emotion=emotion,
@@ -125,14 +125,14 @@ def _row(take: Take, place: Place, side: str | None) -> Video:
     )
 
 
-def _published(record: str) -> Iterator[tuple[Take, Place]]:
+def _published(record: str) -> Iterator[tuple[Take, TakeSource]]:
     """All takes, in the archives of a record."""
     for take in takes():
         sound = None if video_id(take) in TWINS else take.address(AUDIO_ONLY, record)
-        yield take, Place(take.address(FULL_AV, record), sound, TYPICAL[CHANNELS[take.channel]])
+        yield take, TakeSource(take.address(FULL_AV, record), sound, TYPICAL[CHANNELS[take.channel]])
 
 
-def _at_hand(source: Path) -> Iterator[tuple[Take, Place]]:
+def _at_hand(source: Path) -> Iterator[tuple[Take, TakeSource]]:
     """The takes whose video is in a folder. Raises BadInput when there are none."""
     files = find_files(source)
     there = [(take, video) for take in takes() if (video := files.video(take))]
@@ -143,7 +143,7 @@ def _at_hand(source: Path) -> Iterator[tuple[Take, Place]]:
         )
     for take, video in there:
         sound = _sound(take, files)
-        yield take, Place(source_of(video), source_of(sound) if sound else None, duration(video))
+        yield take, TakeSource(source_of(video), source_of(sound) if sound else None, duration(video))
 
 
 def _sound(take: Take, files: Files) -> Path | None:

@@ -1,4 +1,4 @@
-"""What there is to say of RAVDESS as it was found."""
+"""What `init ravdess` says of the release: its known defects, splits that leak, files that are missing or other."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence

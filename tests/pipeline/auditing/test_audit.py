@@ -15,19 +15,19 @@ from portrait_prep.pipeline.auditing.finding import KINDS
 from portrait_prep.pipeline.reviewing import decide
 from portrait_prep.pipeline.store.shards import ShardReader
 from tests.pipeline.damage import (
-    Told,
+    Key,
     as_is,
     audited,
-    bless,
     drop_row,
     edit_json,
     edit_row,
     exchange,
     flip,
     forge,
+    keys_of,
     obey,
     repeat_row,
-    told,
+    rewrite_manifests,
 )
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
@@ -42,7 +42,7 @@ class Damage:
     """What is done to a workspace, and what an audit says of it: nothing else."""
 
     harm: Callable[[Path], object]
-    found: set[Told]
+    found: set[Key]
     undo: Callable[[Path], object] = field(default=lambda _: None)
     """What a person does where no command can."""
     deep: bool = False
@@ -59,7 +59,7 @@ def record_of(stage: str, video_id: str, **fields: object) -> Callable[[Path], N
 def forged_and_blessed(stage: str, video_id: str, **fields: object) -> Callable[[Path], None]:
     def harm(root: Path) -> None:
         record_of(stage, video_id, **fields)(root)
-        bless(toy_session(root))
+        rewrite_manifests(toy_session(root))
 
     return harm
 
@@ -286,7 +286,7 @@ def root(intact: Path, tmp_path: Path) -> Path:
             shutil.copytree(path, root / path.name)
         elif path.name != "catalogue.parquet":
             shutil.copy2(path, root)
-    bless(toy_session(root))
+    rewrite_manifests(toy_session(root))
     return root
 
 
@@ -299,7 +299,7 @@ def test_damage_is_named_and_mended(root: Path, damage: str) -> None:
     session, case = toy_session(root), DAMAGES[damage]
     case.harm(root)
     findings = audited(session, case.deep)
-    assert told(findings) == case.found
+    assert keys_of(findings) == case.found
     case.undo(root)
     obey(session, findings)
     assert audited(session, deep=True) == []
@@ -317,7 +317,7 @@ def test_what_was_not_run_is_told_once_a_shard(tmp_path: Path) -> None:
     session.run(session.select(["count"], (), False), workers=0)
     expected = {("missing shard", FIRST, ""), ("missing shard", SECOND, "")}
     findings = audited(session)
-    assert told(findings) == expected
+    assert keys_of(findings) == expected
     assert findings[0].problem == "it is missing: 2 (a1, a2) are to be computed"
 
 
@@ -361,7 +361,7 @@ def test_a_review_is_no_orphan_and_an_undone_one_is_noticed(root: Path) -> None:
     assert audited(session, deep=True) == []
     (root / "reviews.jsonl").unlink()
     findings = audited(session)
-    assert ("outdated manifest", MANIFEST, "a1") in told(findings)
+    assert ("outdated manifest", MANIFEST, "a1") in keys_of(findings)
     assert {finding.kind for finding in findings} <= {"outdated manifest", "table"}
     obey(session, findings)
     assert audited(session) == []
@@ -373,7 +373,7 @@ def test_report_and_overlays_are_no_orphans(root: Path) -> None:
     assert audited(toy_session(root)) == []
     orphan("report/overlay/.tmp-1-a1.mp4", root)
     findings = audited(toy_session(root))
-    assert told(findings) == {("temporary", "report/overlay/.tmp-1-a1.mp4", "")}
+    assert keys_of(findings) == {("temporary", "report/overlay/.tmp-1-a1.mp4", "")}
     obey(toy_session(root), findings)
     assert audited(toy_session(root)) == []
 

@@ -14,7 +14,7 @@ from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
-from tests.pipeline.damage import audited, bless, forge, obey, told
+from tests.pipeline.damage import audited, forge, keys_of, obey, rewrite_manifests
 
 FRAMES = 300
 GAP = [40, 60]
@@ -100,9 +100,9 @@ def test_a_value_too_few_or_too_many_is_named(
     session: Session, stage: str, column: str, frame: int, value: float, kind: str
 ) -> None:
     forge(session, stage, "v", setting(column, frame, value))
-    bless(session)
+    rewrite_manifests(session)
     findings = audited(session)
-    assert told(findings) == {(kind, f"{stage}/c-00000.parquet", "v")}
+    assert keys_of(findings) == {(kind, f"{stage}/c-00000.parquet", "v")}
     assert f"{column} has " in findings[0].problem
     assert f" in frame {frame}," in findings[0].problem
     obey(session, findings)
@@ -112,5 +112,5 @@ def test_a_value_too_few_or_too_many_is_named(
 @pytest.mark.parametrize(("gaps", "kind"), [([], "no value"), ([[40, 61]], "no gap"), ("none", "record")])
 def test_an_edited_list_of_gaps_is_named(session: Session, gaps: object, kind: str) -> None:
     forge(session, "see", "v", update={"metrics": {"seconds": 12.0, "gaps": gaps}})
-    bless(session)
-    assert (kind, SEE, "v") in told(audited(session))
+    rewrite_manifests(session)
+    assert (kind, SEE, "v") in keys_of(audited(session))

@@ -13,7 +13,7 @@ import pytest
 from portrait_prep.pipeline.auditing.audit import Audit, Finding, Sample
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.session import Session
-from tests.pipeline.damage import audited, bless, forge, obey, told
+from tests.pipeline.damage import audited, forge, keys_of, obey, rewrite_manifests
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
 PROJECT = Path(__file__).parents[3]
@@ -68,10 +68,10 @@ def test_a_deviation_that_nothing_else_shows_is_named_with_column_and_frame(sess
     forge(session, "total", "a1", lambda batch: {"total": batch["total"] + 0.5})
     (session.workspace.root / "total/reduction.json").unlink()
     (session.workspace.root / "total/all.parquet").unlink()
-    bless(session)
+    rewrite_manifests(session)
     assert audited(session, deep=True) == []
     findings = sampled(session)
-    assert told(findings) == {("deviation", "scale/toy-00000.parquet", "a1")}
+    assert keys_of(findings) == {("deviation", "scale/toy-00000.parquet", "a1")}
     assert findings[0].problem == "recomputed from its source, pair differs by up to 7, first in frame 260"
     obey(session, findings)
     assert sampled(session) == audited(session, deep=True) == []
@@ -79,10 +79,10 @@ def test_a_deviation_that_nothing_else_shows_is_named_with_column_and_frame(sess
 
 def test_a_metric_that_deviates_is_named(session: Session) -> None:
     forge(session, "count", "a2", update={"metrics": {"seconds": 99}})
-    bless(session)
+    rewrite_manifests(session)
     assert audited(session, deep=True) == []
     findings = sampled(session)
-    assert told(findings) == {("deviation", "count/toy-00000.parquet", "a2")}
+    assert keys_of(findings) == {("deviation", "count/toy-00000.parquet", "a2")}
     assert findings[0].problem == "recomputed from its source, the metric seconds is 1.2, not 99"
     obey(session, findings)
     assert sampled(session) == []
@@ -90,7 +90,7 @@ def test_a_metric_that_deviates_is_named(session: Session) -> None:
 
 def test_only_what_was_drawn_is_compared(session: Session) -> None:
     forge(session, "count", "a2", update={"metrics": {"seconds": 99}})
-    bless(session)
+    rewrite_manifests(session)
     found = [bool(sampled(session, size=1, seed=seed)) for seed in range(12)]
     drawn = [Sample(1, seed).of([video for video in session.videos if video.video_id != "bad"]) for seed in range(12)]
     assert found == [videos[0].video_id == "a2" for videos in drawn]
@@ -100,21 +100,21 @@ def test_only_what_was_drawn_is_compared(session: Session) -> None:
 
 def test_rows_too_few_are_named(session: Session) -> None:
     forge(session, "total", "a1", lambda batch: {"total": np.zeros(1)})
-    bless(session)
+    rewrite_manifests(session)
     assert [finding.problem for finding in sampled(session)][-1].startswith("recomputed from its source, total differs")
 
 
 def test_a_source_that_is_away_cannot_be_recomputed(session: Session) -> None:
     Path(session.videos[0].source).unlink()
     (finding,) = sampled(session)
-    assert told([finding]) == {("not recomputed", "count/toy-00000.parquet", "a1")}
+    assert keys_of([finding]) == {("not recomputed", "count/toy-00000.parquet", "a1")}
     assert "count failed" in finding.problem
     assert finding.remedy.commands(session.workspace.root) == []
 
 
 def test_what_is_damaged_already_is_not_drawn(session: Session) -> None:
     (session.workspace.root / "media/a1.txt").unlink()
-    assert told(sampled(session)) == {("missing media", "media/a1.txt", "a1")}
+    assert keys_of(sampled(session)) == {("missing media", "media/a1.txt", "a1")}
 
 
 def test_without_any_finished_video_nothing_is_drawn(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_killed_sample_leaves_what_the_next_run_sweeps(tmp_path: Path) -> None
     process.wait()
     assert scratch.is_dir()
     findings = audited(session)
-    assert told(findings) == {("temporary", scratch.name, "")}
+    assert keys_of(findings) == {("temporary", scratch.name, "")}
     obey(session, findings)
     assert not scratch.exists()
     assert audited(session) == []

@@ -157,9 +157,9 @@ def test_a_commit_that_kills_does_not_go_on_for_ever(tmp_path: Path) -> None:
     session = add_videos(tmp_path / "w", VIDEOS)
     selection = session.select((), (), False)
     session.workspace.create()
-    foreman = Scheduler(session.workspace, session.planner, session.videos, DeadlyCommits(), selection)
+    scheduler = Scheduler(session.workspace, session.planner, session.videos, DeadlyCommits(), selection)
     with pytest.raises(MissingPrerequisite, match="Workers die while they write"):
-        foreman.run()
+        scheduler.run()
 
 
 def test_a_video_past_its_deadline_is_set_aside(tmp_path: Path) -> None:

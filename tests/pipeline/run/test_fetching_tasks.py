@@ -78,8 +78,8 @@ def session(tmp_path: Path) -> Session:
 
 def test_no_more_than_so_many_fetch_at_once_while_others_work(session: Session) -> None:
     executor = Hands()
-    foreman = Scheduler(session.workspace, session.planner, session.videos, executor, session.select((), (), False))
-    run_counts = foreman.run()
+    scheduler = Scheduler(session.workspace, session.planner, session.videos, executor, session.select((), (), False))
+    run_counts = scheduler.run()
     assert run_counts.computed == {"count": 18, "scale": 18}
     assert executor.most[True] == 2
     assert executor.most[False] > 2

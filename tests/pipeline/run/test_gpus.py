@@ -124,7 +124,7 @@ def test_a_gpu_that_no_program_can_use_is_none(
     assert find_devices() == (WHOLE,)
 
 
-def test_the_foreman_loads_no_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_scheduler_loads_no_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
     before = "torch" in sys.modules
     find_devices()
     assert ("torch" in sys.modules) is before

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from portrait_prep.errors import BadInput
-from portrait_prep.views.moda.targets import published_rotation
+from portrait_prep.views.moda.published import published_rotation
 from portrait_prep.views.moda.windows import EYE, LIP, PUBLISHED, Targets, as_published, composer, moda
 from portrait_prep.views.reading.samples import Draw
 from tests.views import moving_faces

@@ -4,7 +4,7 @@ Frame k carries what the columns say of frame k, and sounds as samples 640k to 6
 at zero and have the length of the normalized video. It is made one frame at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,11 +20,9 @@ from portrait_prep.media.wav import WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.status.survey import VideoStatus, video_statuses
-from portrait_prep.pipeline.store.shard_state import ShardState
 from portrait_prep.pipeline.store.shards import ShardReader, joined
 from portrait_prep.views.visual.drawing.picture import annotate
-from portrait_prep.views.visual.drawing.still import OVERLAYS, Place, Still, still
+from portrait_prep.views.visual.drawing.still import OVERLAYS, Still, VideoLocation, still
 
 INK, SHADOW = (255, 255, 255), (0, 0, 0)
 
@@ -36,14 +34,14 @@ def write_overlay(session: Session, video_id: str, out: Path | None = None) -> P
     What is not computed, or stale, is not drawn. Raises BadInput when there is no such video, it has no frames, or the
     file cannot be written; Damaged when what is read is not as recorded.
     """
-    place = _place(session, video_id)
+    location = _location(session, video_id)
     workspace = session.workspace
     path = out or _folder(workspace) / f"{video_id}.mp4"
     _check(path, session)
-    sound = WavReader(workspace.media(video_id, "wav"), place.frames)
+    sound = WavReader(workspace.media(video_id, "wav"), location.frames)
     try:
         with replacing(path) as temporary:
-            write_mp4(temporary, _drawn(place, workspace), sound.blocks(1))
+            write_mp4(temporary, _drawn(location, workspace), sound.blocks(1))
     except OSError as error:
         raise BadInput(f"The overlay cannot be written to {path}: {error.strerror or error}.") from error
     finally:
@@ -57,8 +55,8 @@ def _check(path: Path, session: Session) -> None:
         raise BadInput(f"{path} is a folder: name the file to write.")
     if not path.exists():
         return
-    root, place = session.workspace.root.resolve(), path.parent.resolve()
-    if place.is_relative_to(root) and not place.is_relative_to(_folder(session.workspace).resolve()):
+    root, target = session.workspace.root.resolve(), path.parent.resolve()
+    if target.is_relative_to(root) and not target.is_relative_to(_folder(session.workspace).resolve()):
         raise BadInput(f"{path} is a file of the workspace: name another to write.")
     if any(source.exists() and path.samefile(source) for source in _sources(session)):
         raise BadInput(f"{path} is the source of a video: name another file to write.")
@@ -76,56 +74,47 @@ def _folder(workspace: Workspace) -> Path:
     return workspace.root / "report" / "overlay"
 
 
-def _place(session: Session, video_id: str) -> Place:
-    shard = next((video.shard for video in session.videos if video.video_id == video_id), None)
-    if shard is None:
-        raise BadInput(f"There is no video '{video_id}' in {session.workspace.catalogue}.")
-    members = [video for video in session.videos if video.shard == shard]
-    shard_state = ShardState.load(session.workspace, shard, members, session.stages)
-    place = Place.of(_own(video_statuses(session.planner, shard_state), video_id))
-    if place is None:
+def _location(session: Session, video_id: str) -> VideoLocation:
+    location = VideoLocation.of(session.video_status(video_id))
+    if location is None:
         raise BadInput(
             f"{video_id} has no normalized frames: run 'portrait-prep run normalize --only {video_id}' first, "
             f"or see why with 'portrait-prep manifest {video_id}'."
         )
-    return place
+    return location
 
 
-def _own(found: Sequence[VideoStatus], video_id: str) -> VideoStatus:
-    return next(video_status for video_status in found if video_status.video.video_id == video_id)
-
-
-def _drawn(place: Place, workspace: Workspace) -> Iterator[Image]:
+def _drawn(location: VideoLocation, workspace: Workspace) -> Iterator[Image]:
     """Every frame, RGB uint8 [512, 512, 3], drawn on. Raises Damaged when there are not as many as recorded."""
-    frames, number = read_frames(workspace.media(place.video_id, "mp4"), expected=place.frames), 0
-    for batch, count in _rows(place, workspace):
+    frames, number = read_frames(workspace.media(location.video_id, "mp4"), expected=location.frames), 0
+    for batch, count in _rows(location, workspace):
         for row, image in zip(range(count), frames, strict=False):
-            found = still(image, batch, row)
-            yield _captioned(annotate(found), found, number)
+            frame = still(image, batch, row)
+            yield _captioned(annotate(frame), frame, number)
             number += 1
 
 
-def _rows(place: Place, workspace: Workspace) -> Iterator[tuple[Batch, int]]:
+def _rows(location: VideoLocation, workspace: Workspace) -> Iterator[tuple[Batch, int]]:
     """The columns that can be drawn, batch by batch, and how many frames each is of."""
     with ExitStack() as open_readers:
         streams = []
         for stage, columns in OVERLAYS.items():
-            if stage in place.stages:
-                reader = open_readers.enter_context(ShardReader(workspace.shard(stage, place.shard)))
-                streams.append(reader.batches(place.video_id, columns))
+            if stage in location.stages:
+                reader = open_readers.enter_context(ShardReader(workspace.shard(stage, location.shard)))
+                streams.append(reader.batches(location.video_id, columns))
         if not streams:
-            yield {}, place.frames
+            yield {}, location.frames
         for batch in joined(streams):
             yield batch, len(next(iter(batch.values())))
 
 
-def _captioned(canvas: Image, found: Still, number: int) -> Image:
+def _captioned(canvas: Image, frame: Still, number: int) -> Image:
     """With the number of the frame, its time, and the angles of the head, at the lower edge."""
     text = f"frame {number}  {number / FPS:.2f} s"
-    if found.pose is not None:
-        yaw, pitch, roll = found.pose.euler[0].tolist()
+    if frame.pose is not None:
+        yaw, pitch, roll = frame.pose.euler[0].tolist()
         text += f"  yaw {yaw:+.0f} pitch {pitch:+.0f} roll {roll:+.0f}" if np.isfinite(yaw) else "  no face"
     for ink, moved in ((SHADOW, 1), (INK, 0)):
-        place = (8 + moved, SIZE - 9 + moved)
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
+        corner = (8 + moved, SIZE - 9 + moved)
+        cv2.putText(canvas, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.45, ink, 1, cv2.LINE_AA)
     return canvas

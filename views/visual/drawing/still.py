@@ -40,7 +40,7 @@ class Still:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VideoLocation:
     """Where a video's frames and their rows are: all that a report must remember of it until it is drawn."""
 
     video_id: str
@@ -50,8 +50,8 @@ class Place:
     """The stages whose columns are current."""
 
     @classmethod
-    def of(cls, video_status: VideoStatus) -> "Place | None":
-        """The place of a video, or None when there are no normalized frames."""
+    def of(cls, video_status: VideoStatus) -> "VideoLocation | None":
+        """Of a video, or None when there are no normalized frames."""
         normalize = video_status.statuses.get("normalize")
         record = normalize.record if normalize else None
         if record is None or not record.done or not record.frames:

@@ -1,6 +1,5 @@
 """The rows as the page's script reads them: column by column, names by number, measures as whole numbers."""
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,54 +7,8 @@ from typing import Any
 from portrait_prep.pipeline.declare.quality import QualitySettings
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.views.visual.report.charts import Chart
-from portrait_prep.views.visual.report.rows import FACETS, Lot, Row
-
-
-def clock(seconds: float | None) -> str:
-    """Seconds as people read them: `4.96 s`, `2 min 05 s`, `3 h 07 min`."""
-    if seconds is None:
-        return "unknown"
-    if round(seconds, 2) < 60:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def printable(value: Any) -> Any:
-    """Names come from foreign files: control characters, lone surrogates, line separators and marks that turn the text
-    around show as their escapes. What is no text stays as it is."""
-    if not isinstance(value, str) or value.isprintable():
-        return value
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
-
-
-def embedded(value: Any) -> str:
-    """JSON that can stand inside a `script` element: ASCII, and without the characters that could end it.
-
-    See "Restrictions for contents of script elements" in the HTML standard. Raises ValueError for NaN.
-    """
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-class Names:
-    """Texts by number, in order of appearance."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def number(self, text: str) -> int:
-        """Of this text."""
-        return self._numbers.setdefault(text, len(self._numbers))
-
-    @property
-    def texts(self) -> list[str]:
-        """All of them, as they may be shown."""
-        return [str(printable(text)) for text in self._numbers]
+from portrait_prep.views.visual.report.rows import FACETS, Result, Row
+from portrait_prep.views.visual.report.text import printable
 
 
 def data(
@@ -66,19 +19,19 @@ def data(
     drawn: Collection[int],
 ) -> dict[str, Any]:
     """All rows in JSON-ready columns. `drawn` are the numbers of the rows that have a detail on the page."""
-    headings = Names()
+    headings = NumberedTexts()
     return {
         "count": len(rows),
         "stages": list(stages),
         "states": [state.value for state in State],
-        "lots": [lot.value for lot in Lot],
+        "results": [result.value for result in Result],
         "id": [printable(row.video_id) for row in rows],
         "subject": _named(rows, lambda row: row.subject),
         "shard": _named(rows, lambda row: row.shard),
         "defect": _named(rows, lambda row: row.defect),
         "folder": _named(rows, lambda row: str(Path(row.source).parent)),
         "file": [printable(Path(row.source).name) for row in rows],
-        "lot": "".join(str(list(Lot).index(row.lot)) for row in rows),
+        "result": "".join(str(list(Result).index(row.result)) for row in rows),
         "state": ["".join(str(list(State).index(state)) for state in row.states) for row in rows],
         "note": _named(rows, lambda row: "\n".join(row.notes)),
         "reason": [[[headings.number(heading), printable(text)] for heading, text in row.reasons] for row in rows],
@@ -99,7 +52,7 @@ def _facet(number: int) -> Callable[[Row], str | None]:
 
 def _named(rows: Sequence[Row], value: Callable[[Row], str | None]) -> dict[str, Any]:
     """`names`, and for each row the number of its name; -1 where it has none."""
-    names = Names()
+    names = NumberedTexts()
     numbers = [-1 if (name := value(row)) is None else names.number(name) for row in rows]
     return {"names": names.texts, "of": numbers}
 
@@ -118,3 +71,19 @@ def _measure(rows: Sequence[Row], number: int, chart: Chart, settings: QualitySe
         "limits": chart.limits(settings),
         "values": steps if any(step is not None for step in steps) else [],
     }
+
+
+class NumberedTexts:
+    """Texts by number, in order of appearance."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """Of this text."""
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    @property
+    def texts(self) -> list[str]:
+        """All of them, as they may be shown."""
+        return [str(printable(text)) for text in self._numbers]

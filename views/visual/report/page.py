@@ -17,39 +17,13 @@ from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.views.visual.report.charts import charts
-from portrait_prep.views.visual.report.data import clock, data, embedded, printable
+from portrait_prep.views.visual.report.data import data
 from portrait_prep.views.visual.report.detail import detail
-from portrait_prep.views.visual.report.rows import Headings, Lot, Row
+from portrait_prep.views.visual.report.pictures import PICTURES, pictured
+from portrait_prep.views.visual.report.rows import Headings, Result, Row
+from portrait_prep.views.visual.report.text import clock, embedded, printable
 from portrait_prep.views.visual.report.totals import Totals
 
-PROBLEMS = 2 / 3
-"""Share of the pictures that goes to videos that are not accepted, as long as there are others that want the rest."""
-
-
-def chosen(rows: Sequence[Row], most: int, wanted: Collection[str] = ()) -> list[int]:
-    """Numbers, ascending, of up to `most` rows whose frames can be drawn, and of those that are `wanted` by id.
-
-    Problems and accepted videos are each taken evenly from all over the catalogue: a look at every part of it.
-    """
-    there = [number for number, row in enumerate(rows) if row.place is not None]
-    problems = [number for number in there if rows[number].lot is not Lot.ACCEPTED]
-    accepted = [number for number in there if rows[number].lot is Lot.ACCEPTED]
-    most_problems = max(round(most * PROBLEMS), most - len(accepted))
-    taken = _spread(problems, most_problems)
-    taken += _spread(accepted, most - len(taken))
-    asked = [number for number in there if rows[number].video_id in wanted]
-    return sorted({*taken, *asked})
-
-
-def _spread(numbers: Sequence[int], most: int) -> list[int]:
-    """Up to `most` of them, evenly from first to last."""
-    if len(numbers) <= most:
-        return list(numbers)
-    return [numbers[(2 * place + 1) * len(numbers) // (2 * most)] for place in range(most)]
-
-
-PICTURES = 300
-"""Videos with pictures and curves on a page: some 40 kB each."""
 SCRIPTS = (
     "corpus",
     "filters",
@@ -106,7 +80,7 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
             rows.append(Row.of(video_status, shown, headings))
             totals.add(rows[-1])
             last_work = max(last_work, *_starts(video_status), "")
-    drawn = chosen(rows, pictures, show)
+    drawn = pictured(rows, pictures, show)
     starts = {video.video_id: video.start for video in session.videos}
     corpus = data(rows, stages, shown, session.settings.quality, drawn)
     style, script = _read("page.css"), _script()
@@ -118,7 +92,7 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
             totals=totals,
             last_work=last_work,
             unmeasured=[found["title"] for found in corpus["measures"] if not found["values"]],
-            Lot=Lot,
+            Result=Result,
             State=State,
             drawn=len(drawn),
             style=style,
@@ -140,10 +114,10 @@ def _details(
 ) -> Iterator[tuple[int, str]]:
     """The number of each row that is drawn with its detail, made as the page comes to it."""
     for number in drawn:
-        place = rows[number].place
-        if place is not None:
-            found = detail(place, session.workspace, starts[place.video_id])
-            yield number, embedded(_printable_all(found))
+        location = rows[number].location
+        if location is not None:
+            content = detail(location, session.workspace, starts[location.video_id])
+            yield number, embedded(_printable_all(content))
 
 
 def _printable_all(value: Any) -> Any:

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
+from portrait_prep.manifests.catalogue import DUPLICATE_OF, LABELS
 from portrait_prep.manifests.verdict import Reviewed
 from portrait_prep.pipeline.declare.quality import Rule
 from portrait_prep.pipeline.status.plan import StageStatus, State
 from portrait_prep.pipeline.status.survey import VideoStatus
-from portrait_prep.views.visual.drawing.still import Place
+from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart, flat
 
 BLANK = "…"
-REPEATS = "duplicate of "
-"""Begins the defect of a row that only repeats another video."""
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w]|\.\d)%?")
 
 
@@ -37,16 +36,16 @@ class Headings:
         """A rule's own; of any other reason its text without the video's id, its file's name, and numbers."""
         if reason.rule in self._rules:
             return self._rules[reason.rule].heading
-        if reason.text.startswith(REPEATS):
-            return f"{REPEATS}{BLANK}"
+        if reason.text.startswith(DUPLICATE_OF):
+            return f"{DUPLICATE_OF}{BLANK}"
         text = reason.text
         for own in sorted({video_id, source, PurePath(source).name} - {""}, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, text)
         return NUMBER.sub(BLANK, text)
 
 
-class Lot(StrEnum):
-    """What became of a video; in this order they stand on the page."""
+class Result(StrEnum):
+    """What became of a video, in the order in which the page lists it."""
 
     FAILED = "failed"
     REJECTED = "rejected"
@@ -55,8 +54,9 @@ class Lot(StrEnum):
     LEFT_OUT = "left out"
 
 
-FACETS = ("corpus", "split", "fold", "four_class", "emotion", "intensity", "channel", "session", "licence")
-"""Fields of the catalogue by which videos are counted, where they have values."""
+COUNTED_LABELS = tuple(name for name, label in LABELS.items() if label.counted)
+FACETS = tuple(dict.fromkeys(("corpus", "split", "fold", "four_class", *COUNTED_LABELS, "licence")))
+"""Fields of the catalogue by which videos are counted, where they have values, the most asked for first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,7 @@ class Row:
     """One video on the page: a few short texts and numbers, since one is held for every video of the catalogue.
 
     `states` has the state of each stage, `notes` why a stage is not done; `reasons` are pairs of a heading and a text;
-    `measures` has one number for each chart. `place` tells where its frames and columns lie, None while there are
-    no frames.
+    `measures` has one number for each chart. `location` is None while there are no frames.
     """
 
     video_id: str
@@ -75,12 +74,12 @@ class Row:
     defect: str | None
     facets: tuple[str | None, ...]
     seconds: float | None
-    lot: Lot
+    result: Result
     states: tuple[State, ...]
     notes: tuple[str, ...]
     reasons: tuple[tuple[str, str], ...]
     measures: tuple[float | None, ...]
-    place: Place | None
+    location: VideoLocation | None
 
     @classmethod
     def of(cls, video_status: VideoStatus, shown: Sequence[Chart], headings: Headings) -> "Row":
@@ -98,14 +97,14 @@ class Row:
             defect=video.defect,
             facets=tuple(None if value is None else str(value) for value in values),
             seconds=metrics["normalize.seconds"],
-            lot=_lot(video_status),
+            result=_result(video_status),
             states=tuple(status.state for status in statuses.values()),
             notes=tuple(_note(status) for status in statuses.values()),
             reasons=tuple(
                 (headings.of(reason, video.video_id, video.source), reason.text) for reason in _reasons(video_status)
             ),
             measures=tuple(chart.of(metrics) for chart in shown),
-            place=Place.of(video_status),
+            location=VideoLocation.of(video_status),
         )
 
 
@@ -118,15 +117,15 @@ def _note(status: StageStatus) -> str:
     return "" if status.state is State.DONE else status.reason
 
 
-def _lot(video_status: VideoStatus) -> Lot:
+def _result(video_status: VideoStatus) -> Result:
     states = {status.state for status in video_status.statuses.values()}
     if not video_status.video.worked_on:
-        return Lot.LEFT_OUT
+        return Result.LEFT_OUT
     if State.FAILED in states:
-        return Lot.FAILED
+        return Result.FAILED
     if video_status.verdict.accepted:
-        return Lot.ACCEPTED
-    return Lot.UNFINISHED if states & {State.PENDING, State.STALE} else Lot.REJECTED
+        return Result.ACCEPTED
+    return Result.UNFINISHED if states & {State.PENDING, State.STALE} else Result.REJECTED
 
 
 def _reasons(video_status: VideoStatus) -> Iterator[Reason]:

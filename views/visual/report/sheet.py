@@ -12,7 +12,7 @@ from portrait_prep.media.frames import Image
 from portrait_prep.media.source_frames import picture_at
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.views.visual.drawing.picture import annotate, resized
-from portrait_prep.views.visual.drawing.still import Place
+from portrait_prep.views.visual.drawing.still import VideoLocation
 
 TILES = 4
 """Frames on a sheet, evenly spread over the video."""
@@ -29,20 +29,54 @@ FACTS = (
 """What normalize noted of the source, and the page tells."""
 
 
+def sheet(location: VideoLocation, workspace: Workspace, source: "SourcePicture | None") -> Image | None:
+    """RGB uint8 [SIDE, SIDE * tiles, 3]; None where no frame can be read. Without a source its tile is left out."""
+    tiles = list(_frames(location, workspace))
+    if not any(tile is not None for tile in tiles):
+        return None
+    if source is not None:
+        tiles.insert(0, _letterboxed(source.picture(SIDE)))
+    return np.hstack([np.full((SIDE, SIDE, 3), EMPTY, np.uint8) if tile is None else tile for tile in tiles])
+
+
+def frames_of(location: VideoLocation) -> list[int]:
+    """The frames that are shown."""
+    return [(2 * number + 1) * location.frames // (2 * TILES) for number in range(TILES)]
+
+
+def middle(frames: Sequence[int]) -> int:
+    """The frame that stands for the video."""
+    return frames[len(frames) // 2]
+
+
+def _frames(location: VideoLocation, workspace: Workspace) -> Iterator[Image | None]:
+    for frame in frames_of(location):
+        still = location.load(workspace, frame)
+        yield None if still is None else resized(annotate(still), SIDE)
+
+
+def _letterboxed(image: Image) -> Image:
+    """In the middle of a tile."""
+    tile = np.full((SIDE, SIDE, 3), EMPTY, np.uint8)
+    top, left = ((SIDE - length) // 2 for length in image.shape[:2])
+    tile[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return tile
+
+
 @dataclass(frozen=True)
-class Source:
-    """A source as normalize noted it: `facts`, FACTS -> value. `path` is where it can be read, `start` the second from
-    which on the video was taken."""
+class SourcePicture:
+    """The picture of a source with the square that normalize cut. `facts`: what it noted, FACTS -> value. `path` is
+    where the source can be read, `start` the second from which on the video was taken."""
 
     facts: dict[str, Any]
     path: Path
     start: float
 
     @classmethod
-    def of(cls, place: Place, workspace: Workspace, start: float | None) -> "Source | None":
+    def of(cls, location: VideoLocation, workspace: Workspace, start: float | None) -> "SourcePicture | None":
         """None where normalize is not current, did not note it all, or its shard is damaged."""
-        noted = place.row(workspace, "normalize", 0, FACTS)
-        file = place.row(workspace, "download", 0, ("file",))
+        noted = location.row(workspace, "normalize", 0, FACTS)
+        file = location.row(workspace, "download", 0, ("file",))
         if not noted or not file:
             return None
         facts = {name: _plain(values[0]) for name, values in noted.items()}
@@ -85,37 +119,3 @@ def _paste(canvas: Image, begin: tuple[int, int], image: Image) -> None:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def frames_of(place: Place) -> list[int]:
-    """The frames that are shown."""
-    return [(2 * number + 1) * place.frames // (2 * TILES) for number in range(TILES)]
-
-
-def sheet(place: Place, workspace: Workspace, source: Source | None) -> Image | None:
-    """RGB uint8 [SIDE, SIDE * tiles, 3]; None where no frame can be read. Without a source its tile is left out."""
-    tiles = list(_frames(place, workspace))
-    if not any(tile is not None for tile in tiles):
-        return None
-    if source is not None:
-        tiles.insert(0, _letterboxed(source.picture(SIDE)))
-    return np.hstack([np.full((SIDE, SIDE, 3), EMPTY, np.uint8) if tile is None else tile for tile in tiles])
-
-
-def _frames(place: Place, workspace: Workspace) -> Iterator[Image | None]:
-    for frame in frames_of(place):
-        still = place.load(workspace, frame)
-        yield None if still is None else resized(annotate(still), SIDE)
-
-
-def _letterboxed(image: Image) -> Image:
-    """In the middle of a tile."""
-    tile = np.full((SIDE, SIDE, 3), EMPTY, np.uint8)
-    top, left = ((SIDE - length) // 2 for length in image.shape[:2])
-    tile[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return tile
-
-
-def middle(frames: Sequence[int]) -> int:
-    """The frame that stands for the video."""
-    return frames[len(frames) // 2]

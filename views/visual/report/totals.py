@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.views.visual.report.rows import Lot, Row
+from portrait_prep.views.visual.report.rows import Result, Row
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Amount:
     def add(self, row: Row) -> None:
         """Take in one video. A row that repeats another video adds no footage."""
         self.videos += 1
-        self.seconds += 0.0 if row.lot is Lot.LEFT_OUT else row.seconds or 0.0
+        self.seconds += 0.0 if row.result is Result.LEFT_OUT else row.seconds or 0.0
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,25 @@ class Totals:
 
     stages: Sequence[str]
     all: Amount = field(default_factory=Amount)
-    lots: dict[Lot, Amount] = field(default_factory=lambda: {lot: Amount() for lot in Lot})
+    results: dict[Result, Amount] = field(default_factory=lambda: {result: Amount() for result in Result})
     subjects: Counter[str] = field(default_factory=Counter)
     _states: dict[tuple[str, State], Amount] = field(default_factory=lambda: defaultdict(Amount))
-    _reasons: dict[tuple[str, Lot], Amount] = field(default_factory=lambda: defaultdict(Amount))
+    _reasons: dict[tuple[str, Result], Amount] = field(default_factory=lambda: defaultdict(Amount))
 
     def add(self, row: Row) -> None:
         """Take in one video."""
         self.all.add(row)
-        self.lots[row.lot].add(row)
+        self.results[row.result].add(row)
         self.subjects[row.subject] += 1
         for stage, state in zip(self.stages, row.states, strict=True):
             self._states[stage, state].add(row)
         for reason in {heading for heading, _ in row.reasons}:
-            self._reasons[reason, row.lot].add(row)
+            self._reasons[reason, row.result].add(row)
 
     @property
     def accepted(self) -> Amount:
         """What may be trained on."""
-        return self.lots[Lot.ACCEPTED]
+        return self.results[Result.ACCEPTED]
 
     def funnel(self) -> Iterator[Step]:
         """Stage by stage, in order."""
@@ -62,7 +62,7 @@ class Totals:
             amounts = {state: self._states[stage, state] for state in State if (stage, state) in self._states}
             yield Step(stage, amounts.pop(State.DONE, Amount()), amounts)
 
-    def reasons(self) -> list[tuple[str, Lot, Amount]]:
+    def reasons(self) -> list[tuple[str, Result, Amount]]:
         """Kinds of reasons with what became of the videos, the most frequent first. A video counts in each it has."""
-        found = [(reason, lot, amount) for (reason, lot), amount in self._reasons.items()]
-        return sorted(found, key=lambda entry: (-entry[2].videos, entry[0], entry[1]))
+        rows = [(reason, result, amount) for (reason, result), amount in self._reasons.items()]
+        return sorted(rows, key=lambda row: (-row[2].videos, row[0], row[1]))

@@ -11,7 +11,7 @@ from portrait_prep.media.frames import Image
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.face.geometry import Pose
 from portrait_prep.views.visual.drawing.picture import annotate, jpeg, resized
-from portrait_prep.views.visual.drawing.still import Place, Still, frame_at
+from portrait_prep.views.visual.drawing.still import Still, VideoLocation, frame_at
 from tests.views.toy import FRAMES, add_videos, face, grey, run
 
 BLACK = np.zeros((512, 512, 3), np.uint8)
@@ -100,19 +100,19 @@ def media(ran: Session) -> Path:
 
 
 def test_a_place_tells_the_frames_and_the_stages_that_are_current(ran: Session) -> None:
-    assert place_of(ran).frames == FRAMES
-    assert place_of(ran).stages == ("normalize", "landmarks", "torso")
+    assert location_of(ran).frames == FRAMES
+    assert location_of(ran).stages == ("normalize", "landmarks", "torso")
 
 
-def place_of(session: Session) -> Place:
-    place = Place.of(next(session.video_statuses())[0])
-    assert place is not None
-    return place
+def location_of(session: Session) -> VideoLocation:
+    location = VideoLocation.of(next(session.video_statuses())[0])
+    assert location is not None
+    return location
 
 
 @pytest.mark.parametrize("frame", [0, 150, 250, FRAMES - 1])
 def test_a_frame_comes_with_its_own_row(ran: Session, frame: int) -> None:
-    still = place_of(ran).load(ran.workspace, frame)
+    still = location_of(ran).load(ran.workspace, frame)
     assert still is not None
     assert abs(still.image.mean() - grey(frame)) < 3
     assert still.landmarks is not None

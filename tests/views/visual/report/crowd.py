@@ -23,6 +23,7 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import fingerprint
 from portrait_prep.pipeline.store.shards import ShardWriter
+from portrait_prep.stages import order
 from portrait_prep.stages.face.geometry import Pose, to_canonical, to_image
 from portrait_prep.stages.headpose import mean_face
 
@@ -46,12 +47,16 @@ FACTS = {
 DTYPES = {int: "int32", float: "float64", bool: "bool", str: "str"}
 
 
+METRICS = {stage.name: stage.metrics for stage in order.STAGES}
+"""Those of the stages whose names are borrowed, with their rules."""
+
+
 def _computed(_: Job[Params]) -> Iterator[Batch]:
     raise AssertionError("nothing is computed here")
 
 
 def _stage(name: str, columns: Sequence[Column], reads: Sequence[str] = (), **more: Any) -> Stage[Any]:
-    return Stage(name, 1, Params, tuple(columns), _computed, tuple(reads), **more)
+    return Stage(name, 1, Params, tuple(columns), _computed, tuple(reads), metrics=METRICS[name], **more)
 
 
 STAGES: tuple[Stage[Any], ...] = (

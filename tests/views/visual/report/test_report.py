@@ -71,11 +71,11 @@ class Page(HTMLParser):
         return None if text is None else dict(json.loads(text))
 
     def videos(self) -> dict[str, dict[str, Any]]:
-        """File name of the source -> lot, states, reasons, number of the row."""
+        """File name of the source -> result, states, reasons, number of the row."""
         corpus = self.corpus
         return {
             file: {
-                "lot": corpus["lots"][int(corpus["lot"][number])],
+                "result": corpus["results"][int(corpus["result"][number])],
                 "states": [corpus["states"][int(state)] for state in corpus["state"][number]],
                 "reasons": [text for _, text in corpus["reason"][number]],
                 "number": number,
@@ -115,7 +115,7 @@ def page(text: str) -> Page:
 def test_each_video_has_one_row_with_what_became_of_it_and_every_reason(page: Page) -> None:
     rows = page.videos()
     assert rows.keys() == set(NAMES)
-    assert {name: row["lot"] for name, row in rows.items()} == {
+    assert {name: row["result"] for name, row in rows.items()} == {
         "bad one": "failed",
         "lost": "rejected",
         "short": "rejected",
@@ -128,7 +128,7 @@ def test_each_video_has_one_row_with_what_became_of_it_and_every_reason(page: Pa
     )
     assert "a face was seen in 0.0% of the frames" in rows["lost"]["reasons"][0]
     assert "it lasts 0.50 s" in rows["short"]["reasons"][0]
-    assert rows["fine"] | {"number": 0} == {"lot": "accepted", "states": ["done"] * 3, "reasons": [], "number": 0}
+    assert rows["fine"] | {"number": 0} == {"result": "accepted", "states": ["done"] * 3, "reasons": [], "number": 0}
 
 
 def test_the_funnel_tells_what_came_through_and_what_did_not(page: Page) -> None:
@@ -151,13 +151,13 @@ def test_reasons_are_counted_by_kind_with_their_thresholds(page: Page) -> None:
 def test_measures_are_whole_steps_of_their_last_decimal_and_absent_ones_are_named(page: Page) -> None:
     measures = {measure["key"]: measure for measure in page.corpus["measures"]}
     order = {file: number for number, file in enumerate(page.corpus["file"])}
-    assert measures["seconds"]["decimals"] == 2
-    assert measures["seconds"]["values"][order["fine"]] == 1200
-    assert measures["face_share"]["values"][order["bad one"]] is None
-    assert measures["seconds"]["limits"] == {"min": 1.0}
-    assert measures["face_share"]["values"][order["lost"]] == 0
-    assert measures["face_share"]["limits"] == {"min": 90.0}
-    assert measures["blur"]["values"] == []
+    assert measures["normalize.seconds"]["decimals"] == 2
+    assert measures["normalize.seconds"]["values"][order["fine"]] == 1200
+    assert measures["landmarks.face_share"]["values"][order["bad one"]] is None
+    assert measures["normalize.seconds"]["limits"] == {"min": 1.0}
+    assert measures["landmarks.face_share"]["values"][order["lost"]] == 0
+    assert measures["landmarks.face_share"]["limits"] == {"min": 90.0}
+    assert measures["landmarks.blur"]["values"] == []
     assert "Not measured in this workspace:" in page.said
     assert re.search(r"Not measured in this workspace:[^.]*\bBlur\b", page.said)
     assert not re.search(r"Not measured in this workspace:[^.]*\bDuration\b", page.said)
@@ -219,14 +219,14 @@ def test_marks_that_turn_or_hide_text_show_as_escapes(tmp_path: Path) -> None:
 
 def test_before_any_run_everything_is_unfinished_and_nothing_is_drawn(tmp_path: Path) -> None:
     page = page_of(add_videos(tmp_path / "w", ["one", "two"]))
-    assert {row["lot"] for row in page.videos().values()} == {"unfinished"}
+    assert {row["result"] for row in page.videos().values()} == {"unfinished"}
     assert all(row["reasons"] == ["normalize is pending: not computed yet"] for row in page.videos().values())
     assert page.corpus["drawn"] == []
 
 
 def test_a_row_that_only_repeats_another_says_so_and_adds_no_footage(tmp_path: Path) -> None:
     page = page_of(add_videos(tmp_path / "w", ["one", "two"], defect="duplicate of three"))
-    assert page.videos()["one"]["lot"] == "left out"
+    assert page.videos()["one"]["result"] == "left out"
     assert page.videos()["one"]["reasons"] == ["duplicate of three"]
     assert "Left out 2" in page.said
     assert "Accepted footage 0.00 s of 0.00 s" in page.said
@@ -241,7 +241,7 @@ def test_the_figures_at_the_head(page: Page) -> None:
 def test_an_accepted_video_stays_so_while_a_stage_that_joins_videos_is_behind(session: Session) -> None:
     late = replace(TORSO, name="late", reads=("torso.visible",), process=lambda _: iter(()), reduce=lambda *_: [])
     row = page_of(Session(session.workspace, (*STAGES, late))).videos()["fine"]
-    assert (row["lot"], row["states"][-1]) == ("accepted", "pending")
+    assert (row["result"], row["states"][-1]) == ("accepted", "pending")
     assert row["reasons"] == ["late is pending: not computed yet"]
 
 
@@ -252,10 +252,10 @@ def test_a_person_s_decision_is_told_with_what_the_rules_said(tmp_path: Path) ->
     reviews = {"short": Review(decision="accept", **said), "fine": Review(decision="reject", **said)}
     write_reviews(session.workspace.reviews, reviews)
     rows = page_of(Session(session.workspace, STAGES)).videos()
-    assert rows["short"]["lot"] == "accepted"
+    assert rows["short"]["result"] == "accepted"
     assert rows["short"]["reasons"][0] == "Ada accepted it: <b>looked at it"
     assert rows["short"]["reasons"][1].startswith("overruled: it lasts 0.50 s")
-    assert rows["fine"]["lot"] == "rejected"
+    assert rows["fine"]["result"] == "rejected"
     assert rows["fine"]["reasons"] == ["Ada rejected it: <b>looked at it"]
 
 

@@ -33,7 +33,7 @@ SMALL, LARGE = 500, 10_000
 PATIENCE = 3.0
 """Seconds in which the first row of the large page must stand."""
 
-LOTS = "[...document.querySelectorAll('#video-table tbody .badge')].map(e => e.textContent)"
+RESULTS = "[...document.querySelectorAll('#video-table tbody .badge')].map(e => e.textContent)"
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="Chromium and its driver are not installed (Debian: chromium, chromium-driver)"
@@ -79,8 +79,8 @@ class Page:
         )
 
     @property
-    def lots(self) -> set[str]:
-        return set(self.run(LOTS))
+    def results(self) -> set[str]:
+        return set(self.run(RESULTS))
 
     def column(self, title: str) -> list[str]:
         """Cells of a column, of the rows in the document."""
@@ -156,7 +156,9 @@ def test_only_rows_in_sight_are_in_the_document(page: Page) -> None:
 
 
 def test_problems_come_first(page: Page) -> None:
-    places = [("failed", "rejected", "unfinished", "accepted", "left out").index(lot) for lot in page.run(LOTS)]
+    places = [
+        ("failed", "rejected", "unfinished", "accepted", "left out").index(result) for result in page.run(RESULTS)
+    ]
     assert places[0] == 0
     assert places == sorted(places)
 
@@ -190,11 +192,11 @@ def test_names_sort_as_people_count(page: Page) -> None:
 
 def test_what_became_of_them_chooses_and_takes_back(page: Page) -> None:
     page.press(".toggle.rejected")
-    assert page.lots == {"rejected"}
+    assert page.results == {"rejected"}
     page.press(".toggle.accepted")
     accepted_too = page.chosen
     page.press(".toggle.rejected")
-    assert page.lots == {"accepted"}
+    assert page.results == {"accepted"}
     assert page.chosen < accepted_too
     page.press(".chip")
     assert page.chosen == SMALL

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.stages.order import STAGES
-from portrait_prep.views.visual.drawing.still import Place
+from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart, charts
-from portrait_prep.views.visual.report.data import clock, embedded, printable
 from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, level, opening
-from portrait_prep.views.visual.report.page import chosen
-from portrait_prep.views.visual.report.rows import Headings, Lot, Reason, Row
+from portrait_prep.views.visual.report.pictures import pictured
+from portrait_prep.views.visual.report.rows import Headings, Reason, Result, Row
+from portrait_prep.views.visual.report.text import clock, embedded, printable
 from tests.stages.judging import RULES, quality
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [
         (None, "unknown"),
         (0.0, "0.00 s"),
@@ -32,8 +32,8 @@ from tests.stages.judging import RULES, quality
         (11_220, "3 h 07 min"),
     ],
 )
-def test_lengths_read_as_people_say_them(seconds: Any, told: str) -> None:
-    assert clock(seconds) == told
+def test_lengths_read_as_people_say_them(seconds: Any, text: str) -> None:
+    assert clock(seconds) == text
 
 
 @given(st.text())
@@ -59,26 +59,26 @@ def record(frames: int, values: Any) -> Any:
     curves = Curves(frames)
     for first in range(0, frames, 7):
         curves.add(first, {"one": np.asarray(values[first : first + 7], float)})
-    return curves.told()
+    return curves.to_json()
 
 
-def decoded(told: Any, stretches: int) -> tuple[Any, Any]:
+def decoded(curve: Any, stretches: int) -> tuple[Any, Any]:
     """Least and greatest value of each stretch; NaN for nothing."""
-    levels = np.frombuffer(base64.b64decode(told["bytes"]), np.uint8).reshape(-1, stretches)
-    values = told["low"] + (levels.astype(float) - 1) / LEVELS * (told["high"] - told["low"])
+    levels = np.frombuffer(base64.b64decode(curve["bytes"]), np.uint8).reshape(-1, stretches)
+    values = curve["low"] + (levels.astype(float) - 1) / LEVELS * (curve["high"] - curve["low"])
     values[levels == 0] = np.nan
     return values[0], values[-1]
 
 
 @given(st.lists(st.floats(-90, 90) | st.just(float("nan")), min_size=1, max_size=700))
 def test_a_curve_keeps_the_extremes_of_every_stretch(values: list[float]) -> None:
-    told, stretches = record(len(values), values), min(len(values), STRETCHES)
+    curves, stretches = record(len(values), values), min(len(values), STRETCHES)
     whole = np.array(values)
     if np.isnan(whole).all():
-        assert told == {}
+        assert curves == {}
         return
-    least, greatest = decoded(told["one"], stretches)
-    step = (told["one"]["high"] - told["one"]["low"]) / LEVELS + 1e-3
+    least, greatest = decoded(curves["one"], stretches)
+    step = (curves["one"]["high"] - curves["one"]["low"]) / LEVELS + 1e-3
     number = np.arange(len(values)) * stretches // len(values)
     for stretch in range(stretches):
         part = whole[number == stretch]
@@ -161,29 +161,29 @@ def test_limits_are_on_the_scale_of_the_chart() -> None:
     assert chart("speech.silent_share").limits(quality(require_sound=True)) == {"max": 80.0}
 
 
-def row(number: int, lot: Lot, drawable: bool = True) -> Row:
-    place = Place(f"v{number}", "s", 10) if drawable else None
+def row(number: int, result: Result, drawable: bool = True) -> Row:
+    location = VideoLocation(f"v{number}", "s", 10) if drawable else None
     facets = tuple[str | None, ...]()
-    return Row(f"v{number}", "x", "y", "s", None, facets, 1.0, lot, (State.DONE,), ("",), (), (), place)
+    return Row(f"v{number}", "x", "y", "s", None, facets, 1.0, result, (State.DONE,), ("",), (), (), location)
 
 
 def test_pictures_go_to_problems_first_and_are_spread_over_the_catalogue() -> None:
-    rows = [row(number, Lot.ACCEPTED if number % 2 else Lot.REJECTED) for number in range(1000)]
-    taken = chosen(rows, 30)
+    rows = [row(number, Result.ACCEPTED if number % 2 else Result.REJECTED) for number in range(1000)]
+    taken = pictured(rows, 30)
     problems = [number for number in taken if number % 2 == 0]
     assert (len(taken), len(problems)) == (30, 20)
     assert np.diff([-25, *problems, 1025]).max() <= 75
 
 
-@given(st.lists(st.tuples(st.sampled_from(list(Lot)), st.booleans()), max_size=60), st.integers(0, 30))
-def test_as_many_pictures_as_allowed_and_drawable(lots: list[tuple[Lot, bool]], most: int) -> None:
-    rows = [row(number, lot, drawable) for number, (lot, drawable) in enumerate(lots)]
-    taken = chosen(rows, most)
-    drawable = [number for number, (_, there) in enumerate(lots) if there]
+@given(st.lists(st.tuples(st.sampled_from(list(Result)), st.booleans()), max_size=60), st.integers(0, 30))
+def test_as_many_pictures_as_allowed_and_drawable(results: list[tuple[Result, bool]], most: int) -> None:
+    rows = [row(number, result, drawable) for number, (result, drawable) in enumerate(results)]
+    taken = pictured(rows, most)
+    drawable = [number for number, (_, there) in enumerate(results) if there]
     assert len(taken) == min(most, len(drawable))
     assert taken == sorted(set(taken) & set(drawable))
 
 
 def test_a_wanted_video_is_taken_beyond_the_cap() -> None:
-    rows = [row(number, Lot.ACCEPTED) for number in range(10)] + [row(10, Lot.ACCEPTED, drawable=False)]
-    assert chosen(rows, 0, ["v3", "v10"]) == [3]
+    rows = [row(number, Result.ACCEPTED) for number in range(10)] + [row(10, Result.ACCEPTED, drawable=False)]
+    assert pictured(rows, 0, ["v3", "v10"]) == [3]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from portrait_prep.views.visual.report.sheet import AWAY, FACTS, PADDING, SQUARE, Source
+from portrait_prep.views.visual.report.sheet import AWAY, FACTS, PADDING, SQUARE, SourcePicture
 
 WIDTH, HEIGHT = 320, 240
 CORNERS = {(0, 0): (220, 30, 30), (1, 0): (30, 200, 30), (0, 1): (30, 30, 220), (1, 1): (230, 230, 230)}
@@ -29,10 +29,12 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def source(path: Path, crop: tuple[int, int, int, int], start: float = 0, **facts: Any) -> Source:
+def source(path: Path, crop: tuple[int, int, int, int], start: float = 0, **facts: Any) -> SourcePicture:
     """`crop`: x, y, w, h."""
     known = dict.fromkeys(FACTS, 0) | {"display_width": WIDTH, "display_height": HEIGHT, "mirrored": False}
-    return Source(known | dict(zip(("crop_x", "crop_y", "crop_w", "crop_h"), crop, strict=True)) | facts, path, start)
+    return SourcePicture(
+        known | dict(zip(("crop_x", "crop_y", "crop_w", "crop_h"), crop, strict=True)) | facts, path, start
+    )
 
 
 def near(pixel: NDArray[np.uint8], colour: tuple[int, int, int]) -> bool:

@@ -1,14 +1,14 @@
 // The corpus, parsed once: row i of every column is video i of the catalogue.
 const corpus = JSON.parse(document.getElementById("corpus").textContent);
 const everyone = Array.from({ length: corpus.count }, (_, i) => i);
-const lotOf = Uint8Array.from(corpus.lot, Number);
+const resultOf = Uint8Array.from(corpus.result, Number);
 const drawn = new Set(corpus.drawn);
 const measures = corpus.measures
   .filter((measure) => measure.values.length)
   .map((measure) => ({ ...measure, values: measured(measure) }));
 const byKey = new Map(measures.map((measure) => [measure.key, measure]));
-const ACCEPTED = corpus.lots.indexOf("accepted");
-const LEFT_OUT = corpus.lots.indexOf("left out");
+const ACCEPTED = corpus.results.indexOf("accepted");
+const LEFT_OUT = corpus.results.indexOf("left out");
 
 // Whole steps of the last decimal back to numbers; NaN where there is none.
 function measured({ values, decimals }) {
@@ -27,7 +27,7 @@ function source(i) {
 
 function seconds(i) {
   const length = byKey.get("normalize.seconds");
-  return length && lotOf[i] !== LEFT_OUT ? length.values[i] || 0 : 0;
+  return length && resultOf[i] !== LEFT_OUT ? length.values[i] || 0 : 0;
 }
 
 const isBeyond = ({ limits }, value) => value < limits.min || value > limits.max;

@@ -44,7 +44,7 @@ function step(by) {
 function heading(i) {
   const button = (text, label, onclick) => el("button", { type: "button", class: "plain", "aria-label": label, title: label, onclick }, text);
   return el("header", {},
-    badge(corpus.lots[lotOf[i]]),
+    badge(corpus.results[resultOf[i]]),
     el("h2", { id: "drawer-title" }, el("bdi", {}, corpus.id[i])),
     button("↑", "Previous video", () => step(-1)),
     button("↓", "Next video", () => step(1)),

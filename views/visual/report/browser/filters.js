@@ -51,7 +51,7 @@ function haystack(i) {
     source(i),
     name(corpus.shard, i),
     name(corpus.defect, i),
-    corpus.lots[lotOf[i]],
+    corpus.results[resultOf[i]],
     ...corpus.facets.map((facet) => name(facet, i)),
     ...corpus.reason[i].map(([, text]) => text),
   ].join("\n").toLowerCase();
@@ -64,9 +64,9 @@ function search(text) {
   choose("search", `“${text.trim()}”`, words.length ? (i) => words.every((word) => haystack(i).includes(word)) : null);
 }
 
-function chooseLots(lots) {
-  const numbers = new Set(lots.map((lot) => corpus.lots.indexOf(lot)));
-  choose("lot", lots.join(" or "), numbers.size ? (i) => numbers.has(lotOf[i]) : null);
+function chooseResults(results) {
+  const numbers = new Set(results.map((result) => corpus.results.indexOf(result)));
+  choose("result", results.join(" or "), numbers.size ? (i) => numbers.has(resultOf[i]) : null);
 }
 
 function chooseHeading(text) {

@@ -33,7 +33,7 @@ function told(measure, value, unit = true) {
 }
 
 const slug = (text) => text.replaceAll(" ", "-");
-const badge = (lot) => el("span", { class: `badge ${slug(lot)}` }, lot);
+const badge = (result) => el("span", { class: `badge ${slug(result)}` }, result);
 
 // The value below which `share` of the ascending numbers lie.
 const quantile = (ascending, share) => ascending[Math.min(ascending.length - 1, Math.floor(share * ascending.length))];

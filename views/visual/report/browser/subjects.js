@@ -7,7 +7,7 @@ function subjectRows() {
     const row = rows.get(subject);
     const split = splits ? name(splits, i) : null;
     row.videos += 1;
-    row[corpus.lots[lotOf[i]]] = (row[corpus.lots[lotOf[i]]] ?? 0) + 1;
+    row[corpus.results[resultOf[i]]] = (row[corpus.results[resultOf[i]]] ?? 0) + 1;
     row.seconds += seconds(i);
     row.good += isAccepted(i) ? seconds(i) : 0;
     if (split !== null) row.splits.add(split);

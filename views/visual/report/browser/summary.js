@@ -2,19 +2,19 @@
 const bar = document.getElementById("choice");
 const query = el("input", { type: "search", placeholder: "Search names, subjects, sources, reasons", "aria-label": "Search", spellcheck: "false", oninput: () => search(query.value) });
 const chips = el("div", { class: "chips", "aria-label": "Chosen by" });
-const tally = el("span", { class: "count", role: "status" });
-const lotCounts = corpus.lots.map((_, lot) => lotOf.reduce((sum, one) => sum + (one === lot), 0));
+const shownCount = el("span", { class: "count", role: "status" });
+const resultCounts = corpus.results.map((_, result) => resultOf.reduce((sum, one) => sum + (one === result), 0));
 const pressed = new Set();
 
-const toggles = corpus.lots.map((lot, at) => lotCounts[at] ? el("button", {
+const toggles = corpus.results.map((result, at) => resultCounts[at] ? el("button", {
   type: "button",
-  class: `toggle ${slug(lot)}`,
+  class: `toggle ${slug(result)}`,
   "aria-pressed": "false",
   onclick: () => {
-    if (!pressed.delete(lot)) pressed.add(lot);
-    chooseLots(corpus.lots.filter((one) => pressed.has(one)));
+    if (!pressed.delete(result)) pressed.add(result);
+    chooseResults(corpus.results.filter((one) => pressed.has(one)));
   },
-}, `${lot} ${count(lotCounts[at])}`) : null);
+}, `${result} ${count(resultCounts[at])}`) : null);
 
 // The videos that have pictures on the page, where not all have.
 const pictured = drawn.size && drawn.size < corpus.count ? el("button", {
@@ -32,35 +32,35 @@ function saveList() {
 }
 
 bar.append(
-  el("div", { class: "line" }, query, el("div", { class: "toggles", role: "group", "aria-label": "What became of them" }, ...[...toggles, pictured].filter(Boolean)), tally,
+  el("div", { class: "line" }, query, el("div", { class: "toggles", role: "group", "aria-label": "What became of them" }, ...[...toggles, pictured].filter(Boolean)), shownCount,
     el("button", { type: "button", class: "plain", title: "Save the ids of the chosen videos, one a line", onclick: saveList }, "Save ids")),
   chips);
 
 onChoice(() => {
-  if (!filters.has("lot")) pressed.clear();
+  if (!filters.has("result")) pressed.clear();
   if (!filters.has("search") && document.activeElement !== query) query.value = "";
-  corpus.lots.forEach((lot, at) => toggles[at]?.setAttribute("aria-pressed", pressed.has(lot)));
+  corpus.results.forEach((result, at) => toggles[at]?.setAttribute("aria-pressed", pressed.has(result)));
   pictured?.setAttribute("aria-pressed", filters.has("drawn"));
   const length = passing.reduce((sum, i) => sum + seconds(i), 0);
-  tally.textContent = filters.size ? `${count(passing.length)} of ${videos(corpus.count)}, ${clock(length)}` : `${videos(corpus.count)}, ${clock(length)}`;
+  shownCount.textContent = filters.size ? `${count(passing.length)} of ${videos(corpus.count)}, ${clock(length)}` : `${videos(corpus.count)}, ${clock(length)}`;
   const shown = [...filters].map(([key, { label }]) =>
     el("button", { type: "button", class: "chip", "aria-label": `Take back: ${label}`, title: label, onclick: () => choose(key) }, `${label} ×`));
   if (shown.length > 1) shown.push(el("button", { type: "button", class: "chip", onclick: clearAll }, "Take back all"));
   chips.replaceChildren(...shown);
 });
 
-for (const button of document.querySelectorAll("[data-lot]")) {
+for (const button of document.querySelectorAll("[data-result]")) {
   button.addEventListener("click", () => {
     filters.clear();
     pressed.clear();
-    pressed.add(button.dataset.lot);
-    chooseLots([button.dataset.lot]);
+    pressed.add(button.dataset.result);
+    chooseResults([button.dataset.result]);
   });
 }
 for (const button of document.querySelectorAll("[data-heading]")) button.addEventListener("click", () => chooseHeading(button.dataset.heading));
 for (const button of document.querySelectorAll("[data-state]")) button.addEventListener("click", () => chooseState(button.dataset.stage, button.dataset.state));
 
-const isAccepted = (i) => lotOf[i] === ACCEPTED;
+const isAccepted = (i) => resultOf[i] === ACCEPTED;
 
 const legend = el("ul", { class: "legend" },
   ...[["accepted", "accepted"], ["others", "rejected"]].map(([label, colour]) => {

@@ -21,7 +21,7 @@ function videoCell(i) {
 function verdictCell(i) {
   const reasons = corpus.reason[i].map(([, text]) => text);
   const more = reasons.length > 1 ? ` (and ${reasons.length - 1} more)` : "";
-  return el("span", { title: reasons.join("\n") || null }, badge(corpus.lots[lotOf[i]]), reasons.length ? el("small", {}, el("bdi", {}, reasons[0]), more) : null);
+  return el("span", { title: reasons.join("\n") || null }, badge(corpus.results[resultOf[i]]), reasons.length ? el("small", {}, el("bdi", {}, reasons[0]), more) : null);
 }
 
 function statesCell(i) {
@@ -52,7 +52,7 @@ function drawVideos() {
   const wide = document.documentElement.clientWidth > 740;
   const columns = [
     { key: "id", title: "Video", width: wide ? 300 : 215, pinned: true, value: (i) => corpus.id[i], cell: videoCell },
-    { key: "lot", title: "Verdict", width: 300, value: (i) => lotOf[i], cell: verdictCell },
+    { key: "result", title: "Verdict", width: 300, value: (i) => resultOf[i], cell: verdictCell },
     named("subject", "Subject", 150, corpus.subject),
     ...(splits ? [named("split", "Split", 110, splits)] : []),
     { key: "stages", title: "Stages", width: 130, value: (i) => corpus.state[i], cell: statesCell, hint: corpus.stages.join(", ") },
@@ -62,7 +62,7 @@ function drawVideos() {
     label: "Videos",
     columns,
     rowHeight: 56,
-    order: { key: "lot", direction: 1 },
+    order: { key: "result", direction: 1 },
     isActive: (i) => i === openNow,
     most: "80vh",
   });
