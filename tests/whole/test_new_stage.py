@@ -148,7 +148,9 @@ def test_the_audit_knows_what_its_records_must_hold(checkout: Checkout) -> None:
     table = pq.read_table(path)
     footer = json.loads(pq.ParquetFile(path).metadata.metadata[FOOTER_KEY])
     footer["records"][0]["metrics"] = {"darkness": 1.0}
-    pq.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | {FOOTER_KEY: json.dumps(footer)}), path)
+    pq.write_table(
+        table.replace_schema_metadata((table.schema.metadata or {}) | {FOOTER_KEY: json.dumps(footer)}), path
+    )
     told = checkout.call("audit", status=1)
     path.write_bytes(whole)
     assert "light measures no darkness" in told
