@@ -36,10 +36,11 @@ COMMANDS = (
     ("diff", "diff:diff", "Say what changed between two workspaces; exit code 1 when something did."),
     ("sides", "sides:sides", "Check with mouths and sound where the speakers of IEMOCAP's dialogs sit."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
+    ("measures", "publish:measures", "Print every measure and its rule, with the thresholds of this workspace."),
     ("overlay", "publish:overlay", "Write a video with landmarks, axes of the head and shoulders drawn on it."),
     ("export", "export:export", "Write the files that a training system's own loader reads."),
     ("models", "models:models", "List the model files: where each was found, its licence; fetch or verify them."),
-    ("doctor", "doctor.command:doctor", "Say what works on this machine, and what to do about what does not."),
+    ("doctor", "doctor.checks:doctor", "Say what works on this machine, and what to do about what does not."),
 )
 """Name, function and help of each. Loaded when called: the doctor must come where a package does not load."""
 

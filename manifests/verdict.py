@@ -98,9 +98,9 @@ def read_reviews(path: Path) -> dict[str, Review]:
         raise BadInput(f"{path} cannot be read ({error}): restore it, or move it away to do without it.") from error
     found: dict[str, Review] = {}
     lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-    for number, told in lines:
+    for number, text in lines:
         try:
-            line = Line.model_validate_json(told)
+            line = Line.model_validate_json(text)
         except ValidationError as error:
             raise BadInput(f"{path}, line {number}, is not a review: mend or remove the line.") from error
         if line.video_id in found:

@@ -16,7 +16,7 @@ from portrait_prep.pipeline.run.executor import open_executor
 from portrait_prep.pipeline.run.finalize import finalize
 from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
-from portrait_prep.pipeline.status.cache import Memory
+from portrait_prep.pipeline.status.cache import StatusCache
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import Planner, Selection
 from portrait_prep.pipeline.status.survey import VideoStatus, by_shard, survey, video_statuses
@@ -84,10 +84,10 @@ class Session:
         """What is true of every video now, shard by shard; `verified`: files that no manifest knows are read first."""
         return survey(self.workspace, self.planner, self.videos, verified)
 
-    def unfinished(self, memory: Memory | None = None, verified: bool = False) -> Iterator[list[VideoStatus]]:
+    def unfinished(self, cache: StatusCache | None = None, verified: bool = False) -> Iterator[list[VideoStatus]]:
         """The same without the shards of which it is known that no run would compute anything."""
-        memory = memory or Memory(self.workspace, self.planner)
-        known = {shard for shard, members in by_shard(self.videos).items() if memory.holds(shard, members)}
+        cache = cache or StatusCache(self.workspace, self.planner)
+        known = {shard for shard, members in by_shard(self.videos).items() if cache.holds(shard, members)}
         videos = [video for video in self.videos if video.shard not in known]
         return survey(self.workspace, self.planner, videos, verified)
 
@@ -115,17 +115,17 @@ class Session:
         _ = self.videos, self.settings, self.reviews
         with self.held():
             self.workspace.logs.mkdir(exist_ok=True)
-            run_counts, memory = RunCounts(), Memory(self.workspace, self.planner)
-            if self._work_is_left(selection, memory):
+            run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
+            if self._work_is_left(selection, cache):
                 gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
                 with open_executor(workers, scheduler, self.workspace.logs / "workers.log", gpu) as executor:
                     work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
                     run_counts = work.run()
-                memory = Memory(self.workspace, self.planner)
-            return run_counts, self.finalize(selection.stages, memory)
+                cache = StatusCache(self.workspace, self.planner)
+            return run_counts, self.finalize(selection.stages, cache)
 
-    def _work_is_left(self, selection: Selection, memory: Memory) -> bool:
-        found = self.video_statuses(verified=True) if selection.retry_failed else self.unfinished(memory, verified=True)
+    def _work_is_left(self, selection: Selection, cache: StatusCache) -> bool:
+        found = self.video_statuses(verified=True) if selection.retry_failed else self.unfinished(cache, verified=True)
         return any(
             selection.wants(stage, video_status.video.video_id, status)
             for shard in found
@@ -137,14 +137,14 @@ class Session:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)
         return any(stage.wants_gpu(self.settings.params[stage.name]) for stage in chosen)
 
-    def finalize(self, stages: frozenset[str] | None = None, memory: Memory | None = None) -> StatusCounts:
+    def finalize(self, stages: frozenset[str] | None = None, cache: StatusCache | None = None) -> StatusCounts:
         """One pass over all shards: manifests, their table, the counts, and the reductions. Call while `held`.
 
         `stages`: those whose reduction is wanted; None: those with which every video is through.
         """
         status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages)
-        memory = memory or Memory(self.workspace, self.planner)
-        for summaries in finalize(self.workspace, self.planner, self.videos, memory):
+        cache = cache or StatusCache(self.workspace, self.planner)
+        for summaries in finalize(self.workspace, self.planner, self.videos, cache):
             status_counts.add(summaries)
             reducer.add(summaries)
         reducer.reduce(status_counts.settled if stages is None else stages)

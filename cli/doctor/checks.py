@@ -1,4 +1,4 @@
-"""The doctor: what of this machine works for the pipeline, and what to do about what does not.
+"""`doctor`: what of this machine works for the pipeline, and what to do about what does not.
 
 Loads no package that may itself be the trouble: it asks other processes, or imports where it can catch.
 """
@@ -14,7 +14,9 @@ from importlib import metadata
 from pathlib import Path
 
 from portrait_prep.cli.doctor import machine
+from portrait_prep.cli.terminal import WorkspaceOption, say
 from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.pipeline.declare.workspace import Workspace
 
 DISTRIBUTION = "portrait-prep"
 PYTHONS = ((3, 11), (3, 12))
@@ -32,6 +34,17 @@ STALE = 90
 FIND_DEVICES = "from portrait_prep.pipeline.declare.gpus import find_devices; print(*find_devices())"
 PATIENCE = 120.0
 """Seconds that a program may take to answer."""
+
+
+def doctor(*, workspace: WorkspaceOption = Path()) -> int:
+    """Look at python, packages, ffmpeg, models, cores, memory, disk and GPU; say what works and what to do else."""
+    Workspace(workspace.absolute()).announce()
+    checks = []
+    for check in examine(workspace.absolute()):
+        say(check.line())
+        checks.append(check)
+    say(conclusion(checks))
+    return 0
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ def examine(workspace: Path) -> Iterator[Check]:
     yield check_gpu()
 
 
-def finalize(checks: Sequence[Check]) -> str:
+def conclusion(checks: Sequence[Check]) -> str:
     """Sum up in one sentence. Raises MissingPrerequisite when something essential does not work."""
     lacking = [check for check in checks if not check.ok]
     essential = [check.name for check in lacking if check.essential]

@@ -82,8 +82,8 @@ def _parsed(path: Path, section: str, model: type[BaseModel], values: Any) -> An
         if first["type"] == "extra_forbidden":
             allowed = ", ".join(model.model_fields) or "none"
             raise BadSetting(f"{path}: [{section}] has no setting '{key}'; allowed are {allowed}.") from error
-        told = first["msg"].replace("Input should be", "must be")
-        message = f"{path}: [{section}] {key} = {first['input']!r} is not allowed: {told}."
+        reason = first["msg"].replace("Input should be", "must be")
+        message = f"{path}: [{section}] {key} = {first['input']!r} is not allowed: {reason}."
         raise BadSetting(message) from error
 
 
@@ -115,5 +115,5 @@ def _allowed(field: Any) -> str:
         if getattr(limit, name, None) is not None
     ]
     choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str | int)]
-    told = bounds or ([" | ".join(choices)] if choices else [])
-    return f" ({', '.join(told)})" if told else ""
+    allowed = bounds or ([" | ".join(choices)] if choices else [])
+    return f" ({', '.join(allowed)})" if allowed else ""

@@ -11,7 +11,14 @@ import pyarrow as pa
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.manifest import write_quality
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.status.cache import Memory, Note, digest_of_verdicts, recalled, with_verdicts, writing_table
+from portrait_prep.pipeline.status.cache import (
+    CacheEntry,
+    StatusCache,
+    digest_of_verdicts,
+    from_rows,
+    with_verdicts,
+    writing_table,
+)
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary, by_shard, rows_of, video_statuses, write_manifests
 from portrait_prep.pipeline.store.shard_state import ShardState
@@ -21,46 +28,51 @@ WRITERS = 4
 
 
 def finalize(
-    workspace: Workspace, planner: Planner, videos: Sequence[Video], memory: Memory
+    workspace: Workspace, planner: Planner, videos: Sequence[Video], cache: StatusCache
 ) -> Iterator[Sequence[VideoSummary]]:
     """Yield the summaries of each shard once its manifests are written; the table is there when all are taken."""
     with writing_table(workspace) as table:
         for shard, members in by_shard(videos).items():
-            if known := memory.recall(shard, members):
-                summaries, rows, note = _judged_anew(workspace, planner, memory, members, *known)
+            if known := cache.lookup(shard, members):
+                summaries, rows, entry = _judged_anew(workspace, planner, cache, members, *known)
             else:
-                summaries, rows, note = _surveyed(workspace, planner, memory, members)
-            table.add(shard, rows, note)
+                summaries, rows, entry = _surveyed(workspace, planner, cache, members)
+            table.add(shard, rows, entry)
             yield summaries
 
 
-Result = tuple[Sequence[VideoSummary], pa.Table, Note]
+Result = tuple[Sequence[VideoSummary], pa.Table, CacheEntry]
 
 
 def _judged_anew(
-    workspace: Workspace, planner: Planner, memory: Memory, members: Sequence[Video], note: Note, rows: pa.Table
+    workspace: Workspace,
+    planner: Planner,
+    cache: StatusCache,
+    members: Sequence[Video],
+    entry: CacheEntry,
+    rows: pa.Table,
 ) -> Result:
-    summaries = recalled(planner, members, rows)
+    summaries = from_rows(planner, members, rows)
     verdicts = digest_of_verdicts(summaries)
-    if verdicts == note.verdicts:
-        return summaries, rows, note
+    if verdicts == entry.verdicts:
+        return summaries, rows, entry
 
     def write(summary: VideoSummary) -> None:
         write_quality(workspace.manifest(summary.video.video_id), summary.verdict)
 
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(write, summaries))
-    return summaries, with_verdicts(rows, summaries), Note(note.facts, memory.manifests(members), verdicts)
+    return summaries, with_verdicts(rows, summaries), CacheEntry(entry.facts, cache.manifests(members), verdicts)
 
 
-def _surveyed(workspace: Workspace, planner: Planner, memory: Memory, members: Sequence[Video]) -> Result:
+def _surveyed(workspace: Workspace, planner: Planner, cache: StatusCache, members: Sequence[Video]) -> Result:
     """What no manifest vouches for is verified first. Where work is left, that is not kept in mind."""
     shard = members[0].shard
-    facts = memory.facts(shard, members)
+    facts = cache.facts(shard, members)
     shard_state = ShardState.load(workspace, shard, members, planner.stages)
     shard_state.verify(planner.stages)
     found = video_statuses(planner, shard_state)
     write_manifests(workspace, found)
     settled = all(status.settled for video_status in found for status in video_status.statuses.values())
-    note = Note(facts if settled else "", memory.manifests(members), digest_of_verdicts(found))
-    return found, rows_of(found), note
+    entry = CacheEntry(facts if settled else "", cache.manifests(members), digest_of_verdicts(found))
+    return found, rows_of(found), entry

@@ -1,8 +1,8 @@
 """What the last pass over a shard came to, and by what it is known whether that still holds.
 
 Where nothing that the statuses of a shard are made from has changed, its rows of `manifests.parquet` are as true as
-they were, and its records need not be read again: ten thousand videos are judged anew in seconds. A note on each shard
-lies in the table's footer. It says nothing that could not be found out again: without it, or where anything is
+they were, and its records need not be read again: ten thousand videos are judged anew in seconds. An entry on each
+shard lies in the table's footer. It says nothing that could not be found out again: without it, or where anything is
 otherwise than it says, the shard is surveyed.
 """
 
@@ -37,7 +37,7 @@ Look = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Note:
+class CacheEntry:
     """Digests of what the statuses of a shard are made from, of the looks of its manifests, and of the verdicts there.
 
     `facts` is empty where work was left: that is not remembered.
@@ -48,37 +48,39 @@ class Note:
     verdicts: str
 
 
-class Memory:
-    """Reads the notes of the table that lies in the workspace; none where it cannot be read or is of another form.
+class StatusCache:
+    """Reads the entries of the table that lies in the workspace; none where it cannot be read or is of another form.
 
-    What it looks at is looked at once: after work was done, another memory is needed.
+    What it looks at is looked at once: after work was done, another cache is needed.
     """
 
     def __init__(self, workspace: Workspace, planner: Planner) -> None:
         self._workspace, self._planner = workspace, planner
         self._facts: dict[str, str] = {}
-        self._notes: dict[str, Note] = {}
+        self._entries: dict[str, CacheEntry] = {}
         self._group: dict[str, int] = {}
         try:
             self._file = pq.ParquetFile(workspace.manifests_table, page_checksum_verification=True)
-            notes = json.loads(self._file.metadata.metadata[KEY])
-            if self._file.num_row_groups == len(notes) and self._file.schema_arrow.equals(TABLE):
-                self._notes = {shard: Note(**note) for shard, note in notes}
-                self._group = {shard: number for number, shard in enumerate(self._notes)}
+            entries = json.loads(self._file.metadata.metadata[KEY])
+            if self._file.num_row_groups == len(entries) and self._file.schema_arrow.equals(TABLE):
+                self._entries = {shard: CacheEntry(**entry) for shard, entry in entries}
+                self._group = {shard: number for number, shard in enumerate(self._entries)}
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
             pass
 
     def holds(self, shard: str, videos: Sequence[Video]) -> bool:
         """Whether all is as it was, and nothing was left to do then."""
-        note = self._notes.get(shard)
-        return note is not None and note.facts == self.facts(shard, videos) and note.manifests == self.manifests(videos)
+        entry = self._entries.get(shard)
+        return (
+            entry is not None and entry.facts == self.facts(shard, videos) and entry.manifests == self.manifests(videos)
+        )
 
-    def recall(self, shard: str, videos: Sequence[Video]) -> tuple[Note, pa.Table] | None:
-        """The note on a shard and its rows, if that holds."""
+    def lookup(self, shard: str, videos: Sequence[Video]) -> tuple[CacheEntry, pa.Table] | None:
+        """The entry on a shard and its rows, if that holds."""
         if not self.holds(shard, videos):
             return None
         try:
-            return self._notes[shard], self._file.read_row_group(self._group[shard])
+            return self._entries[shard], self._file.read_row_group(self._group[shard])
         except (OSError, pa.ArrowException):
             return None
 
@@ -109,8 +111,8 @@ class Memory:
     @cached_property
     def _constants(self) -> bytes:
         """Everything that is the same for all videos."""
-        told = {stage.name: self._planner.constants(stage) for stage in self._planner.stages}
-        return json.dumps([FORM, version("portrait-prep"), told], sort_keys=True).encode()
+        values = {stage.name: self._planner.constants(stage) for stage in self._planner.stages}
+        return json.dumps([FORM, version("portrait-prep"), values], sort_keys=True).encode()
 
 
 def _look(path: Path) -> Look:
@@ -122,7 +124,7 @@ def _look(path: Path) -> Look:
 
 
 @dataclass(frozen=True)
-class Recalled:
+class CachedStatus:
     """What the table tells of one video, judged by the rules and reviews of now."""
 
     video: Video
@@ -142,14 +144,14 @@ class Metrics:
 READ = ("stage", "outcome", "reason", "attempts", "digest", "metrics", "error_type", "error_message", "error_permanent")
 
 
-def recalled(planner: Planner, videos: Sequence[Video], rows: pa.Table) -> list[Recalled]:
+def from_rows(planner: Planner, videos: Sequence[Video], rows: pa.Table) -> list[CachedStatus]:
     """The videos of one shard, from their rows: for each of them, in order, one a stage."""
-    told = list(zip(*(rows.column(name).to_pylist() for name in READ), strict=True))
+    values = list(zip(*(rows.column(name).to_pylist() for name in READ), strict=True))
     each = len(planner.stages)
-    return [_recalled(planner, video, told[n * each : (n + 1) * each]) for n, video in enumerate(videos)]
+    return [_from_rows(planner, video, values[n * each : (n + 1) * each]) for n, video in enumerate(videos)]
 
 
-def _recalled(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) -> Recalled:
+def _from_rows(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) -> CachedStatus:
     states, reasons, records, digests, failures = {}, {}, {}, {}, []
     for stage, outcome, reason, attempts, digest, metrics, kind, message, permanent in rows:
         states[stage] = State(outcome)
@@ -161,15 +163,15 @@ def _recalled(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) -
             error = {"type": kind, "message": message, "permanent": permanent}
             failures.append(failure_of(video.video_id, stage, attempts, error))
     verdict = verdict_of(planner, video, states, reasons, records)
-    return Recalled(video, states, digests, failures, verdict)
+    return CachedStatus(video, states, digests, failures, verdict)
 
 
 def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table:
     """The same rows with the verdicts of now."""
-    told = [flat_verdict(summary.verdict.model_dump(mode="json")) for summary in summaries]
-    each = len(rows) // len(told)
-    for name in told[0]:
-        values = [verdict[name] for verdict in told for _ in range(each)]
+    verdicts = [flat_verdict(summary.verdict.model_dump(mode="json")) for summary in summaries]
+    each = len(rows) // len(verdicts)
+    for name in verdicts[0]:
+        values = [verdict[name] for verdict in verdicts for _ in range(each)]
         number = rows.schema.get_field_index(name)
         rows = rows.set_column(number, TABLE.field(name), pa.array(values, TABLE.field(name).type))
     return rows
@@ -182,20 +184,20 @@ def digest_of_verdicts(summaries: Iterable[VideoSummary]) -> str:
 
 
 class Table:
-    """`manifests.parquet` as it is written: a row group a shard, and the notes."""
+    """`manifests.parquet` as it is written: a row group a shard, and the entries."""
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
-        self._notes: list[tuple[str, dict[str, str]]] = []
+        self._entries: list[tuple[str, dict[str, str]]] = []
 
-    def add(self, shard: str, rows: pa.Table, note: Note) -> None:
+    def add(self, shard: str, rows: pa.Table, entry: CacheEntry) -> None:
         """The rows of the next shard."""
         self._writer.write_table(rows, row_group_size=max(1, len(rows)))
-        self._notes.append((shard, asdict(note)))
+        self._entries.append((shard, asdict(entry)))
 
     def close(self) -> None:
-        """The notes go last."""
-        self._writer.add_key_value_metadata({KEY: json.dumps(self._notes)})
+        """The entries go last."""
+        self._writer.add_key_value_metadata({KEY: json.dumps(self._entries)})
 
 
 @contextmanager

@@ -121,8 +121,8 @@ class Planner:
     def _constant(self, stage: Stage[Any]) -> dict[str, Any]:
         params = self.settings.params[stage.name]
         models = dict(stage.models(params)) if stage.models else {}
-        told = params.model_dump(mode="json", exclude=set(params.incidental))
-        return {"version": stage.version, "params": told, "models": models}
+        values = params.model_dump(mode="json", exclude=set(params.incidental))
+        return {"version": stage.version, "params": values, "models": models}
 
     def basis(
         self, stage: Stage[Any], video: Video, upstream: Mapping[str, Record], known: Record | None = None

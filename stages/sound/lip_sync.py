@@ -65,7 +65,7 @@ METRICS = (
                 ge=0,
             ),
         ),
-        blind="see below",
+        blind="a drift or a slip half-way; beyond 20 frames either way it is undetermined",
     ),
     Metric(
         "lag_strength",

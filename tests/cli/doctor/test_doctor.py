@@ -11,7 +11,7 @@ from yt_dlp import YoutubeDL
 
 from portrait_prep.cli.doctor import checks as doctor
 from portrait_prep.cli.doctor import machine
-from portrait_prep.cli.doctor.checks import Check, examine, finalize
+from portrait_prep.cli.doctor.checks import Check, conclusion, examine
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.stages.models import registry
 
@@ -69,10 +69,10 @@ def test_an_ffmpeg_without_an_encoder_is_named(monkeypatch: pytest.MonkeyPatch, 
 
 def test_what_is_essential_decides_the_last_line() -> None:
     fine, wish = Check("a", True, "works"), Check("b", False, "is small", "make room", essential=False)
-    assert finalize([fine]) == "Everything that the pipeline needs works."
-    assert "worth seeing to: b" in finalize([fine, wish])
+    assert conclusion([fine]) == "Everything that the pipeline needs works."
+    assert "worth seeing to: b" in conclusion([fine, wish])
     with pytest.raises(MissingPrerequisite, match=r"see to c\.$"):
-        finalize([fine, wish, Check("c", False, "is not there", "get it")])
+        conclusion([fine, wish, Check("c", False, "is not there", "get it")])
 
 
 @pytest.mark.parametrize(

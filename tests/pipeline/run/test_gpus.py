@@ -161,7 +161,7 @@ def _has_network(params: Any) -> bool:
     return bool(params.network)
 
 
-HOUSE: tuple[Stage[Any], ...] = (
+NETWORKED: tuple[Stage[Any], ...] = (
     replace(COUNT, process=tell),
     replace(SCALE, process=note, params=Faster, gpu=_has_network),
     TOTAL,
@@ -169,11 +169,11 @@ HOUSE: tuple[Stage[Any], ...] = (
 VIDEOS = {f"{letter}{k}": numbers(5 + k) for letter in "abc" for k in range(4)}
 
 
-def house(root: Path, setting: str = "'auto'", network: bool = True) -> Session:
+def networked(root: Path, setting: str = "'auto'", network: bool = True) -> Session:
     session = add_videos(root, VIDEOS)
     session.workspace.settings.write_text(f"[run]\ngpu = {setting}\n[scale]\nnetwork = {str(network).lower()}\n")
     session.workspace.logs.mkdir()
-    return Session(session.workspace, HOUSE)
+    return Session(session.workspace, NETWORKED)
 
 
 def work(session: Session, workers: int, devices: Sequence[str], scheduler: str | None = None) -> Executor:
@@ -206,13 +206,13 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The tables of a run by one process without a GPU."""
-    session = house(tmp_path_factory.mktemp("quiet") / "w", "'off'")
+    session = networked(tmp_path_factory.mktemp("quiet") / "w", "'off'")
     work(session, 0, ())
     return tables(session.workspace.root)
 
 
 def test_one_worker_owns_each_device_and_only_those_run_what_wants_it(tmp_path: Path, quiet: dict[str, Any]) -> None:
-    session = house(tmp_path / "w", "2")
+    session = networked(tmp_path / "w", "2")
     work(session, 3, ["0", "GPU-fake", "one more than is allowed"])
     ran = set(told(session, "scale", "gpu", "device", "process"))
     assert sorted((gpu, device) for gpu, device, _ in ran) == [(True, "0"), (True, "GPU-fake")]
@@ -223,7 +223,7 @@ def test_one_worker_owns_each_device_and_only_those_run_what_wants_it(tmp_path: 
 
 
 def test_a_worker_that_dies_is_followed_by_one_with_the_same_device(tmp_path: Path, quiet: dict[str, Any]) -> None:
-    session = house(tmp_path / "w")
+    session = networked(tmp_path / "w")
     (victim,) = (video for video in session.videos if video.video_id == "b1")
     victim.path.with_suffix(".deadly").touch()
     work(session, 2, ["GPU-fake"])
@@ -236,7 +236,7 @@ def test_a_worker_that_dies_is_followed_by_one_with_the_same_device(tmp_path: Pa
 def test_without_a_gpu_any_worker_runs_it_and_one_line_says_so(
     tmp_path: Path, quiet: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    session = house(tmp_path / "w")
+    session = networked(tmp_path / "w")
     work(session, 2, ())
     assert said(caplog) == ["No GPU is used (none was found): everything runs on the CPU."]
     assert set(told(session, "scale", "gpu", "device")) == {(False, "")}
@@ -245,7 +245,7 @@ def test_without_a_gpu_any_worker_runs_it_and_one_line_says_so(
 
 
 def test_an_existing_cluster_brings_its_own(tmp_path: Path, quiet: dict[str, Any]) -> None:
-    session = house(tmp_path / "w")
+    session = networked(tmp_path / "w")
     with LocalCluster(
         n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=":0", resources={"GPU": 1}
     ) as cluster:
@@ -266,7 +266,7 @@ def test_an_existing_cluster_brings_its_own(tmp_path: Path, quiet: dict[str, Any
 def test_a_cluster_without_gpus_or_with_no_leave_to_use_them_uses_none(
     setting: str, offered: int, why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    session = house(tmp_path / "w", setting)
+    session = networked(tmp_path / "w", setting)
     options = {"processes": False, "dashboard_address": None, "resources": {"GPU": offered}}
     with LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:
         work(session, 1, ["of no concern"], cluster.scheduler_address)
@@ -277,7 +277,7 @@ def test_a_cluster_without_gpus_or_with_no_leave_to_use_them_uses_none(
 
 @pytest.mark.parametrize("devices", [(), ("0", "1")])
 def test_in_this_process_a_gpu_is_used_if_there_is_one(devices: Sequence[str], tmp_path: Path) -> None:
-    session = house(tmp_path / "w")
+    session = networked(tmp_path / "w")
     executor = work(session, 0, devices)
     assert executor.gpus == len(devices[:1])
     assert {gpu for (gpu,) in told(session, "scale", "gpu")} == {bool(devices)}
@@ -288,11 +288,11 @@ def test_in_this_process_a_gpu_is_used_if_there_is_one(devices: Sequence[str], t
 
 
 def test_one_with_a_gpu_and_one_without_need_nothing_of_each_other(tmp_path: Path) -> None:
-    session = house(tmp_path / "w")
+    session = networked(tmp_path / "w")
     work(session, 0, ["0"])
     fingerprints = told_fingerprints(session)
     session.workspace.settings.write_text("[run]\ngpu = 'off'\n")
-    again = Session(session.workspace, HOUSE)
+    again = Session(session.workspace, NETWORKED)
     assert not again.run(again.select((), (), False), workers=0)[0].computed
     assert told_fingerprints(again) == fingerprints
 
@@ -307,7 +307,7 @@ def told_fingerprints(session: Session) -> list[str]:
 
 
 def test_a_run_says_once_that_it_uses_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    session = house(tmp_path / "w", "0")
+    session = networked(tmp_path / "w", "0")
     session.run(session.select((), (), False), workers=0)
     assert said(caplog) == ["No GPU is used (gpu = 0 in pipeline.toml): everything runs on the CPU."]
 
@@ -316,7 +316,7 @@ def test_a_run_says_once_that_it_uses_none(tmp_path: Path, caplog: pytest.LogCap
 def test_where_no_stage_wants_one_nothing_is_said(
     network: bool, stages: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    session = house(tmp_path / "w", network=network)
+    session = networked(tmp_path / "w", network=network)
     run_counts, _ = session.run(session.select(stages, (), False), workers=0)
     assert run_counts.computed["count"] == len(VIDEOS)
     assert not said(caplog)
@@ -344,7 +344,7 @@ class Busy(InProcessExecutor):
 
 
 def test_as_many_tasks_are_under_way_as_there_are_gpus(tmp_path: Path, quiet: dict[str, Any]) -> None:
-    session, executor = house(tmp_path / "w"), Busy()
+    session, executor = networked(tmp_path / "w"), Busy()
     run_counts = Scheduler(
         session.workspace, session.planner, session.videos, executor, session.select((), (), False)
     ).run()
