@@ -67,7 +67,7 @@ def test_a_commit_that_is_broken_off_among_the_media_leaves_no_shard_that_tells_
 
     Path(session.videos[0].source).write_text("1 2 3")
     with monkeypatch.context() as patched:
-        patched.setattr(commit, "commit_file", break_off)
+        patched.setattr(commit, "flush_and_rename", break_off)
         with pytest.raises(MissingPrerequisite, match="on purpose"):
             failures(toy_session(root))
     assert (root / "media" / "a1.txt").read_text() == "1 2 3"

@@ -19,9 +19,9 @@ from scipy.spatial.transform import Rotation
 from portrait_prep.cli.export import moda
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.stages.face.mesh import SEMANTIC
 from portrait_prep.views.moda.export import export_moda
 from portrait_prep.views.moda.filling import UNFINISHED, filling
+from portrait_prep.views.moda.parts import SEMANTIC
 from portrait_prep.views.moda.targets import Targets
 from tests.views import moving_faces
 from tests.views.moda.test_windows import EYES, LIPS, motion
