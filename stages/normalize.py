@@ -29,6 +29,7 @@ from portrait_prep.stages.sound import lag
 from portrait_prep.stages.sound.audio_source import AudioSource, audio_of_file
 from portrait_prep.stages.sound.lag import Lag, lag_between
 from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
+from portrait_prep.stages.video import colours
 from portrait_prep.stages.video.crop import Faces, Region, main_face, region_of, square
 from portrait_prep.stages.video.encode import Encoder
 from portrait_prep.stages.video.faces import sample_faces
@@ -92,6 +93,7 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
         sound_offset=offset.seconds,
         sound_likeness=offset.likeness,
         **framed.metrics(),
+        **colours.metrics(facts.colours),
     )
     return _picture_row(job, facts, framed) | _sound_row(job, audio, encoded.silent)
 
@@ -182,6 +184,10 @@ def _picture_row(job: Job[NormalizeParams], facts: Probe, framed: Framed) -> Bat
         "rotation": facts.orientation.rotation,
         "mirrored": facts.orientation.mirrored,
         "interlaced": facts.interlaced,
+        "color_primaries": facts.colours.tags.primaries,
+        "color_transfer": facts.colours.tags.transfer,
+        "color_matrix": facts.colours.tags.matrix,
+        "color_range": facts.colours.tags.range,
         "duration": facts.duration,
         "framing": region.framing,
         "crop_scale": region.scale,
@@ -252,6 +258,10 @@ PICTURE = (
     Column("rotation", "int32", unit="deg", meaning="clockwise turn from stored to displayed"),
     Column("mirrored", "bool", meaning="displayed reflected"),
     Column("interlaced", "bool", meaning="stored as fields; deinterlaced"),
+    Column("color_primaries", "str", meaning="primaries of the source, by FFmpeg's name", nullable=True),
+    Column("color_transfer", "str", meaning="its transfer characteristics; null: not tagged", nullable=True),
+    Column("color_matrix", "str", meaning="its matrix; null: not tagged", nullable=True),
+    Column("color_range", "str", meaning="tv (limited) or pc (full); null: not tagged", nullable=True),
     Column("duration", "float64", unit="s", meaning="length of the source, or of the interval taken from it"),
     Column("framing", "str", meaning="annotated: the catalogue's square; region: inside its crop; face: anywhere"),
     Column("crop_scale", "float64", meaning="pixels of the displayed source to one of that crop", nullable=True),
@@ -327,11 +337,12 @@ METRICS = (
     Metric("faces_median", "", "median number of faces on these frames: others may stand outside the square"),
     Metric("faces_max", "", "most faces on one of these frames", title="Faces in the source", decimals=0),
     *lag.METRICS,
+    *colours.METRICS,
 )
 
 STAGE = Stage(
     name="normalize",
-    version=3,
+    version=4,
     params=NormalizeParams,
     columns=(*PICTURE, *SOUND),
     metrics=METRICS,
