@@ -64,9 +64,9 @@ def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
     require(job)
     try:
         row = _normalized(job)
-    except BadVideo:
+    except (BadVideo, NotAVideo) as error:
         require(job)  # what looked damaged may have gone on the way
-        raise
+        raise error if isinstance(error, BadVideo) else BadVideo(f"{job.source.name} {error}") from error
     yield row
 
 
@@ -87,6 +87,7 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
         n_frames=encoded.frames,
         seconds=encoded.frames / FPS,
         has_audio=audio.track is not None,
+        undecodable_tracks=facts.undecodable_tracks,
         silent=bool(encoded.silent),
         downmix=encoded.downmix,
         sound_offset=offset.seconds,
@@ -295,6 +296,7 @@ METRICS = (
         ),
     ),
     Metric("has_audio", "", "there is a track of sound", kind="flag"),
+    Metric("undecodable_tracks", "", "tracks of sound in the source that no decoder knows: passed over"),
     Metric("silent", "", "that track is digital silence", kind="flag"),
     Metric("downmix", "", "how its channels became one: none, mean, or left where the mean cancels", kind="text"),
     Metric("framing", "", "what the square was chosen by: the catalogue's crop, a region, or the face", kind="text"),
@@ -331,7 +333,7 @@ METRICS = (
 
 STAGE = Stage(
     name="normalize",
-    version=3,
+    version=4,
     params=NormalizeParams,
     columns=(*PICTURE, *SOUND),
     metrics=METRICS,
