@@ -121,3 +121,12 @@ def sound_digest(path: Path) -> str | None:
     except (NotAVideo, OSError):
         return None
     return digest.hexdigest()
+
+
+def sound_seconds(path: Path) -> float | None:
+    """Seconds that the header of a file with sound declares; None where it has no sound, or does not say."""
+    try:
+        with opened(path, "sound file") as container:
+            return container.duration / av.time_base if container.duration and tracks_of(container) else None
+    except (NotAVideo, OSError):
+        return None
