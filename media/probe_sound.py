@@ -17,6 +17,9 @@ from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, ha
 ESTIMATED = ("mp3", "aac")
 """Formats without a header: their duration is a guess from the size."""
 
+HIGHEST_RATE = 6_000_000
+"""Samples a second of the fastest sound there is (DSD128); a damaged header may claim what takes hours to resample."""
+
 
 @dataclass(frozen=True)
 class AudioTrack:
@@ -87,17 +90,18 @@ def tracks_of(container: InputContainer) -> tuple[AudioTrack, ...]:
             default=bool(stream.disposition & Disposition.default),
         )
         for stream in container.streams.audio
-        if _decodable(stream)
+        if is_decodable(stream)
     )
 
 
 def undecodable_tracks(container: InputContainer) -> int:
-    """How many audio tracks there are besides those: no decoder knows them, or they hold nothing."""
-    return sum(not _decodable(stream) for stream in container.streams.audio)
+    """How many audio tracks there are besides those."""
+    return sum(not is_decodable(stream) for stream in container.streams.audio)
 
 
-def _decodable(stream: AudioStream) -> bool:
-    return has_decoder(stream) and bool(stream.channels and stream.sample_rate)
+def is_decodable(stream: AudioStream) -> bool:
+    """Whether a decoder knows an audio track, and its channels and its rate are such as sound has."""
+    return has_decoder(stream) and bool(stream.channels) and 0 < (stream.sample_rate or 0) <= HIGHEST_RATE
 
 
 def sound_channels(path: Path) -> int | None:

@@ -6,7 +6,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.container import NotAVideo, has_decoder, opened
+from portrait_prep.media.container import NotAVideo, opened
+from portrait_prep.media.probe_sound import is_decodable
 from portrait_prep.media.wav import FULL_SCALE, RATE, Pcm
 
 
@@ -19,7 +20,7 @@ def read_samples(path: Path, start: float, end: float) -> NDArray[np.float64]:
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     try:
         with opened(path, "sound file") as container:
-            stream = next(filter(has_decoder, container.streams.audio), None)
+            stream = next(filter(is_decodable, container.streams.audio), None)
             if stream is None:
                 return samples
             origin = (container.start_time or 0) / av.time_base

@@ -152,7 +152,8 @@ WAYS: Sequence[Spoil] = (_flip, _flip_head, _structure, _structure, _tags, _trac
 
 
 def _places(data: bytearray, name: bytes) -> list[int]:
-    places, at = [], data.find(name)
+    places: list[int] = []
+    at = data.find(name)
     while at >= 0 and len(places) < 64:
         places.append(at)
         at = data.find(name, at + 1)

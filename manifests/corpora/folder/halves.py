@@ -66,6 +66,6 @@ def _as_long(picture: float | None, sound: float | None) -> bool:
 
 
 def _unclear(mute: Sequence[Path], alone: Sequence[Path], one: bool) -> str:
-    pictures, sounds = (", ".join(str(file) for file in files) for files in (mute, alone))
+    pictures, sounds = (", ".join(str(file) for file in sorted(files)) for files in (mute, alone))
     why = "they are not of one length" if one else "it is not clear which belong together"
     return f"No sound in {pictures}, and no picture in {sounds}: not joined, since {why}; join them yourself."

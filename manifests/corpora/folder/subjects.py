@@ -37,10 +37,10 @@ def subject_rule(text: str) -> SubjectRule:
     `each`: every video is a subject of its own. `folder:N`: the name of the N-th folder of the path below the one that
     is searched, 1 the outermost. `regex:EXPR`: what the group `subject` of a regular expression finds in that path.
     """
-    kind, _, value = text.partition(":")
+    kind, colon, value = text.partition(":")
     if text in PLAIN:
         return SubjectRule(text, PLAIN[text])
-    if kind in WITH_VALUE:
+    if colon and kind in WITH_VALUE:
         return SubjectRule(text, WITH_VALUE[kind](value))
     raise BadInput(
         f"'{text}' is no way to name subjects: use stem-prefix, parent, each, folder:N (the N-th folder below "
