@@ -64,7 +64,7 @@ def folder(
     subject_from
         Whose a video is. stem-prefix: of the name before its last number (a_7.mp4: a). parent: of the folder it lies
         in. each: every video its own. folder:N: of the N-th folder below the source, 1 the outermost. regex:EXPR: of
-        what the group (?P<subject>…) of the expression finds in the path below the source. Videos of which folder:N or
+        what the group named subject of the expression finds in the path below the source. Videos of which folder:N or
         regex:EXPR say nothing are left out, and named.
     """
     listing = own_folder.listed(source, subject_from)

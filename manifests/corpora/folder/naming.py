@@ -23,29 +23,32 @@ CAMERA = re.compile(rf"(?:(?:{'|'.join(CAMERAS)})(?![a-z])|[\W\d_])*", re.IGNORE
 MANY_FOLDERS = 3
 """One subject for most videos of so many folders is taken for an accident."""
 
-OTHERWISE = (
-    "--subject-from parent, folder:N or regex:EXPR names them otherwise, in a new workspace (a catalogue keeps the "
-    "subjects that it has)"
-)
-
 
 def warnings(rule: str, by_subject: Mapping[str, Sequence[Path]]) -> Iterator[str]:
     """One line for each kind of name that may mislead; `by_subject` has the paths of each below the folder."""
     if rule == "each":
         return
+    otherwise = _otherwise(rule)
     total = sum(map(len, by_subject.values()))
     machine = [subject for subject in by_subject if rule == "stem-prefix" and CAMERA.fullmatch(subject)]
     if sum(len(by_subject[subject]) for subject in machine) > 1:
-        yield f"Warning: {a_few(machine)} of the subjects have names that machines give, not people's: {OTHERWISE}."
+        yield f"Warning: {a_few(machine)} of the subjects have names that machines give, not people's: {otherwise}."
     wide = [name for name, paths in by_subject.items() if name not in machine and _mixed(rule, paths, total)]
     if wide:
         places = a_few(sorted({str(_place(rule, path)) for path in by_subject[wide[0]]}))
         yield (
             f"Warning: {a_few(wide)} of the subjects cover videos of several folders, as {wide[0]} of {places}: where "
-            f"these are several people, {OTHERWISE}."
+            f"these are several people, {otherwise}."
         )
     if len(by_subject) == total > FEW:
-        yield f"Every video is a subject of its own: where several show one person, {OTHERWISE}."
+        yield f"Every video is a subject of its own: where several show one person, {otherwise}."
+
+
+def _otherwise(rule: str) -> str:
+    ways = "parent, folder:N or regex:EXPR" if rule == "stem-prefix" else "folder:N or regex:EXPR"
+    return (
+        f"--subject-from {ways} names them otherwise, in a new workspace (a catalogue keeps the subjects that it has)"
+    )
 
 
 def _place(rule: str, path: Path) -> Path:
