@@ -18,8 +18,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from portrait_prep.media.colours import Colours, colours_of
-from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, opened
-from portrait_prep.media.probe_sound import AudioTrack, default_track, tracks_of
+from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, has_decoder, opened
+from portrait_prep.media.probe_sound import AudioTrack, default_track, tracks_of, undecodable_tracks
 
 STILL_FORMATS = ("image2", "_pipe", "gif", "ico", "apng", "avif")
 """Parts of FFmpeg's format names that mean a picture, not a film."""
@@ -77,7 +77,7 @@ class Probe:
     decoding can begin, `entries` float64 [n] when each keyframe is decoded: some formats are sought by one, some by the
     other. `origin` is what players call zero. `unkeyed` counts the packets before the first keyframe, which no decoder
     can make sense of. `indexed` is false where seeking lands anywhere, not on a keyframe. `fps` is the mean rate;
-    `audio` the default track, else the first.
+    `audio` the default track, else the first. `undecodable_tracks` counts those of sound that no decoder knows.
     """
 
     index: int
@@ -99,6 +99,7 @@ class Probe:
     fps: float
     variable_rate: bool
     tracks: tuple[AudioTrack, ...]
+    undecodable_tracks: int
 
     @property
     def duration(self) -> float:
@@ -159,6 +160,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
             fps=_rate(packets.times, stream),
             variable_rate=_varies(times, float(stream.time_base or 0)),
             tracks=tracks_of(container),
+            undecodable_tracks=undecodable_tracks(container),
         )
 
 
@@ -176,10 +178,11 @@ def duration(path: Path) -> float | None:
     try:
         with opened(path) as container:
             stream = _video_stream(container)
-            if stream.duration and stream.time_base:
-                return float(stream.duration * stream.time_base)
-            if container.duration and (container.start_time or 0) / av.time_base <= SHORTFALL:
-                return container.duration / av.time_base
+            own, whole = stream.duration or 0, container.duration or 0
+            if own > 0 and stream.time_base:
+                return float(own * stream.time_base)
+            if whole > 0 and (container.start_time or 0) / av.time_base <= SHORTFALL:
+                return whole / av.time_base
         return probe(path).duration
     except (NotAVideo, OSError):
         return None
@@ -205,6 +208,9 @@ def _video_stream(container: InputContainer) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & covers]
     if not streams:
         raise NotAVideo("has no video track" + (", only sound" if container.streams.audio else ""))
+    streams = [stream for stream in streams if has_decoder(stream)]
+    if not streams:
+        raise NotAVideo("has a video track of a kind that no decoder knows")
     return min(streams, key=lambda stream: (not stream.disposition & Disposition.default, stream.index))
 
 

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from portrait_prep.media.colours import PRIMARIES, TRANSFERS
-from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.container import NotAVideo, guarded, has_decoder, opened
 from portrait_prep.media.frames import Image
 from portrait_prep.media.probe import Probe
 from portrait_prep.media.sdr import as_sdr
@@ -35,15 +35,17 @@ FARTHEST = 300
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """A decoded frame of a probed video, which can be had at several sizes."""
+    """A decoded frame of a probed video, which can be had at several sizes. Raises NotAVideo where it cannot."""
 
     frame: VideoFrame
     probe: Probe
+    path: Path
 
     def image(self, scale: float = 1.0) -> Image:
         """It as displayed, in square pixels and turned, so many times as large: RGB uint8 [height, width, 3]."""
         width, height = (max(round(length * scale), 1) for length in self.probe.upright)
-        image = _rgb(self.frame, width, height)
+        with guarded(self.path):
+            image = _rgb(self.frame, width, height)
         orientation = self.probe.orientation
         image = image.swapaxes(0, 1) if orientation.transposed else image
         image = image[:, ::-1] if orientation.flip_x else image
@@ -73,13 +75,13 @@ def sample_frames(path: Path, probe: Probe, count: int) -> Iterator[SourceFrame]
     does not grow with the length of the video. Only frames that others are predicted from are decoded.
     """
     try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
+        with opened(path) as container:
             stream = _stream(container, probe)
             stream.codec_context.options = {"skip_loop_filter": "all"}
             stream.codec_context.skip_frame = "NONREF"
             for frame in _at(container, stream, probe, _targets(probe, count)):
-                yield SourceFrame(frame, probe)
-    except av.FFmpegError:
+                yield SourceFrame(frame, probe, path)
+    except NotAVideo:
         return
 
 
@@ -143,7 +145,7 @@ def frames_between(path: Path, probe: Probe, start: float, end: float, rate: flo
     width, height = probe.upright
     reformatter, every = VideoReformatter(), max(int(probe.fps // rate), 1)
     try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
+        with opened(path) as container:
             stream = _stream(container, probe)
             container.seek(int((probe.origin + start) / (stream.time_base or 1)), stream=stream)
             number = 0
@@ -155,7 +157,7 @@ def frames_between(path: Path, probe: Probe, start: float, end: float, rate: flo
                     if number % every == 0:
                         yield time, _rgb(frame, width, height, reformatter)
                     number += 1
-    except av.FFmpegError:
+    except NotAVideo:
         return
 
 
@@ -165,12 +167,12 @@ def picture_at(path: Path, second: float, size: tuple[int, int]) -> Image | None
     RGB uint8 [height, width, 3] of `size` = (width, height), not turned; None where it cannot be read.
     """
     try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
-            stream = container.streams.video[0]
+        with opened(path) as container:
+            stream = next(filter(has_decoder, container.streams.video))
             stream.thread_type = "NONE"
             frame = _first_from(container, stream, second)
             return _rgb(frame, *size)
-    except (av.FFmpegError, OSError, IndexError, StopIteration, ValueError):
+    except (NotAVideo, OSError):
         return None
 
 

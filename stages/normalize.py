@@ -71,9 +71,9 @@ def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
     require(job)
     try:
         row = _normalized(job)
-    except BadVideo:
+    except (BadVideo, NotAVideo) as error:
         require(job)  # what looked damaged may have gone on the way
-        raise
+        raise error if isinstance(error, BadVideo) else BadVideo(f"{job.source.name} {error}") from error
     yield row
 
 
@@ -97,6 +97,7 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
         n_frames=encoded.frames,
         seconds=encoded.frames / FPS,
         has_audio=audio.track is not None,
+        undecodable_tracks=facts.undecodable_tracks,
         silent=bool(encoded.silent),
         downmix=encoded.downmix,
         sound_offset=offset.seconds,
@@ -315,6 +316,7 @@ METRICS = (
         ),
     ),
     Metric("has_audio", "", "there is a track of sound", kind="flag"),
+    Metric("undecodable_tracks", "", "tracks of sound in the source that no decoder knows: passed over"),
     Metric("silent", "", "that track is digital silence", kind="flag"),
     Metric("downmix", "", "how its channels became one: none, mean, or left where the mean cancels", kind="text"),
     Metric("framing", "", "what the square was chosen by: the catalogue's crop, a region, or the face", kind="text"),
