@@ -1,8 +1,8 @@
 """What the last pass over a shard came to, and by what it is known whether that still holds.
 
 Where nothing that the statuses of a shard are made from has changed, its rows of `manifests.parquet` are as true as
-they were, and its records need not be read again: ten thousand videos are judged anew in seconds. An entry on each shard
-lies in the table's footer. It says nothing that could not be found out again: without it, or where anything is
+they were, and its records need not be read again: ten thousand videos are judged anew in seconds. An entry on each
+shard lies in the table's footer. It says nothing that could not be found out again: without it, or where anything is
 otherwise than it says, the shard is surveyed.
 """
 
