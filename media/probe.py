@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from portrait_prep.media.colours import Colours, colours_of
 from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, has_decoder, opened
 from portrait_prep.media.probe_sound import AudioTrack, default_track, tracks_of, undecodable_tracks
 
@@ -89,6 +90,7 @@ class Probe:
     sample_aspect: Fraction
     orientation: Orientation
     interlaced: bool
+    colours: Colours
     origin: float
     start: float
     end: float
@@ -149,6 +151,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
             sample_aspect=Fraction(stream.sample_aspect_ratio or 1),
             orientation=_orientation(frame),
             interlaced=_interlaced(stream, frame),
+            colours=colours_of(frame, stream),
             origin=origin,
             start=begin,
             end=until,

@@ -16,13 +16,15 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from portrait_prep.media.colours import PRIMARIES, TRANSFERS
 from portrait_prep.media.container import NotAVideo, guarded, has_decoder, opened
 from portrait_prep.media.frames import Image
 from portrait_prep.media.probe import Probe
+from portrait_prep.media.sdr import as_sdr
 
 EARLY = 1e-3
 """Seconds by which a frame may come before the time asked for: clocks of files are coarse."""
@@ -43,11 +45,27 @@ class SourceFrame:
         """It as displayed, in square pixels and turned, so many times as large: RGB uint8 [height, width, 3]."""
         width, height = (max(round(length * scale), 1) for length in self.probe.upright)
         with guarded(self.path):
-            image = self.frame.to_ndarray(format="rgb24", width=width, height=height).astype(np.uint8, copy=False)
+            image = _rgb(self.frame, width, height)
         orientation = self.probe.orientation
         image = image.swapaxes(0, 1) if orientation.transposed else image
         image = image[:, ::-1] if orientation.flip_x else image
         return np.ascontiguousarray(image[::-1] if orientation.flip_y else image)
+
+
+def _rgb(frame: VideoFrame, width: int, height: int, reformatter: VideoReformatter | None = None) -> Image:
+    """A frame scaled to that size: RGB uint8 [height, width, 3]; of HDR and wide gamuts as SDR would show it.
+
+    Of colours that FFmpeg's swscale does not know (ICtCp, YCgCo) there is only the luma.
+    """
+    convert = (reformatter or VideoReformatter()).reformat
+    transfer, primaries = TRANSFERS.get(int(frame.color_trc)), PRIMARIES.get(int(frame.color_primaries))
+    try:
+        image = convert(frame, width=width, height=height, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+    except OSError:
+        known = Colorspace.ITU709
+        luma = convert(frame, width=width, height=height, format="gray", src_colorspace=known, dst_colorspace=known)
+        image = np.repeat(luma.to_ndarray().astype(np.uint8, copy=False)[:, :, None], 3, axis=2)
+    return as_sdr(image, transfer, primaries)
 
 
 def sample_frames(path: Path, probe: Probe, count: int) -> Iterator[SourceFrame]:
@@ -125,7 +143,7 @@ def frames_between(path: Path, probe: Probe, start: float, end: float, rate: flo
     keyframe on.
     """
     width, height = probe.upright
-    convert, every = VideoReformatter().reformat, max(int(probe.fps // rate), 1)
+    reformatter, every = VideoReformatter(), max(int(probe.fps // rate), 1)
     try:
         with opened(path) as container:
             stream = _stream(container, probe)
@@ -137,8 +155,7 @@ def frames_between(path: Path, probe: Probe, start: float, end: float, rate: flo
                     return
                 if time >= start - EARLY:
                     if number % every == 0:
-                        image = convert(frame, width=width, height=height, format="rgb24").to_ndarray()
-                        yield time, image.astype(np.uint8, copy=False)
+                        yield time, _rgb(frame, width, height, reformatter)
                     number += 1
     except NotAVideo:
         return
@@ -154,7 +171,7 @@ def picture_at(path: Path, second: float, size: tuple[int, int]) -> Image | None
             stream = next(filter(has_decoder, container.streams.video))
             stream.thread_type = "NONE"
             frame = _first_from(container, stream, second)
-            return np.asarray(frame.to_ndarray(format="rgb24", width=size[0], height=size[1]), np.uint8)
+            return _rgb(frame, *size)
     except (NotAVideo, OSError):
         return None
 

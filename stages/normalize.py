@@ -25,10 +25,12 @@ from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models.registry import digests
-from portrait_prep.stages.sound import lag
+from portrait_prep.stages.sound import lag, track_choice
 from portrait_prep.stages.sound.audio_source import AudioSource, audio_of_file
 from portrait_prep.stages.sound.lag import Lag, lag_between
+from portrait_prep.stages.sound.track_choice import Choice, chosen_track
 from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
+from portrait_prep.stages.video import colours
 from portrait_prep.stages.video.crop import Faces, Region, main_face, region_of, square
 from portrait_prep.stages.video.encode import Encoder
 from portrait_prep.stages.video.faces import sample_faces
@@ -54,6 +56,11 @@ class NormalizeParams(Params):
         True, description="encode for twice the decoding speed (CAVLC, no deblocking), about 10 % larger"
     )
     gop: int = Field(25, ge=1, le=250, description="frames from keyframe to keyframe at most; groups are closed")
+    sound_track: Choice = Field(
+        "voice",
+        description="of several sound tracks: the one with a voice ('voice': the default one, unless it has none and "
+        "another has), the 'default' one, or its number, from 1 on",
+    )
 
 
 def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
@@ -78,6 +85,9 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
     source = video_input(picture.path, facts)
     own_audio = AudioSource(picture.name, source, facts.tracks, facts.start, separate=False)
     audio = own_audio if sound is None else audio_of_file(sound, _lateness(facts, video.start))
+    chosen = chosen_track(audio, params.sound_track, facts.duration)
+    audio = chosen.audio
+    own_audio = own_audio if audio.separate else audio
     framed = _framed(Encoder(picture, facts, own_audio), region_of(video, facts.display), params)
     frames = upright_squares(source, facts, framed.box, framed.region.box)
     encoded = Encoder(picture, facts, audio).encode(frames, _quality(params), mp4, wav)
@@ -93,6 +103,8 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
         sound_offset=offset.seconds,
         sound_likeness=offset.likeness,
         **framed.metrics(),
+        **colours.metrics(facts.colours),
+        **chosen.metrics(),
     )
     return _picture_row(job, facts, framed) | _sound_row(job, audio, encoded.silent)
 
@@ -183,6 +195,10 @@ def _picture_row(job: Job[NormalizeParams], facts: Probe, framed: Framed) -> Bat
         "rotation": facts.orientation.rotation,
         "mirrored": facts.orientation.mirrored,
         "interlaced": facts.interlaced,
+        "color_primaries": facts.colours.tags.primaries,
+        "color_transfer": facts.colours.tags.transfer,
+        "color_matrix": facts.colours.tags.matrix,
+        "color_range": facts.colours.tags.range,
         "duration": facts.duration,
         "framing": region.framing,
         "crop_scale": region.scale,
@@ -253,6 +269,10 @@ PICTURE = (
     Column("rotation", "int32", unit="deg", meaning="clockwise turn from stored to displayed"),
     Column("mirrored", "bool", meaning="displayed reflected"),
     Column("interlaced", "bool", meaning="stored as fields; deinterlaced"),
+    Column("color_primaries", "str", meaning="primaries of the source, by FFmpeg's name", nullable=True),
+    Column("color_transfer", "str", meaning="its transfer characteristics; null: not tagged", nullable=True),
+    Column("color_matrix", "str", meaning="its matrix; null: not tagged", nullable=True),
+    Column("color_range", "str", meaning="tv (limited) or pc (full); null: not tagged", nullable=True),
     Column("duration", "float64", unit="s", meaning="length of the source, or of the interval taken from it"),
     Column("framing", "str", meaning="annotated: the catalogue's square; region: inside its crop; face: anywhere"),
     Column("crop_scale", "float64", meaning="pixels of the displayed source to one of that crop", nullable=True),
@@ -270,7 +290,7 @@ SOUND = (
     Column("sound_sha256", "str", meaning="sha256 of that file", nullable=True),
     Column("has_audio", "bool", meaning="there is an audio track"),
     Column("silent", "bool", meaning="that track is digital silence", nullable=True),
-    Column("audio_tracks", "int32", meaning="audio tracks of the file of the sound; the default one was taken"),
+    Column("audio_tracks", "int32", meaning="audio tracks of the file of the sound, of which one was taken"),
     Column("audio_codec", "str", meaning="audio codec of that track", nullable=True),
     Column("audio_rate", "int32", unit="Hz", meaning="sample rate of that track", nullable=True),
     Column("audio_channels", "int32", meaning="channels of that track", nullable=True),
@@ -329,6 +349,8 @@ METRICS = (
     Metric("faces_median", "", "median number of faces on these frames: others may stand outside the square"),
     Metric("faces_max", "", "most faces on one of these frames", title="Faces in the source", decimals=0),
     *lag.METRICS,
+    *track_choice.METRICS,
+    *colours.METRICS,
 )
 
 STAGE = Stage(

@@ -16,7 +16,7 @@ from portrait_prep.stages.sources import SourceFile
 
 @dataclass(frozen=True)
 class AudioSource:
-    """Where sound comes from: the default one of a file's `tracks`, of which there may be none.
+    """Where sound comes from: the `chosen` or else the default one of a file's `tracks`, of which there may be none.
 
     `name` is that of the file as the user knows it; `source` is it as ffmpeg's input, on its own clock; `zero` is the
     time on that clock, in seconds, at which the first frame is shown; `separate`: the file is not the picture's.
@@ -27,11 +27,12 @@ class AudioSource:
     tracks: tuple[AudioTrack, ...]
     zero: float
     separate: bool
+    chosen: AudioTrack | None = None
 
     @property
     def track(self) -> AudioTrack | None:
         """The one that is read."""
-        return default_track(self.tracks) if self.tracks else None
+        return self.chosen or (default_track(self.tracks) if self.tracks else None)
 
     @property
     def channels(self) -> int:
@@ -60,11 +61,11 @@ class AudioSource:
             stream = stream.filter("aresample", RATE, **shape)
         return stream.output("pipe:1", format="s16le", acodec="pcm_s16le", t=seconds)
 
-    def read(self, seconds: float) -> Pcm | None:
-        """So many seconds, int16 [n] of 16 kHz, from the first frame on; None where they do not decode."""
+    def read(self, seconds: float, channels: int = 1) -> Pcm | None:
+        """So many seconds, int16 [n * channels] of 16 kHz, from the first frame on; None where they do not decode."""
         pieces: list[bytes] = []
         try:
-            run(self.samples(seconds, 1), lambda pipe: pieces.append(pipe.read()))
+            run(self.samples(seconds, channels), lambda pipe: pieces.append(pipe.read()))
         except FfmpegFailed:
             return None
         return np.frombuffer(pieces[0], "<i2")

@@ -63,3 +63,11 @@ def test_without_a_face_in_the_picture_there_is_nothing_to_tell_of_it(face: NDAr
 
 def test_an_even_face_has_no_blur() -> None:
     assert measured((np.full_like(FACE, 90), HERE))["blur"] is None
+
+
+@pytest.mark.parametrize(
+    ("luma", "crushed", "blown"), [(4, 1, 0), (5, 0, 0), (128, 0, 0), (250, 0, 0), (251, 0, 1), (255, 0, 1)]
+)
+def test_crushed_is_up_to_4_and_blown_from_251(luma: int, crushed: int, blown: int) -> None:
+    metrics = measured((np.full_like(FACE, luma), HERE))
+    assert (metrics["crushed_share"], metrics["blown_share"]) == (crushed, blown)
