@@ -49,6 +49,9 @@ SAME_RATE = 0.001
 PROGRESSIVE = 1
 """FFmpeg's AV_FIELD_PROGRESSIVE; 0 is unknown, all above are interlaced."""
 
+BELIEVED = 360_000.0
+"""Seconds, a hundred hours: what declares to last longer is counted."""
+
 JITTER = 0.05
 """Intervals between frames may differ by this share of their median before the rate counts as variable."""
 
@@ -192,18 +195,27 @@ def _interval(packets: _Packets, origin: float, start: float | None, end: float 
 
 
 def duration(path: Path) -> float | None:
-    """Seconds that the header declares; counted from the packets where it is silent; None when it is no video."""
+    """Seconds that the header declares; counted from the packets where it is silent or boasts; None if it is no video.
+
+    None, too, where the packets boast as well: nothing may hang on a figure that only damage makes.
+    """
     try:
-        with opened(path) as container:
-            stream = _video_stream(container)
-            own, whole = stream.duration or 0, container.duration or 0
-            if own > 0 and stream.time_base:
-                return float(own * stream.time_base)
-            if whole > 0 and (container.start_time or 0) / av.time_base <= SHORTFALL:
-                return whole / av.time_base
-        return probe(path).duration
+        declared = _declared(path)
+        seconds = declared if 0 < declared <= BELIEVED else probe(path).duration
+        return seconds if seconds <= BELIEVED else None
     except (NotAVideo, OSError):
         return None
+
+
+def _declared(path: Path) -> float:
+    """Seconds by the header of the track, else of the file; 0 where neither says."""
+    with opened(path) as container:
+        stream = _video_stream(container)
+        own, whole = stream.duration or 0, container.duration or 0
+        if own > 0 and stream.time_base:
+            return float(own * stream.time_base)
+        early = (container.start_time or 0) / av.time_base <= SHORTFALL
+        return whole / av.time_base if whole > 0 and early else 0.0
 
 
 @dataclass(frozen=True)

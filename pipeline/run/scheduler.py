@@ -27,6 +27,9 @@ from portrait_prep.pipeline.store.shard_state import ShardState
 
 log = logging.getLogger(__name__)
 
+LONGEST_DEADLINE = 30 * 86_400.0
+"""Seconds: no watchdog takes more than its clock can hold, whatever length a catalogue believes."""
+
 DEATHS = 2
 """A video whose worker died this often while it was the only one in the task is set aside."""
 
@@ -152,7 +155,7 @@ class Scheduler:
             basis=status.basis,
             attempts=known.attempts if known and retried else 0,
             retries=settings.retries,
-            deadline=None if unhurried else deadline,
+            deadline=None if unhurried else min(deadline, LONGEST_DEADLINE),
         )
 
     def _unit(self, stage: Stage[Any], shard: str) -> Unit:
