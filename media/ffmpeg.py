@@ -19,6 +19,8 @@ from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.media.container import ONLY_LOCAL
 from portrait_prep.media.probe import Probe
 
+MOST_MEMORY = 6 << 30
+"""Bytes of address space that an ffmpeg may take: pictures of 8192 px need a third of it."""
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", "level+verbose")
 """Verbose: only at that level does ffmpeg count what it could not decode."""
 
@@ -145,6 +147,7 @@ def run(outputs: Any, consume: Callable[[IO[bytes]], object]) -> DecodeReport:
         )
     except OSError as error:
         raise MissingPrerequisite(f"{command[0]} cannot be started ({error}): reinstall 'imageio-ffmpeg'.") from error
+    _limit_memory(process)
     with process:
         log = LogReader(cast("IO[bytes]", process.stderr))
         log.start()
