@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import PlainValidator
+from pydantic_core import PydanticCustomError
 from scipy.signal import butter, sosfiltfilt
 
 from portrait_prep.media.probe_sound import AudioTrack
@@ -19,7 +20,14 @@ from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.sound.audio_source import AudioSource
 
-Choice = Literal["voice", "default"] | Annotated[int, Field(ge=1)]
+
+def _choice(value: object) -> object:
+    if value in ("voice", "default") or (type(value) is int and value >= 1):
+        return value
+    raise PydanticCustomError("sound_track", "Input should be 'voice', 'default' or the number of a track, from 1 on")
+
+
+Choice = Annotated[Literal["voice", "default"] | int, PlainValidator(_choice)]
 """What the setting says: the track with a voice, the default one, or the one of this number, from 1 on."""
 
 LISTENED = 30.0

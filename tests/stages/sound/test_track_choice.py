@@ -1,10 +1,12 @@
 """Which of several sound tracks is taken."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from portrait_prep.media.ffmpeg import video_input
 from portrait_prep.media.probe import probe
@@ -99,6 +101,12 @@ def test_settings_decide(tmp_path: Path) -> None:
     assert chosen(path, 3).why == "set, one of 3"
     with pytest.raises(BadVideo, match=r"a\.mp4 has 3 sound tracks, and \[normalize\] sound_track asks for number 4"):
         chosen(path, 4)
+
+
+@pytest.mark.parametrize("value", ["vioce", 0, -1, 1.0, True, None])
+def test_a_setting_that_means_nothing_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError, match="should be 'voice', 'default' or the number of a track, from 1 on"):
+        NormalizeParams(sound_track=value)
 
 
 def test_a_single_track_is_not_listened_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
