@@ -165,6 +165,13 @@ def run(outputs: Any, consume: Callable[[IO[bytes]], object]) -> DecodeReport:
     return log.report
 
 
+def _limit_memory(process: subprocess.Popen[bytes]) -> None:
+    """Damaged clocks have made ffmpeg gather frames until the machine had no memory left: it fails instead."""
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+
+
 def _failure(log: LogReader, status: int) -> Exception:
     """What ffmpeg died of, in its own words: its last complaint."""
     if log.disk_full:
