@@ -5,6 +5,7 @@ Whatever a library raises while one is read, of any type, is that file's own fai
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -84,6 +85,9 @@ ONLY_LOCAL = {"protocol_whitelist": "file"}
 
 SHORTFALL = 1.0
 """Seconds by which packets may end before the declared duration: players hold a last frame, writers round up."""
+
+BLOCK = 1 << 20
+"""Bytes read at a time where a file is searched."""
 
 MOST_BOXES = 64
 """Top-level boxes looked at; a video of one piece has a handful."""
@@ -172,3 +176,26 @@ def check_extent(path: Path, container: InputContainer, streams: Iterable[Stream
         needed = max((entry.pos + entry.size for entry in entries), default=0)
     if needed > (size := path.stat().st_size):
         raise NotAVideo(f"is cut short: {size} of at least {needed} bytes are there")
+
+
+HEADS = re.compile(
+    rb"\x00\x00\x00.ftyp[ -~]{4}|FLV\x01[\x01\x04\x05]\x00\x00\x00\x09|RIFF....AVI LIST"
+    rb"|\x1a\x45\xdf\xa3.{1,48}(?:matroska|webm)",
+    re.DOTALL,
+)
+"""How MP4, FLV, AVI and Matroska files begin."""
+
+LONGEST_HEAD = 64
+"""Bytes that one of these is long at most."""
+
+
+def second_head(path: Path, after: int) -> int | None:
+    """Where, behind this byte, another file begins; None where none does. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(after)
+        tail = b""
+        while block := file.read(BLOCK):
+            if found := HEADS.search(tail + block):
+                return after - len(tail) + found.start()
+            tail, after = block[-LONGEST_HEAD:], after + len(block)
+    return None

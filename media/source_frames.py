@@ -41,6 +41,11 @@ class SourceFrame:
     probe: Probe
     path: Path
 
+    @property
+    def luma(self) -> NDArray[np.uint8]:
+        """Its grey levels as stored, uint8 [height, width]."""
+        return self.frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
+
     def image(self, scale: float = 1.0) -> Image:
         """It as displayed, in square pixels and turned, so many times as large: RGB uint8 [height, width, 3]."""
         width, height = (max(round(length * scale), 1) for length in self.probe.upright)
@@ -188,3 +193,56 @@ def _first_from(container: InputContainer, stream: VideoStream, second: float) -
             break
         frame = later
     return frame
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The format of a picture from `second` on, as players count: `width` and `height` are of stored pixels."""
+
+    second: float
+    width: int
+    height: int
+
+
+def shapes(path: Path, probe: Probe) -> list[Shape]:
+    """Where the stored size changes on the way, and the first one. Decodes everything."""
+    found: list[Shape] = []
+    for frame in _decoded(path, probe):
+        if isinstance(frame, VideoFrame) and (
+            not found or (found[-1].width, found[-1].height) != (frame.width, frame.height)
+        ):
+            found.append(Shape((frame.time or probe.start) - probe.origin, frame.width, frame.height))
+    return found
+
+
+def first_damage(path: Path, probe: Probe) -> float | None:
+    """The second, as players count, of the first frame that does not decode; None where all do. Decodes up to there."""
+    for frame in _decoded(path, probe):
+        time = frame if isinstance(frame, float) else frame.time or probe.start
+        if isinstance(frame, float) or frame.is_corrupt:
+            return time - probe.origin
+    return None
+
+
+def _decoded(path: Path, probe: Probe) -> Iterator[VideoFrame | float]:
+    """The frames within what the probe bounds, from the first keyframe on; of what does not decode the time alone."""
+    try:
+        with opened(path) as container:
+            stream = _stream(container, probe)
+            stream.codec_context.options = {"err_detect": "explode"} if probe.codec == "hevc" else {}
+            begun = False
+            for packet in container.demux(stream):
+                begun = begun or packet.is_keyframe
+                time = probe.start if packet.pts is None else float(packet.pts * packet.time_base)
+                if not begun or time >= probe.end + 1:
+                    continue
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    yield time
+                    continue
+                yield from (
+                    frame for frame in frames if isinstance(frame, VideoFrame) and (frame.time or 0.0) < probe.end
+                )
+    except NotAVideo:
+        return

@@ -11,6 +11,9 @@ from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, P, Stage
 
+FROM_START: Mapping[str, NDArray[Any]] = {"normalize.first_shown": np.zeros(1)}
+"""What a job has unless other columns are given: the video begins where its source does."""
+
 
 class MemoryJob(Generic[P]):
     """`columns` maps `stage.column` to arrays [frames, …]; `files` maps a media suffix to a path."""
@@ -35,7 +38,7 @@ class MemoryJob(Generic[P]):
         self.source = source or Path()
         self.sources = folder / "sources"
         self.outputs: dict[str, Path] = {}
-        self._folder, self._columns = folder, dict(columns or {})
+        self._folder, self._columns = folder, {**FROM_START, **(columns or {})}
         self._files, self._records = dict(files or {}), dict(records or {})
 
     def read(self, *columns: str) -> Iterator[Batch]:

@@ -1,5 +1,6 @@
 """Faces on a few frames spread over a video: enough to choose the square and to say how many people are in it."""
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -32,13 +33,19 @@ SMALLEST = 24
 """Pixels of the smallest face that counts: no landmark can be told on less."""
 
 
-def sample_faces(path: Path, probe: Probe, count: int, region: Box) -> list[Faces]:
+def sample_faces(
+    path: Path, probe: Probe, count: int, region: Box, look: Callable[[SourceFrame], object] = lambda _: None
+) -> list[Faces]:
     """Search up to `count` frames, evenly spread, for faces with their centre in `region` (display pixels).
 
     Returns one float32 [faces, 5] a frame: x, y, width, height in display pixels, and confidence. Frames that cannot
-    be decoded are passed over.
+    be decoded are passed over. `look` is shown each frame, too.
     """
-    return [_inside(find_faces(frame), region) for frame in sample_frames(path, probe, count)]
+    found = []
+    for frame in sample_frames(path, probe, count):
+        look(frame)
+        found.append(_inside(find_faces(frame), region))
+    return found
 
 
 def _inside(faces: Faces, region: Box) -> Faces:

@@ -10,15 +10,23 @@ from portrait_prep.stages.video.colours import called_bt709, to_bt709
 from portrait_prep.stages.video.crop import stored
 
 
-def upright_squares(source: Any, facts: Probe, box: Box, region: Box) -> Any:
+def upright_squares(
+    source: Any, facts: Probe, box: Box, region: Box, fields: str | None = None, *, steady: bool = True
+) -> Any:
     """The filters from stored frames to upright squares in BT.709, which show nothing outside of the region.
 
     A frame is shown from the middle between it and the one before: so each 1/25 s gets the frame nearest in time.
     That rule ends the last one half-way through its time on display, so a long one is held for the other half.
-    Cropping comes before scaling, turning after it: both then touch the fewest pixels.
+    `fields`, tff or bff, says which field comes first where that is not declared. A picture that is not `steady` is
+    brought to its first size before all else. Cropping comes before scaling, turning after it: both then touch the
+    fewest pixels.
     """
     stream = called_bt709(source[str(facts.index)], facts.colours)
-    if facts.interlaced:
+    if not steady:
+        stream = stream.filter("scale", facts.width, facts.height, flags="bicubic+accurate_rnd+bitexact")
+    if fields:
+        stream = stream.filter("yadif", mode="send_frame", deint="all", parity=fields)
+    elif facts.interlaced:
         stream = stream.filter("yadif", mode="send_frame", deint="interlaced")
     stream = stream.filter("settb", "AVTB")
     stream = stream.filter("setpts", f"(PTS+if(isnan(PREV_INPTS),PTS,PREV_INPTS))/2-{facts.start:.9f}/TB")

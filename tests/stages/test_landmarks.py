@@ -258,7 +258,7 @@ def verdict(metrics: dict[str, Any]) -> Verdict:
 
 @pytest.mark.parametrize("frames", [1, 12, 60])
 def test_an_upright_face_is_confirmed_by_the_detector(tmp_path: Path, frames: int) -> None:
-    _, metrics = run(tmp_path, [scene((PORTRAIT, 96, 60))] * frames)
+    _, metrics = run(tmp_path, [scene((PORTRAIT, 96 + k % 5, 60)) for k in range(frames)])
     assert metrics["face_confirmed_share"] == 1
     assert verdict(metrics).accepted
 
@@ -266,7 +266,7 @@ def test_an_upright_face_is_confirmed_by_the_detector(tmp_path: Path, frames: in
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_face_that_is_not_upright_is_rejected_for_that(tmp_path: Path, turns: int) -> None:
     turned = np.rot90(cv2.resize(PORTRAIT, (400, 400)), turns).astype(np.uint8)
-    columns, metrics = run(tmp_path, [scene((turned, 56, 56))] * 12)
+    columns, metrics = run(tmp_path, [scene((turned, 56 + k % 5, 56)) for k in range(12)])
     assert columns["detected"].all(), "the mesh holds it all the same"
     (reason,) = verdict(metrics).reasons
     assert reason.startswith("the face detector confirms the tracked face at 0% of the looks, less than 50%")
