@@ -17,7 +17,7 @@ from portrait_prep.media.source_sound import read_samples
 from tests.clips import make, portrait, steady, write_clip
 from tests.media.mutants import SEEDS, TITLE, mutants, write_seeds
 
-LONGEST = 20.0
+LONGEST = 60.0
 """Seconds for one file, on a busy machine."""
 
 
