@@ -1,8 +1,10 @@
 """Running ffmpeg on the user's files: the static one that imageio-ffmpeg brings, without a shell, never left behind."""
 
+import contextlib
 import errno
 import os
 import re
+import resource
 import subprocess
 import threading
 from collections import Counter

@@ -261,8 +261,8 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
             continue
         begins, lasts = float(stamp * packet.time_base), float((packet.duration or 0) * packet.time_base)
         if clocks.setdefault(packet.stream_index, _Clock()).fell(packet):
-            place = max((begin + length for begin, length in shown), default=reached) - origin
-            raise NotAVideo(f"is several recordings joined: its clock starts again at {place:.2f} s, cut it there")
+            _check_reached(shown, until, origin)
+            break
         reached, read = max(reached, begins + lasts), max(read, packet.pos or 0)
         if packet.stream_index != stream.index:
             continue
@@ -280,6 +280,13 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
     shown.sort()
     keys = np.array(sorted(keyframes))
     return _Packets(np.array(shown)[:, 0], shown[-1][1], keys[:, 0], keys[:, 1], unkeyed, reached, read)
+
+
+def _check_reached(shown: list[tuple[float, float]], until: float, origin: float) -> None:
+    """A clock that starts again does no harm behind what is asked for."""
+    place = max((begin + length for begin, length in shown), default=origin)
+    if place < until:
+        raise NotAVideo(f"is several recordings joined: its clock starts again at {place - origin:.2f} s, cut it there")
 
 
 class _Clock:
