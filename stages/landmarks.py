@@ -19,7 +19,8 @@ from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.mediapipe import face_detector, face_landmarker, face_mesh_tracker
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.streaming.gaps import fill_gaps
-from portrait_prep.stages.video import picture_quality
+from portrait_prep.stages.video import outside, picture_quality
+from portrait_prep.stages.video.outside import FaceOutside
 from portrait_prep.stages.video.picture_quality import PictureQuality
 from portrait_prep.stages.video.tracking import FaceFollower, FaceNetwork, is_confirmed
 
@@ -94,6 +95,7 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
         "jitter": noise.rms,
         **search.jumps.metrics(),
         **search.quality.metrics(),
+        **search.outside.metrics(),
     }
 
 
@@ -110,6 +112,8 @@ class _Search:
     def __init__(self, job: Job[LandmarksParams]) -> None:
         self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = self.crowded = 0
         self.quality, self.jumps = PictureQuality(), Jumps()
+        (shown,) = (edges for batch in job.read("normalize.shown") for edges in batch["shown"])
+        self.outside = FaceOutside(shown)
         self.follower = FaceFollower(BACKENDS[job.params.backend].network(), face_detector(), job.params.patience)
         self._mp4, self._expected = job.media("mp4"), job.frames
 
@@ -121,6 +125,7 @@ class _Search:
             self.quality.add(image, None if face is None else face.landmarks)
             self.jumps.add(None if face is None else place_of(face.landmarks))
             if face is not None:
+                self.outside.add(image, face.landmarks)
                 if self.found % COUNT_EVERY == 0:
                     self._count(image, face.landmarks)
                 self.found += 1
@@ -248,13 +253,14 @@ METRICS = (
     ),
     *JUMPS,
     *picture_quality.METRICS,
+    *outside.METRICS,
 )
 
 STAGE = Stage(
     name="landmarks",
-    version=2,
+    version=3,
     params=LandmarksParams,
-    reads=("normalize.mp4",),
+    reads=("normalize.mp4", "normalize.shown"),
     columns=(
         Column(
             "landmarks",

@@ -29,9 +29,9 @@ from portrait_prep.stages.sound import lag
 from portrait_prep.stages.sound.audio_source import AudioSource, audio_of_file
 from portrait_prep.stages.sound.lag import Lag, lag_between
 from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
-from portrait_prep.stages.video.crop import Faces, Region, main_face, region_of, square
+from portrait_prep.stages.video.crop import Region, region_of, square
 from portrait_prep.stages.video.encode import Encoder
-from portrait_prep.stages.video.faces import sample_faces
+from portrait_prep.stages.video.faces import SampledFaces, sample_faces
 from portrait_prep.stages.video.resample import upright_squares
 
 COMPARED = 20.0
@@ -112,40 +112,48 @@ def _lateness(facts: Probe, start: float | None) -> float:
 class Framed:
     """The square `box` that is cut, the `region` that it may show, and what they were chosen by.
 
-    `faces` are those on each frame looked at, `face` float32 [seen, 5] is the one that matters.
+    `found` are the faces on the frames looked at, and the one that matters.
     """
 
     box: Box
     region: Region
-    faces: list[Faces]
-    face: Faces
+    found: SampledFaces
+
+    @property
+    def shown(self) -> tuple[float, ...]:
+        """Left, top, right and bottom, in px of the 512 px frame, of what is not padding."""
+        box, seen, scale = self.box, self.box.within(self.region.box), SIZE / self.box.w
+        edges = (seen.x - box.x, seen.y - box.y, seen.x + seen.w - box.x, seen.y + seen.h - box.y)
+        return tuple(scale * edge for edge in edges)
 
     def metrics(self) -> dict[str, Any]:
         """What the record tells of it."""
-        counts = [len(faces) for faces in self.faces]
+        found = self.found
+        counts = [len(faces) for faces in found.faces]
         return {
             "framing": self.region.framing,
-            "samples": len(self.faces),
-            "face_share": len(self.face) / len(self.faces),
-            "face_size": float(np.median(self.face[:, 2])),
+            "samples": len(counts),
+            "face_share": len(found.face) / len(counts),
+            "face_size": float(np.median(found.face[:, 2])),
             "upscaling": SIZE / self.box.w,
             "faces_median": float(np.median(counts)),
             "faces_max": max(counts),
+            "faces_alive": found.alive,
+            "stills_passed_over": found.stills if found.alive else 0,
         }
 
 
 def _framed(source: Encoder, region: Region, params: NormalizeParams) -> Framed:
     """Look for the face and choose the square. Raises BadVideo where there is no face."""
     picture, facts = source.picture, source.facts
-    faces = sample_faces(picture.path, facts, params.samples, region.box)
-    face = main_face(faces, *facts.display)
-    if len(face) == 0:
+    found = sample_faces(picture.path, facts, params.samples, region.box)
+    if len(found.face) == 0:
         # A damaged video is to be called damaged, whatever else is wrong with it.
         source.check_decodes()
-        raise BadVideo(f"{picture.name} shows no face on any of {len(faces)} frames looked at")
+        raise BadVideo(f"{picture.name} shows no face on any of {len(found.faces)} frames looked at")
     annotated = region.framing == "annotated"
-    box = region.box if annotated else square(face, region.box, params.margin, params.tightest)
-    return Framed(box, region, faces, face)
+    box = region.box if annotated else square(found.face, region.box, params.margin, params.tightest)
+    return Framed(box, region, found)
 
 
 def _quality(params: NormalizeParams) -> dict[str, Any]:
@@ -189,6 +197,7 @@ def _picture_row(job: Job[NormalizeParams], facts: Probe, framed: Framed) -> Bat
         "crop_y": box.y,
         "crop_w": box.w,
         "crop_h": box.h,
+        "shown": framed.shown,
         "n_frames": job.frames,
         "faces_max": job.metrics["faces_max"],
     }
@@ -259,6 +268,13 @@ PICTURE = (
     Column("crop_y", "int32", unit="px", meaning="top edge of the square in the displayed source; negative: padded"),
     Column("crop_w", "int32", unit="px", meaning="width of the square in the displayed source"),
     Column("crop_h", "int32", unit="px", meaning="height of the square in the displayed source"),
+    Column(
+        "shown",
+        "float32",
+        (4,),
+        "px",
+        "left, top, right and bottom, in the 512 px frame, of what shows the source; the rest is padding",
+    ),
     Column("n_frames", "int32", meaning="frames of the normalized video"),
     Column("faces_max", "int32", meaning="most faces on any frame looked at"),
 )
@@ -326,12 +342,25 @@ METRICS = (
     ),
     Metric("faces_median", "", "median number of faces on these frames: others may stand outside the square"),
     Metric("faces_max", "", "most faces on one of these frames", title="Faces in the source", decimals=0),
+    Metric(
+        "faces_alive",
+        "",
+        "faces, seen on a third of these frames or more, that are not stills: 0 where there are only photographs",
+        blind="a still from a face that does not move at all; a photograph that is bent or lit anew",
+    ),
+    Metric(
+        "stills_passed_over",
+        "",
+        "stills, such as a portrait on a slide, that are larger or nearer to the middle than the face that was taken",
+        title="Stills passed over",
+        decimals=0,
+    ),
     *lag.METRICS,
 )
 
 STAGE = Stage(
     name="normalize",
-    version=3,
+    version=4,
     params=NormalizeParams,
     columns=(*PICTURE, *SOUND),
     metrics=METRICS,

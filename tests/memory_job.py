@@ -11,6 +11,9 @@ from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, P, Stage
 
+UNPADDED = {"normalize.shown": np.array([[0, 0, 512, 512]], np.float32)}
+"""What the stage landmarks reads of a square that shows the source all over."""
+
 
 class MemoryJob(Generic[P]):
     """`columns` maps `stage.column` to arrays [frames, …]; `files` maps a media suffix to a path."""

@@ -15,6 +15,8 @@ from portrait_prep.media.frames import Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.streaming.percentiles import Percentiles
+from portrait_prep.stages.video import dissolves
+from portrait_prep.stages.video.dissolves import Dissolves
 from portrait_prep.stages.video.scene_cuts import Cuts
 
 LENGTH = 9
@@ -65,6 +67,7 @@ METRICS = (
         blind="a jump cut that keeps the set (its jump may tell it); one in the last three frames; a cut from lights "
         "that are switched on",
     ),
+    *dissolves.METRICS,
     Metric(
         "blur",
         "",
@@ -151,13 +154,14 @@ class PictureQuality:
     """Measures the pictures of one video, frame by frame."""
 
     def __init__(self) -> None:
-        self._cuts = Cuts()
+        self._cuts, self._dissolves = Cuts(), Dissolves()
         self._blur = Percentiles(0.0, 1.0, 1000)
         self._faces = self._pixels = self._luma = self._crushed = self._blown = 0
 
     def add(self, image: Image, landmarks: NDArray[np.float32] | None) -> None:
         """Take in the next frame, RGB [height, width, 3], and its face's landmarks [478, 3]; None: there is none."""
         self._cuts.add(image)
+        self._dissolves.add(image)
         if landmarks is None:
             return
         if self._faces % EVERY == 0:
@@ -176,14 +180,15 @@ class PictureQuality:
         self._blur.add(np.array(np.nan if blurred is None else blurred))
 
     def metrics(self) -> dict[str, Any]:
-        """`cuts`; of the face `blur` (median, 0..1), `face_luma` (mean, 0..255) and shares of crushed and blown pixels.
+        """`cuts` and `dissolves`; of the face `blur` (median), `face_luma` (mean) and shares of black and white.
 
         Those of the face are None where there never was one.
         """
         seen = max(self._pixels, 1)
         sums = {"face_luma": self._luma, "crushed_share": self._crushed, "blown_share": self._blown}
         exposure = {name: total / seen if self._pixels else None for name, total in sums.items()}
-        return {"cuts": self._cuts.count, "blur": self._blur.at(50), **exposure}
+        changes = {"cuts": self._cuts.count, "dissolves": len(self._dissolves.frames)}
+        return {**changes, "blur": self._blur.at(50), **exposure}
 
 
 def _inside(image: Image, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:

@@ -23,7 +23,7 @@ from portrait_prep.stages.models import mediapipe
 from portrait_prep.stages.models.mediapipe import Face
 from portrait_prep.stages.streaming.gaps import fill_gaps
 from portrait_prep.stages.video.tracking import FaceFollower, is_confirmed
-from tests.memory_job import MemoryJob, claims_hold, collect
+from tests.memory_job import UNPADDED, MemoryJob, claims_hold, collect
 from tests.stages.judging import verdict_on
 
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"
@@ -52,7 +52,7 @@ def scene(*placed: tuple[Image, int, int]) -> Image:
 
 def run(folder: Path, frames: list[Image], **params: Any) -> tuple[Batch, dict[str, Any]]:
     path = write_video(folder / "v.mp4", frames)
-    job = MemoryJob(LandmarksParams(**params), folder, frames=len(frames), files={"mp4": path})
+    job = MemoryJob(LandmarksParams(**params), folder, frames=len(frames), columns=UNPADDED, files={"mp4": path})
     columns = collect(STAGE, job)
     assert claims_hold(STAGE, columns)
     return columns, job.metrics
@@ -300,7 +300,7 @@ def test_no_face_is_a_bad_video(tmp_path: Path) -> None:
 def test_a_video_with_other_frames_than_were_written_is_damaged(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", [scene((PORTRAIT, 96, 60))] * 6)
     with pytest.raises(Damaged, match=r"v\.mp4 does not hold 7 frames"):
-        collect(STAGE, MemoryJob(LandmarksParams(), tmp_path, frames=7, files={"mp4": path}))
+        collect(STAGE, MemoryJob(LandmarksParams(), tmp_path, frames=7, columns=UNPADDED, files={"mp4": path}))
 
 
 def test_invariants_see_a_half_missing_face_and_a_lost_one() -> None:

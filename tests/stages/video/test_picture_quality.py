@@ -58,7 +58,9 @@ def test_some_frames_stand_for_all() -> None:
 
 @pytest.mark.parametrize("face", [None, landmarks_at(-300, 256, 200), landmarks_at(256, 900, 200)])
 def test_without_a_face_in_the_picture_there_is_nothing_to_tell_of_it(face: NDArray[np.float32] | None) -> None:
-    assert measured((FACE, face)) == {"cuts": 0} | dict.fromkeys(("blur", "face_luma", "crushed_share", "blown_share"))
+    assert measured((FACE, face)) == {"cuts": 0, "dissolves": 0} | dict.fromkeys(
+        ("blur", "face_luma", "crushed_share", "blown_share")
+    )
 
 
 def test_an_even_face_has_no_blur() -> None:
