@@ -16,9 +16,10 @@ from pydantic import Field
 from portrait_prep.media.frames import Image, read_frames
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
-from portrait_prep.stages.face import geometry, pose_range
+from portrait_prep.stages.face import geometry, motion, pose_range
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose
 from portrait_prep.stages.face.jitter import Jitter
+from portrait_prep.stages.face.motion import FaceMotion
 from portrait_prep.stages.face.points import CENTRE, COUNT, EXPRESSIVE, RIGID
 from portrait_prep.stages.face.pose_range import ANGLES, ColumnRange, PoseRange
 from portrait_prep.stages.models import tddfa
@@ -83,14 +84,16 @@ def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
     mean = smoothing.mean_kernel(job.params.mean_frames)
     gaussian = smoothing.gaussian_kernel(job.params.gaussian_sigma)
     radius = len(mean) + len(gaussian) - 2
-    ranges, turned, noise = ColumnRange(), PoseRange(), Jitter()
+    ranges, turned, noise, moved = ColumnRange(), PoseRange(), Jitter(), FaceMotion()
     for batch, around in smoothing.with_halo(_poses(job), "canonical", radius):
         ranges.add(np.column_stack([batch["euler"], batch["scale"], batch["residual"]]))
         turned.add(batch["euler"])
         noise.add(batch["canonical"][:, RIGID])
+        moved.add(batch["canonical"])
         batch["canonical"] = smooth(around, mean, gaussian).astype(np.float32)
         yield batch
-    job.metrics |= ranges.metrics(*ANGLES, "scale", "residual") | turned.metrics() | {"jitter": noise.rms}
+    job.metrics |= ranges.metrics(*ANGLES, "scale", "residual") | turned.metrics()
+    job.metrics |= {"jitter": noise.rms, "face_motion": moved.rms}
 
 
 def _poses(job: Job[HeadposeParams]) -> Iterator[Batch]:
@@ -262,12 +265,13 @@ METRICS = (
         ),
         blind="trembling of the face as a whole, which is pose",
     ),
+    *motion.METRICS,
     Metric("provider", "", "what the network ran on, where the backend is one", kind="text", optional=True),
 )
 
 STAGE = Stage(
     name="headpose",
-    version=2,
+    version=3,
     packed=False,
     params=HeadposeParams,
     reads=("landmarks.landmarks", "normalize.mp4"),

@@ -19,7 +19,8 @@ from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.mediapipe import Face, face_detector, face_landmarker, face_mesh_tracker
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.streaming.gaps import fill_gaps
-from portrait_prep.stages.video import picture_quality
+from portrait_prep.stages.video import outside, picture_quality
+from portrait_prep.stages.video.outside import FaceOutside
 from portrait_prep.stages.video.picture_quality import PictureQuality
 from portrait_prep.stages.video.tracking import FaceFollower, FaceNetwork, is_confirmed
 
@@ -98,6 +99,7 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
         **search.jumps.metrics(),
         **search.jumps.times(start),
         **search.quality.metrics(start),
+        **search.outside.metrics(),
     }
 
 
@@ -122,6 +124,8 @@ class _Search:
         self.jumped: list[int] = []
         self._strayed: int | None = None
         self.quality, self.jumps = PictureQuality(), Jumps()
+        (shown,) = (edges for batch in job.read("normalize.shown") for edges in batch["shown"])
+        self.outside = FaceOutside(shown)
         self.follower = FaceFollower(BACKENDS[job.params.backend].network(), face_detector(), job.params.patience)
         self._mp4, self._expected = job.media("mp4"), job.frames
 
@@ -133,6 +137,7 @@ class _Search:
             self.quality.add(image, None if face is None else face.landmarks)
             self.jumps.add(None if face is None else place_of(face.landmarks))
             if face is not None:
+                self.outside.add(image, face.landmarks)
                 if self.found % COUNT_EVERY == 0:
                     self._count(image, face.landmarks)
                 self.found += 1
@@ -276,13 +281,14 @@ METRICS = (
     ),
     *JUMPS,
     *picture_quality.METRICS,
+    *outside.METRICS,
 )
 
 STAGE = Stage(
     name="landmarks",
     version=3,
     params=LandmarksParams,
-    reads=("normalize.mp4", "normalize.first_shown"),
+    reads=("normalize.mp4", "normalize.first_shown", "normalize.shown"),
     columns=(
         Column(
             "landmarks",

@@ -35,9 +35,9 @@ from portrait_prep.stages.sound.lag import Lag, lag_between
 from portrait_prep.stages.sound.track_choice import Choice, chosen_track
 from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
 from portrait_prep.stages.video import colours, interlacing, timing
-from portrait_prep.stages.video.crop import Faces, Region, main_face, region_of, square
+from portrait_prep.stages.video.crop import Region, region_of, square
 from portrait_prep.stages.video.encode import Encoded, Encoder, FormatChanged
-from portrait_prep.stages.video.faces import sample_faces
+from portrait_prep.stages.video.faces import SampledFaces, sample_faces
 from portrait_prep.stages.video.interlacing import SUSPECT, combing, field_order
 from portrait_prep.stages.video.resample import upright_squares
 from portrait_prep.stages.video.timing import check_timing
@@ -136,30 +136,39 @@ def _lateness(facts: Probe, start: float | None) -> float:
 class Framed:
     """The square `box` that is cut, the `region` that it may show, and what they were chosen by.
 
-    `faces` are those on each frame looked at, `face` float32 [seen, 5] is the one that matters. `combing` is the
-    greatest share of pixels in combs there, `fields` which field comes first where nobody declares that there are two.
+    `found` are the faces on the frames looked at, and the one that matters. `combing` is the greatest share of pixels
+    in combs there, `fields` which field comes first where nobody declares that there are two.
     """
 
     box: Box
     region: Region
-    faces: list[Faces]
-    face: Faces
+    found: SampledFaces
     combing: float
     fields: str | None
 
+    @property
+    def shown(self) -> tuple[float, ...]:
+        """Left, top, right and bottom, in px of the 512 px frame, of what is not padding."""
+        box, seen, scale = self.box, self.box.within(self.region.box), SIZE / self.box.w
+        edges = (seen.x - box.x, seen.y - box.y, seen.x + seen.w - box.x, seen.y + seen.h - box.y)
+        return tuple(scale * edge for edge in edges)
+
     def metrics(self) -> dict[str, Any]:
         """What the record tells of it."""
-        counts = [len(faces) for faces in self.faces]
+        found = self.found
+        counts = [len(faces) for faces in found.faces]
         return {
             "framing": self.region.framing,
-            "samples": len(self.faces),
-            "face_share": len(self.face) / len(self.faces),
-            "face_size": float(np.median(self.face[:, 2])),
+            "samples": len(counts),
+            "face_share": len(found.face) / len(counts),
+            "face_size": float(np.median(found.face[:, 2])),
             "upscaling": SIZE / self.box.w,
             "faces_median": float(np.median(counts)),
             "faces_max": max(counts),
             "combing": self.combing,
             "fields": self.fields,
+            "faces_alive": found.alive,
+            "stills_passed_over": found.stills if found.alive else 0,
         }
 
 
@@ -167,18 +176,17 @@ def _framed(source: Encoder, region: Region, params: NormalizeParams) -> Framed:
     """Look for the face and choose the square. Raises BadVideo where there is no face."""
     picture, facts = source.picture, source.facts
     combs = [0.0]
-    faces = sample_faces(
+    found = sample_faces(
         picture.path, facts, params.samples, region.box, lambda frame: combs.append(combing(frame.luma))
     )
-    face = main_face(faces, *facts.display)
-    if len(face) == 0:
+    if len(found.face) == 0:
         # A damaged video is to be called damaged, whatever else is wrong with it.
         source.check_decodes()
-        raise BadVideo(f"{picture.name} shows no face on any of {len(faces)} frames looked at")
+        raise BadVideo(f"{picture.name} shows no face on any of {len(found.faces)} frames looked at")
     annotated = region.framing == "annotated"
-    box = region.box if annotated else square(face, region.box, params.margin, params.tightest)
+    box = region.box if annotated else square(found.face, region.box, params.margin, params.tightest)
     undeclared = not facts.interlaced and max(combs) >= SUSPECT
-    return Framed(box, region, faces, face, max(combs), field_order(picture.path, facts) if undeclared else None)
+    return Framed(box, region, found, max(combs), field_order(picture.path, facts) if undeclared else None)
 
 
 def _encoded(
@@ -256,6 +264,7 @@ def _picture_row(job: Job[NormalizeParams], facts: Probe, framed: Framed) -> Bat
         "crop_y": box.y,
         "crop_w": box.w,
         "crop_h": box.h,
+        "shown": framed.shown,
         "n_frames": job.frames,
         "faces_max": job.metrics["faces_max"],
     }
@@ -331,6 +340,13 @@ PICTURE = (
     Column("crop_y", "int32", unit="px", meaning="top edge of the square in the displayed source; negative: padded"),
     Column("crop_w", "int32", unit="px", meaning="width of the square in the displayed source"),
     Column("crop_h", "int32", unit="px", meaning="height of the square in the displayed source"),
+    Column(
+        "shown",
+        "float32",
+        (4,),
+        "px",
+        "left, top, right and bottom, in the 512 px frame, of what shows the source; the rest is padding",
+    ),
     Column("n_frames", "int32", meaning="frames of the normalized video"),
     Column("faces_max", "int32", meaning="most faces on any frame looked at"),
 )
@@ -399,6 +415,19 @@ METRICS = (
     ),
     Metric("faces_median", "", "median number of faces on these frames: others may stand outside the square"),
     Metric("faces_max", "", "most faces on one of these frames", title="Faces in the source", decimals=0),
+    Metric(
+        "faces_alive",
+        "",
+        "faces, seen on a third of these frames or more, that are not stills: 0 where there are only photographs",
+        blind="a still from a face that does not move at all; a photograph that is bent or lit anew",
+    ),
+    Metric(
+        "stills_passed_over",
+        "",
+        "stills, such as a portrait on a slide, that are larger or nearer to the middle than the face that was taken",
+        title="Stills passed over",
+        decimals=0,
+    ),
     *lag.METRICS,
     *track_choice.METRICS,
     *colours.METRICS,

@@ -67,15 +67,15 @@ def process(job: Job[StatsParams]) -> Iterator[Batch]:
     """Yield one row: count, mean and sum of squared deviations of each described column over its finite frames.
 
     Metrics: `n_frames` with finite values; `lag`, the frames by which the mouth lags the sound (negative: it leads),
-    null where that is undetermined; `lag_strength`, null where there is too little of a face or of sound.
+    null where that is undetermined; `lag_strength`, null where there is too little of a face or of sound;
+    `voice_seconds`, and `mouth_motion` while a voice is heard.
     """
     moments, lips = {column.name: Moments.none(column.shape) for column in DESCRIBED}, LipSync()
     for batch in job.read(*READS):
         for column in DESCRIBED:
             moments[column.name] += column.moments(batch)
         lips.add(batch["landmarks"], batch["scale"], batch["fbank"])
-    lag = lips.lag()
-    job.metrics |= {"n_frames": moments["canonical"].count, "lag": lag.frames, "lag_strength": lag.strength}
+    job.metrics |= {"n_frames": moments["canonical"].count, **lips.metrics()}
     yield {name: values for column in DESCRIBED for name, values in _to_row(column.name, moments[column.name])}
 
 
@@ -267,7 +267,7 @@ def _not_negative(batch: Batch) -> NDArray[np.bool_]:
 
 STAGE = Stage(
     name="stats",
-    version=2,
+    version=3,
     params=StatsParams,
     columns=tuple(_columns()),
     metrics=(Metric("n_frames", "frames", "frames with finite values"), *lip_sync.METRICS),

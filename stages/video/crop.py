@@ -75,23 +75,40 @@ def _even_inside(box: Box) -> Box:
 def main_face(samples: Sequence[Faces], width: int, height: int) -> Faces:
     """The face that matters: large, central and seen in many samples.
 
-    `samples` holds the faces found on each sampled frame of a picture of `width` x `height`. Faces of successive
-    samples that lie near each other and are of like size count as one. Returns its boxes, float32 [seen, 5].
+    `samples` holds the faces found on each sampled frame of a picture of `width` x `height`. Returns its boxes,
+    float32 [seen, 5].
     """
-    tracks: list[list[Faces]] = []
-    for faces in samples:
+    tracks = tracks_of(samples, width, height)
+    return tracks[0].boxes if tracks else np.empty((0, 5), np.float32)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face: the numbers of the samples in which it was seen, and its box in each of them, float32 [seen, 5]."""
+
+    seen: list[int]
+    boxes: Faces
+
+
+def tracks_of(samples: Sequence[Faces], width: int, height: int) -> list[Track]:
+    """The faces of these samples, those that matter most (large, central and seen in many) first.
+
+    Faces of successive samples that lie near each other and are of like size count as one.
+    """
+    tracks: list[tuple[list[int], list[Faces]]] = []
+    for number, faces in enumerate(samples):
         free = list(range(len(tracks)))
         for face in faces[np.argsort(-faces[:, 2], kind="stable")]:
-            near = [i for i in free if _same(tracks[i][-1], face)]
+            near = [i for i in free if _same(tracks[i][1][-1], face)]
             if near:
-                best = min(near, key=lambda i: _distance(tracks[i][-1], face))
-                tracks[best].append(face)
+                best = min(near, key=lambda i: _distance(tracks[i][1][-1], face))
+                tracks[best][0].append(number)
+                tracks[best][1].append(face)
                 free.remove(best)
             else:
-                tracks.append([face])
-    if not tracks:
-        return np.empty((0, 5), np.float32)
-    return np.stack(max(tracks, key=lambda track: _weight(np.stack(track), width, height)))
+                tracks.append(([number], [face]))
+    whole = [Track(seen, np.stack(boxes)) for seen, boxes in tracks]
+    return sorted(whole, key=lambda track: -_weight(track.boxes, width, height))
 
 
 def _centre(faces: Faces) -> NDArray[np.float64]:

@@ -1,6 +1,9 @@
 """Faces on a few frames spread over a video: enough to choose the square and to say how many people are in it."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -12,7 +15,8 @@ from portrait_prep.media.frames import Image
 from portrait_prep.media.probe import Probe
 from portrait_prep.media.source_frames import SourceFrame, sample_frames
 from portrait_prep.stages.models.mediapipe import face_detector
-from portrait_prep.stages.video.crop import Faces
+from portrait_prep.stages.video.alive import Sample, is_still
+from portrait_prep.stages.video.crop import Faces, tracks_of
 
 OVERVIEW = 640
 """Longer side in pixels at which a whole picture is searched; the network itself looks at 192."""
@@ -29,23 +33,68 @@ LOOKS = 3
 SURE = 0.65
 """Confidence asked of a face in a closer look: many looks give many chances to err."""
 
+LASTING = 3
+"""One of so many frames must show a face that takes precedence over a still."""
+
 SMALLEST = 24
 """Pixels of the smallest face that counts: no landmark can be told on less."""
 
 
-def sample_faces(
-    path: Path, probe: Probe, count: int, region: Box, look: Callable[[SourceFrame], object] = lambda _: None
-) -> list[Faces]:
+Look = Callable[[SourceFrame], object]
+"""Is shown each frame that is searched, too."""
+
+
+def sample_faces(path: Path, probe: Probe, count: int, region: Box, look: Look = lambda _: None) -> SampledFaces:
     """Search up to `count` frames, evenly spread, for faces with their centre in `region` (display pixels).
 
-    Returns one float32 [faces, 5] a frame: x, y, width, height in display pixels, and confidence. Frames that cannot
-    be decoded are passed over. `look` is shown each frame, too.
+    Frames that cannot be decoded are passed over; `look` is shown the others, too. Where the face that matters most is
+    a still, such as a portrait on a slide, small ones are searched for, and of those the first that is alive is taken.
     """
-    found = []
+    found = SampledFaces.of(_sampled(path, probe, count, region, look), probe)
+    if not found.stills:
+        return found
+    closely = SampledFaces.of(_sampled(path, probe, count, region, look, closely=True), probe)
+    return closely if closely.alive else found
+
+
+@dataclass(frozen=True)
+class SampledFaces:
+    """Faces of some frames: `faces` one float32 [n, 5] a frame (x, y, width, height in display pixels, confidence),
+    and `face` [seen, 5], the one that matters; of no rows where there is none.
+
+    `alive`: how many faces, seen on a third of the frames or more, are not stills; `stills`: how many stills mattered
+    more than the one that was taken, or that one, too, where none is alive.
+    """
+
+    faces: list[Faces]
+    face: Faces
+    alive: int
+    stills: int
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], probe: Probe) -> SampledFaces:
+        """Choose among the faces of some samples: the first that is alive; where none is, the first."""
+        faces = [sample.faces for sample in samples]
+        tracks = tracks_of(faces, *probe.display)
+        if not tracks:
+            return cls(faces, np.empty((0, 5), np.float32), 0, 0)
+        lasting = [track for track in tracks if track is tracks[0] or LASTING * len(track.seen) >= len(samples)]
+        still = [is_still(samples, track.seen, list(track.boxes)) for track in lasting]
+        alive = [number for number, is_one in enumerate(still) if not is_one]
+        chosen = lasting[alive[0]] if alive else lasting[0]
+        return cls(faces, chosen.boxes, len(alive), alive[0] if alive else len(lasting))
+
+
+def _sampled(path: Path, probe: Probe, count: int, region: Box, look: Look, closely: bool = False) -> list[Sample]:
+    scale, samples = _overview(probe), []
     for frame in sample_frames(path, probe, count):
         look(frame)
-        found.append(_inside(find_faces(frame), region))
-    return found
+        samples.append(Sample.of(frame.image(scale), scale, _inside(find_faces(frame, closely), region)))
+    return samples
+
+
+def _overview(probe: Probe) -> float:
+    return min(OVERVIEW / max(probe.upright), 1.0)
 
 
 def _inside(faces: Faces, region: Box) -> Faces:
@@ -53,15 +102,19 @@ def _inside(faces: Faces, region: Box) -> Faces:
     return faces[((middle >= 0) & (middle < (region.w, region.h))).all(axis=1)]
 
 
-def find_faces(frame: SourceFrame) -> Faces:
-    """All faces on a frame in display pixels, float32 [faces, 5]. Where the whole shows none, parts are searched."""
-    shorter, longer = sorted(frame.probe.upright)
-    scale = min(OVERVIEW / longer, 1.0)
+def find_faces(frame: SourceFrame, closely: bool = False) -> Faces:
+    """All faces on a frame in display pixels, float32 [faces, 5].
+
+    Where the whole shows none, parts are searched; `closely`: in any case.
+    """
+    shorter, scale = min(frame.probe.upright), _overview(frame.probe)
     faces = face_detector()(frame.image(scale))
     faces[:, :4] /= scale
-    if len(faces) and faces[:, 2].min() >= PLAIN * shorter:
+    if not closely and len(faces) and faces[:, 2].min() >= PLAIN * shorter:
         return faces
     image = frame.image()
+    if closely:
+        return _confirmed(image, np.concatenate([faces, _search_parts(image)]))
     confirmed = _confirmed(image, faces)
     return confirmed if len(confirmed) else _confirmed(image, _search_parts(image))
 

@@ -15,7 +15,8 @@ from portrait_prep.media.frames import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.streaming.percentiles import Percentiles
-from portrait_prep.stages.video import repeats
+from portrait_prep.stages.video import dissolves, repeats
+from portrait_prep.stages.video.dissolves import Dissolves
 from portrait_prep.stages.video.repeats import Repeats
 from portrait_prep.stages.video.scene_cuts import Cuts
 
@@ -78,6 +79,7 @@ METRICS = (
     ),
     Metric("cut_times", "s", "when they are, in seconds of the source", kind="numbers"),
     *repeats.METRICS,
+    *dissolves.METRICS,
     Metric(
         "blur",
         "",
@@ -164,7 +166,7 @@ class PictureQuality:
     """Measures the pictures of one video, frame by frame."""
 
     def __init__(self) -> None:
-        self._cuts, self._repeats = Cuts(), Repeats()
+        self._cuts, self._dissolves, self._repeats = Cuts(), Dissolves(), Repeats()
         self._blur = Percentiles(0.0, 1.0, 1000)
         self._faces = self._pixels = self._luma = self._crushed = self._blown = 0
 
@@ -172,6 +174,7 @@ class PictureQuality:
         """Take in the next frame, RGB [height, width, 3], and its face's landmarks [478, 3]; None: there is none."""
         self._cuts.add(image)
         self._repeats.add(image, landmarks is not None)
+        self._dissolves.add(image)
         if landmarks is None:
             return
         if self._faces % EVERY == 0:
@@ -190,7 +193,7 @@ class PictureQuality:
         self._blur.add(np.array(np.nan if blurred is None else blurred))
 
     def metrics(self, start: float = 0.0) -> dict[str, Any]:
-        """`cuts`; of the face `blur` (median, 0..1), `face_luma` (mean, 0..255) and shares of crushed and blown pixels.
+        """`cuts` and `dissolves`; of the face `blur` (median), `face_luma` (mean) and shares of black and white.
 
         Also `cut_times` and what `Repeats` tells, where the first frame is shown at second `start` of the source. Those
         of the face are None where there never was one.
@@ -198,8 +201,14 @@ class PictureQuality:
         seen = max(self._pixels, 1)
         sums = {"face_luma": self._luma, "crushed_share": self._crushed, "blown_share": self._blown}
         exposure = {name: total / seen if self._pixels else None for name, total in sums.items()}
-        cuts = {"cuts": self._cuts.count, "cut_times": [start + frame / FPS for frame in self._cuts.frames]}
-        return {**cuts, **self._repeats.metrics(start), "blur": self._blur.at(50), **exposure}
+        cuts, mixed = self._cuts.frames, self._dissolves.frames
+        changes = {
+            "cuts": self._cuts.count,
+            "cut_times": [start + frame / FPS for frame in cuts],
+            "dissolves": len(mixed),
+            "dissolve_times": [start + frame / FPS for frame in mixed],
+        }
+        return {**changes, **self._repeats.metrics(start), "blur": self._blur.at(50), **exposure}
 
 
 def _inside(image: Image, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:

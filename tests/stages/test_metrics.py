@@ -32,10 +32,12 @@ GOOD: dict[str, dict[str, Any]] = {
         "repeated_share": 0.0,
         "picture_rate": 25.0,
         "longest_repeat": 0.0,
+        "dissolves": 0,
         "blur": 0.4,
         "face_luma": 130.0,
         "crushed_share": 0.01,
         "blown_share": 0.0,
+        "outside_share": 0.0,
     },
     "headpose": {
         "scale_min": 0.9,
@@ -44,10 +46,11 @@ GOOD: dict[str, dict[str, Any]] = {
         "pitch_range": [-5.0, 12.0],
         "roll_range": [-6.0, 4.0],
         "jitter": 0.5,
+        "face_motion": 2.2,
     },
     "torso": {"visible_share": [1.0, 0.0]},
     "speech": {"silent_share": 0.2, "rms_dbfs": -25.0, "clipped_share": 0.0},
-    "stats": {"lag": -2},
+    "stats": {"lag": -2, "mouth_motion": 6.0},
 }
 
 
@@ -82,6 +85,8 @@ BEYOND: list[tuple[str, str, Any, Any, str]] = [
     ("landmarks", "landmark_jump", 0.5, 0.7, "the face moves by 0.70 of its size from one frame to the next"),
     ("landmarks", "scale_jump", 1.2, 1.4, "the face's size changes by a factor of 1.40 from one frame to the next"),
     ("landmarks", "cuts", 0, 2, "it has 2 scene cuts, more than 0"),
+    ("landmarks", "dissolves", 0, 1, "it has 1 dissolves from one picture to another, more than 0"),
+    ("landmarks", "outside_share", 0.1, 0.3, "30% of the face lie outside of the source picture, more than 10%"),
     ("landmarks", "blur", 0.65, 0.7, "the face is blurred by 0.70, more than 0.65"),
     ("landmarks", "face_luma", 30.0, 20.4, "the face is dark: its mean luma is 20, below 30"),
     ("landmarks", "face_luma", 225.0, 240.0, "the face is too bright: its mean luma is 240, above 225"),
@@ -93,11 +98,13 @@ BEYOND: list[tuple[str, str, Any, Any, str]] = [
     ("headpose", "pitch_range", [-45.0, 45.0], [-5.0, 46.0], "the head nods from -5 to 46 degrees (pitch), beyond 45"),
     ("headpose", "roll_range", [-45.0, 45.0], [80.0, 95.0], "the head tilts from 80 to 95 degrees (roll), beyond 45"),
     ("headpose", "jitter", 3.0, 3.5, "points that stay still on a head tremble by 3.5 canonical px, more than 3"),
+    ("headpose", "face_motion", 0.7, 0.1, "eyes, brows and lips move by 0.10 canonical px, less than 0.7"),
     ("torso", "visible_share", [0.3, 0.9], [0.29, 0.9], "visible in 29% (image left) and 90% (image right) of the"),
     ("speech", "silent_share", 0.8, 0.9, "90.0% of the frames are silent, more than 80%"),
     ("speech", "rms_dbfs", -60.0, -61.5, "the level of its sound is -61.5 dBFS, below -60"),
     ("speech", "clipped_share", 0.005, 0.02, "2.00% of the samples are clipped, more than 0.50%"),
     ("stats", "lag", 5, 6, "the mouth is +6 frames behind the voice (negative: ahead of it), more than 5 apart"),
+    ("stats", "mouth_motion", 1.5, 0.2, "a voice is heard and the lips move by 0.2 canonical px, less than 1.5"),
     ("stats", "lag", -5, -7, "the mouth is -7 frames behind the voice (negative: ahead of it), more than 5 apart"),
 ]
 STRICT: dict[str, Any] = {"require_sound": True, "min_shoulder_share": 0.3}
