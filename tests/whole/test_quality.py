@@ -150,9 +150,9 @@ def dissolved(frames: Frames, others: Frames, count: int) -> Frames:
 
 
 def cut_off(image: Image, below: int) -> Image:
-    """Black from this row on."""
+    """Grey from this row on."""
     cut = image.copy()
-    cut[below:] = 0
+    cut[below:] = GREY
     return cut
 
 
