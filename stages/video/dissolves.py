@@ -74,7 +74,7 @@ METRICS = (
                 ge=0,
             ),
         ),
-        blind="one in ten, of 2 s one in five: between pictures much alike, such as plain backgrounds, or with fast "
+        blind="one in ten, of 2 s one in four: between pictures much alike, such as plain backgrounds, or with fast "
         "motion; any through black or white; wipes. A zoom over fine texture may be taken for one",
     ),
 )
