@@ -8,8 +8,9 @@ PYTHON ?=
 BIN := .venv/bin
 CLI := $(BIN)/portrait-prep
 READY := .venv/.ready
-ROOMS := manifests pipeline stages views demo tests benchmarks
-STAGES := download normalize landmarks headpose torso speech stats
+# Read from the files that declare them, by tools that are there before .venv is.
+ROOMS := $(filter-out __pycache__,$(patsubst portrait_prep/%/.,%,$(wildcard portrait_prep/*/.)))
+STAGES := $(shell sed -n 's/^ *\([a-z0-9_]*\)\.STAGE,.*/\1/p' stages/order.py)
 OPTIONS = -w "$(W)" $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 # `make PYTHON=…` means that one and no other; a PYTHON of the environment is only tried first.
@@ -27,6 +28,7 @@ make status      stages x states, and what failed
 make audit       check every claim of the workspace
 make report      write report/index.html
 make test        the tests (make test-slow: the long ones)
+make coverage    the tests, and which lines they reach
 make bench       frames a second, stage by stage; windows a second of a view
 make lint        style, types and the import contract
 make setup       make .venv with the pinned versions
@@ -40,7 +42,7 @@ endef
 export HELP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo all resume status audit report test test-slow bench lint clean $(STAGES)
+.PHONY: help setup demo all resume status audit report test test-slow coverage bench lint clean $(STAGES)
 .NOTPARALLEL:
 
 help:
@@ -83,6 +85,9 @@ test: $(READY)
 test-slow: $(READY)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
+coverage: $(READY)
+	@$(BIN)/python -m pytest --cov -n 2 --dist loadfile $(ARGS)
+
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -93,5 +98,5 @@ lint: $(READY)
 	@$(BIN)/lint-imports
 
 clean:
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find $(ROOMS) -type d -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	find portrait_prep $(ROOMS) tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.frames import SIZE
-from portrait_prep.pipeline.declare.gpus import chosen, listing
+from portrait_prep.pipeline.run.gpus import chosen, listing
 from portrait_prep.pipeline.run.process import ONE_THREAD
 from portrait_prep.stages.models import tddfa
 from portrait_prep.stages.models.engines import Network, NetworkSource

@@ -13,7 +13,8 @@ from portrait_prep.cli.terminal import Many, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.choice import Choice, Filter
-from portrait_prep.manifests.corpora import folder as own_folder
+from portrait_prep.manifests.corpora.folder import catalogue as own_folder
+from portrait_prep.manifests.corpora.folder import summary as folder_summary
 from portrait_prep.manifests.corpora.hdtf import catalogue as hdtf_release
 from portrait_prep.manifests.corpora.iemocap import catalogue as iemocap_release
 from portrait_prep.manifests.corpora.iemocap.evaluations import HOW_TO_OBTAIN
@@ -50,7 +51,7 @@ ALL = Wanted()
 def folder(
     *,
     source: Path,
-    subject_from: own_folder.SubjectFrom = "stem-prefix",
+    subject_from: str = "stem-prefix",
     wanted: Wanted = ALL,
     workspace: WorkspaceOption = Path(),
 ) -> int:
@@ -61,11 +62,15 @@ def folder(
     source
         The folder. It is only ever read.
     subject_from
-        Whose a video is: of the name before its last number (a_7.mp4: a), of the folder it lies in, or each its own.
+        Whose a video is. stem-prefix: of the name before its last number (a_7.mp4: a). parent: of the folder it lies
+        in. each: every video its own. folder:N: of the N-th folder below the source, 1 the outermost. regex:EXPR: of
+        what the group named subject of the expression finds in the path below the source. Videos of which folder:N or
+        regex:EXPR say nothing are left out, and named.
     """
+    listing = own_folder.listed(source, subject_from)
     # Videos of another folder may be in the catalogue, too: those are not missing here.
     return _add(
-        workspace, lambda known: own_folder.catalogue(source, subject_from, known), wanted.choice(), whole=False
+        workspace, listing.rows, wanted.choice(), lambda rows: folder_summary.summary(listing, rows), whole=False
     )
 
 

@@ -4,6 +4,7 @@
 missing prerequisite; 130 interrupted.
 """
 
+import io
 import os
 import signal
 import sys
@@ -50,6 +51,7 @@ for name, function, summary in COMMANDS:
 
 def main() -> NoReturn:
     """Run one command and exit."""
+    _speak_utf8()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app() or 0
@@ -70,6 +72,21 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write("portrait-prep: interrupted; run again to go on from here\n")
         sys.exit(INTERRUPTED)
+
+
+def _speak_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode where the locale is of another encoding; print any name of a file.
+
+    A catalogue names files in UTF-8, wherever it was made, and ids must not depend on the locale. Who calls us from a
+    program that was started with other arguments keeps the encoding that it has.
+    """
+    arguments, other = sys.argv[1:], sys.getfilesystemencoding() != "utf-8"
+    if other and os.environ.get("PYTHONUTF8") != "1" and sys.orig_argv[-len(arguments) :] == arguments:
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, os.environ | {"PYTHONUTF8": "1"})  # noqa: S606 (ourselves)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -59,11 +59,11 @@ class Voice:
         """The whole voice, int16 [seconds * RATE]."""
         times = np.arange(round(self.seconds * RATE)) / RATE
         pulses = self._glottis(times)
-        voice_activity = sum(
+        waveform = sum(
             envelope * openness * _formants(pulses, formants)
             for envelope, openness, formants in zip(self._envelopes(times), OPENNESS, FORMANTS, strict=True)
         )
-        return np.asarray(np.rint(12_000 * voice_activity / np.max(np.abs(voice_activity))), np.int16)
+        return np.asarray(np.rint(12_000 * waveform / np.max(np.abs(waveform))), np.int16)
 
     def _glottis(self, times: Array) -> Array:
         """A pulse a period, with vibrato and a falling melody, and a breath of noise."""

@@ -16,7 +16,7 @@ def temporary_beside(path: Path) -> Path:
     return path.parent / f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}"
 
 
-def commit(temporary: Path, path: Path) -> None:
+def flush_and_rename(temporary: Path, path: Path) -> None:
     """Flush `temporary` to disk and give it its final name."""
     with temporary.open("rb") as handle:
         os.fsync(handle.fileno())
@@ -35,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = temporary_beside(path)
     try:
         yield temporary
-        commit(temporary, path)
+        flush_and_rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,7 +1,11 @@
-"""Opening video and sound files: only of this machine, and whole by what they say of themselves."""
+"""The one door to video and sound files of the world: only of this machine, whole by what they say of themselves.
+
+Whatever a library raises while one is read, of any type, is that file's own failure.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -12,6 +16,8 @@ from typing import BinaryIO
 import av
 from av.container import InputContainer
 from av.stream import Stream
+
+from portrait_prep.errors import PortraitPrepError
 
 MOST_PARTS = 4096
 """Parts looked at; the longest films have some hundred."""
@@ -80,8 +86,14 @@ ONLY_LOCAL = {"protocol_whitelist": "file"}
 SHORTFALL = 1.0
 """Seconds by which packets may end before the declared duration: players hold a last frame, writers round up."""
 
+BLOCK = 1 << 20
+"""Bytes read at a time where a file is searched."""
+
 MOST_BOXES = 64
 """Top-level boxes looked at; a video of one piece has a handful."""
+
+MOST_WORDS = 200
+"""Characters of a library's own words that are passed on."""
 
 
 class NotAVideo(Exception):
@@ -90,18 +102,45 @@ class NotAVideo(Exception):
 
 @contextmanager
 def opened(path: Path, kind: str = "video") -> Iterator[InputContainer]:
-    """Open for reading; FFmpeg's complaints become NotAVideo, the system's stay OSError."""
+    """Open for reading; what libraries raise until it is closed becomes NotAVideo, the system's stays OSError."""
     status = path.stat()
     if not S_ISREG(status.st_mode):
         raise NotAVideo("is not a regular file")
     if status.st_size == 0:
         raise NotAVideo("is empty (0 bytes)")
     path.open("rb").close()
+    with guarded(path, kind), _open(path) as container:
+        yield container
+
+
+def _open(path: Path) -> InputContainer:
+    """Tags are of any bytes. PyAV decodes them strictly unless it is told otherwise, in releases that can be told."""
     try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
-            yield container
+        return av.open(str(path), "r", options=ONLY_LOCAL, metadata_errors="replace")
+    except TypeError:
+        return av.open(str(path), "r", options=ONLY_LOCAL)
+
+
+@contextmanager
+def guarded(path: Path, kind: str = "video") -> Iterator[None]:
+    """Turn what libraries raise about the content of a file into NotAVideo, whose sentence names what it was.
+
+    Our own errors, those of the system and a full memory pass.
+    """
+    try:
+        yield
     except av.FFmpegError as error:
         raise NotAVideo(_why_unreadable(path, kind, error)) from error
+    except (NotAVideo, PortraitPrepError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_WORDS]
+        raise NotAVideo(f"is not a readable {kind} ({words})") from error
+
+
+def has_decoder(stream: Stream) -> bool:
+    """Whether FFmpeg knows a decoder for a track; one without has no attributes of a codec either."""
+    return getattr(stream, "codec_context", None) is not None
 
 
 def _why_unreadable(path: Path, kind: str, error: av.FFmpegError) -> str:
@@ -137,3 +176,26 @@ def check_extent(path: Path, container: InputContainer, streams: Iterable[Stream
         needed = max((entry.pos + entry.size for entry in entries), default=0)
     if needed > (size := path.stat().st_size):
         raise NotAVideo(f"is cut short: {size} of at least {needed} bytes are there")
+
+
+HEADS = re.compile(
+    rb"\x00\x00\x00.ftyp[ -~]{4}|FLV\x01[\x01\x04\x05]\x00\x00\x00\x09|RIFF....AVI LIST"
+    rb"|\x1a\x45\xdf\xa3.{1,48}(?:matroska|webm)",
+    re.DOTALL,
+)
+"""How MP4, FLV, AVI and Matroska files begin."""
+
+LONGEST_HEAD = 64
+"""Bytes that one of these is long at most."""
+
+
+def second_head(path: Path, after: int) -> int | None:
+    """Where, behind this byte, another file begins; None where none does. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(after)
+        tail = b""
+        while block := file.read(BLOCK):
+            if found := HEADS.search(tail + block):
+                return after - len(tail) + found.start()
+            tail, after = block[-LONGEST_HEAD:], after + len(block)
+    return None

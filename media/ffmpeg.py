@@ -1,13 +1,15 @@
 """Running ffmpeg on the user's files: the static one that imageio-ffmpeg brings, without a shell, never left behind."""
 
+import contextlib
 import errno
 import os
 import re
+import resource
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
@@ -19,6 +21,8 @@ from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.media.container import ONLY_LOCAL
 from portrait_prep.media.probe import Probe
 
+MOST_MEMORY = 6 << 30
+"""Bytes of address space that an ffmpeg may take: pictures of 8192 px need a third of it."""
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", "level+verbose")
 """Verbose: only at that level does ffmpeg count what it could not decode."""
 
@@ -35,13 +39,16 @@ RUN_UP = 1.0
 """Seconds decoded before the start of an interval: decoders of sound need a little to settle."""
 
 
-def video_input(path: Path, facts: Probe) -> Any:
+def video_input(path: Path, facts: Probe, *, steady: bool = True) -> Any:
     """A probed video as an input of ffmpeg-python, on its own clock.
 
     HEVC hides what it patches up unless it is asked to refuse it. Without an index it is read from its beginning: a
-    decoder that joins a group of pictures half-way loses the rest.
+    decoder that joins a group of pictures half-way loses the rest. Where the format is not `steady`, the filters are to
+    take each frame as it comes, the first of them a scaling: begun anew, they would forget what they know of time.
     """
     options: dict[str, Any] = {"err_detect": "explode"} if facts.codec == "hevc" else {}
+    if not steady:
+        options["reinit_filter:v"] = 0
     seek = facts.start - facts.origin - RUN_UP
     if seek > 0 and facts.indexed:
         options["ss"] = f"{seek:.6f}"
@@ -69,12 +76,12 @@ class DecodedStream:
 class DecodeReport:
     """What ffmpeg says of its inputs: each decoded stream by (input, stream), and a change of format on the way.
 
-    `changed` names what changed and to what; empty where the format stayed. The filters begin anew at a change, with
-    all that they knew of time.
+    `changed`: of `video` and `audio` what the format changed to last, where it changed. The filters begin anew at a
+    change, with all that they knew of time.
     """
 
     decoded: Mapping[tuple[int, int], DecodedStream]
-    changed: str = ""
+    changed: Mapping[str, str] = field(default_factory=dict)
 
 
 class FfmpegFailed(RuntimeError):
@@ -104,7 +111,7 @@ class LogReader(threading.Thread):
         self._log = log
         self._corrupt: Counter[tuple[int, int]] = Counter()
         self._decoded: dict[tuple[int, int], DecodedStream] = {}
-        self._changed = ""
+        self._changed: dict[str, str] = {}
         self.complaint = ""
         self.disk_full = False
 
@@ -119,7 +126,7 @@ class LogReader(threading.Thread):
                 key = int(found[1]), int(found[2])
                 self._decoded[key] = DecodedStream(found[3], int(found[4]), int(found[5]) + self._corrupt[key])
             elif found := CHANGED.search(line):
-                self._changed = f"{found[1]} to {found[2].strip()}"
+                self._changed[found[1]] = found[2].strip()
             elif found := ERROR.search(line):
                 self.complaint = found[1].strip()
 
@@ -142,6 +149,7 @@ def run(outputs: Any, consume: Callable[[IO[bytes]], object]) -> DecodeReport:
         )
     except OSError as error:
         raise MissingPrerequisite(f"{command[0]} cannot be started ({error}): reinstall 'imageio-ffmpeg'.") from error
+    _limit_memory(process)
     with process:
         log = LogReader(cast("IO[bytes]", process.stderr))
         log.start()
@@ -157,6 +165,13 @@ def run(outputs: Any, consume: Callable[[IO[bytes]], object]) -> DecodeReport:
     if status:
         raise _failure(log, status)
     return log.report
+
+
+def _limit_memory(process: subprocess.Popen[bytes]) -> None:
+    """Damaged clocks have made ffmpeg gather frames until the machine had no memory left: it fails instead."""
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
 def _failure(log: LogReader, status: int) -> Exception:

@@ -6,19 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, opened
-from portrait_prep.media.probe_sound import AudioTrack, default_track, tracks_of
+from portrait_prep.media.colours import Colours, colours_of
+from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, has_decoder, opened, second_head
+from portrait_prep.media.probe_sound import AudioTrack, default_track, tracks_of, undecodable_tracks
 
 STILL_FORMATS = ("image2", "_pipe", "gif", "ico", "apng", "avif")
 """Parts of FFmpeg's format names that mean a picture, not a film."""
@@ -29,6 +31,15 @@ STREAMED = "mpegts"
 BROADCAST = ("mpegts", "mpeg")
 """Formats without an index, made to be joined anywhere: seeking lands anywhere, too, not on a keyframe."""
 
+FALL = 0.3
+"""Seconds by which the decoding times of a track may fall: they never should, but clocks of recorders stumble."""
+
+REORDERED = 1.5
+"""Seconds by which times of display may fall, where there are no others: packets lie in decoding order."""
+
+HELD = 1.0
+"""Seconds for which a last frame is shown at most, whatever it claims: some claim hours."""
+
 LOOKAHEAD = 1.0
 """Seconds read beyond the end asked for: packets lie in the file in decoding order, not in display order."""
 
@@ -37,6 +48,9 @@ SAME_RATE = 0.001
 
 PROGRESSIVE = 1
 """FFmpeg's AV_FIELD_PROGRESSIVE; 0 is unknown, all above are interlaced."""
+
+BELIEVED = 360_000.0
+"""Seconds, a hundred hours: what declares to last longer is counted."""
 
 JITTER = 0.05
 """Intervals between frames may differ by this share of their median before the rate counts as variable."""
@@ -72,11 +86,12 @@ class Probe:
     """What `probe` found. Times are seconds on the clock of the file; `width` and `height` are of stored pixels.
 
     `start` and `end` bound what is displayed: from the first frame to the end of the last, or the interval asked for
-    cut to what is there. `times` float64 [frames] are those of the frames inside, `keyframes` float64 [n] those where
+    cut to what is there. `last` is how long the last frame claims to be shown, within that interval; it is shown for
+    `HELD` at most. `times` float64 [frames] are those of the frames inside, `keyframes` float64 [n] those where
     decoding can begin, `entries` float64 [n] when each keyframe is decoded: some formats are sought by one, some by the
     other. `origin` is what players call zero. `unkeyed` counts the packets before the first keyframe, which no decoder
     can make sense of. `indexed` is false where seeking lands anywhere, not on a keyframe. `fps` is the mean rate;
-    `audio` the default track, else the first.
+    `audio` the default track, else the first. `undecodable_tracks` counts those of sound that no decoder knows.
     """
 
     index: int
@@ -86,9 +101,11 @@ class Probe:
     sample_aspect: Fraction
     orientation: Orientation
     interlaced: bool
+    colours: Colours
     origin: float
     start: float
     end: float
+    last: float
     times: NDArray[np.float64]
     keyframes: NDArray[np.float64]
     entries: NDArray[np.float64]
@@ -97,6 +114,7 @@ class Probe:
     fps: float
     variable_rate: bool
     tracks: tuple[AudioTrack, ...]
+    undecodable_tracks: int
 
     @property
     def duration(self) -> float:
@@ -132,7 +150,8 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
         packets = _packets(container, stream, np.inf if end is None else origin + end)
         if end is None:
             _check_duration(container, packets)
-        begin, until = _interval(packets, origin, start, end)
+            _check_one(path, packets, origin)
+        begin, until, claimed = _interval(packets, origin, start, end)
         times = packets.times[(packets.times >= begin) & (packets.times < until)]
         if len(times) == 0:
             raise NotAVideo(f"has no video frame between {start or 0:.2f} s and {until - origin:.2f} s")
@@ -145,9 +164,11 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
             sample_aspect=Fraction(stream.sample_aspect_ratio or 1),
             orientation=_orientation(frame),
             interlaced=_interlaced(stream, frame),
+            colours=colours_of(frame, stream),
             origin=origin,
             start=begin,
             end=until,
+            last=claimed - float(times[-1]),
             times=times,
             keyframes=packets.keyframes,
             entries=packets.entries,
@@ -156,35 +177,50 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
             fps=_rate(packets.times, stream),
             variable_rate=_varies(times, float(stream.time_base or 0)),
             tracks=tracks_of(container),
+            undecodable_tracks=undecodable_tracks(container),
         )
 
 
-def _interval(packets: _Packets, origin: float, start: float | None, end: float | None) -> tuple[float, float]:
-    """What is displayed of the interval asked for: from its start (or the first frame) to its end (or the last's)."""
+def _interval(packets: _Packets, origin: float, start: float | None, end: float | None) -> tuple[float, float, float]:
+    """What is displayed of the interval asked for: from its start (or the first frame) to its end (or the last's).
+
+    The third value is the end that the last frame claims.
+    """
     steps = np.diff(packets.times)
     last = packets.last or (float(np.median(steps)) if len(steps) else 0.0)
+    final = float(packets.times[-1])
     begin = float(packets.times[0]) if start is None else max(origin + start, float(packets.times[0]))
-    until = float(packets.times[-1]) + last
-    return begin, until if end is None else min(origin + end, until)
+    asked = np.inf if end is None else origin + end
+    return begin, min(asked, final + min(last, HELD)), min(asked, final + last)
 
 
 def duration(path: Path) -> float | None:
-    """Seconds that the header declares; counted from the packets where it is silent; None when it is no video."""
+    """Seconds that the header declares; counted from the packets where it is silent or boasts; None if it is no video.
+
+    None, too, where the packets boast as well: nothing may hang on a figure that only damage makes.
+    """
     try:
-        with opened(path) as container:
-            stream = _video_stream(container)
-            if stream.duration and stream.time_base:
-                return float(stream.duration * stream.time_base)
-            if container.duration and (container.start_time or 0) / av.time_base <= SHORTFALL:
-                return container.duration / av.time_base
-        return probe(path).duration
+        declared = _declared(path)
+        seconds = declared if 0 < declared <= BELIEVED else probe(path).duration
+        return seconds if seconds <= BELIEVED else None
     except (NotAVideo, OSError):
         return None
 
 
+def _declared(path: Path) -> float:
+    """Seconds by the header of the track, else of the file; 0 where neither says."""
+    with opened(path) as container:
+        stream = _video_stream(container)
+        own, whole = stream.duration or 0, container.duration or 0
+        if own > 0 and stream.time_base:
+            return float(own * stream.time_base)
+        early = (container.start_time or 0) / av.time_base <= SHORTFALL
+        return whole / av.time_base if whole > 0 and early else 0.0
+
+
 @dataclass(frozen=True)
 class _Packets:
-    """The displayed packets of the video in display order, and how far any track goes."""
+    """The displayed packets of the video in display order, how far any track goes, and the last byte seen of any."""
 
     times: NDArray[np.float64]
     last: float
@@ -192,6 +228,7 @@ class _Packets:
     entries: NDArray[np.float64]
     unkeyed: int
     reached: float
+    read: int
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
@@ -202,26 +239,37 @@ def _video_stream(container: InputContainer) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & covers]
     if not streams:
         raise NotAVideo("has no video track" + (", only sound" if container.streams.audio else ""))
+    streams = [stream for stream in streams if has_decoder(stream)]
+    if not streams:
+        raise NotAVideo("has a video track of a kind that no decoder knows")
     return min(streams, key=lambda stream: (not stream.disposition & Disposition.default, stream.index))
 
 
 def _packets(container: InputContainer, stream: VideoStream, until: float) -> _Packets:
-    """Read packets up to time `until`. Sound is read as well, so that its end is known."""
+    """Read packets up to time `until`. Sound is read as well, so that its end is known.
+
+    Raises NotAVideo also where the clock of a track starts again: what is shown twice at one time cannot be told apart.
+    """
+    origin = (container.start_time or 0) / av.time_base
+    clocks: dict[int, _Clock] = {}
     shown: list[tuple[float, float]] = []
     keyframes: list[tuple[float, float]] = []
-    unkeyed, reached = 0, -np.inf
+    unkeyed, reached, read = 0, -np.inf, 0
     for packet in container.demux([stream, *container.streams.audio]):
         stamp = packet.dts if packet.pts is None else packet.pts
         if stamp is None:
             continue
         begins, lasts = float(stamp * packet.time_base), float((packet.duration or 0) * packet.time_base)
-        reached = max(reached, begins + lasts)
+        if clocks.setdefault(packet.stream_index, _Clock()).fell(packet):
+            _check_reached(shown, until, origin)
+            break
+        reached, read = max(reached, begins + lasts), max(read, packet.pos or 0)
         if packet.stream_index != stream.index:
             continue
         if begins > until + LOOKAHEAD:
             break
         if packet.is_corrupt and not container.format.name.startswith(STREAMED):
-            raise NotAVideo(f"is cut short or damaged at {begins:.2f} s")
+            raise NotAVideo(f"is cut short or damaged at {begins - origin:.2f} s")
         if packet.is_keyframe:
             keyframes.append((begins, begins if packet.dts is None else float(packet.dts * packet.time_base)))
         unkeyed += not keyframes
@@ -231,7 +279,40 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
         raise NotAVideo("has no video frame")
     shown.sort()
     keys = np.array(sorted(keyframes))
-    return _Packets(np.array(shown)[:, 0], shown[-1][1], keys[:, 0], keys[:, 1], unkeyed, reached)
+    return _Packets(np.array(shown)[:, 0], shown[-1][1], keys[:, 0], keys[:, 1], unkeyed, reached, read)
+
+
+def _check_reached(shown: list[tuple[float, float]], until: float, origin: float) -> None:
+    """A clock that starts again does no harm behind what is asked for."""
+    place = max((begin + length for begin, length in shown), default=origin)
+    if place < until:
+        raise NotAVideo(f"is several recordings joined: its clock starts again at {place - origin:.2f} s, cut it there")
+
+
+class _Clock:
+    """The times of one track's packets, in the order of the file."""
+
+    def __init__(self) -> None:
+        self._decoded = self._shown = -np.inf
+
+    def fell(self, packet: Packet[Any]) -> bool:
+        """Take in the next packet: whether the clock falls by more than the order of decoding explains."""
+        if packet.dts is not None:
+            time, before = float(packet.dts * packet.time_base), self._decoded
+            self._decoded = time
+            return time < before - FALL
+        time = float((packet.pts or 0) * packet.time_base)
+        before, self._shown = self._shown, max(self._shown, time)
+        return time < before - REORDERED
+
+
+def _check_one(path: Path, packets: _Packets, origin: float) -> None:
+    """What lies behind a second head is not played: recordings joined byte by byte would lose all but the first."""
+    if head := second_head(path, packets.read):
+        end = float(packets.times[-1]) + packets.last - origin
+        raise NotAVideo(
+            f"is several files joined: only the first is played, to {end:.2f} s, and the next begins at byte {head}"
+        )
 
 
 def _check_duration(container: InputContainer, packets: _Packets) -> None:

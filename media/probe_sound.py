@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
-from portrait_prep.media.container import ONLY_LOCAL, SHORTFALL, NotAVideo, check_extent, opened
+from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, has_decoder, opened
 
 ESTIMATED = ("mp3", "aac")
 """Formats without a header: their duration is a guess from the size."""
+
+HIGHEST_RATE = 6_000_000
+"""Samples a second of the fastest sound there is (DSD128); a damaged header may claim what takes hours to resample."""
 
 
 @dataclass(frozen=True)
@@ -87,33 +90,47 @@ def tracks_of(container: InputContainer) -> tuple[AudioTrack, ...]:
             default=bool(stream.disposition & Disposition.default),
         )
         for stream in container.streams.audio
-        if stream.channels and stream.sample_rate
+        if is_decodable(stream)
     )
+
+
+def undecodable_tracks(container: InputContainer) -> int:
+    """How many audio tracks there are besides those."""
+    return sum(not is_decodable(stream) for stream in container.streams.audio)
+
+
+def is_decodable(stream: AudioStream) -> bool:
+    """Whether a decoder knows an audio track, and its channels and its rate are such as sound has."""
+    return has_decoder(stream) and bool(stream.channels) and 0 < (stream.sample_rate or 0) <= HIGHEST_RATE
 
 
 def sound_channels(path: Path) -> int | None:
     """Channels of a file's first sound track; 0 where it has none; None where the file cannot be read."""
-    with _readable(path) as container:
-        return max((stream.channels for stream in container.streams.audio[:1]), default=0) if container else None
+    try:
+        with opened(path) as container:
+            return max((track.channels for track in tracks_of(container)[:1]), default=0)
+    except (NotAVideo, OSError):
+        return None
 
 
 def sound_digest(path: Path) -> str | None:
     """sha256 of what a sound track says, whatever else is in the file; None where it cannot be read."""
     digest = hashlib.sha256()
-    with _readable(path) as container:
-        if container is None or not container.streams.audio:
-            return None
-        for packet in container.demux(container.streams.audio[0]):
-            digest.update(bytes(packet))
+    try:
+        with opened(path) as container:
+            if not container.streams.audio:
+                return None
+            for packet in container.demux(container.streams.audio[0]):
+                digest.update(bytes(packet))
+    except (NotAVideo, OSError):
+        return None
     return digest.hexdigest()
 
 
-@contextmanager
-def _readable(path: Path) -> Iterator[InputContainer | None]:
-    """The opened file, or None: what is wrong with it is found where it is probed."""
+def sound_seconds(path: Path) -> float | None:
+    """Seconds that the header of a file with sound declares; None where it has no sound, or does not say."""
     try:
-        container = av.open(str(path), options=ONLY_LOCAL) if path.is_file() else None
-    except (av.FFmpegError, OSError):
-        container = None
-    with container or nullcontext():
-        yield container
+        with opened(path, "sound file") as container:
+            return container.duration / av.time_base if container.duration and tracks_of(container) else None
+    except (NotAVideo, OSError):
+        return None

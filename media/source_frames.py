@@ -16,13 +16,15 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.colours import PRIMARIES, TRANSFERS
+from portrait_prep.media.container import NotAVideo, guarded, has_decoder, opened
 from portrait_prep.media.frames import Image
 from portrait_prep.media.probe import Probe
+from portrait_prep.media.sdr import as_sdr
 
 EARLY = 1e-3
 """Seconds by which a frame may come before the time asked for: clocks of files are coarse."""
@@ -33,19 +35,42 @@ FARTHEST = 300
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """A decoded frame of a probed video, which can be had at several sizes."""
+    """A decoded frame of a probed video, which can be had at several sizes. Raises NotAVideo where it cannot."""
 
     frame: VideoFrame
     probe: Probe
+    path: Path
+
+    @property
+    def luma(self) -> NDArray[np.uint8]:
+        """Its grey levels as stored, uint8 [height, width]."""
+        return self.frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
 
     def image(self, scale: float = 1.0) -> Image:
         """It as displayed, in square pixels and turned, so many times as large: RGB uint8 [height, width, 3]."""
         width, height = (max(round(length * scale), 1) for length in self.probe.upright)
-        image = self.frame.to_ndarray(format="rgb24", width=width, height=height).astype(np.uint8, copy=False)
+        with guarded(self.path):
+            image = _rgb(self.frame, width, height)
         orientation = self.probe.orientation
         image = image.swapaxes(0, 1) if orientation.transposed else image
         image = image[:, ::-1] if orientation.flip_x else image
         return np.ascontiguousarray(image[::-1] if orientation.flip_y else image)
+
+
+def _rgb(frame: VideoFrame, width: int, height: int, reformatter: VideoReformatter | None = None) -> Image:
+    """A frame scaled to that size: RGB uint8 [height, width, 3]; of HDR and wide gamuts as SDR would show it.
+
+    Of colours that FFmpeg's swscale does not know (ICtCp, YCgCo) there is only the luma.
+    """
+    convert = (reformatter or VideoReformatter()).reformat
+    transfer, primaries = TRANSFERS.get(int(frame.color_trc)), PRIMARIES.get(int(frame.color_primaries))
+    try:
+        image = convert(frame, width=width, height=height, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+    except OSError:
+        known = Colorspace.ITU709
+        luma = convert(frame, width=width, height=height, format="gray", src_colorspace=known, dst_colorspace=known)
+        image = np.repeat(luma.to_ndarray().astype(np.uint8, copy=False)[:, :, None], 3, axis=2)
+    return as_sdr(image, transfer, primaries)
 
 
 def sample_frames(path: Path, probe: Probe, count: int) -> Iterator[SourceFrame]:
@@ -55,13 +80,13 @@ def sample_frames(path: Path, probe: Probe, count: int) -> Iterator[SourceFrame]
     does not grow with the length of the video. Only frames that others are predicted from are decoded.
     """
     try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
+        with opened(path) as container:
             stream = _stream(container, probe)
             stream.codec_context.options = {"skip_loop_filter": "all"}
             stream.codec_context.skip_frame = "NONREF"
             for frame in _at(container, stream, probe, _targets(probe, count)):
-                yield SourceFrame(frame, probe)
-    except av.FFmpegError:
+                yield SourceFrame(frame, probe, path)
+    except NotAVideo:
         return
 
 
@@ -123,9 +148,9 @@ def frames_between(path: Path, probe: Probe, start: float, end: float, rate: flo
     keyframe on.
     """
     width, height = probe.upright
-    convert, every = VideoReformatter().reformat, max(int(probe.fps // rate), 1)
+    reformatter, every = VideoReformatter(), max(int(probe.fps // rate), 1)
     try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
+        with opened(path) as container:
             stream = _stream(container, probe)
             container.seek(int((probe.origin + start) / (stream.time_base or 1)), stream=stream)
             number = 0
@@ -135,10 +160,9 @@ def frames_between(path: Path, probe: Probe, start: float, end: float, rate: flo
                     return
                 if time >= start - EARLY:
                     if number % every == 0:
-                        image = convert(frame, width=width, height=height, format="rgb24").to_ndarray()
-                        yield time, image.astype(np.uint8, copy=False)
+                        yield time, _rgb(frame, width, height, reformatter)
                     number += 1
-    except av.FFmpegError:
+    except NotAVideo:
         return
 
 
@@ -148,12 +172,12 @@ def picture_at(path: Path, second: float, size: tuple[int, int]) -> Image | None
     RGB uint8 [height, width, 3] of `size` = (width, height), not turned; None where it cannot be read.
     """
     try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
-            stream = container.streams.video[0]
+        with opened(path) as container:
+            stream = next(filter(has_decoder, container.streams.video))
             stream.thread_type = "NONE"
             frame = _first_from(container, stream, second)
-            return np.asarray(frame.to_ndarray(format="rgb24", width=size[0], height=size[1]), np.uint8)
-    except (av.FFmpegError, OSError, IndexError, StopIteration, ValueError):
+            return _rgb(frame, *size)
+    except (NotAVideo, OSError):
         return None
 
 
@@ -169,3 +193,56 @@ def _first_from(container: InputContainer, stream: VideoStream, second: float) -
             break
         frame = later
     return frame
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The format of a picture from `second` on, as players count: `width` and `height` are of stored pixels."""
+
+    second: float
+    width: int
+    height: int
+
+
+def shapes(path: Path, probe: Probe) -> list[Shape]:
+    """Where the stored size changes on the way, and the first one. Decodes everything."""
+    found: list[Shape] = []
+    for frame in _decoded(path, probe):
+        if isinstance(frame, VideoFrame) and (
+            not found or (found[-1].width, found[-1].height) != (frame.width, frame.height)
+        ):
+            found.append(Shape((frame.time or probe.start) - probe.origin, frame.width, frame.height))
+    return found
+
+
+def first_damage(path: Path, probe: Probe) -> float | None:
+    """The second, as players count, of the first frame that does not decode; None where all do. Decodes up to there."""
+    for frame in _decoded(path, probe):
+        time = frame if isinstance(frame, float) else frame.time or probe.start
+        if isinstance(frame, float) or frame.is_corrupt:
+            return time - probe.origin
+    return None
+
+
+def _decoded(path: Path, probe: Probe) -> Iterator[VideoFrame | float]:
+    """The frames within what the probe bounds, from the first keyframe on; of what does not decode the time alone."""
+    try:
+        with opened(path) as container:
+            stream = _stream(container, probe)
+            stream.codec_context.options = {"err_detect": "explode"} if probe.codec == "hevc" else {}
+            begun = False
+            for packet in container.demux(stream):
+                begun = begun or packet.is_keyframe
+                time = probe.start if packet.pts is None else float(packet.pts * packet.time_base)
+                if not begun or time >= probe.end + 1:
+                    continue
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    yield time
+                    continue
+                yield from (
+                    frame for frame in frames if isinstance(frame, VideoFrame) and (frame.time or 0.0) < probe.end
+                )
+    except NotAVideo:
+        return

@@ -6,7 +6,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.container import NotAVideo, opened
+from portrait_prep.media.probe_sound import is_decodable
 from portrait_prep.media.wav import FULL_SCALE, RATE, Pcm
 
 
@@ -18,10 +19,10 @@ def read_samples(path: Path, start: float, end: float) -> NDArray[np.float64]:
     samples = np.zeros(round((end - start) * RATE))
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     try:
-        with av.open(str(path), options=ONLY_LOCAL) as container:
-            if not container.streams.audio:
+        with opened(path, "sound file") as container:
+            stream = next(filter(is_decodable, container.streams.audio), None)
+            if stream is None:
                 return samples
-            stream = container.streams.audio[0]
             origin = (container.start_time or 0) / av.time_base
             container.seek(max(int((origin + start) / (stream.time_base or 1)), 0), stream=stream)
             for frame in container.decode(stream):
@@ -30,7 +31,7 @@ def read_samples(path: Path, start: float, end: float) -> NDArray[np.float64]:
                     break
                 for piece in resampler.resample(frame):
                     _put(samples, round((float(piece.time or 0.0) - origin - start) * RATE), piece.to_ndarray()[0])
-    except (av.FFmpegError, OSError):
+    except (NotAVideo, OSError):
         return samples
     return samples
 

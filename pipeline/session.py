@@ -92,7 +92,7 @@ class Session:
         return survey(self.workspace, self.planner, videos, verified)
 
     def status_counts(self) -> StatusCounts:
-        """Count them."""
+        """How many videos and shards stand where."""
         status_counts = StatusCounts(self.stages)
         for found in self.video_statuses():
             status_counts.add(found)

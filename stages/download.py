@@ -10,7 +10,7 @@ from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import Video, is_address
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
@@ -18,7 +18,7 @@ from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, S
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.fetch.source import fetch_source
-from portrait_prep.stages.sources import facts, is_address, leads_to, link, link_name, local
+from portrait_prep.stages.sources import facts, leads_to, link, link_name, local
 
 CHUNK = 1 << 20
 

@@ -210,7 +210,7 @@ RANGES = {
     "scale": ("×", "canonical px to one px of the frame; the smaller, the larger the face"),
     "residual": ("px", "rms of the rigid fit to the mean face"),
 }
-"""What `Range` follows: name -> unit and meaning."""
+"""What `ColumnRange` follows: name -> unit and meaning."""
 SHOWN: Mapping[str, dict[str, Any]] = {
     "scale_min": {
         "title": "Scale, least",

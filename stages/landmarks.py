@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.media.frames import FPS, Image, read_frames
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face.jitter import JUMPS, Jitter, Jumps
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.face.points import COUNT
 from portrait_prep.stages.models import blendshapes
-from portrait_prep.stages.models.mediapipe import face_detector, face_landmarker, face_mesh_tracker
+from portrait_prep.stages.models.mediapipe import Face, face_detector, face_landmarker, face_mesh_tracker
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.streaming.gaps import fill_gaps
 from portrait_prep.stages.video import outside, picture_quality
@@ -72,6 +72,7 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
 
     Raises BadVideo when no frame shows a face, and Damaged when the video does not hold the frames it was made with.
     """
+    (start,) = (float(batch["first_shown"][0]) for batch in job.read("normalize.first_shown"))
     search = _Search(job)
     runs: list[list[int]] = []
     noise = Jitter()
@@ -87,16 +88,25 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
         "face_share": search.found / search.frames,
         "gaps": [run for run, length in zip(runs, lengths, strict=True) if length > job.params.max_gap],
         "longest_gap": max(lengths, default=0),
+        "longest_gap_times": _longest(runs, start),
         "identity_jumps": search.follower.jumps,
+        "identity_jump_times": [start + frame / FPS for frame in search.jumped],
         "stray_frames": search.follower.strays,
         "faces": search.faces_at_once,
         "several_faces_share": search.crowded / search.counts,
         "face_confirmed_share": search.confirmed / search.counts,
         "jitter": noise.rms,
         **search.jumps.metrics(),
-        **search.quality.metrics(),
+        **search.jumps.times(start),
+        **search.quality.metrics(start),
         **search.outside.metrics(),
     }
+
+
+def _longest(runs: list[list[int]], start: float) -> list[list[float]]:
+    """The longest of some runs of frames [first, stop], in seconds of the source; none of none."""
+    longest = max(runs, key=lambda run: run[1] - run[0], default=None)
+    return [[start + frame / FPS for frame in longest]] if longest else []
 
 
 def _batch(rows: NDArray[np.float32]) -> Batch:
@@ -111,6 +121,8 @@ class _Search:
 
     def __init__(self, job: Job[LandmarksParams]) -> None:
         self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = self.crowded = 0
+        self.jumped: list[int] = []
+        self._strayed: int | None = None
         self.quality, self.jumps = PictureQuality(), Jumps()
         (shown,) = (edges for batch in job.read("normalize.shown") for edges in batch["shown"])
         self.outside = FaceOutside(shown)
@@ -120,7 +132,7 @@ class _Search:
     def faces(self) -> Iterator[NDArray[np.float32] | None]:
         """Each frame's face: its points, one after another, then its scores; None where it was not found."""
         for image in read_frames(self._mp4, expected=self._expected):
-            face = self.follower(image)
+            face = self._followed(image)
             self.frames += 1
             self.quality.add(image, None if face is None else face.landmarks)
             self.jumps.add(None if face is None else place_of(face.landmarks))
@@ -130,6 +142,18 @@ class _Search:
                     self._count(image, face.landmarks)
                 self.found += 1
             yield None if face is None else np.concatenate([face.landmarks.reshape(-1), face.blendshapes])
+
+    def _followed(self, image: Image) -> Face | None:
+        """The face; a jump to another began where only that one was seen first."""
+        jumps, strays = self.follower.jumps, self.follower.strays
+        face = self.follower(image)
+        if self.follower.strays > strays and self._strayed is None:
+            self._strayed = self.frames
+        if self.follower.jumps > jumps:
+            self.jumped.append(self.frames if self._strayed is None else self._strayed)
+        if face is not None:
+            self._strayed = None
+        return face
 
     def _count(self, image: Image, face: NDArray[np.float32]) -> None:
         boxes = face_detector()(image)
@@ -186,10 +210,12 @@ METRICS = (
                 50,
                 "most frames in a row without a face: 50 are two seconds",
                 "no face was seen for {value} frames in a row, more than {limit}",
+                places="longest_gap_times",
                 ge=0,
             ),
         ),
     ),
+    Metric("longest_gap_times", "s", "when that is, in seconds of the source: from, to", kind="ranges"),
     Metric(
         "face_confirmed_share",
         "share",
@@ -239,11 +265,13 @@ METRICS = (
                 0,
                 "most jumps from one face to another",
                 "the tracked face jumped {value} times to another, more than {limit}",
+                places="identity_jump_times",
                 ge=0,
             ),
         ),
         blind="a change of person in the very same place and size",
     ),
+    Metric("identity_jump_times", "s", "when the other one took its place, in seconds of the source", kind="numbers"),
     Metric("stray_frames", "frames", "frames in which only another face was seen"),
     Metric(
         "jitter",
@@ -260,7 +288,7 @@ STAGE = Stage(
     name="landmarks",
     version=3,
     params=LandmarksParams,
-    reads=("normalize.mp4", "normalize.shown"),
+    reads=("normalize.mp4", "normalize.first_shown", "normalize.shown"),
     columns=(
         Column(
             "landmarks",

@@ -6,7 +6,10 @@ catalogue names takes the place of the source's own sound and begins with the fi
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -19,20 +22,28 @@ from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.ffmpeg import video_input
 from portrait_prep.media.frames import FPS, SIZE, read_frames
 from portrait_prep.media.probe import Probe, probe
+from portrait_prep.media.source_frames import shapes
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME, WavReader, count_samples
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models.registry import digests
-from portrait_prep.stages.sound import lag
-from portrait_prep.stages.sound.audio_source import AudioSource, audio_of_file
+from portrait_prep.stages.sound import lag, track_choice
+from portrait_prep.stages.sound.audio_source import AudioSource, audio_of_file, of_one_format
 from portrait_prep.stages.sound.lag import Lag, lag_between
+from portrait_prep.stages.sound.track_choice import Choice, chosen_track
 from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
+from portrait_prep.stages.video import colours, interlacing, timing
 from portrait_prep.stages.video.crop import Region, region_of, square
-from portrait_prep.stages.video.encode import Encoder
+from portrait_prep.stages.video.encode import Encoded, Encoder, FormatChanged
 from portrait_prep.stages.video.faces import SampledFaces, sample_faces
+from portrait_prep.stages.video.interlacing import SUSPECT, combing, field_order
 from portrait_prep.stages.video.resample import upright_squares
+from portrait_prep.stages.video.timing import check_timing
+
+MISSHAPEN = 0.02
+"""Share by which the ratio of sides may differ where the size changes on the way."""
 
 COMPARED = 20.0
 """Seconds of a sound file that are compared with the picture's own sound."""
@@ -54,6 +65,11 @@ class NormalizeParams(Params):
         True, description="encode for twice the decoding speed (CAVLC, no deblocking), about 10 % larger"
     )
     gop: int = Field(25, ge=1, le=250, description="frames from keyframe to keyframe at most; groups are closed")
+    sound_track: Choice = Field(
+        "voice",
+        description="of several sound tracks: the one with a voice ('voice': the default one, unless it has none and "
+        "another has), the 'default' one, or its number, from 1 on",
+    )
 
 
 def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
@@ -64,9 +80,9 @@ def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
     require(job)
     try:
         row = _normalized(job)
-    except BadVideo:
+    except (BadVideo, NotAVideo) as error:
         require(job)  # what looked damaged may have gone on the way
-        raise
+        raise error if isinstance(error, BadVideo) else BadVideo(f"{job.source.name} {error}") from error
     yield row
 
 
@@ -75,23 +91,31 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
     video, params, picture, sound = job.video, job.params, picture_file(job), sound_file(job)
     mp4, wav = job.output("mp4"), job.output("wav")
     facts = _probed(picture, video.start, video.end)
+    check_timing(picture.name, facts)
     source = video_input(picture.path, facts)
     own_audio = AudioSource(picture.name, source, facts.tracks, facts.start, separate=False)
     audio = own_audio if sound is None else audio_of_file(sound, _lateness(facts, video.start))
+    chosen = chosen_track(audio, params.sound_track, facts.duration)
+    audio = chosen.audio
+    own_audio = own_audio if audio.separate else audio
     framed = _framed(Encoder(picture, facts, own_audio), region_of(video, facts.display), params)
-    frames = upright_squares(source, facts, framed.box, framed.region.box)
-    encoded = Encoder(picture, facts, audio).encode(frames, _quality(params), mp4, wav)
+    encoded, changes = _encoded(Encoder(picture, facts, audio), framed, params, mp4, wav)
     offset = _lag(own_audio, facts.duration, WavReader(wav, encoded.frames)) if audio.separate else Lag(None, None)
     job.frames = encoded.frames
     job.metrics.update(
         n_frames=encoded.frames,
         seconds=encoded.frames / FPS,
         has_audio=audio.track is not None,
+        undecodable_tracks=facts.undecodable_tracks,
         silent=bool(encoded.silent),
         downmix=encoded.downmix,
         sound_offset=offset.seconds,
         sound_likeness=offset.likeness,
+        change_times=changes,
+        **timing.timing(facts),
         **framed.metrics(),
+        **colours.metrics(facts.colours),
+        **chosen.metrics(),
     )
     return _picture_row(job, facts, framed) | _sound_row(job, audio, encoded.silent)
 
@@ -112,12 +136,15 @@ def _lateness(facts: Probe, start: float | None) -> float:
 class Framed:
     """The square `box` that is cut, the `region` that it may show, and what they were chosen by.
 
-    `found` are the faces on the frames looked at, and the one that matters.
+    `found` are the faces on the frames looked at, and the one that matters. `combing` is the greatest share of pixels
+    in combs there, `fields` which field comes first where nobody declares that there are two.
     """
 
     box: Box
     region: Region
     found: SampledFaces
+    combing: float
+    fields: str | None
 
     @property
     def shown(self) -> tuple[float, ...]:
@@ -140,20 +167,55 @@ class Framed:
             "faces_max": max(counts),
             "faces_alive": found.alive,
             "stills_passed_over": found.stills if found.alive else 0,
+            "combing": self.combing,
+            "fields": self.fields,
         }
 
 
 def _framed(source: Encoder, region: Region, params: NormalizeParams) -> Framed:
     """Look for the face and choose the square. Raises BadVideo where there is no face."""
     picture, facts = source.picture, source.facts
-    found = sample_faces(picture.path, facts, params.samples, region.box)
+    combs = [0.0]
+    found = sample_faces(
+        picture.path, facts, params.samples, region.box, lambda frame: combs.append(combing(frame.luma))
+    )
     if len(found.face) == 0:
         # A damaged video is to be called damaged, whatever else is wrong with it.
         source.check_decodes()
         raise BadVideo(f"{picture.name} shows no face on any of {len(found.faces)} frames looked at")
     annotated = region.framing == "annotated"
     box = region.box if annotated else square(found.face, region.box, params.margin, params.tightest)
-    return Framed(box, region, found)
+    undeclared = not facts.interlaced and max(combs) >= SUSPECT
+    return Framed(box, region, found, max(combs), field_order(picture.path, facts) if undeclared else None)
+
+
+def _encoded(
+    encoder: Encoder, framed: Framed, params: NormalizeParams, mp4: Path, wav: Path
+) -> tuple[Encoded, list[float]]:
+    """Write both. Where the format changes on the way, another time with more care; the times of changes are told.
+
+    Raises BadVideo where the picture changes its shape: what was a face would be another.
+    """
+    facts, picture, audio, changes = encoder.facts, encoder.picture, encoder.audio, []
+    square = partial(upright_squares, facts=facts, box=framed.box, region=framed.region.box, fields=framed.fields)
+    try:
+        return encoder.encode(square(video_input(picture.path, facts)), _quality(params), mp4, wav), []
+    except FormatChanged as change:
+        changed = change.changed
+    if "video" in changed:
+        first, *others = shapes(picture.path, facts)
+        changes = [other.second for other in others]
+        for shape in others:
+            if abs(shape.width * first.height / (shape.height * first.width) - 1) > MISSHAPEN:
+                raise BadVideo(
+                    f"{picture.name} changes its shape from {first.width}x{first.height} to "
+                    f"{shape.width}x{shape.height} at {shape.second:.2f} s: cut it there"
+                )
+    with TemporaryDirectory(dir=wav.parent) as folder:
+        if "audio" in changed:
+            audio = of_one_format(audio, facts.duration + 1, Path(folder) / "sound", changed["audio"])
+        frames = square(video_input(picture.path, facts, steady=False), steady=False)
+        return replace(encoder, audio=audio).encode(frames, _quality(params), mp4, wav), changes
 
 
 def _quality(params: NormalizeParams) -> dict[str, Any]:
@@ -189,8 +251,13 @@ def _picture_row(job: Job[NormalizeParams], facts: Probe, framed: Framed) -> Bat
         "sample_aspect": float(facts.sample_aspect),
         "rotation": facts.orientation.rotation,
         "mirrored": facts.orientation.mirrored,
-        "interlaced": facts.interlaced,
+        "interlaced": facts.interlaced or framed.fields is not None,
+        "color_primaries": facts.colours.tags.primaries,
+        "color_transfer": facts.colours.tags.transfer,
+        "color_matrix": facts.colours.tags.matrix,
+        "color_range": facts.colours.tags.range,
         "duration": facts.duration,
+        "first_shown": facts.start - facts.origin,
         "framing": region.framing,
         "crop_scale": region.scale,
         "crop_x": box.x,
@@ -260,8 +327,13 @@ PICTURE = (
     Column("sample_aspect", "float64", meaning="width of a stored pixel over its height"),
     Column("rotation", "int32", unit="deg", meaning="clockwise turn from stored to displayed"),
     Column("mirrored", "bool", meaning="displayed reflected"),
-    Column("interlaced", "bool", meaning="stored as fields; deinterlaced"),
+    Column("interlaced", "bool", meaning="stored as fields, declared or not; deinterlaced"),
+    Column("color_primaries", "str", meaning="primaries of the source, by FFmpeg's name", nullable=True),
+    Column("color_transfer", "str", meaning="its transfer characteristics; null: not tagged", nullable=True),
+    Column("color_matrix", "str", meaning="its matrix; null: not tagged", nullable=True),
+    Column("color_range", "str", meaning="tv (limited) or pc (full); null: not tagged", nullable=True),
     Column("duration", "float64", unit="s", meaning="length of the source, or of the interval taken from it"),
+    Column("first_shown", "float64", unit="s", meaning="when the first frame is shown in the source, as players count"),
     Column("framing", "str", meaning="annotated: the catalogue's square; region: inside its crop; face: anywhere"),
     Column("crop_scale", "float64", meaning="pixels of the displayed source to one of that crop", nullable=True),
     Column("crop_x", "int32", unit="px", meaning="left edge of the square in the displayed source; negative: padded"),
@@ -285,7 +357,7 @@ SOUND = (
     Column("sound_sha256", "str", meaning="sha256 of that file", nullable=True),
     Column("has_audio", "bool", meaning="there is an audio track"),
     Column("silent", "bool", meaning="that track is digital silence", nullable=True),
-    Column("audio_tracks", "int32", meaning="audio tracks of the file of the sound; the default one was taken"),
+    Column("audio_tracks", "int32", meaning="audio tracks of the file of the sound, of which one was taken"),
     Column("audio_codec", "str", meaning="audio codec of that track", nullable=True),
     Column("audio_rate", "int32", unit="Hz", meaning="sample rate of that track", nullable=True),
     Column("audio_channels", "int32", meaning="channels of that track", nullable=True),
@@ -311,6 +383,7 @@ METRICS = (
         ),
     ),
     Metric("has_audio", "", "there is a track of sound", kind="flag"),
+    Metric("undecodable_tracks", "", "tracks of sound in the source that no decoder knows: passed over"),
     Metric("silent", "", "that track is digital silence", kind="flag"),
     Metric("downmix", "", "how its channels became one: none, mean, or left where the mean cancels", kind="text"),
     Metric("framing", "", "what the square was chosen by: the catalogue's crop, a region, or the face", kind="text"),
@@ -356,6 +429,11 @@ METRICS = (
         decimals=0,
     ),
     *lag.METRICS,
+    *track_choice.METRICS,
+    *colours.METRICS,
+    Metric("change_times", "s", "when the stored size changes on the way, in seconds of the source", kind="numbers"),
+    *timing.METRICS,
+    *interlacing.METRICS,
 )
 
 STAGE = Stage(

@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from portrait_prep.errors import BadInput, Damaged, SourceAway
-from portrait_prep.manifests.catalogue import ADDRESSES, Video, path_of
+from portrait_prep.manifests.catalogue import Video, is_address, path_of
 from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.pipeline.declare.stage import Job
 
 SOUND = ".sound"
 """Ends the stem of the link to a sound file."""
-
-
-def is_address(source: str) -> bool:
-    """Whether this is an address, not a file of this machine."""
-    return source.startswith(ADDRESSES)
 
 
 def local(root: Path, source: str) -> Path:

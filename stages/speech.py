@@ -1,4 +1,4 @@
-"""Speech: the sound of each frame, as it is and as the log filter-bank energies that audio-driven trainers read."""
+"""Stage `speech`: the sound of each frame, as it is and as the log filter-bank energies that trainers read."""
 
 import math
 from collections.abc import Iterator

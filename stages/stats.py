@@ -1,4 +1,4 @@
-"""Statistics: mean and deviation of each subject's and the whole corpus's geometry.
+"""Stage `stats`: mean and deviation of each subject's and the whole corpus's geometry.
 
 A video's row holds its moments, so that adding a video reads that video only; `reduce` joins the rows. It is the one
 stage that reads what was seen and what was heard, so it also tells how far lips and voice are apart.
@@ -22,7 +22,7 @@ from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.store.arrow import arrow_type, to_arrow
+from portrait_prep.pipeline.store.arrow import field_of, to_arrow
 from portrait_prep.pipeline.store.shards import ShardReader
 from portrait_prep.stages.sound import lip_sync
 from portrait_prep.stages.sound.lip_sync import LipSync
@@ -229,14 +229,7 @@ def _npz(row: Mapping[str, Any]) -> bytes:
 def _parquet(rows: list[dict[str, Any]]) -> bytes:
     arrays = [pa.array([row[field.name] for row in rows], field.type) for field in PLAIN]
     arrays += [to_arrow(column, np.stack([row[column.name] for row in rows])) for column in STATISTICS]
-    fields = [
-        pa.field(
-            column.name,
-            arrow_type(column),
-            metadata={"unit": column.unit, "shape": str(list(column.shape)), "meaning": column.meaning},
-        )
-        for column in STATISTICS
-    ]
+    fields = [field_of(column) for column in STATISTICS]
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema([*PLAIN, *fields])), buffer, compression="zstd")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What a fresh clone promises: set-up by make, pinned versions, and a wheel that holds every room with its data."""
+"""What a fresh clone promises: set-up by make, pinned versions, and a wheel of one import name with all rooms' data."""
 
 import ast
 import hashlib
@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
@@ -18,9 +17,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from portrait_prep.stages.order import STAGES
+
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "portrait_prep"
+ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_symlink())
 MAKE = shutil.which("make")
-STAGES = ("download", "normalize", "landmarks", "headpose", "torso", "speech", "stats")
 APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """sha256 of the licence as the Apache Software Foundation publishes it."""
 
@@ -55,10 +57,10 @@ def pins() -> dict[str, str]:
     return dict(line.split("==") for line in lines)
 
 
-def data_files() -> list[Path]:
-    rooms = [ROOT / name for name in project()["tool"]["importlinter"]["root_packages"]]
-    files = [path.relative_to(ROOT) for room in rooms for path in room.rglob("*") if path.is_file()]
-    return [path for path in files if path.suffix != ".py" and "__pycache__" not in path.parts]
+def packaged() -> list[Path]:
+    """Every file below portrait_prep/, through its links to the rooms, relative to the project."""
+    below = (Path(folder, name) for folder, _, names in os.walk(PACKAGE, followlinks=True) for name in names)
+    return sorted(path.relative_to(ROOT) for path in below if "__pycache__" not in path.parts)
 
 
 def test_every_requirement_is_pinned_to_a_version_it_allows() -> None:
@@ -113,12 +115,11 @@ def imported(source: str) -> set[str]:
 
 
 def test_what_the_rooms_import_is_required_by_name() -> None:
-    rooms = project()["tool"]["importlinter"]["root_packages"]
     names = [Requirement(line).name for line in project()["project"]["dependencies"]]
     required = {canonicalize_name(name) for name in (*names, *optional(), *BROUGHT)}
     makers = metadata.packages_distributions()
-    foreign = {name for room in rooms for path in (ROOT / room).rglob("*.py") for name in imported(path.read_text())}
-    for name in foreign - set(sys.stdlib_module_names) - set(rooms):
+    foreign = {name for path in packaged() if path.suffix == ".py" for name in imported((ROOT / path).read_text())}
+    for name in foreign - set(sys.stdlib_module_names) - {PACKAGE.name}:
         brought_by = {canonicalize_name(maker) for maker in makers.get(name, (name,))}
         assert required & brought_by, f"{name} is imported but not required"
 
@@ -128,42 +129,72 @@ def test_the_licence_is_the_whole_apache_2() -> None:
     assert project()["project"]["license"] == "Apache-2.0"
 
 
-def test_every_room_is_a_package_of_the_wheel() -> None:
-    table = project()["tool"]
-    included = table["setuptools"]["packages"]["find"]["include"]
-    for room in table["importlinter"]["root_packages"]:
-        assert (ROOT / room / "__init__.py").is_file()
-        assert any(fnmatch(room, pattern) for pattern in included)
-    for path in ROOT.rglob("*/__init__.py"):
-        if path.parts[len(ROOT.parts)] in table["importlinter"]["root_packages"]:
-            assert (path.parent.parent / "__init__.py").is_file() or path.parent.parent == ROOT
+def test_the_one_import_name_links_every_room() -> None:
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {PACKAGE.name, "tests", "benchmarks"}
+    links = {path.name: path.readlink() for path in PACKAGE.iterdir() if path.is_symlink()}
+    assert links == {room: Path("..", room) for room in rooms}, "one of portrait_prep/<room> -> ../<room> is amiss"
 
 
-def test_every_data_file_of_a_room_is_in_the_wheel() -> None:
+def test_every_folder_of_a_room_is_a_package_and_its_data_are_declared() -> None:
     patterns = project()["tool"]["setuptools"]["package-data"]["*"]
-    for path in data_files():
-        assert any(fnmatch(path.name, pattern) for pattern in patterns), path
+    for path in packaged():
         assert (ROOT / path.parent / "__init__.py").is_file(), f"{path} lies in a folder that is no package"
+        assert path.suffix == ".py" or any(fnmatch(path.name, pattern) for pattern in patterns), path
+    assert (PACKAGE / "py.typed").is_file()
+
+
+SCRIPT = """
+import demo, manifests, pipeline, stages, views
+import portrait_prep.views.moda
+from portrait_prep.stages.order import STAGES
+
+for module in (demo, manifests, pipeline, stages, views):
+    print(module.MINE, module.__file__)
+print(portrait_prep.views.moda.__file__)
+print(*(stage.name for stage in STAGES))
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the wheel, built without what lies beside the rooms, is installed into."""
+    clean, site = tmp_path_factory.mktemp("clean"), tmp_path_factory.mktemp("site")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clean)
+    for room in (PACKAGE, *(ROOT / name for name in ROOMS)):
+        shutil.copytree(room, clean / room.name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site), str(clean)]
+    subprocess.run(command, check=True, capture_output=True)
+    return site
 
 
 @pytest.mark.slow
-def test_the_built_wheel_holds_the_rooms_their_data_and_the_command(tmp_path: Path) -> None:
-    rooms, clean = project()["tool"]["importlinter"]["root_packages"], tmp_path / "clean"
-    for room in rooms:
-        shutil.copytree(ROOT / room, clean / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, clean / name)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(clean)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-        entry = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "portrait-prep = portrait_prep.pipeline.__main__:main" in archive.read(entry).decode()
-    expected = {path.relative_to(ROOT).as_posix() for room in rooms for path in (ROOT / room).rglob("*.py")}
-    assert expected | {path.as_posix() for path in data_files()} <= names
-    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == set(rooms)
+def test_an_installed_copy_is_one_package_with_all_its_data(site: Path) -> None:
+    files = {path.relative_to(site) for path in site.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {path for path in files if path.parts[0] == PACKAGE.name} == set(packaged())
+    (info,) = site.glob("*.dist-info")
+    assert {path.parts[0] for path in files} == {PACKAGE.name, info.name, "bin"}
+
+
+@pytest.mark.slow
+def test_a_script_beside_modules_of_the_same_names_finds_its_own_and_ours(site: Path, tmp_path: Path) -> None:
+    for name in ("demo", "manifests", "pipeline", "stages", "views"):
+        (tmp_path / f"{name}.py").write_text(f"MINE = '{name}'\n")
+    (tmp_path / "train.py").write_text(SCRIPT)
+
+    def said(*command: str | Path) -> str:
+        environment = os.environ | {"PYTHONPATH": str(site)}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    *own, ours, names = said(sys.executable, "train.py").splitlines()
+    assert own == [f"{name} {tmp_path / name}.py" for name in ("demo", "manifests", "pipeline", "stages", "views")]
+    assert Path(ours).is_relative_to(site)
+    assert names.split() == [stage.name for stage in STAGES]
+    helped = said(sys.executable, "-m", "portrait_prep", "--help")
+    assert "Bring stages up to date" in helped
+    assert said(sys.executable, site / "bin/portrait-prep", "--help") == helped
 
 
 class Clone:
@@ -173,9 +204,11 @@ class Clone:
         self.root, self.bin, self.log = root / "clone", root / "bin", root / "log"
         self.bin.mkdir()
         self.root.mkdir()
-        for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        for name in ("Makefile", "pyproject.toml", "constraints.txt", "stages/order.py"):
+            (self.root / name).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, self.root / name)
-        for tool in ("sh", "touch", "mkdir", "cp", "chmod", "echo"):
+        shutil.copytree(PACKAGE, self.root / PACKAGE.name, symlinks=True)
+        for tool in ("sh", "touch", "mkdir", "cp", "chmod", "echo", "sed"):
             (self.bin / tool).symlink_to(str(shutil.which(tool)))
 
     def python(self, name: str, fit: bool) -> None:
@@ -279,15 +312,23 @@ def test_help_is_the_default_and_names_every_target(clone: Clone) -> None:
     assert told.returncode == 0
     assert told.stdout == clone.make("help").stdout
     words = set(re.findall(r"[\w-]+", told.stdout))
-    assert {"demo", "test", "all", "status", "audit", "report", "resume", "bench", "lint", "setup", *STAGES} <= words
+    assert {"demo", "test", "all", "status", "audit", "report", "resume", "coverage", "bench", "lint", "setup"} <= words
+    assert f"one stage: make {' '.join(stage.name for stage in STAGES)}\n" in told.stdout
     assert not clone.calls()
+
+
+@needs_make
+def test_a_stage_is_a_target_as_soon_as_it_is_in_the_order(clone: Clone) -> None:
+    order = clone.root / "stages/order.py"
+    order.write_text(order.read_text().replace("    stats.STAGE,\n", "    gaze_2d.STAGE,  # new\n    stats.STAGE,\n"))
+    assert clone.make("-n", "gaze_2d").stdout.split()[-4:-2] == ["run", "gaze_2d"]
 
 
 @needs_make
 @pytest.mark.parametrize(
     ("words", "command"),
     [
-        *(((stage,), f'run {stage} -w "workspace"') for stage in STAGES),
+        *(((stage.name,), f'run {stage.name} -w "workspace"') for stage in STAGES),
         (("all",), 'run -w "workspace"'),
         (("resume", "W=a b"), 'run --retry-failed -w "a b"'),
         (("all", "WORKERS=2", "ARGS=--dry-run"), 'run -w "workspace" --workers 2 --dry-run'),
@@ -307,11 +348,12 @@ def test_clean_spares_the_workspace_and_the_environment(clone: Clone) -> None:
     (clone.bin / "rm").symlink_to(str(shutil.which("rm")))
     (clone.bin / "find").symlink_to(str(shutil.which("find")))
     kept = [clone.root / path for path in ("workspace/__pycache__/x", ".venv/bin/python", "stages/a.py")]
-    gone = [clone.root / path for path in (".mypy_cache/x", "stages/__pycache__/x", "build/x")]
+    caches = [f"{folder}/__pycache__/x" for folder in (*ROOMS, "portrait_prep", "tests/media")]
+    gone = [clone.root / path for path in (".mypy_cache/x", "build/x", *caches)]
     for path in (*kept, *gone):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    for room in ("manifests", "pipeline", "views", "demo", "tests", "benchmarks"):
+    for room in (*ROOMS, "tests", "benchmarks"):
         (clone.root / room).mkdir(exist_ok=True)
     assert clone.make("clean").returncode == 0
     assert all(path.exists() for path in kept)

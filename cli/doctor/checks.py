@@ -31,7 +31,7 @@ LITTLE_DISK = 5 * GIB
 """Under three hours of footage: media and shards of one take about 1.7 GiB."""
 STALE = 90
 """Days after which yt-dlp itself says that it is too old: a release comes at least as often, since sites change."""
-FIND_DEVICES = "from portrait_prep.pipeline.declare.gpus import find_devices; print(*find_devices())"
+FIND_DEVICES = "from portrait_prep.pipeline.run.gpus import find_devices; print(*find_devices())"
 PATIENCE = 120.0
 """Seconds that a program may take to answer."""
 

@@ -1,1 +1,1 @@
-"""The corpora that a workspace can be made of: one file each, turning a release into catalogue rows."""
+"""The corpora that a workspace can be made of: a file or folder each, turning a release into catalogue rows."""

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from portrait_prep.manifests.manifest import IDENTITY, as_of, flat_rows
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
-from portrait_prep.pipeline.status.survey import TABLE, VideoStatus
+from portrait_prep.pipeline.status.survey import VideoStatus
+from portrait_prep.pipeline.status.table import TABLE
 
 NAMED = 3
 """Differences that a finding names one by one."""

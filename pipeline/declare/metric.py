@@ -28,7 +28,8 @@ class Bound:
     """A limit of a metric, which `[quality]` sets; a video beyond it is rejected.
 
     `allowed` are the limits of the setting itself, as pydantic's Field takes them (`ge`, `gt`, `le`). `rejection` is
-    the sentence given, with `{value}` and `{limit}`.
+    the sentence given, with `{value}` and `{limit}`. `places` names the metric of the same stage that holds where in
+    the source that was, in seconds: the sentence goes on with it.
     """
 
     setting: str
@@ -37,6 +38,7 @@ class Bound:
     description: str
     rejection: str
     only_if: Switch | None = None
+    places: str = ""
     allowed: dict[str, float] = field(default_factory=dict)
 
     def holds(self, value: Any, limit: float) -> bool:
@@ -48,24 +50,42 @@ class Bound:
 
 
 def at_least(
-    setting: str, default: float, description: str, rejection: str, only_if: Switch | None = None, **allowed: float
+    setting: str,
+    default: float,
+    description: str,
+    rejection: str,
+    only_if: Switch | None = None,
+    places: str = "",
+    **allowed: float,
 ) -> Bound:
     """No value below the setting."""
-    return Bound(setting, "at least", default, description, rejection, only_if, allowed)
+    return Bound(setting, "at least", default, description, rejection, only_if, places, allowed)
 
 
 def at_most(
-    setting: str, default: float, description: str, rejection: str, only_if: Switch | None = None, **allowed: float
+    setting: str,
+    default: float,
+    description: str,
+    rejection: str,
+    only_if: Switch | None = None,
+    places: str = "",
+    **allowed: float,
 ) -> Bound:
     """No value above the setting."""
-    return Bound(setting, "at most", default, description, rejection, only_if, allowed)
+    return Bound(setting, "at most", default, description, rejection, only_if, places, allowed)
 
 
 def within(
-    setting: str, default: float, description: str, rejection: str, only_if: Switch | None = None, **allowed: float
+    setting: str,
+    default: float,
+    description: str,
+    rejection: str,
+    only_if: Switch | None = None,
+    places: str = "",
+    **allowed: float,
 ) -> Bound:
     """No value farther from zero than the setting."""
-    return Bound(setting, "within", default, description, rejection, only_if, allowed)
+    return Bound(setting, "within", default, description, rejection, only_if, places, allowed)
 
 
 def only(values: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, create_model
 
 from portrait_prep.manifests.record import Model
 from portrait_prep.manifests.verdict import Verdict
+from portrait_prep.manifests.wording import at
 from portrait_prep.pipeline.declare.metric import Bound, Metric
 from portrait_prep.pipeline.declare.stage import Stage
 
@@ -60,13 +61,21 @@ class Rule:
     @property
     def heading(self) -> str:
         """What it says of any video that it rejects."""
-        return self.bound.rejection.format(value=_Any(), limit=self.limit)
+        return self.bound.rejection.format(value=_Any(), limit=self.limit) + (", …" if self.bound.places else "")
 
-    def rejection(self, value: Any) -> str | None:
-        """Why a video with this value is rejected; None where it is not. What was not measured rejects nothing."""
+    def rejection(self, value: Any, places: Any = None) -> str | None:
+        """Why a video with this value is rejected, and where; None where it is not.
+
+        `places` is the value of the metric that the bound names for them. What was not measured rejects nothing.
+        """
         if self.limit is None or value is None or self.bound.holds(value, self.limit):
             return None
-        return self.bound.rejection.format(value=value, limit=self.limit)
+        sentence = self.bound.rejection.format(value=value, limit=self.limit)
+        return f"{sentence}, {at(places)}" if places else sentence
+
+    def rejection_by(self, metrics: Mapping[str, Any]) -> str | None:
+        """The same of a video with these metrics of the stage."""
+        return self.rejection(metrics.get(self.metric), metrics.get(self.bound.places))
 
 
 def rules(stages: Sequence[Stage[Any]], settings: QualitySettings) -> tuple[Rule, ...]:
@@ -98,7 +107,7 @@ def judge(records: Mapping[str, Measured], unfinished: Mapping[str, str], applie
     reasons: list[tuple[str, str | None]] = [(f"{stage} is {state}", None) for stage, state in unfinished.items()]
     for rule in applied:
         record = None if rule.stage in unfinished else records.get(rule.stage)
-        if record is not None and (why := rule.rejection(record.metrics.get(rule.metric))):
+        if record is not None and (why := rule.rejection_by(record.metrics)):
             reasons.append((why, rule.key))
     return Verdict(
         accepted=not reasons, reasons=tuple(why for why, _ in reasons), rules=tuple(key for _, key in reasons)

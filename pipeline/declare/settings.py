@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tomlkit
 from pydantic import BaseModel, Field, PlainValidator, ValidationError
@@ -12,9 +12,11 @@ from pydantic_core import PydanticCustomError
 
 from portrait_prep.errors import BadInput, BadSetting
 from portrait_prep.manifests.files import replacing
-from portrait_prep.pipeline.declare import gpus
 from portrait_prep.pipeline.declare.quality import QualitySettings, quality_settings
 from portrait_prep.pipeline.declare.stage import Params, Stage
+
+GpuSetting = Literal["auto", "off"] | int
+"""All GPUs that there are, none, or at most so many."""
 
 
 def _gpu(value: Any) -> Any:
@@ -32,7 +34,7 @@ class RunSettings(Params):
     retries: int = Field(1, ge=0, le=10, description="how often a video is tried again at once after a transient error")
     deadline_seconds: float = Field(300.0, gt=0, description="time a video may take at one stage, seconds …")
     deadline_per_second: float = Field(30.0, ge=0, description="… plus this much for each second of footage")
-    gpu: Annotated[gpus.Setting, PlainValidator(_gpu)] = Field(
+    gpu: Annotated[GpuSetting, PlainValidator(_gpu)] = Field(
         "auto",
         description="GPUs for the networks that gain by one: auto (all that are found), off, or at most how many; "
         "each is owned by one of the workers",

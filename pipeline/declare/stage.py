@@ -61,6 +61,11 @@ class Column:
     nullable: bool = False
     when: Callable[[Any], bool] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its values lie in memory as numbers, without strings or nulls."""
+        return self.dtype != "str" and not self.nullable
+
 
 @dataclass(frozen=True)
 class Invariant:

@@ -6,8 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from portrait_prep.errors import Damaged
-from portrait_prep.manifests.files import commit as commit_file
-from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.files import flush_and_rename, replacing
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.run.task import Unit, VideoResult, stop_where_disk_is_full
 from portrait_prep.pipeline.store.shard_state import Checksum, checksum_of, find_damaged
@@ -70,7 +69,7 @@ def _replace_media(unit: Unit, results: Iterable[VideoResult]) -> None:
         unit.path.unlink(missing_ok=True)
     for result in results:
         for made, final in result.media:
-            commit_file(made, final)
+            flush_and_rename(made, final)
         if result.record.error and result.record.error.permanent:
             for suffix in unit.stage.media:
                 unit.workspace.media(result.record.video_id, suffix).unlink(missing_ok=True)

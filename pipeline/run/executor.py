@@ -1,4 +1,4 @@
-"""Dask: workers on this machine, one process a core and one thread each, or those of an existing cluster.
+"""Who computes: this process, dask workers on this machine, one a core with one thread each, or an existing cluster.
 
 A worker that owns a GPU offers the resource `GPU`, and takes what needs none as well. Workers started here own one GPU
 each, as far as there are some, and see no other; if such a worker dies, the one in its place owns the same. An existing
@@ -24,8 +24,21 @@ from distributed.system import MEMORY_LIMIT
 from distributed.worker import Worker
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
-from portrait_prep.pipeline.declare.gpus import VISIBLE, Find, Setting, chosen, find_devices, most
+from portrait_prep.pipeline.declare.settings import GpuSetting
+from portrait_prep.pipeline.run.gpus import VISIBLE, Find, chosen, find_devices, most
 from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, send_stderr_to, signals_held
+
+log = logging.getLogger(__name__)
+
+LOST = (CommClosedError, FutureCancelledError)
+LOST_SENTENCE = "The dask scheduler is gone: start it and run again; what is committed is kept."
+
+GPU = "GPU"
+"""Name of dask's resource, as dask-cuda's users have it."""
+HOST = "127.0.0.1"
+
+CONNECT_SECONDS = 15
+START_ATTEMPTS = 3
 
 
 class WorkerDied(Exception):
@@ -82,19 +95,6 @@ class InProcessExecutor:
     def result(self, future: Future[Any]) -> Any:
         """The outcome."""
         return future.result()
-
-
-log = logging.getLogger(__name__)
-
-LOST = (CommClosedError, FutureCancelledError)
-LOST_SENTENCE = "The dask scheduler is gone: start it and run again; what is committed is kept."
-
-GPU = "GPU"
-"""Name of dask's resource, as dask-cuda's users have it."""
-HOST = "127.0.0.1"
-
-CONNECT_SECONDS = 15
-START_ATTEMPTS = 3
 
 
 class DaskExecutor:
@@ -163,7 +163,7 @@ class WorkerSetup(WorkerPlugin):
 
 @contextmanager
 def open_executor(
-    workers: int, scheduler: str | None, log_file: Path, gpu: Setting | None = None, find: Find = find_devices
+    workers: int, scheduler: str | None, log_file: Path, gpu: GpuSetting | None = None, find: Find = find_devices
 ) -> Iterator[Executor]:
     """Yield an executor: of an existing cluster, of `workers` local processes, or (0) of this process alone.
 
@@ -178,7 +178,7 @@ def open_executor(
 
 
 @contextmanager
-def _opened(workers: int, scheduler: str | None, log_file: Path, gpu: Setting, find: Find) -> Iterator[Executor]:
+def _opened(workers: int, scheduler: str | None, log_file: Path, gpu: GpuSetting, find: Find) -> Iterator[Executor]:
     if scheduler:
         try:
             client = Client(scheduler, timeout=CONNECT_SECONDS)
@@ -198,7 +198,7 @@ def _opened(workers: int, scheduler: str | None, log_file: Path, gpu: Setting, f
             yield DaskExecutor(client, len(devices))
 
 
-def _why_none(gpu: Setting, scheduler: str | None) -> str:
+def _why_none(gpu: GpuSetting, scheduler: str | None) -> str:
     if not most(gpu):
         return f"gpu = {gpu} in pipeline.toml"
     if scheduler:

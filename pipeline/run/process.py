@@ -34,7 +34,7 @@ def send_stderr_to(path: Path) -> None:
 
 @contextmanager
 def quietly(path: Path) -> Iterator[None]:
-    """Do so for a while."""
+    """Append to a file whatever this process prints to standard error, until the end of the block."""
     sys.stderr.flush()
     before = os.dup(STDERR)
     try:

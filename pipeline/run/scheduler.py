@@ -27,6 +27,9 @@ from portrait_prep.pipeline.store.shard_state import ShardState
 
 log = logging.getLogger(__name__)
 
+LONGEST_DEADLINE = 30 * 86_400.0
+"""Seconds: no watchdog takes more than its clock can hold, whatever length a catalogue believes."""
+
 DEATHS = 2
 """A video whose worker died this often while it was the only one in the task is set aside."""
 
@@ -152,7 +155,7 @@ class Scheduler:
             basis=status.basis,
             attempts=known.attempts if known and retried else 0,
             retries=settings.retries,
-            deadline=None if unhurried else deadline,
+            deadline=None if unhurried else min(deadline, LONGEST_DEADLINE),
         )
 
     def _unit(self, stage: Stage[Any], shard: str) -> Unit:
@@ -239,11 +242,11 @@ class Scheduler:
 
     def _repair_inputs(self, shard_run: ShardRun, stage: Stage[Any], computed: Sequence[Record]) -> None:
         """Where a video found its inputs damaged: have them computed again, and then try it once more."""
-        hurt = {record.video_id for record in computed if record.error and record.error.type == Damaged.__name__}
+        damaged = {record.video_id for record in computed if record.error and record.error.type == Damaged.__name__}
         above = [other for other in self._planner.stages if other.name in stage.upstream]
-        if hurt - shard_run.mended and shard_run.state.distrust(above, hurt):
-            shard_run.attempted -= {(name, video_id) for name in (stage.name, *stage.upstream) for video_id in hurt}
-            shard_run.mended |= hurt
+        if damaged - shard_run.repaired and shard_run.state.reverify(above, damaged):
+            shard_run.attempted -= {(name, video_id) for name in (stage.name, *stage.upstream) for video_id in damaged}
+            shard_run.repaired |= damaged
 
 
 def _footage(videos: Sequence[Video]) -> float:
@@ -263,6 +266,6 @@ def _set_aside(stage: str, task: VideoTask) -> VideoResult:
             fingerprint=fingerprint(stage, task.basis),
             basis=task.basis,
             attempts=task.attempts + DEATHS,
-            error=Failure(type="WorkerDied", message=message, permanent=False),
+            error=Failure(type=WorkerDied.__name__, message=message, permanent=False),
         )
     )

@@ -57,7 +57,7 @@ class ShardRun:
         self.attempted: set[tuple[str, str]] = set()
         self.open: dict[str, OpenUnit] = {}
         self.lost_commits: Counter[str] = Counter()
-        self.mended: set[str] = set()
+        self.repaired: set[str] = set()
         """Videos whose damaged inputs were computed again: once a run."""
         self.refresh()
 

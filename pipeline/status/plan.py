@@ -110,15 +110,11 @@ class Planner:
         return rules(self.stages, self.settings.quality)
 
     @cached_property
-    def _constants(self) -> dict[str, dict[str, Any]]:
-        """The part of each stage's basis that is the same for all videos."""
-        return {stage.name: self._constant(stage) for stage in self.stages}
+    def constants(self) -> dict[str, dict[str, Any]]:
+        """Stage -> the part of its basis that is the same for all videos: version, parameters, digests of models."""
+        return {stage.name: self._constants_of(stage) for stage in self.stages}
 
-    def constants(self, stage: Stage[Any]) -> Mapping[str, Any]:
-        """The part of a stage's basis that is the same for all videos: version, parameters, digests of models."""
-        return self._constants[stage.name]
-
-    def _constant(self, stage: Stage[Any]) -> dict[str, Any]:
+    def _constants_of(self, stage: Stage[Any]) -> dict[str, Any]:
         params = self.settings.params[stage.name]
         models = dict(stage.models(params)) if stage.models else {}
         values = params.model_dump(mode="json", exclude=set(params.incidental))
@@ -136,7 +132,7 @@ class Planner:
             catalogue={name: getattr(video, name) for name in stage.catalogue},
             inputs=inputs,
             outside=_outside(stage, video, known),
-            **self._constants[stage.name],
+            **self.constants[stage.name],
         )
 
     def statuses(self, videos: Sequence[Video], records: Records) -> dict[str, dict[str, StageStatus]]:

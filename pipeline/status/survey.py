@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-import pyarrow as pa
-
 from portrait_prep.manifests.catalogue import Video
-from portrait_prep.manifests.manifest import entry, flat_rows, manifest, write_manifest
+from portrait_prep.manifests.manifest import entry, manifest, write_manifest
 from portrait_prep.manifests.verdict import Verdict, reviewed
 from portrait_prep.pipeline.declare.quality import Measured, judge
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -148,38 +146,7 @@ def survey(
         yield video_statuses(planner, shard_state)
 
 
-TABLE = pa.schema(
-    [
-        *((name, pa.string()) for name in ("video_id", "corpus", "subject", "shard", "split")),
-        ("fold", pa.int64()),
-        *((name, pa.string()) for name in ("stage", "outcome", "reason")),
-        ("attempts", pa.int64()),
-        ("started", pa.string()),
-        ("seconds", pa.float64()),
-        ("worker", pa.string()),
-        ("rows", pa.int64()),
-        ("frames", pa.int64()),
-        *((name, pa.string()) for name in ("fingerprint", "digest", "error_type", "error_message")),
-        ("error_permanent", pa.bool_()),
-        ("metrics", pa.string()),
-        ("accepted", pa.bool_()),
-        ("reasons", pa.list_(pa.string())),
-        ("rules", pa.list_(pa.string())),
-        ("overruled", pa.list_(pa.string())),
-        ("overruled_rules", pa.list_(pa.string())),
-        *((name, pa.string()) for name in ("review", "review_why", "review_who", "review_when")),
-    ]
-)
-
-
 def write_manifests(workspace: Workspace, found: Iterable[VideoStatus]) -> None:
     """Bring the manifests of these videos up to date."""
     for video_status in found:
         write_manifest(workspace.manifest(video_status.video.video_id), video_status.manifest)
-
-
-def rows_of(found: Iterable[VideoStatus]) -> pa.Table:
-    """The rows of `manifests.parquet` for these videos."""
-    return pa.Table.from_pylist(
-        [row for video_status in found for row in flat_rows(video_status.manifest)], schema=TABLE
-    )

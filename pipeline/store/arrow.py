@@ -34,25 +34,19 @@ def keys(stage: Stage[Any]) -> tuple[Column, ...]:
 
 def schema(stage: Stage[P], params: P) -> pa.Schema:
     """The schema of a stage's shard under these parameters; field metadata names unit, shape and meaning."""
-    fields = [
-        pa.field(
-            column.name,
-            arrow_type(column),
-            metadata={"unit": column.unit, "shape": json.dumps(column.shape), "meaning": column.meaning},
-        )
-        for column in (*keys(stage), *stage.columns_under(params))
-    ]
+    fields = [field_of(column) for column in (*keys(stage), *stage.columns_under(params))]
     return pa.schema(fields, metadata={"stage": stage.name, "stage_version": str(stage.version)})
 
 
-def _is_plain(column: Column) -> bool:
-    """Whether the values lie in memory as numbers, without strings or nulls."""
-    return column.dtype != "str" and not column.nullable
+def field_of(column: Column) -> pa.Field:
+    """A column in a schema; its metadata names unit, shape and meaning."""
+    about = {"unit": column.unit, "shape": json.dumps(column.shape), "meaning": column.meaning}
+    return pa.field(column.name, arrow_type(column), metadata=about)
 
 
 def to_arrow(column: Column, values: NDArray[Any]) -> pa.Array:
     """Wrap values [rows, *shape] as an Arrow array. Raises ValueError when dtype or shape is not the declared one."""
-    if not _is_plain(column):
+    if not column.is_plain:
         return pa.array(list(values), type=arrow_type(column))
     if values.dtype != np.dtype(column.dtype) or values.shape[1:] != column.shape:
         raise ValueError(
@@ -95,7 +89,7 @@ class Digests:
     def update(self, batch: Batch) -> None:
         """Take in the next rows of every column."""
         for name, (column, digest) in self._columns.items():
-            if _is_plain(column):
+            if column.is_plain:
                 values = np.ascontiguousarray(batch[name], np.dtype(column.dtype).newbyteorder("<"))
                 digest.update(values.tobytes())
             else:

@@ -103,17 +103,17 @@ class ShardState:
             for video_id in damaged:
                 del self.records[stage.name][video_id]
 
-    def distrust(self, stages: Iterable[Stage[Any]], hurt: Container[str] = ()) -> bool:
+    def reverify(self, stages: Iterable[Stage[Any]], damaged_inputs: Container[str] = ()) -> bool:
         """Verify rows and media of these stages anew and forget what is damaged; whether anything was.
 
-        Of the videos that were `hurt`, what was fetched is proved again, too.
+        Of the videos in `damaged_inputs`, what was fetched is proved again, too.
         """
         before = sum(len(records) for records in self.records.values())
         for stage in stages:
             self.checksums.pop(stage.name, None)
             for video in self.videos:
                 record = self.records.get(stage.name, {}).get(video.video_id)
-                if video.video_id in hurt and record and record.done and self._refuted(stage, video, record):
+                if video.video_id in damaged_inputs and record and record.done and self._refuted(stage, video, record):
                     del self.records[stage.name][video.video_id]
             for video_id, record in list(self.records.get(stage.name, {}).items()):
                 if not all(is_intact(self.workspace.root / output.path, output.sha256) for output in record.media):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_prep.media.frames import FPS
 from portrait_prep.pipeline.declare.metric import Metric, at_most
 from portrait_prep.stages.face.place import Place
 
@@ -27,11 +28,13 @@ JUMPS = (
                 "farthest that the face may move from one frame to the next, in its own sizes",
                 "the face moves by {value:.2f} of its size from one frame to the next, more than {limit:g}: it may be "
                 "another, or frames are missing",
+                places="landmark_jump_times",
                 gt=0,
             ),
         ),
         blind="a jump from a very fast move; a cut with the face in the same place",
     ),
+    Metric("landmark_jump_times", "s", "when that is, in seconds of the source", kind="numbers"),
     Metric(
         "scale_jump",
         "×",
@@ -44,11 +47,13 @@ JUMPS = (
                 "greatest ratio of the face's sizes from one frame to the next",
                 "the face's size changes by a factor of {value:.2f} from one frame to the next, more than {limit:g}: "
                 "it may be another, or frames are missing",
+                places="scale_jump_times",
                 ge=1,
             ),
         ),
         blind="a jump from a very fast move; a cut with the face in the same place",
     ),
+    Metric("scale_jump_times", "s", "when that is, in seconds of the source", kind="numbers"),
 )
 """Metrics of `Jumps`."""
 
@@ -88,19 +93,31 @@ class Jumps:
     def __init__(self) -> None:
         self._last: Place | None = None
         self._missing = 0
-        self._moved: float | None = None
-        self._grown: float | None = None
+        self._frames = -1
+        self._moved: tuple[float, int] | None = None
+        self._grown: tuple[float, int] | None = None
 
     def add(self, place: Place | None) -> None:
         """Take in where the face is in the next frame; None where it was not found."""
+        self._frames += 1
         if place is None:
             self._missing += 1
             return
         if self._last is not None and self._missing <= LOST:
-            self._moved = max(self._last.distance(place), self._moved or 0.0)
-            self._grown = max(self._last.growth(place), self._grown or 1.0)
+            self._moved = _greater(self._moved, self._last.distance(place), self._frames)
+            self._grown = _greater(self._grown, self._last.growth(place), self._frames)
         self._last, self._missing = place, 0
 
     def metrics(self) -> dict[str, float | None]:
         """`landmark_jump` in sizes of the face and `scale_jump`, a ratio >= 1; None without two frames in a row."""
-        return {"landmark_jump": self._moved, "scale_jump": self._grown}
+        return {"landmark_jump": self._moved and self._moved[0], "scale_jump": self._grown and self._grown[0]}
+
+    def times(self, start: float) -> dict[str, list[float]]:
+        """When these were, where the first frame is shown at second `start` of the source."""
+        steps = {"landmark_jump_times": self._moved, "scale_jump_times": self._grown}
+        return {name: [start + step[1] / FPS] if step else [] for name, step in steps.items()}
+
+
+def _greater(step: tuple[float, int] | None, size: float, frame: int) -> tuple[float, int]:
+    """The greater of two steps, each with its frame: the first of equal ones."""
+    return step if step is not None and step[0] >= size else (size, frame)

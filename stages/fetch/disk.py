@@ -14,7 +14,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from portrait_prep.errors import TransferFailed
-from portrait_prep.manifests.files import commit, replacing
+from portrait_prep.manifests.files import flush_and_rename, replacing
 from portrait_prep.manifests.record import Model
 
 GB = 1_000_000_000
@@ -102,5 +102,5 @@ class Partial:
 
     def commit(self) -> None:
         """Give the bytes the name of the target, flushed to disk."""
-        commit(self.path, self.target)
+        flush_and_rename(self.path, self.target)
         self._note.unlink(missing_ok=True)

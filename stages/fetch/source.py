@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from portrait_prep.errors import TransferFailed
 from portrait_prep.manifests.catalogue import with_digest
-from portrait_prep.manifests.files import commit
+from portrait_prep.manifests.files import flush_and_rename
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch import archive, http, record
 from portrait_prep.stages.fetch.disk import exclusive_lock
@@ -118,7 +118,7 @@ def _fetch_anew(address: str, target: Path, params: DownloadParams) -> None:
         return
     fresh = target.with_name(f"{target.stem}.anew{target.suffix}")
     _fetch_archive(address, fresh, params)
-    commit(fresh, target)
+    flush_and_rename(fresh, target)
     _fetched_anew.add(address)
 
 

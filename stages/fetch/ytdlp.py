@@ -20,7 +20,7 @@ from yt_dlp.utils import YoutubeDLError
 
 from portrait_prep.errors import TransferFailed
 from portrait_prep.manifests.catalogue import ADDRESSES
-from portrait_prep.manifests.files import commit
+from portrait_prep.manifests.files import flush_and_rename
 from portrait_prep.media import ffmpeg
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.probe import probe
@@ -55,7 +55,7 @@ def fetch_video(address: str, folder: Path, name: str, params: DownloadParams, h
     if target is None:
         video = _fetch(address, work, params, height)
         target = folder / f"{name}{video.suffix}"
-        commit(video, target)
+        flush_and_rename(video, target)
     shutil.rmtree(work, ignore_errors=True)
     return target
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from portrait_prep.errors import MissingPrerequisite, TransferFailed
-from portrait_prep.manifests.files import commit, is_intact
+from portrait_prep.manifests.files import flush_and_rename, is_intact
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch.disk import exclusive_lock
 from portrait_prep.stages.fetch.http import fetch
@@ -44,4 +44,4 @@ def _fetch_verified(model: ModelFile, target: Path, params: DownloadParams) -> N
             f"What lies at {model.address} is not the registered {model.name} (another sha256) and was removed: "
             f"put the right {model.file} into {folder} yourself."
         )
-    commit(unproved, target)
+    flush_and_rename(unproved, target)

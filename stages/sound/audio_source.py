@@ -1,6 +1,7 @@
 """Where the sound of a video comes from: a track of the picture's own file, or a file of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import ffmpeg
@@ -13,13 +14,20 @@ from portrait_prep.media.wav import RATE, Pcm
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.sources import SourceFile
 
+CLOSE = 0.02
+"""Slack of such a copy."""
+
+AHEAD = 10.0
+"""Seconds by which a copy of a track is late on its clock, so that what comes before the first frame has a time."""
+
 
 @dataclass(frozen=True)
 class AudioSource:
-    """Where sound comes from: the default one of a file's `tracks`, of which there may be none.
+    """Where sound comes from: the `chosen` or else the default one of a file's `tracks`, of which there may be none.
 
     `name` is that of the file as the user knows it; `source` is it as ffmpeg's input, on its own clock; `zero` is the
     time on that clock, in seconds, at which the first frame is shown; `separate`: the file is not the picture's.
+    `slack` is by how many seconds the sound may be off before it is cut or filled.
     """
 
     name: str
@@ -27,11 +35,13 @@ class AudioSource:
     tracks: tuple[AudioTrack, ...]
     zero: float
     separate: bool
+    chosen: AudioTrack | None = None
+    slack: float = 0.1
 
     @property
     def track(self) -> AudioTrack | None:
         """The one that is read."""
-        return default_track(self.tracks) if self.tracks else None
+        return self.chosen or (default_track(self.tracks) if self.tracks else None)
 
     @property
     def channels(self) -> int:
@@ -57,14 +67,16 @@ class AudioSource:
                 stream = stream.filter("channelmap", map=only, channel_layout="mono")
             layout = "mono" if channels == 1 else "stereo"
             shape = {"out_sample_fmt": "s16", "out_chlayout": layout, "async": 1, "first_pts": 0, "min_comp": 1e-5}
+            if self.slack != AudioSource.slack:
+                shape["min_hard_comp"] = self.slack
             stream = stream.filter("aresample", RATE, **shape)
         return stream.output("pipe:1", format="s16le", acodec="pcm_s16le", t=seconds)
 
-    def read(self, seconds: float) -> Pcm | None:
-        """So many seconds, int16 [n] of 16 kHz, from the first frame on; None where they do not decode."""
+    def read(self, seconds: float, channels: int = 1) -> Pcm | None:
+        """So many seconds, int16 [n * channels] of 16 kHz, from the first frame on; None where they do not decode."""
         pieces: list[bytes] = []
         try:
-            run(self.samples(seconds, 1), lambda pipe: pieces.append(pipe.read()))
+            run(self.samples(seconds, channels), lambda pipe: pieces.append(pipe.read()))
         except FfmpegFailed:
             return None
         return np.frombuffer(pieces[0], "<i2")
@@ -80,3 +92,20 @@ def audio_of_file(file: SourceFile, late: float) -> AudioSource:
     except NotAVideo as error:
         raise BadVideo(f"{file.name} {error}") from error
     return AudioSource(file.name, sound_input(file.path), sound.tracks, sound.origin + late, separate=True)
+
+
+def of_one_format(audio: AudioSource, seconds: float, path: Path, changed_to: str) -> AudioSource:
+    """The same track copied to a file as stereo of one rate, where its own format changes on the way, at last to that.
+
+    Filters that keep step with time begin anew at a change; here none is needed, since times are written down. They can
+    be kept to closely, but for a change of the rate: then demuxers reckon with the old one. Raises FfmpegFailed.
+    """
+    if audio.track is None:
+        return audio
+    stream = audio.source[str(audio.track.index)].filter("asetpts", f"PTS-{audio.zero - AHEAD:.9f}/TB")
+    stream = stream.filter("aresample", RATE, out_chlayout="stereo", out_sample_fmt="s16")
+    copied = stream.output(str(path), format="nut", acodec="pcm_s16le", t=seconds + 2 * AHEAD)
+    run(copied, lambda pipe: pipe.read())
+    slack = CLOSE if f"{audio.track.rate} Hz" in changed_to else audio.slack
+    track = replace(audio.track, index=0, codec="pcm_s16le", rate=RATE, channels=2)
+    return replace(audio, source=sound_input(path), tracks=(track,), zero=AHEAD, chosen=None, slack=slack)

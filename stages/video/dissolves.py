@@ -71,12 +71,14 @@ METRICS = (
                 0,
                 "most dissolves",
                 "it has {value} dissolves from one picture to another, more than {limit}",
+                places="dissolve_times",
                 ge=0,
             ),
         ),
         blind="one in ten, of 2 s one in four: between pictures much alike, such as plain backgrounds, or with fast "
         "motion; any through black or white; wipes. A zoom over fine texture may be taken for one",
     ),
+    Metric("dissolve_times", "s", "where they are, in seconds of the source", kind="numbers"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +13,7 @@ import ffmpeg
 from portrait_prep.media.ffmpeg import DecodeReport, FfmpegFailed, run, video_input
 from portrait_prep.media.frames import FPS, count_frames
 from portrait_prep.media.probe import Probe
+from portrait_prep.media.source_frames import first_damage
 from portrait_prep.media.wav import SAMPLES_PER_FRAME, resize_wav, write_wav
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.sound.audio_source import AudioSource
@@ -27,6 +29,9 @@ LOST_SOUND = 0.01
 
 MISCOUNT = 0.01
 """Share by which the number of frames may differ from what the timestamps promise; two frames are always allowed."""
+
+MISSED = 0.1
+"""Share of packets that may hold no frame to be shown: some codecs (VP8) have such in between."""
 
 H264: Mapping[str, Any] = {
     "format": "mp4",
@@ -54,6 +59,14 @@ class Encoded:
     downmix: str
 
 
+class FormatChanged(Exception):
+    """The format of the video or the audio (`changed`: to what) changes on the way; what was written is void."""
+
+    def __init__(self, changed: Mapping[str, str]) -> None:
+        super().__init__(f"the format of the {' and the '.join(changed)} changes on the way")
+        self.changed = changed
+
+
 @dataclass(frozen=True)
 class Encoder:
     """A probed picture and its sound, to be decoded together. Raises BadVideo where either turns out to be damaged."""
@@ -65,15 +78,15 @@ class Encoder:
     def encode(self, frames: Any, options: Mapping[str, Any], mp4: Path, wav: Path) -> Encoded:
         """Write the filtered `frames`, as H.264 with further `options`, and as much sound.
 
-        Raises BadVideo also where too few frames come.
+        Raises BadVideo also where too few frames come, FormatChanged where the filters had to begin anew.
         """
         video = frames.output(str(mp4), **{"frames:v": self._expected}, **H264, **options)
         channels = self.audio.channels
-        mixdown, downmix = self._written(video, wav, channels), "none" if channels == 1 else "mean"
+        (mixdown, decoded), downmix = self._written(video, wav, channels), "none" if channels == 1 else "mean"
         if mixdown.cancelled:
-            mixdown, downmix = self._written(video, wav, 1, only=0), "left"
+            (mixdown, decoded), downmix = self._written(video, wav, 1, only=0), "left"
         count = count_frames(mp4)
-        self._check_count(count)
+        self._check_count(count, decoded)
         resize_wav(wav, count * SAMPLES_PER_FRAME)
         return Encoded(count, mixdown.silent if self.audio.tracks else None, downmix)
 
@@ -81,15 +94,16 @@ class Encoder:
         """Decode only."""
         picture = video_input(self.picture.path, self.facts)[str(self.facts.index)]
         nothing = picture.output("-", format="null", t=self.facts.duration)
-        self._run(nothing, 1, None, _passed_over)
+        with suppress(FormatChanged):
+            self._run(nothing, 1, None, _passed_over)
 
-    def _written(self, video: Any, wav: Path, channels: int, only: int | None = None) -> Mixdown:
-        """Run ffmpeg for the mp4, and mix its sound down into the wav."""
+    def _written(self, video: Any, wav: Path, channels: int, only: int | None = None) -> tuple[Mixdown, int]:
+        """Run ffmpeg for the mp4, and mix its sound down into the wav. How many source frames were decoded is told."""
         mixdown = Mixdown(channels)
-        self._run(video, channels, only, lambda pipe: write_wav(wav, mixdown.blocks(pipe)))
-        return mixdown
+        report = self._run(video, channels, only, lambda pipe: write_wav(wav, mixdown.blocks(pipe)))
+        return mixdown, max((one.frames for one in report.decoded.values() if one.kind == "video"), default=0)
 
-    def _run(self, video: Any, channels: int, only: int | None, consume: Callable[[IO[bytes]], object]) -> None:
+    def _run(self, video: Any, channels: int, only: int | None, consume: Callable[[IO[bytes]], object]) -> DecodeReport:
         sound = self.audio.samples(self.facts.duration + 1, channels, only)
         try:
             report = run(ffmpeg.merge_outputs(video, sound).global_args("-filter_complex_threads", "1"), consume)
@@ -97,26 +111,37 @@ class Encoder:
             self._check_decoded(error.report)
             raise
         self._check_decoded(report)
+        if report.changed:
+            raise FormatChanged(report.changed)
+        return report
 
     def _check_decoded(self, report: DecodeReport) -> None:
         """A single damaged frame spoils those after it up to the next keyframe, so none is allowed."""
         frames = len(self.facts.times)
         for stream in report.decoded.values():
             if stream.kind == "video" and stream.damaged > self.facts.unkeyed:
-                raise BadVideo(f"{self.picture.name} is damaged: {stream.damaged} of {frames} frames do not decode")
+                second = first_damage(self.picture.path, self.facts)
+                place = "" if second is None else f", the first at {second:.2f} s"
+                raise BadVideo(
+                    f"{self.picture.name} is damaged: {stream.damaged} of {frames} frames do not decode{place}"
+                )
             if stream.kind == "audio" and stream.damaged > max(min(stream.frames, 1), LOST_SOUND * stream.frames):
                 raise BadVideo(f"{self.audio.name} is damaged: {stream.damaged} pieces of its sound do not decode")
-        if report.changed:
-            name = self.audio.name if report.changed.startswith("audio") else self.picture.name
-            raise BadVideo(f"{name} changes its format on the way ({report.changed}): cut it there")
 
     @property
     def _expected(self) -> int:
         """Frames that the timestamps promise."""
         return max(round(self.facts.duration * FPS), 1)
 
-    def _check_count(self, frames: int) -> None:
+    def _check_count(self, frames: int, decoded: int) -> None:
+        """Two counts that come from elsewhere: the times promise frames, and each packet is one that was decoded.
+
+        ffmpeg stops once it has all that it needs, up to 1/25 s before the end.
+        """
         name, facts = self.picture.name, self.facts
+        packets = len(facts.times)
+        if packets - decoded > FEWEST_FRAMES + MISSED * packets + facts.unkeyed + facts.fps / FPS:
+            raise BadVideo(f"{name} is damaged: of {packets} frames {decoded} were decoded")
         if frames < FEWEST_FRAMES:
             raise BadVideo(f"{name} is too short: {len(facts.times)} frame(s), {facts.duration:.2f} s")
         if abs(frames - self._expected) > max(FEWEST_FRAMES, MISCOUNT * self._expected):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -40,16 +40,25 @@ SMALLEST = 24
 """Pixels of the smallest face that counts: no landmark can be told on less."""
 
 
-def sample_faces(path: Path, probe: Probe, count: int, region: Box) -> SampledFaces:
+def sample_faces(
+    path: Path, probe: Probe, count: int, region: Box, look: Callable[[SourceFrame], object] = lambda _: None
+) -> SampledFaces:
     """Search up to `count` frames, evenly spread, for faces with their centre in `region` (display pixels).
 
     Frames that cannot be decoded are passed over. Where the face that matters most is a still, such as a portrait on a
-    slide, small ones are searched for, too, and of those the first that is alive is taken.
+    slide, small ones are searched for, too, and of those the first that is alive is taken. `look` is shown each frame,
+    once.
     """
-    found = SampledFaces.of(_sampled(path, probe, count, region, closely=False), probe)
+
+    def found_on(frame: SourceFrame) -> Sample:
+        look(frame)
+        return _searched(frame, region, closely=False)
+
+    found = SampledFaces.of([found_on(frame) for frame in sample_frames(path, probe, count)], probe)
     if not found.stills:
         return found
-    closely = SampledFaces.of(_sampled(path, probe, count, region, closely=True), probe)
+    samples = [_searched(frame, region, closely=True) for frame in sample_frames(path, probe, count)]
+    closely = SampledFaces.of(samples, probe)
     return closely if closely.alive else found
 
 
@@ -81,12 +90,9 @@ class SampledFaces:
         return cls(faces, chosen.boxes, len(alive), alive[0] if alive else len(lasting))
 
 
-def _sampled(path: Path, probe: Probe, count: int, region: Box, closely: bool) -> list[Sample]:
-    scale = _overview(probe)
-    return [
-        Sample.of(frame.image(scale), scale, _inside(find_faces(frame, closely), region))
-        for frame in sample_frames(path, probe, count)
-    ]
+def _searched(frame: SourceFrame, region: Box, closely: bool) -> Sample:
+    scale = _overview(frame.probe)
+    return Sample.of(frame.image(scale), scale, _inside(find_faces(frame, closely), region))
 
 
 def _overview(probe: Probe) -> float:

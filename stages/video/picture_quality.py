@@ -1,4 +1,4 @@
-"""What the pictures of a video are like: sharpness and exposure of the face, and cuts.
+"""What the pictures of a video are like: sharpness and exposure of the face, cuts, and repeats.
 
 The face is looked at in the square inside of its outline, so that hair, background and padding have no say; its blur at
 one and the same size, whatever its size in the picture. Faces of few source pixels are told by how far they were scaled
@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.frames import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.streaming.percentiles import Percentiles
-from portrait_prep.stages.video import dissolves
+from portrait_prep.stages.video import dissolves, repeats
 from portrait_prep.stages.video.dissolves import Dissolves
+from portrait_prep.stages.video.repeats import Repeats
 from portrait_prep.stages.video.scene_cuts import Cuts
 
 LENGTH = 9
@@ -63,11 +64,22 @@ METRICS = (
         "after",
         title="Scene cuts",
         decimals=0,
-        bounds=(at_most("max_cuts", 0, "most scene cuts", "it has {value} scene cuts, more than {limit}", ge=0),),
+        bounds=(
+            at_most(
+                "max_cuts",
+                0,
+                "most scene cuts",
+                "it has {value} scene cuts, more than {limit}",
+                places="cut_times",
+                ge=0,
+            ),
+        ),
         blind="a jump cut that keeps the set (its jump may tell it); one in the last three frames; a cut from lights "
         "that are switched on",
     ),
+    Metric("cut_times", "s", "when they are, in seconds of the source", kind="numbers"),
     *dissolves.METRICS,
+    *repeats.METRICS,
     Metric(
         "blur",
         "",
@@ -154,7 +166,7 @@ class PictureQuality:
     """Measures the pictures of one video, frame by frame."""
 
     def __init__(self) -> None:
-        self._cuts, self._dissolves = Cuts(), Dissolves()
+        self._cuts, self._dissolves, self._repeats = Cuts(), Dissolves(), Repeats()
         self._blur = Percentiles(0.0, 1.0, 1000)
         self._faces = self._pixels = self._luma = self._crushed = self._blown = 0
 
@@ -162,6 +174,7 @@ class PictureQuality:
         """Take in the next frame, RGB [height, width, 3], and its face's landmarks [478, 3]; None: there is none."""
         self._cuts.add(image)
         self._dissolves.add(image)
+        self._repeats.add(image, landmarks is not None)
         if landmarks is None:
             return
         if self._faces % EVERY == 0:
@@ -179,16 +192,19 @@ class PictureQuality:
         blurred = blur(cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA))
         self._blur.add(np.array(np.nan if blurred is None else blurred))
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self, start: float = 0.0) -> dict[str, Any]:
         """`cuts` and `dissolves`; of the face `blur` (median), `face_luma` (mean) and shares of black and white.
 
-        Those of the face are None where there never was one.
+        Also `cut_times`, `dissolve_times` and what `Repeats` tells, where the first frame is shown at second `start` of
+        the source. Those of the face are None where there never was one.
         """
         seen = max(self._pixels, 1)
         sums = {"face_luma": self._luma, "crushed_share": self._crushed, "blown_share": self._blown}
         exposure = {name: total / seen if self._pixels else None for name, total in sums.items()}
-        changes = {"cuts": self._cuts.count, "dissolves": len(self._dissolves.frames)}
-        return {**changes, "blur": self._blur.at(50), **exposure}
+        frames = {"cut": self._cuts.frames, "dissolve": self._dissolves.frames}
+        counts = {f"{name}s": len(numbers) for name, numbers in frames.items()}
+        times = {f"{name}_times": [start + number / FPS for number in numbers] for name, numbers in frames.items()}
+        return {**counts, **times, **self._repeats.metrics(start), "blur": self._blur.at(50), **exposure}
 
 
 def _inside(image: Image, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:

@@ -6,18 +6,27 @@ from typing import Any
 from portrait_prep.media.box import Box
 from portrait_prep.media.frames import FPS, SIZE
 from portrait_prep.media.probe import Orientation, Probe
+from portrait_prep.stages.video.colours import called_bt709, to_bt709
 from portrait_prep.stages.video.crop import stored
 
 
-def upright_squares(source: Any, facts: Probe, box: Box, region: Box) -> Any:
-    """The filters from stored frames to upright squares, which show nothing outside of the region.
+def upright_squares(
+    source: Any, facts: Probe, box: Box, region: Box, fields: str | None = None, *, steady: bool = True
+) -> Any:
+    """The filters from stored frames to upright squares in BT.709, which show nothing outside of the region.
 
     A frame is shown from the middle between it and the one before: so each 1/25 s gets the frame nearest in time.
     That rule ends the last one half-way through its time on display, so a long one is held for the other half.
-    Cropping comes before scaling, turning after it: both then touch the fewest pixels.
+    `fields`, tff or bff, says which field comes first where that is not declared. A picture that is not `steady` is
+    brought to its first size before all else. Cropping comes before scaling, turning after it: both then touch the
+    fewest pixels.
     """
-    stream = source[str(facts.index)]
-    if facts.interlaced:
+    stream = called_bt709(source[str(facts.index)], facts.colours)
+    if not steady:
+        stream = stream.filter("scale", facts.width, facts.height, flags="bicubic+accurate_rnd+bitexact")
+    if fields:
+        stream = stream.filter("yadif", mode="send_frame", deint="all", parity=fields)
+    elif facts.interlaced:
         stream = stream.filter("yadif", mode="send_frame", deint="interlaced")
     stream = stream.filter("settb", "AVTB")
     stream = stream.filter("setpts", f"(PTS+if(isnan(PREV_INPTS),PTS,PREV_INPTS))/2-{facts.start:.9f}/TB")
@@ -30,6 +39,7 @@ def upright_squares(source: Any, facts: Probe, box: Box, region: Box) -> Any:
     )
     stream = _cropped(stream, stored_box, stored_region.within(Box(0, 0, facts.width, facts.height)), facts)
     stream = stream.filter("scale", SIZE, SIZE, flags="bicubic+accurate_rnd+bitexact", out_range="tv")
+    stream = to_bt709(stream, facts.colours)
     for name, options in _turns(facts.orientation):
         stream = stream.filter(name, **options)
     return stream.filter("setsar", 1).filter("format", "yuv420p")

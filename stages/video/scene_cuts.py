@@ -50,10 +50,14 @@ class Look:
 
 
 class Cuts:
-    """Counts the cuts of one video, frame by frame; one within the last three frames is not seen."""
+    """Finds the cuts of one video, frame by frame; one within the last three frames is not seen.
+
+    `frames`: the first of the new picture of each.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.frames: list[int] = []
+        self._added = 0
         self._last: deque[Look] = deque(maxlen=NEWER + 1)
         self._changing = False
 
@@ -62,8 +66,15 @@ class Cuts:
         look = _look(image)
         self._last.extend([look] * (1 if self._last else NEWER + 1))
         changing = self._is_cut()
-        self.count += changing and not self._changing
+        if changing and not self._changing:
+            self.frames.append(max(self._added - (NEWER - NEW), 0))
         self._changing = changing
+        self._added += 1
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return len(self.frames)
 
     def _is_cut(self) -> bool:
         older, old, new, newer = (self._last[place] for place in (OLDER, OLD, NEW, NEWER))

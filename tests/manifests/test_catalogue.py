@@ -75,6 +75,17 @@ def test_a_shard_holds_what_fits_and_only_a_longer_video_exceeds_it(seconds: lis
     assert list(shards) == [f"folder-{number:05d}" for number in range(len(shards))]
 
 
+def test_a_shard_is_filled_to_its_very_end() -> None:
+    rows = merge([], [video("a", 60.0), video("b", 60.0), video("c", 0.5)], 120)
+    assert [row.shard for row in rows] == ["folder-00000", "folder-00000", "folder-00001"]
+
+
+def test_the_last_shard_is_filled_up_though_an_earlier_one_is_fuller() -> None:
+    before = merge([], [video("a", 100.0), video("b", 30.0)], 120)
+    assert [row.shard for row in before] == ["folder-00000", "folder-00001"]
+    assert merge(before, [video("c", 10.0)], 120)[-1].shard == "folder-00001"
+
+
 def test_each_corpus_counts_its_own_shards() -> None:
     rows = merge([], [video("a"), video("b", corpus="hdtf"), video("c")], 120)
     assert [row.shard for row in rows] == ["folder-00000", "hdtf-00000", "folder-00000"]

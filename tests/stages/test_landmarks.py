@@ -23,7 +23,7 @@ from portrait_prep.stages.models import mediapipe
 from portrait_prep.stages.models.mediapipe import Face
 from portrait_prep.stages.streaming.gaps import fill_gaps
 from portrait_prep.stages.video.tracking import FaceFollower, is_confirmed
-from tests.memory_job import UNPADDED, MemoryJob, claims_hold, collect
+from tests.memory_job import MemoryJob, claims_hold, collect
 from tests.stages.judging import verdict_on
 
 CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "clips"
@@ -52,7 +52,7 @@ def scene(*placed: tuple[Image, int, int]) -> Image:
 
 def run(folder: Path, frames: list[Image], **params: Any) -> tuple[Batch, dict[str, Any]]:
     path = write_video(folder / "v.mp4", frames)
-    job = MemoryJob(LandmarksParams(**params), folder, frames=len(frames), columns=UNPADDED, files={"mp4": path})
+    job = MemoryJob(LandmarksParams(**params), folder, frames=len(frames), files={"mp4": path})
     columns = collect(STAGE, job)
     assert claims_hold(STAGE, columns)
     return columns, job.metrics
@@ -258,7 +258,7 @@ def verdict(metrics: dict[str, Any]) -> Verdict:
 
 @pytest.mark.parametrize("frames", [1, 12, 60])
 def test_an_upright_face_is_confirmed_by_the_detector(tmp_path: Path, frames: int) -> None:
-    _, metrics = run(tmp_path, [scene((PORTRAIT, 96, 60))] * frames)
+    _, metrics = run(tmp_path, [scene((PORTRAIT, 96 + k % 5, 60)) for k in range(frames)])
     assert metrics["face_confirmed_share"] == 1
     assert verdict(metrics).accepted
 
@@ -266,7 +266,7 @@ def test_an_upright_face_is_confirmed_by_the_detector(tmp_path: Path, frames: in
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_face_that_is_not_upright_is_rejected_for_that(tmp_path: Path, turns: int) -> None:
     turned = np.rot90(cv2.resize(PORTRAIT, (400, 400)), turns).astype(np.uint8)
-    columns, metrics = run(tmp_path, [scene((turned, 56, 56))] * 12)
+    columns, metrics = run(tmp_path, [scene((turned, 56 + k % 5, 56)) for k in range(12)])
     assert columns["detected"].all(), "the mesh holds it all the same"
     (reason,) = verdict(metrics).reasons
     assert reason.startswith("the face detector confirms the tracked face at 0% of the looks, less than 50%")
@@ -300,7 +300,7 @@ def test_no_face_is_a_bad_video(tmp_path: Path) -> None:
 def test_a_video_with_other_frames_than_were_written_is_damaged(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4", [scene((PORTRAIT, 96, 60))] * 6)
     with pytest.raises(Damaged, match=r"v\.mp4 does not hold 7 frames"):
-        collect(STAGE, MemoryJob(LandmarksParams(), tmp_path, frames=7, columns=UNPADDED, files={"mp4": path}))
+        collect(STAGE, MemoryJob(LandmarksParams(), tmp_path, frames=7, files={"mp4": path}))
 
 
 def test_invariants_see_a_half_missing_face_and_a_lost_one() -> None:

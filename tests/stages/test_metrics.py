@@ -13,7 +13,13 @@ from portrait_prep.stages.order import STAGES
 from tests.stages.judging import MODEL, RULES, quality, verdict_on
 
 GOOD: dict[str, dict[str, Any]] = {
-    "normalize": {"seconds": 4.0, "upscaling": 1.1, "sound_offset": None},
+    "normalize": {
+        "seconds": 4.0,
+        "upscaling": 1.1,
+        "sound_offset": None,
+        "frame_rate": 25.0,
+        "longest_hole": 0.04,
+    },
     "landmarks": {
         "face_share": 1.0,
         "longest_gap": 0,
@@ -24,6 +30,9 @@ GOOD: dict[str, dict[str, Any]] = {
         "scale_jump": 1.02,
         "cuts": 0,
         "dissolves": 0,
+        "repeated_share": 0.0,
+        "picture_rate": 25.0,
+        "longest_repeat": 0.0,
         "blur": 0.4,
         "face_luma": 130.0,
         "crushed_share": 0.01,
@@ -63,6 +72,11 @@ BEYOND: list[tuple[str, str, Any, Any, str]] = [
     ("normalize", "seconds", 1.0, 0.96, "it lasts 0.96 s, less than 1 s"),
     ("normalize", "upscaling", 4.0, 4.5, "each source pixel became 4.5 in a row, more than 4"),
     ("normalize", "sound_offset", -0.12, -0.2, "the sound file is -0.200 s behind the video's own sound"),
+    ("normalize", "frame_rate", 11.0, 10.0, "the source has 10.0 frames a second, fewer than 11"),
+    ("normalize", "longest_hole", 1.0, 3.04, "its picture has a hole of 3.04 s, more than 1 s"),
+    ("landmarks", "repeated_share", 0.8, 0.97, "97% of the frames repeat the one before, more than 80%"),
+    ("landmarks", "picture_rate", 11.0, 10.0, "there are 10.0 new pictures a second, fewer than 11"),
+    ("landmarks", "longest_repeat", 1.0, 2.96, "the picture stands still for 2.96 s, more than 1 s"),
     ("landmarks", "face_share", 0.9, 0.89, "a face was seen in 89.0% of the frames, less than 90%"),
     ("landmarks", "longest_gap", 50, 51, "no face was seen for 51 frames in a row, more than 50"),
     ("landmarks", "face_confirmed_share", 0.5, 0.4, "confirms the tracked face at 40% of the looks, less than 50%"),

@@ -284,12 +284,16 @@ def test_damaged_hevc(tmp_path: Path) -> None:
         normalize(tmp_path / "b.mp4", tmp_path / "bad")
 
 
-def test_a_picture_that_changes_its_size_is_refused(tmp_path: Path) -> None:
+def test_a_picture_that_changes_its_size_is_scaled_and_one_that_changes_its_shape_is_refused(tmp_path: Path) -> None:
     write_clip(tmp_path / "1.ts", steady(25, 1), FACE)
-    write_clip(tmp_path / "2.ts", [1 + time for time in steady(25, 1)], portrait(256, 256))
-    (tmp_path / "a.ts").write_bytes((tmp_path / "1.ts").read_bytes() + (tmp_path / "2.ts").read_bytes())
-    with pytest.raises(BadVideo, match="changes its format on the way"):
-        normalize(tmp_path / "a.ts", tmp_path / "out")
+    for name, later in (("size", portrait(256, 256)), ("shape", portrait(256, 128))):
+        write_clip(tmp_path / "2.ts", [1 + time for time in steady(25, 1)], later)
+        (tmp_path / f"{name}.ts").write_bytes((tmp_path / "1.ts").read_bytes() + (tmp_path / "2.ts").read_bytes())
+    got = normalize(tmp_path / "size.ts", tmp_path / "out", crop_x=0, crop_y=0, crop_w=192, crop_h=192)
+    assert got.numbers == [*range(25), *range(25)]
+    assert got.metrics["change_times"] == [pytest.approx(1, abs=0.02)]
+    with pytest.raises(BadVideo, match=r"changes its shape from 192x192 to 256x128 at 1\.00 s: cut it there"):
+        normalize(tmp_path / "shape.ts", tmp_path / "out")
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])

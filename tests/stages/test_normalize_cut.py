@@ -88,11 +88,16 @@ def combs(images: list[Image]) -> float:
     return float(np.mean([np.abs(part[1:-1] - (part[:-2] + part[2:]) / 2).mean() for part in rows]))
 
 
-def test_two_fields_are_taken_apart_where_the_file_says_that_there_are_two(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flagged", [True, False])
+def test_two_fields_are_taken_apart_whether_the_file_says_so_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flagged: bool
+) -> None:
     whole: dict[str, Any] = {"crop_x": 40, "crop_y": 0, "crop_w": 240, "crop_h": 240}
-    plain = normalize(woven(tmp_path / "a.mkv", flagged=False), tmp_path / "1", **whole)
-    fields = normalize(woven(tmp_path / "b.mkv", flagged=True), tmp_path / "2", **whole)
-    assert not plain.row["interlaced"]
+    fields = normalize(woven(tmp_path / "b.mkv", flagged=flagged), tmp_path / "2", **whole)
     assert fields.row["interlaced"]
+    assert (fields.metrics["fields"] is None) == flagged
     assert len(fields.frames) == 25
+    monkeypatch.setattr("portrait_prep.stages.normalize.field_order", lambda *_: None)
+    plain = normalize(woven(tmp_path / "a.mkv", flagged=False), tmp_path / "1", **whole)
+    assert not plain.row["interlaced"]
     assert combs(plain.frames) > 3 * combs(fields.frames)

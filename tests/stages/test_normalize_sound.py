@@ -1,9 +1,11 @@
 """Sound from a file of its own, as RAVDESS and IEMOCAP have it."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -137,6 +139,24 @@ def test_of_a_damaged_picture_and_damaged_sound_the_right_one_is_named(tmp_path:
     path.write_bytes(overwritten(path.read_bytes(), 0.5, 400))
     with pytest.raises(BadVideo, match=r"^a\.mp4 is damaged: \d+ of 75 frames"):
         normalize(path, tmp_path / "3", sound=str(tmp_path / "good.flac"))
+
+
+@pytest.mark.parametrize(("damaged", "refused"), [(1, False), (3, True)])
+def test_of_the_sound_up_to_a_hundredth_may_be_damaged(
+    tmp_path: Path, filmed: Path, damaged: int, refused: bool
+) -> None:
+    """There are 95 packets of sound: one is 1 %, three are 3 %."""
+    data = bytearray(filmed.read_bytes())
+    with av.open(str(filmed)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+    assert len(packets) == 95
+    for packet in packets[10 :: len(packets) // 3][:damaged]:
+        assert packet.pos is not None
+        data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    (tmp_path / "a.mp4").write_bytes(data)
+    told = pytest.raises(BadVideo, match=r"^a\.mp4 is damaged: 3 pieces of its sound") if refused else nullcontext()
+    with told:
+        normalize(tmp_path / "a.mp4", tmp_path / "out")
 
 
 def test_a_sound_file_that_is_away_is_no_bad_video(tmp_path: Path, filmed: Path) -> None:

@@ -14,6 +14,8 @@ from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
+from portrait_prep.stages import landmarks as real_landmarks
+from portrait_prep.stages import normalize as real_normalize
 
 SIDE = 64
 GAP = (100, 120)
@@ -86,6 +88,7 @@ STAGES: tuple[Stage[Any], ...] = (
         normalize,
         rows="video",
         media=("mp4", "wav"),
+        metrics=real_normalize.METRICS,
     ),
     Stage(
         "landmarks",
@@ -94,6 +97,7 @@ STAGES: tuple[Stage[Any], ...] = (
         (Column("landmarks", "float32", (478, 3)), Column("detected", "bool")),
         landmarks,
         reads=("normalize.mp4",),
+        metrics=real_landmarks.METRICS,
     ),
     Stage(
         "headpose",

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.measure_lip_sync import read, shifted, told
 from portrait_prep.demo.plan import CLIPS
 from portrait_prep.demo.verdict import agreement
+from portrait_prep.stages.order import STAGES
 from portrait_prep.stages.sound.lip_sync import SPEECH
 from tests.whole.contract import check_columns, check_media
 from tests.whole.runs import columns, portrait_prep
@@ -93,7 +94,7 @@ def test_states_add_up_to_the_catalogue(finished: Path) -> None:
     for counts in told["stages"].values():
         assert sum(counts["videos"].values()) == told["videos"] == len(CLIPS)
         assert counts["videos"]["pending"] == counts["videos"]["stale"] == 0
-    assert pq.read_table(finished / "manifests.parquet").num_rows == 7 * len(CLIPS)
+    assert pq.read_table(finished / "manifests.parquet").num_rows == len(STAGES) * len(CLIPS)
 
 
 def test_statistics_are_those_of_the_frames(finished: Path) -> None:

@@ -97,6 +97,7 @@ def test_no_ffmpeg(workspace: Path, monkeypatch: pytest.MonkeyPatch, demo_source
     assert "ffmpeg" in refused("run", "-w", workspace, "--workers", "1")
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay", [0.0, 1.0, 3.0])
 def test_an_interrupt_is_one_sentence(workspace: Path, demo_sources: Path, number: int, delay: float) -> None:

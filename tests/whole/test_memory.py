@@ -7,6 +7,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
+from portrait_prep.stages.order import STAGES
 from tests.whole.runs import portrait_prep
 
 SLACK = 48
@@ -37,10 +38,10 @@ def peaks(source: Path, root: Path) -> dict[str, int]:
     """MiB of resident memory at most, by stage, each in a process of its own."""
     portrait_prep("init", "folder", "-w", root, "--source", source.parent)
     found = {}
-    for stage in ("download", "normalize", "landmarks", "headpose", "torso", "speech", "stats"):
-        command = [sys.executable, "-c", MEASURE, str(root), stage]
+    for stage in STAGES:
+        command = [sys.executable, "-c", MEASURE, str(root), stage.name]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[stage] = int(done.stdout.split()[-1])
+        found[stage.name] = int(done.stdout.split()[-1])
     return found
 
 

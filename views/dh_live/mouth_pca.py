@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
 from portrait_prep.stages.face.geometry import Pose, to_image
-from portrait_prep.views.dh_live.points import CANONICAL, FaceRange, FaceRanges
+from portrait_prep.views.dh_live.face_range import CANONICAL, FaceRange, FaceRanges
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.windows import Window
 

@@ -1,17 +1,10 @@
-"""The 141 points of the face mesh that DH_live reads, in its order; and how far they go in a video.
+"""The 141 points of the face mesh that DH_live reads, in its order, and what lies where among them.
 
-The latter must be known of all frames before one of them can be shown. Source: https://github.com/kleinlee/DH_live,
-talkingface/utils.py (`main_keypoints_index`). Left and right are the subject's own.
+Source: https://github.com/kleinlee/DH_live, talkingface/utils.py (`main_keypoints_index`). Left and right are the
+subject's own.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
-
-from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP
-from portrait_prep.views.reading.reader import Reader
-from portrait_prep.views.reading.store import Store
 
 _PARTS = {
     "left_brow": (276, 283, 282, 295, 285, 336, 296, 334, 293, 300),
@@ -47,72 +40,3 @@ JAW = OVAL[2:-2]
 LIPS = np.arange(141)[PLACES["lips_inner"].start : PLACES["lips_outer"].stop]
 UPPER_LIP, LOWER_LIP = PLACES["lips_inner"].start + 15, PLACES["lips_inner"].start + 5
 """Places of points 13 and 14 of the mesh, the middles of the inner lips."""
-
-CANONICAL = "headpose.canonical"
-KNOWN_VIDEOS = 512
-"""Most videos of which this is remembered: four bytes a frame, each."""
-MOST = 99.0
-"""Percentile that stands for the largest: a frame in which points slipped is no measure of a mouth."""
-
-
-@dataclass(frozen=True)
-class FaceRange:
-    """Of one video, in canonical px: the head's own place and turn are taken out.
-
-    `opening` float32 [frames]: distance between the middles of the inner lips, NaN where there is no face. `lips`
-    float64 [4]: left, top, right and bottom of all that the lips reach, `depth` float their mean z, `mouth` float64 [2]
-    width and height of the largest mouth. `oval` float64 [21, 3]: the mean outline of the lower face, and `lowest`
-    float64 [21] the largest y of each of its points.
-    """
-
-    opening: NDArray[np.float32]
-    lips: NDArray[np.float64]
-    depth: float
-    mouth: NDArray[np.float64]
-    oval: NDArray[np.float64]
-    lowest: NDArray[np.float64]
-
-
-class FaceRanges:
-    """The ranges of videos, each measured once in a process, whoever reads it: `headpose.canonical` must be read."""
-
-    def __init__(self) -> None:
-        self._known: Store[FaceRange] = Store(KNOWN_VIDEOS)
-
-    def of(self, reader: Reader, number: int) -> FaceRange:
-        """Of video `number`; one of no frames with a face gives NaN. Raises what `Reader` raises."""
-        return self._known.get(reader.videos[number].digests["headpose"], lambda: measure(reader, number))
-
-
-def measure(reader: Reader, number: int) -> FaceRange:
-    """Go once through the points of a video, a row group at a time."""
-    opening, boxes, depths = [], [], []
-    oval, lowest, faces = np.zeros((len(OVAL), 3)), np.full(len(OVAL), -np.inf), 0
-    frames = reader.videos[number].frames
-    for first in range(0, frames, ROWS_PER_GROUP):
-        count = min(ROWS_PER_GROUP, frames - first)
-        points = reader.read(number, first, count, (CANONICAL,))[CANONICAL][:, POINTS]
-        opening.append(np.linalg.norm(points[:, UPPER_LIP] - points[:, LOWER_LIP], axis=1))
-        points = points[np.isfinite(points).all(axis=(1, 2))]
-        lips = points[:, LIPS]
-        boxes.append(np.concatenate([lips[:, :, :2].min(axis=1), lips[:, :, :2].max(axis=1)], axis=1))
-        depths.append(lips[:, :, 2].mean(axis=1))
-        oval += points[:, OVAL].sum(axis=0, dtype=np.float64)
-        lowest = np.maximum(lowest, points[:, OVAL, 1].max(axis=0, initial=-np.inf))
-        faces += len(points)
-    box = np.concatenate(boxes)
-    return FaceRange(
-        np.concatenate(opening),
-        np.concatenate([_percentile(box[:, :2], 100 - MOST), _percentile(box[:, 2:], MOST)]),
-        float(np.concatenate(depths).mean(dtype=np.float64)) if faces else np.nan,
-        _percentile(box[:, 2:] - box[:, :2], MOST),
-        oval / faces if faces else np.full_like(oval, np.nan),
-        lowest,
-    )
-
-
-def _percentile(values: NDArray[np.float32], share: float) -> NDArray[np.float64]:
-    """Of each column; NaN of nothing."""
-    if not len(values):
-        return np.full(values.shape[1], np.nan)
-    return np.asarray(np.percentile(values.astype(np.float64), share, axis=0))

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE, Pose, to_image
 from portrait_prep.views.dh_live.drawing import JITTER, SIDE, UNMOVED, FaceSquare, hint_of_lips, lines, without_jaw
+from portrait_prep.views.dh_live.face_range import FaceRange, FaceRanges
 from portrait_prep.views.dh_live.mouth_pca import COLUMNS, POSE, MouthPca, mouth_pictures
-from portrait_prep.views.dh_live.points import JAW, OVAL, POINTS, FaceRange, FaceRanges
+from portrait_prep.views.dh_live.points import JAW, OVAL, POINTS
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
 from portrait_prep.views.reading.windows import Window, windows

@@ -23,8 +23,8 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
 from portrait_prep.media.frames import FPS
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME, write_wav
-from portrait_prep.stages.face.mesh import SEMANTIC, indices
 from portrait_prep.views.moda.filling import filling
+from portrait_prep.views.moda.parts import SEMANTIC, indices
 from portrait_prep.views.moda.targets import BLOCK, Targets
 from portrait_prep.views.moda.windows import LENGTH, STRIDE
 from portrait_prep.views.reading.reader import Reader

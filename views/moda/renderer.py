@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.frames import SIZE, Image
 from portrait_prep.stages.face.geometry import Pose, to_image
-from portrait_prep.stages.face.mesh import EDGES, MOUTH
+from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.views.moda.centre import HEADMOTION
+from portrait_prep.views.moda.parts import MOUTH
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
 from portrait_prep.views.reading.selection import Footage

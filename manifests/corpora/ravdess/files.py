@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from portrait_prep.manifests.corpora.folder import files_below
+from portrait_prep.manifests.corpora.folder.files import files_below
 from portrait_prep.manifests.corpora.ravdess.names import (
     AUDIO_ONLY,
     FULL_AV,

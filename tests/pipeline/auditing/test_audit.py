@@ -8,12 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from portrait_prep.manifests.record import Failure
 from portrait_prep.manifests.verdict import Review
 from portrait_prep.pipeline.auditing.finding import KINDS
+from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.reviewing import decide
-from portrait_prep.pipeline.store.shards import ShardReader
+from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
 from tests.pipeline.damage import (
     Key,
     as_is,
@@ -29,7 +32,7 @@ from tests.pipeline.damage import (
     repeat_row,
     rewrite_manifests,
 )
-from tests.pipeline.toy import add_videos, numbers, toy_session
+from tests.pipeline.toy import SCALE, add_videos, numbers, toy_session
 
 FIRST, SECOND = "scale/toy-00000.parquet", "scale/toy-00001.parquet"
 COUNTED = "count/toy-00000.parquet"
@@ -86,6 +89,15 @@ def link_to_nowhere(root: Path) -> None:
     (root / "sources/zz.mp4").symlink_to("/nowhere")
 
 
+def add_rows(root: Path) -> None:
+    """At the end of a shard."""
+    with ShardReader(root / FIRST) as reader, ShardWriter(root / "fresh", SCALE, SCALE.params()) as writer:
+        for record in reader.records.values():
+            writer.copy(reader, record)
+        writer.rows("a1", iter([{"pair": np.zeros((3, 2), np.float32)}]))
+    (root / "fresh").rename(root / FIRST)
+
+
 def set_factor(root: Path) -> None:
     (root / "pipeline.toml").write_text("[scale]\nfactor = 9\n")
 
@@ -119,12 +131,17 @@ DAMAGES: dict[str, Damage] = {
     "two stages' shards exchanged": Damage(
         lambda root: exchange(root / FIRST, root / COUNTED), {("exchanged", FIRST, ""), ("exchanged", COUNTED, "")}
     ),
+    "rows that no record tells of": Damage(add_rows, {("row count", FIRST, "")}),
     "values changed, digests not": Damage(
         lambda root: forge(toy_session(root), "scale", "a1", lambda batch: {"pair": batch["pair"] + 1}, None, False),
         {("values", FIRST, "a1")},
     ),
     # records
     "a record that says two things": Damage(forged_and_blessed("scale", "a1", frames=299), {("record", FIRST, "a1")}),
+    "a failure that has rows": Damage(
+        forged_and_blessed("scale", "a1", outcome="failed", error=Failure(type="E", message="m", permanent=True)),
+        {("record", FIRST, "a1"), ("outdated manifest", MANIFEST, "a1")},
+    ),
     "a digest edited": Damage(forged_and_blessed("scale", "a1", digest="0" * 64), {("record", FIRST, "a1")}),
     "a stale fingerprint": Damage(record_of("scale", "a1", fingerprint="0" * 64), {("unfinished", FIRST, "a1")}),
     "a record of another basis": Damage(other_basis, {("record", FIRST, "a1")}),
@@ -326,6 +343,33 @@ def test_a_source_that_is_away_says_nothing_against_the_workspace(tmp_path: Path
     session.run(session.select((), (), False), workers=0)
     Path(session.videos[0].source).unlink()
     assert audited(session, deep=True) == []
+
+
+def test_the_first_row_at_which_a_claim_is_broken_is_named(root: Path) -> None:
+    def spoil(batch: Batch) -> Batch:
+        numbers = batch["number"].copy()
+        if len(numbers) == 50:  # behind the 250 of the first row group
+            numbers[[10, 20]] = -1
+        return {"number": numbers}
+
+    forge(toy_session(root), "count", "a1", spoil)
+    rewrite_manifests(toy_session(root))
+    (finding,) = audited(toy_session(root))
+    assert (finding.kind, finding.path, finding.video_id) == ("claim", COUNTED, "a1")
+    assert "numbers are not negative" in finding.problem
+    assert "(first at row 260)" in finding.problem
+
+
+@pytest.mark.parametrize("frames", [299, 301])
+def test_a_stage_that_covers_fewer_or_more_frames_than_the_others_is_named(root: Path, frames: int) -> None:
+    forged_and_blessed("total", "a1", frames=frames)(root)
+    findings = audited(toy_session(root))
+    assert [(found.kind, found.path, found.video_id) for found in findings] == [
+        ("frames", "total/toy-00000.parquet", "a1")
+    ]
+    assert findings[0].problem == f"it covers {frames} frames, where the other stages cover 300"
+    obey(toy_session(root), findings)
+    assert audited(toy_session(root)) == []
 
 
 def test_a_killed_driver_left_old_manifests(root: Path) -> None:

@@ -105,6 +105,7 @@ def test_a_video_that_kills_its_worker_is_set_aside(tmp_path: Path) -> None:
     assert list(Audit(toy_session(root)).findings()) == []
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_cleanly(tmp_path: Path, quiet: dict[str, Any]) -> None:
     root = tmp_path / "w"
     add_videos(root, VIDEOS)

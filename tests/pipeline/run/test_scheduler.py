@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,10 @@ import pytest
 from portrait_prep.errors import BadInput, MissingPrerequisite, WorkspaceBusy
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.pipeline.auditing.audit import Audit
-from portrait_prep.pipeline.run.scheduler import RunCounts
+from portrait_prep.pipeline.dry_run import stale_units
+from portrait_prep.pipeline.run.executor import InProcessExecutor
+from portrait_prep.pipeline.run.scheduler import RunCounts, Scheduler
+from portrait_prep.pipeline.run.task import compute
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import State
@@ -298,3 +302,61 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_done(root: Path) -> None:
     run_counts, status_counts = go(toy_session(root))
     assert run_counts.computed["scale"] == 2
     assert not status_counts.failed
+
+
+def test_a_media_file_of_another_size_is_made_again(root: Path) -> None:
+    session = add_videos(root, FOUR)
+    go(session)
+    path = root / "media" / "a2.txt"
+    before = path.read_text()
+    path.write_text(before[:-1])
+    everything = session.select((), (), retry_failed=False)
+    assert "count toy-00000: 1 video stale: media/a2.txt has another size than recorded" in list(
+        stale_units(toy_session(root), everything)
+    )
+    assert go(toy_session(root))[0].computed == {"count": 1}
+    assert path.read_text() == before
+
+
+class Noting(InProcessExecutor):
+    """Notes what it is given to compute, task by task: the stage and the videos."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.tasks: list[tuple[str, list[str]]] = []
+
+    def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Any:
+        if task is compute:
+            unit, tasks = arguments
+            self.tasks.append((unit.stage.name, [each.video.video_id for each in tasks]))
+        return super().submit(task, *arguments, gpu=gpu)
+
+
+def noted(session: Session, size: int = 1) -> list[tuple[str, list[str]]]:
+    """Run everything; the tasks in the order in which they were handed out."""
+    executor = Noting(size)
+    everything = session.select((), (), retry_failed=False)
+    Scheduler(session.workspace, session.planner, session.videos, executor, everything).run()
+    return executor.tasks
+
+
+def test_units_are_whole_while_there_are_shards_for_everyone_and_then_cut_video_by_video(root: Path) -> None:
+    session = add_videos(root, FOUR | {"c1": numbers(3), "c2": numbers(4)})
+    assert noted(session) == [
+        *((stage, videos) for videos in (["a1", "a2"], ["b1", "b2"]) for stage in ("count", "scale", "total")),
+        *((stage, [video]) for stage in ("count", "scale", "total") for video in ("c1", "c2")),
+    ]
+
+
+def test_the_deepest_unit_that_is_ready_goes_first(root: Path) -> None:
+    session = add_videos(root, {"a": numbers(30), "b": numbers(20)}, seconds=100)
+    go(session, ["count"], ["b"])
+    order = noted(toy_session(root), size=2)
+    assert order == [("count", ["a"]), ("scale", ["b"]), ("total", ["b"]), ("scale", ["a"]), ("total", ["a"])]
+
+
+def test_the_longest_shard_and_its_longest_video_go_first(root: Path) -> None:
+    for name, seconds in (("a", 30.0), ("b", 50.0), ("c", 100.0)):
+        session = add_videos(root, {name: numbers(3)}, seconds)
+    assert [videos for stage, videos in noted(session, size=8) if stage == "count"] == [["c"], ["b"], ["a"]]

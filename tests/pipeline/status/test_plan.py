@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from portrait_prep.manifests.record import Basis
 from portrait_prep.pipeline.dry_run import stale_units
-from portrait_prep.pipeline.status.plan import difference, fingerprint
+from portrait_prep.pipeline.status.plan import State, difference, fingerprint
+from portrait_prep.pipeline.store.shard_state import ShardState
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FACTS = st.dictionaries(st.text(max_size=4), st.integers(), max_size=3)
@@ -52,3 +53,14 @@ def test_a_dry_run_says_what_why_and_how_long(tmp_path: Path) -> None:
     assert "scale toy-00000: 2 videos stale: setting factor changed: 2.0 -> 3.0" in lines
     assert not any(line.startswith("count") for line in lines)
     assert (root / "scale" / "toy-00000.parquet").stat().st_size
+
+
+def test_what_is_blocked_names_the_stage_that_failed_however_far_above(tmp_path: Path) -> None:
+    session = add_videos(tmp_path / "w", {"a1": "1 bad"})
+    session.run(session.select((), (), retry_failed=False), workers=0)
+    session = toy_session(tmp_path / "w")
+    state = ShardState.load(session.workspace, "toy-00000", session.videos, session.stages)
+    statuses = session.planner.statuses(state.videos, state.records)
+    told = {stage: (by_video["a1"].state, by_video["a1"].reason) for stage, by_video in statuses.items()}
+    blocked = (State.BLOCKED, "count failed")
+    assert told == {"count": (State.FAILED, ""), "scale": blocked, "total": blocked}

@@ -49,6 +49,7 @@ def test_packed_floats_are_split_into_bytes_and_compressed(tmp_path: Path) -> No
     assert {chunk.compression for chunk in chunks(file, "face")} == {"ZSTD"}
     assert all("BYTE_STREAM_SPLIT" in chunk.encodings for chunk in chunks(file, "face"))
     assert sum(chunk.total_compressed_size for chunk in chunks(file, "face")) < 0.95 * FACES.nbytes
+    assert not any("BYTE_STREAM_SPLIT" in chunk.encodings for chunk in chunks(file, "lag")), "it may be null"
 
 
 def test_what_is_read_at_random_lies_as_it_is_in_one_page_a_row_group(tmp_path: Path) -> None:

@@ -36,6 +36,12 @@ def test_euler_and_rotation_are_inverse(angles: tuple[float, float, float]) -> N
     np.testing.assert_allclose(back, angles, atol=1e-6)
 
 
+@pytest.mark.parametrize("sine", [1 + 1e-9, -1 - 1e-9])
+def test_a_head_in_full_profile_has_angles_whatever_the_rounding(sine: float) -> None:
+    rotation = np.array([[0.0, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, 0.0]])
+    assert geometry.euler_from_rotation(rotation)[0] == np.sign(sine) * 90
+
+
 @pytest.mark.parametrize(
     ("euler", "part", "axis", "sign"),
     [

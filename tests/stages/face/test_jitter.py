@@ -19,6 +19,16 @@ def test_jitter_is_the_noise_of_one_coordinate(sigma: float, seed: int) -> None:
     assert noise.rms == pytest.approx(sigma, rel=0.05)
 
 
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=30))
+def test_jitter_does_not_depend_on_how_a_video_is_cut(lengths: list[int]) -> None:
+    rows = np.random.default_rng(0).normal(size=(sum(lengths) + 3, 4, 2))
+    whole, parts = Jitter(), Jitter()
+    whole.add(rows)
+    for part in np.split(rows, np.cumsum(lengths)):
+        parts.add(part)
+    assert parts.rms == pytest.approx(whole.rms, rel=1e-12)
+
+
 def test_where_nothing_is_seen_there_is_no_noise() -> None:
     noise = Jitter()
     noise.add(np.zeros((2, 5, 2)))

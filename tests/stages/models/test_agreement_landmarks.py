@@ -17,7 +17,7 @@ from portrait_prep.stages.landmarks import LandmarksParams
 from portrait_prep.stages.models import registry
 from portrait_prep.stages.models.blendshapes import INDEX, NAMES, mirrored
 from portrait_prep.stages.normalize import NormalizeParams
-from tests.memory_job import UNPADDED, MemoryJob, claims_hold, collect
+from tests.memory_job import MemoryJob, claims_hold, collect
 from tests.stages.test_landmarks import write_video
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -69,7 +69,7 @@ def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     mirror = write_video(folder / "mirror.mp4", (np.ascontiguousarray(image[:, ::-1]) for image in read_frames(path)))
 
     def see(backend: Any, file: Path) -> Batch:
-        job = MemoryJob(LandmarksParams(backend=backend), folder, frames=frames, columns=UNPADDED, files={"mp4": file})
+        job = MemoryJob(LandmarksParams(backend=backend), folder, frames=frames, files={"mp4": file})
         columns = collect(landmarks.STAGE, job)
         assert claims_hold(landmarks.STAGE, columns)
         return columns

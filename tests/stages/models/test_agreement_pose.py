@@ -25,7 +25,7 @@ from portrait_prep.stages.headpose import HeadposeParams
 from portrait_prep.stages.landmarks import LandmarksParams
 from portrait_prep.stages.models import registry, tddfa
 from portrait_prep.stages.normalize import NormalizeParams
-from tests.memory_job import UNPADDED, MemoryJob, collect
+from tests.memory_job import MemoryJob, collect
 
 pytest.importorskip("torch", reason="PyTorch is not here: the network cannot be exported")
 
@@ -86,8 +86,7 @@ def compared(clip: str) -> Compared:
         made = MemoryJob(NormalizeParams(), folder, source=source, video=video, columns=told)
         collect(normalize.STAGE, made)
         files, frames = {"mp4": made.outputs["mp4"]}, made.frames
-        job = MemoryJob(LandmarksParams(), folder, frames=frames, columns=UNPADDED, files=files)
-        found = collect(landmarks.STAGE, job)["landmarks"]
+        found = collect(landmarks.STAGE, MemoryJob(LandmarksParams(), folder, frames=frames, files=files))["landmarks"]
 
         def angles(params: HeadposeParams) -> Angles:
             columns = {"landmarks.landmarks": found}

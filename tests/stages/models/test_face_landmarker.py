@@ -17,7 +17,7 @@ from portrait_prep.stages.landmarks import STAGE, LandmarksParams
 from portrait_prep.stages.models import mediapipe, registry
 from portrait_prep.stages.models.blendshapes import COUNT, INDEX, NAMES, mirrored
 from portrait_prep.stages.models.mediapipe import FaceLandmarker
-from tests.memory_job import UNPADDED, MemoryJob, claims_hold, collect
+from tests.memory_job import MemoryJob, claims_hold, collect
 from tests.stages.test_landmarks import PORTRAIT, scene, write_video
 
 MODELS = Path(__file__).parents[3].parent / "shared" / "data" / "models"
@@ -36,7 +36,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> FaceLandmarker:
 
 def run(folder: Path, frames: list[Image], params: LandmarksParams = PARAMS) -> tuple[Batch, dict[str, Any]]:
     path = write_video(folder / "v.mp4", frames)
-    job = MemoryJob(params, folder, frames=len(frames), columns=UNPADDED, files={"mp4": path})
+    job = MemoryJob(params, folder, frames=len(frames), files={"mp4": path})
     columns = collect(STAGE, job)
     assert claims_hold(STAGE, columns)
     return columns, job.metrics

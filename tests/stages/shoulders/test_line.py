@@ -49,6 +49,12 @@ def test_finds_both_lines_of_a_person_facing_the_camera() -> None:
     assert_on(right, RIGHT)
 
 
+@pytest.mark.parametrize(("rise", "seen"), [(0.4, False), (0.6, True)])
+def test_a_line_where_clothes_are_hardly_told_from_background_is_none(rise: float, seen: bool) -> None:
+    mask = np.asarray(0.5 + (person() - 0.5) * rise, np.float32)
+    assert np.isfinite(found(mask, face())).all() == seen
+
+
 def test_reads_the_boundary_between_pixels() -> None:
     left: Points = [(100.0, 165.3), (30.0, 193.3)]
     right: Points = [(156.0, 165.3), (226.0, 193.3)]

@@ -64,13 +64,25 @@ def test_fast_motion_is_no_jump() -> None:
     assert seen(joined(gate(iter([track(values)]), 5, 0.25))["lines"])[5:-5].all()
 
 
-def test_a_find_that_few_frames_confirm_is_set_aside() -> None:
+@pytest.mark.parametrize(("times", "kept"), [(2, False), (3, True)])
+def test_a_find_that_at_most_a_quarter_of_the_frames_around_confirm_is_set_aside(times: int, kept: bool) -> None:
+    """Of eleven frames."""
     values = lines(40)
     values[:, 0] = np.nan
-    values[[10, 11], 0] = lines(1)[0, 0]
-    kept = seen(joined(gate(iter([track(values)]), 5, 0.25))["lines"])
-    assert not kept[:, 0].any()
-    assert kept[:, 1].all()
+    values[10 : 10 + times, 0] = lines(1)[0, 0]
+    confirmed = seen(joined(gate(iter([track(values)]), 5, 0.25))["lines"])
+    assert np.flatnonzero(confirmed[:, 0]).tolist() == (list(range(10, 10 + times)) if kept else [])
+    assert confirmed[:, 1].all()
+
+
+@pytest.mark.parametrize(("height", "kept"), [(25, True), (40, False)])
+def test_a_line_among_restless_ones_jumps_beyond_three_times_their_own_distance(height: int, kept: bool) -> None:
+    values = lines(45)
+    values[..., 1] += np.tile((-10, 0, 10), 15)[:, None, None]
+    values[22, 0, :, 1] = lines(1)[0, 0, :, 1] + height
+    passed = seen(joined(gate(iter([track(values)]), 5, 0.1))["lines"])
+    assert passed[22, 0] == kept
+    assert passed.sum() == passed.size - (not kept)
 
 
 def test_a_radius_of_zero_lets_every_line_pass() -> None:

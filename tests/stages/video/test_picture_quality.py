@@ -1,3 +1,5 @@
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def landmarks_at(x: float, y: float, width: float) -> NDArray[np.float32]:
 HERE = landmarks_at(256, 256, 220)
 
 
-def measured(*frames: tuple[Image, NDArray[np.float32] | None]) -> dict[str, float]:
+def measured(*frames: tuple[Image, NDArray[np.float32] | None]) -> dict[str, Any]:
     quality = PictureQuality()
     for image, face in frames:
         quality.add(image, face)
@@ -58,10 +60,20 @@ def test_some_frames_stand_for_all() -> None:
 
 @pytest.mark.parametrize("face", [None, landmarks_at(-300, 256, 200), landmarks_at(256, 900, 200)])
 def test_without_a_face_in_the_picture_there_is_nothing_to_tell_of_it(face: NDArray[np.float32] | None) -> None:
-    assert measured((FACE, face)) == {"cuts": 0, "dissolves": 0} | dict.fromkeys(
-        ("blur", "face_luma", "crushed_share", "blown_share")
-    )
+    told = measured((FACE, face))
+    of_the_face = ("blur", "face_luma", "crushed_share", "blown_share")
+    assert [told[name] for name in ("cuts", "cut_times", "dissolves", "dissolve_times")] == [0, [], 0, []]
+    assert [told[name] for name in of_the_face] == [None] * 4
+    assert (told["repeated_share"] is None) == (face is None)
 
 
 def test_an_even_face_has_no_blur() -> None:
     assert measured((np.full_like(FACE, 90), HERE))["blur"] is None
+
+
+@pytest.mark.parametrize(
+    ("luma", "crushed", "blown"), [(4, 1, 0), (5, 0, 0), (128, 0, 0), (250, 0, 0), (251, 0, 1), (255, 0, 1)]
+)
+def test_crushed_is_up_to_4_and_blown_from_251(luma: int, crushed: int, blown: int) -> None:
+    metrics = measured((np.full_like(FACE, luma), HERE))
+    assert (metrics["crushed_share"], metrics["blown_share"]) == (crushed, blown)

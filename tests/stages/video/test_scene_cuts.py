@@ -50,6 +50,17 @@ def test_a_flash_is_no_cut(frames: int) -> None:
     assert cuts([WARM] * 10 + [WHITE] * frames + [WARM] * 10) == 0
 
 
+@pytest.mark.parametrize(("jump", "found"), [(24, 0), (60, 1)])
+def test_a_jump_is_a_cut_where_it_stands_out_of_the_change_around_it(jump: int, found: int) -> None:
+    """Brightness grows by 12 a frame: by 24 over the two frames before, which is half of 48, and less than 0.4 of 84.
+
+    A jump of 24 makes 48 over the three frames around it, one of 60 makes 84.
+    """
+    levels = np.arange(10) * 12
+    frames = [np.full_like(WARM, level) for level in (*levels, *(levels[1:9] + levels[-1] + jump - 12))]
+    assert cuts(frames) == found
+
+
 def test_what_moves_within_the_picture_is_no_cut() -> None:
     assert cuts([np.roll(WARM, 200 * k, axis=1) for k in range(20)]) == 0
 

@@ -12,20 +12,9 @@ from portrait_prep.cli.export import mouth_pca
 from portrait_prep.errors import BadInput
 from portrait_prep.stages.face.geometry import Pose
 from portrait_prep.views.dh_live.drawing import FaceSquare, hint_of_lips, lines, without_jaw
+from portrait_prep.views.dh_live.face_range import FaceRange, FaceRanges
 from portrait_prep.views.dh_live.mouth_pca import COLUMNS, MouthPca, mouth_pictures
-from portrait_prep.views.dh_live.points import (
-    BRIDGE,
-    JAW,
-    LIPS,
-    LOWER_LIP,
-    OVAL,
-    PLACES,
-    POINTS,
-    UNDER_NOSE,
-    UPPER_LIP,
-    FaceRange,
-    FaceRanges,
-)
+from portrait_prep.views.dh_live.points import BRIDGE, JAW, LIPS, LOWER_LIP, OVAL, PLACES, POINTS, UNDER_NOSE, UPPER_LIP
 from portrait_prep.views.dh_live.samples import (
     LOOK_AHEAD,
     MARGIN,

@@ -19,9 +19,9 @@ from scipy.spatial.transform import Rotation
 from portrait_prep.cli.export import moda
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.stages.face.mesh import SEMANTIC
 from portrait_prep.views.moda.export import export_moda
 from portrait_prep.views.moda.filling import UNFINISHED, filling
+from portrait_prep.views.moda.parts import SEMANTIC
 from portrait_prep.views.moda.targets import Targets
 from tests.views import moving_faces
 from tests.views.moda.test_windows import EYES, LIPS, motion
@@ -315,6 +315,22 @@ def test_a_folder_is_filled_by_one_at_a_time(tmp_path: Path) -> None:
             pass
         assert [path.name for path in folder.iterdir()] == [UNFINISHED]
     assert [path.name for path in folder.iterdir()] == ["clip"]
+
+
+def test_lists_come_after_what_they_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved, rename = list[str](), Path.rename
+
+    def noted(path: Path, target: Path) -> Path:
+        moved.append(path.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", noted)
+    with filling(tmp_path / "out") as stage:
+        for name in ("b", "a"):
+            (stage / name).mkdir()
+        for name in ("train.txt", "0.yaml"):
+            (stage / name).touch()
+    assert moved == ["a", "b", "0.yaml", "train.txt"]
 
 
 def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:

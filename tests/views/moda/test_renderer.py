@@ -13,7 +13,8 @@ from mediapipe.python.solutions import drawing_styles, drawing_utils, face_mesh_
 from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput
-from portrait_prep.stages.face.mesh import EDGES, MOUTH, SEMANTIC, indices
+from portrait_prep.stages.face.mesh import EDGES
+from portrait_prep.views.moda.parts import MOUTH, SEMANTIC, indices
 from portrait_prep.views.moda.renderer import SHOULDERS, feature_image, mouth_mask, renderer, time_position
 from portrait_prep.views.reading.reader import Reader
 from tests.views import moving_faces

@@ -209,6 +209,15 @@ def test_a_shard_that_has_changed_is_not_taken_for_the_old_one(workspace: Path) 
     assert len(Reader(workspace, ["headpose.scale"]).read(0)["headpose.scale"]) == FRAMES["ann-1"]
 
 
+def test_a_shard_of_the_same_size_and_time_is_not_taken_for_the_old_one_either(workspace: Path) -> None:
+    reader = Reader(workspace, ["headpose.scale"])
+    path = workspace / "headpose" / f"{reader.videos[0].video.shard}.parquet"
+    shutil.copy2(path, workspace / "other")
+    (workspace / "other").replace(path)
+    with pytest.raises(Damaged, match="open the reader anew"):
+        reader.read(0)
+
+
 def test_pictures_and_sound_of_a_later_run_are_not_mixed_with_earlier_columns(workspace: Path) -> None:
     """A run puts the media in their place, and then the shard that tells of them."""
     fresh, used, heard = Reader(workspace), Reader(workspace), Reader(workspace)

@@ -119,6 +119,23 @@ def test_a_broken_off_epoch_goes_on_with_any_number_of_ranks(
     assert sorted(seen + rest) == list(range(items))
 
 
+@given(counts, st.integers(0, 60), teams, teams)
+def test_equal_ranks_of_another_number_go_on_in_step_and_leave_out_the_fewest(
+    items: int, steps: int, ranks: int, later: int
+) -> None:
+    steps = min(steps, items // ranks)
+    first = [Sampler(items, rank=rank, ranks=ranks, equal=True) for rank in range(ranks)]
+    seen = [number for sampler in first for number in islice(sampler, steps)]
+    left, rest = items - steps * ranks, []
+    for rank in range(later):
+        sampler = Sampler(items, rank=rank, ranks=later, equal=True)
+        sampler.load_state_dict(first[0].state_dict())
+        assert len(sampler) == left // later
+        rest += list(islice(sampler, left // later))
+        assert len(sampler) == 0
+    assert len({*seen, *rest}) == len(seen) + len(rest) == items - left % later
+
+
 @given(st.integers(1, 40), st.integers(0, 39), teams, st.integers(0, 3))
 def test_the_continuation_is_the_one_that_would_have_been(items: int, steps: int, ranks: int, epoch: int) -> None:
     def fresh() -> Sampler:

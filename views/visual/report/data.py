@@ -80,7 +80,7 @@ class NumberedTexts:
         self._numbers: dict[str, int] = {}
 
     def number(self, text: str) -> int:
-        """Of this text."""
+        """The number of a text, a new one at its first appearance."""
         return self._numbers.setdefault(text, len(self._numbers))
 
     @property

@@ -48,7 +48,8 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
     video is left out. Raises BadInput when the workspace cannot be read or written to, or has no video of `show`.
     """
     workspace = session.workspace
-    _check_known(show, session)
+    _ = session.settings
+    session.require_videos(sorted(show))
     workspace.require_writable()
     path = workspace.root / "report" / "index.html"
     page = render(session, pictures, show)
@@ -58,13 +59,6 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
     except OSError as error:
         raise BadInput(f"The report cannot be written to {path}: {error.strerror}.") from error
     return path
-
-
-def _check_known(show: Collection[str], session: Session) -> None:
-    _ = session.settings
-    unknown = sorted(set(show) - {video.video_id for video in session.videos})
-    if unknown:
-        raise BadInput(f"There is no video '{unknown[0]}' in {session.workspace.catalogue}.")
 
 
 def render(session: Session, pictures: int = PICTURES, show: Collection[str] = ()) -> TemplateStream:

@@ -12,12 +12,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from itertools import takewhile
-from typing import Literal
+
+from portrait_prep.pipeline.declare.settings import GpuSetting
 
 log = logging.getLogger(__name__)
-
-Setting = Literal["auto", "off"] | int
-"""All GPUs that there are, none, or at most so many."""
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Environment variable by which CUDA sees some devices only:
@@ -28,7 +26,7 @@ LISTED = re.compile(r"^\s*(GPU|MIG) .*\(UUID: ([^)\s]+)\)\s*$", re.MULTILINE)
 TORCH_SEES_CUDA = "import sys, torch; sys.exit(not torch.cuda.is_available())"
 
 
-def most(setting: Setting) -> int:
+def most(setting: GpuSetting) -> int:
     """The greatest number of GPUs that a setting allows."""
     return {"auto": sys.maxsize, "off": 0}[setting] if isinstance(setting, str) else setting
 
@@ -107,6 +105,6 @@ Find = Callable[[], Sequence[str]]
 """Names the devices of this machine, as CUDA_VISIBLE_DEVICES takes them."""
 
 
-def chosen(setting: Setting, find: Find = find_devices) -> tuple[str, ...]:
+def chosen(setting: GpuSetting, find: Find = find_devices) -> tuple[str, ...]:
     """The devices that a run uses; the machine is not asked where the setting allows none."""
     return tuple(find()[: most(setting)]) if most(setting) else ()

@@ -1,0 +1,1 @@
+"""The corpus `folder`: any folder of videos, searched through all its subfolders."""

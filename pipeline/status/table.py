@@ -1,0 +1,148 @@
+"""`manifests.parquet`: one row a video x stage, a row group a shard. Written, read back, and judged anew."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic_core import from_json
+
+from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.manifest import flat_rows, flat_verdict
+from portrait_prep.manifests.verdict import Verdict
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.status.plan import Planner, State
+from portrait_prep.pipeline.status.survey import VideoStatus, VideoSummary, failure_of, verdict_of
+
+TABLE = pa.schema(
+    [
+        *((name, pa.string()) for name in ("video_id", "corpus", "subject", "shard", "split")),
+        ("fold", pa.int64()),
+        *((name, pa.string()) for name in ("stage", "outcome", "reason")),
+        ("attempts", pa.int64()),
+        ("started", pa.string()),
+        ("seconds", pa.float64()),
+        ("worker", pa.string()),
+        ("rows", pa.int64()),
+        ("frames", pa.int64()),
+        *((name, pa.string()) for name in ("fingerprint", "digest", "error_type", "error_message")),
+        ("error_permanent", pa.bool_()),
+        ("metrics", pa.string()),
+        ("accepted", pa.bool_()),
+        ("reasons", pa.list_(pa.string())),
+        ("rules", pa.list_(pa.string())),
+        ("overruled", pa.list_(pa.string())),
+        ("overruled_rules", pa.list_(pa.string())),
+        *((name, pa.string()) for name in ("review", "review_why", "review_who", "review_when")),
+    ]
+)
+
+
+KEY = b"portrait_prep"
+"""Under which the footer keeps an entry for each shard."""
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """Digests of what the statuses of a shard are made from, of its manifest files, and of the verdicts there.
+
+    `facts` is empty where work was left: that is not remembered.
+    """
+
+    facts: str
+    manifests: str
+    verdicts: str
+
+
+def rows_of(found: Iterable[VideoStatus]) -> pa.Table:
+    """The rows of `manifests.parquet` for these videos."""
+    return pa.Table.from_pylist(
+        [row for video_status in found for row in flat_rows(video_status.manifest)], schema=TABLE
+    )
+
+
+@dataclass(frozen=True)
+class CachedStatus:
+    """What the table tells of one video, judged by the rules and reviews of now."""
+
+    video: Video
+    states: Mapping[str, State]
+    digests: Mapping[str, str]
+    failures: Sequence[Mapping[str, Any]]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Of a record, what rules look at."""
+
+    metrics: Mapping[str, Any]
+
+
+READ = ("stage", "outcome", "reason", "attempts", "digest", "metrics", "error_type", "error_message", "error_permanent")
+
+
+def from_rows(planner: Planner, videos: Sequence[Video], rows: pa.Table) -> list[CachedStatus]:
+    """The videos of one shard, from their rows: for each of them, in order, one a stage."""
+    values = list(zip(*(rows.column(name).to_pylist() for name in READ), strict=True))
+    each = len(planner.stages)
+    return [_from_rows(planner, video, values[n * each : (n + 1) * each]) for n, video in enumerate(videos)]
+
+
+def _from_rows(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) -> CachedStatus:
+    states, reasons, records, digests, failures = {}, {}, {}, {}, []
+    for stage, outcome, reason, attempts, digest, metrics, kind, message, permanent in rows:
+        states[stage] = State(outcome)
+        reasons[stage] = message if outcome == State.FAILED else reason
+        records[stage] = Metrics(from_json(metrics))
+        if outcome == State.DONE:
+            digests[stage] = digest
+        if outcome == State.FAILED:
+            error = {"type": kind, "message": message, "permanent": permanent}
+            failures.append(failure_of(video.video_id, stage, attempts, error))
+    verdict = verdict_of(planner, video, states, reasons, records)
+    return CachedStatus(video, states, digests, failures, verdict)
+
+
+def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table:
+    """The same rows with the verdicts of now."""
+    verdicts = [flat_verdict(summary.verdict.model_dump(mode="json")) for summary in summaries]
+    each = len(rows) // len(verdicts)
+    for name in verdicts[0]:
+        values = [verdict[name] for verdict in verdicts for _ in range(each)]
+        number = rows.schema.get_field_index(name)
+        rows = rows.set_column(number, TABLE.field(name), pa.array(values, TABLE.field(name).type))
+    return rows
+
+
+class Table:
+    """`manifests.parquet` as it is written: a row group a shard, and the entries."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._entries: list[tuple[str, dict[str, str]]] = []
+
+    def add(self, shard: str, rows: pa.Table, entry: CacheEntry) -> None:
+        """The rows of the next shard."""
+        self._writer.write_table(rows, row_group_size=max(1, len(rows)))
+        self._entries.append((shard, asdict(entry)))
+
+    def close(self) -> None:
+        """The entries go last."""
+        self._writer.add_key_value_metadata({KEY: json.dumps(self._entries)})
+
+
+@contextmanager
+def writing_table(workspace: Workspace) -> Iterator[Table]:
+    """Write the table, whole or not at all; its pages carry checksums, since it may be believed later."""
+    with (
+        replacing(workspace.manifests_table) as temporary,
+        pq.ParquetWriter(temporary, TABLE, write_page_checksum=True) as writer,
+    ):
+        table = Table(writer)
+        yield table
+        table.close()

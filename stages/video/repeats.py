@@ -1,0 +1,169 @@
+"""Repeated frames: a photograph, a webcam that froze, a few pictures a second that pass for twenty-five.
+
+An encoder does not give a repeated frame back as it was, and people who sit still change little. So a frame repeats the
+one before where hardly any pixel changed by more than a few grey levels, which a living face does not come to even when
+it was smoothed and compressed hard; or where the change is little beside the changes around it, as between the
+pictures of a film with too few of them. Only frames with a face count: black and titles are told by its absence.
+"""
+
+from array import array
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from portrait_prep.media.frames import FPS, Image
+from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
+
+STRIDE = 8
+"""Of so many rows and columns one is looked at, not their mean: grain is life, too. 4096 pixels of a frame."""
+
+LEVELS = 3.0
+"""Grey levels from which on a pixel has changed, at usual contrast."""
+
+CONTRAST = 40.0
+"""Standard deviation of the grey levels of a picture of usual contrast; in a dim one less is a change, down to 1."""
+
+FEW = 4
+"""Pixels that may have changed: one in a thousand."""
+
+NOTHING = 0.15
+"""Share of the changes around it up to which a change is none."""
+
+AROUND = FPS // 2
+"""Frames before and after that are around it."""
+
+RANK = 4
+"""Of these changes the fourth largest is what it is compared with: a cut, a blink, a keyframe are none of a series."""
+
+LASTING = 10
+"""Repeats in a row on both sides between which a single new picture is none: encoders brush up what stands still."""
+
+METRICS = (
+    Metric(
+        "repeated_share",
+        "share",
+        "share of the frames with a face that repeat the one before: of 4096 pixels at most 4 change by 3 grey levels, "
+        "or the mean change is below 0.15 of those around. Talkers come to 0.00, a film at 24 frames to 0.04, a calm "
+        "listener to 0.08 and at x264's crf 40 to 0.42, film at half its speed to 0.50, a photograph to 0.97",
+        title="Repeated frames",
+        decimals=0,
+        bounds=(
+            at_most(
+                "max_repeated_share",
+                0.8,
+                "greatest share of frames that repeat the one before",
+                "{value:.0%} of the frames repeat the one before, more than {limit:.0%}: the picture stands still",
+                ge=0,
+                le=1,
+            ),
+        ),
+        blind="a still person from a photograph with grain; repeats that an encoder changed, of a face that hardly "
+        "moves",
+    ),
+    Metric(
+        "picture_rate",
+        "1/s",
+        "new pictures a second, of 25: those that do not repeat the one before",
+        title="New pictures",
+        decimals=1,
+        bounds=(
+            at_least(
+                "min_picture_rate",
+                11.0,
+                "least new pictures a second, of 25: film at half its speed has 12",
+                "there are {value:.1f} new pictures a second, fewer than {limit:g}",
+                ge=0,
+                le=25,
+            ),
+        ),
+        blind="what repeated_share cannot tell",
+    ),
+    Metric(
+        "longest_repeat",
+        "s",
+        "longest time for which the picture stands still with a face in it; a new picture between ten repeats before "
+        "and ten after does not count. People who sit still come to 0.4",
+        title="Longest still",
+        bounds=(
+            at_most(
+                "max_longest_repeat",
+                1.0,
+                "longest time, in seconds, for which the picture may stand still",
+                "the picture stands still for {value:.2f} s, more than {limit:g} s",
+                places="repeat_times",
+                ge=0,
+            ),
+        ),
+        blind="a freeze that an encoder of low quality keeps mending",
+    ),
+    Metric(
+        "repeat_times",
+        "s",
+        "when that was, in seconds of the source: from, to",
+        kind="ranges",
+    ),
+)
+"""Metrics of `Repeats`."""
+
+
+class Repeats:
+    """Finds the repeated frames of one video, frame by frame; of each it keeps six bytes."""
+
+    def __init__(self) -> None:
+        self._last: NDArray[np.uint8] | None = None
+        self._changes, self._still, self._seen = array("f"), array("b"), array("b")
+
+    def add(self, image: Image, seen: bool) -> None:
+        """Take in the next frame, RGB [height, width, 3], and whether there is a face."""
+        sparse = np.ascontiguousarray(image[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
+        grey = cv2.cvtColor(sparse, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+        change = np.full_like(grey, 255) if self._last is None else cv2.absdiff(grey, self._last)
+        level = max(LEVELS * min(float(grey.std()) / CONTRAST, 1.0), 1.0)
+        self._changes.append(float(change.mean()))
+        self._still.append(int(np.count_nonzero(change >= level)) <= FEW)
+        self._seen.append(seen)
+        self._last = grey
+
+    def metrics(self, start: float) -> dict[str, float | list[list[float]] | None]:
+        """Values of METRICS, where the first frame is shown at second `start` of the source; None without a face."""
+        seen = np.array(self._seen, bool)
+        if not seen.any():
+            return {"repeated_share": None, "picture_rate": None, "longest_repeat": None, "repeat_times": []}
+        repeats = self._repeats() & seen
+        share = float(repeats.sum() / seen.sum())
+        first, last = longest_still(repeats)
+        return {
+            "repeated_share": share,
+            "picture_rate": FPS * (1 - share),
+            "longest_repeat": (last - first) / FPS,
+            "repeat_times": [[start + first / FPS, start + last / FPS]] if last > first else [],
+        }
+
+    def _repeats(self) -> NDArray[np.bool_]:
+        """Which frames repeat the one before, bool [frames]; the first does not."""
+        changes = np.array(self._changes, np.float32)
+        changes[0] = 0
+        around = sliding_window_view(np.pad(changes, AROUND), 2 * AROUND + 1)
+        usual = np.partition(around, -RANK, axis=1)[:, -RANK]
+        repeats = np.array(self._still, bool) | (changes < NOTHING * usual)
+        repeats[0] = False
+        return repeats
+
+
+def longest_still(repeats: NDArray[np.bool_]) -> tuple[int, int]:
+    """The longest stretch that stands still, as the frame that it shows and the last repeat of it.
+
+    A new picture with `LASTING` repeats before it and as many behind does not end it.
+    """
+    new = np.append(np.flatnonzero(~repeats), len(repeats))
+    begin, longest = 0, (0, 0)
+    for one, (before, here) in enumerate(pairwise(new)):
+        lasting = here - before > LASTING
+        if not (lasting and one and before - new[one - 1] > LASTING):
+            begin = int(before)
+        if here - 1 - begin > longest[1] - longest[0]:
+            longest = begin, int(here) - 1
+    return longest

@@ -1,0 +1,37 @@
+from itertools import combinations_with_replacement
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from portrait_prep.manifests.verdict import Verdict
+from portrait_prep.pipeline.status.counts import StatusCounts
+from portrait_prep.pipeline.status.plan import State
+from tests.pipeline.toy import SCALE, add_videos, toy_session
+
+WORST_FIRST = [State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DONE]
+
+
+def summary(state: State) -> Any:
+    return SimpleNamespace(states={"scale": state}, verdict=Verdict(accepted=True, reasons=()), failures=[])
+
+
+def test_a_shard_counts_as_what_its_worst_video_is() -> None:
+    for worse, better in combinations_with_replacement(WORST_FIRST, 2):
+        counts = StatusCounts([SCALE])
+        counts.add([summary(better), summary(worse)])
+        assert counts.by_shard["scale"] == {worse: 1}
+
+
+def test_a_stage_is_settled_where_a_run_would_leave_every_video_as_it_is() -> None:
+    for state in State:
+        counts = StatusCounts([SCALE])
+        counts.add([summary(state), summary(State.DONE)])
+        assert counts.settled == ({"scale"} if state not in (State.PENDING, State.STALE) else set())
+
+
+def test_while_a_source_is_away_what_is_done_stays_and_what_failed_is_to_be_tried_again(tmp_path: Path) -> None:
+    session = add_videos(tmp_path / "w", {"a1": "1 2", "a2": "1 bad"})
+    session.run(session.select((), (), False), workers=0)
+    for video in session.videos:
+        Path(video.source).unlink()
+    assert toy_session(tmp_path / "w").status_counts().by_video["count"] == {State.DONE: 1, State.STALE: 1}

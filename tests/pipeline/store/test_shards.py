@@ -1,0 +1,99 @@
+"""A shard is believed where its rows are those of its records, and its checksum where the file is the one it is of."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from portrait_prep.errors import Damaged
+from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.pipeline.declare.stage import Column, Params, Stage
+from portrait_prep.pipeline.store.shard_state import ShardState
+from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter, verify
+from tests.pipeline.damage import as_is, edit_json, forge
+from tests.pipeline.toy import add_videos, numbers, toy_session
+
+STAGE = Stage("toy", 1, Params, (Column("number", "int32"),), lambda _: iter(()))
+ROWS = {"a": 300, "b": 1, "c": 250}
+
+
+def record(video_id: str, rows: int, digests: dict[str, str]) -> Record:
+    basis = Basis(version=1)
+    return Record(
+        video_id=video_id, stage="toy", outcome="done", fingerprint="", basis=basis, rows=rows, digests=digests
+    )
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    path = tmp_path / "a.parquet"
+    with ShardWriter(path, STAGE, Params()) as writer:
+        for video_id, count in ROWS.items():
+            rows, digests = writer.rows(video_id, iter([{"number": np.arange(count, dtype=np.int32)}]))
+            writer.record(record(video_id, rows, digests))
+    return path
+
+
+def test_one_row_is_the_one_that_was_asked_for(shard: Path) -> None:
+    with ShardReader(shard) as reader:
+        for number in (0, 1, 249, 250, 299):
+            assert reader.row("a", number, ["number", "frame"]) == {"number": [number], "frame": [number]}
+
+
+def test_rows_of_several_videos_come_in_the_order_asked_for_and_only_where_each_has_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with ShardWriter(path, STAGE, Params()) as writer:
+        for number, video_id in enumerate("abc"):
+            rows, digests = writer.rows(video_id, iter([{"number": np.full(1 + (video_id == "c"), number, np.int32)}]))
+            writer.record(record(video_id, rows, digests))
+    with ShardReader(path) as reader:
+        assert [int(row["number"][0]) for row in reader.single_rows(["b", "a"], ["number"])] == [1, 0]
+        with pytest.raises(Damaged, match="does not hold one row a video"):
+            list(reader.single_rows(["b", "c"], ["number"]))
+
+
+@pytest.mark.parametrize("update", [{"rows": 299}, {"digests": {"number": "0" * 64}}, {"outcome": "failed"}])
+def test_rows_that_are_not_those_of_the_record_are_damaged(shard: Path, update: dict[str, object]) -> None:
+    with ShardReader(shard) as reader:
+        verify(reader, STAGE, reader.records["a"])
+        with pytest.raises(Damaged, match="does not hold what was recorded for a"):
+            verify(reader, STAGE, reader.records["a"].model_copy(update=update))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("shards") / "w"
+    session = add_videos(root, {"a1": numbers(300), "a2": numbers(30)})
+    session.run(session.select((), (), False), workers=0)
+    return root
+
+
+def other_record_of_the_same_length(root: Path) -> None:
+    path = root / "count/toy-00000.parquet"
+    size = path.stat().st_size
+    forge(toy_session(root), "count", "a1", as_is, {"metrics": {"seconds": 13.0}}, redo_digests=False)
+    assert path.stat().st_size == size
+
+
+def another_size(root: Path) -> None:
+    for video_id in ("a1", "a2"):
+        edit_json(
+            root / f"manifests/{video_id}.json", lambda told: told["stages"]["count"]["outputs"][0].update(bytes=7)
+        )
+
+
+@pytest.mark.parametrize("change", [other_record_of_the_same_length, another_size])
+def test_a_checksum_is_known_only_while_footer_and_size_are_those_of_the_file(
+    finished: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    root = Path(shutil.copytree(finished, tmp_path / "w"))
+    session = toy_session(root)
+
+    def known() -> set[str]:
+        return set(ShardState.load(session.workspace, "toy-00000", session.videos, session.stages).checksums)
+
+    assert known() == {"count", "scale", "total"}
+    change(root)
+    assert known() == {"scale", "total"}
