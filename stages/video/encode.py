@@ -24,6 +24,9 @@ CHUNK = 1 << 18
 
 FEWEST_FRAMES = 2
 
+EMPTY = "received no packets"
+"""What ffmpeg says where nothing came through that could be encoded."""
+
 LOST_SOUND = 0.01
 """Share of sound packets that may be damaged: each costs some 20 ms, where a video frame spoils all that follow it."""
 
@@ -109,6 +112,8 @@ class Encoder:
             report = run(ffmpeg.merge_outputs(video, sound).global_args("-filter_complex_threads", "1"), consume)
         except FfmpegFailed as error:
             self._check_decoded(error.report)
+            if EMPTY in str(error):
+                raise BadVideo(f"{self.picture.name} gives no picture to write: ffmpeg says '{error}'") from error
             raise
         self._check_decoded(report)
         if report.changed:
