@@ -165,10 +165,10 @@ class Framed:
             "upscaling": SIZE / self.box.w,
             "faces_median": float(np.median(counts)),
             "faces_max": max(counts),
-            "combing": self.combing,
-            "fields": self.fields,
             "faces_alive": found.alive,
             "stills_passed_over": found.stills if found.alive else 0,
+            "combing": self.combing,
+            "fields": self.fields,
         }
 
 

@@ -11,11 +11,11 @@ from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, P, Stage
 
-READ_BY_LANDMARKS: Mapping[str, NDArray[Any]] = {
+UNPADDED: Mapping[str, NDArray[Any]] = {
     "normalize.first_shown": np.zeros(1),
     "normalize.shown": np.array([[0, 0, 512, 512]], np.float32),
 }
-"""What a job has unless other columns are given: the video begins where its source does, whose picture fills it."""
+"""What a job has unless other columns are given: the video begins where its source does, and shows it all over."""
 
 
 class MemoryJob(Generic[P]):
@@ -41,7 +41,7 @@ class MemoryJob(Generic[P]):
         self.source = source or Path()
         self.sources = folder / "sources"
         self.outputs: dict[str, Path] = {}
-        self._folder, self._columns = folder, {**READ_BY_LANDMARKS, **(columns or {})}
+        self._folder, self._columns = folder, {**UNPADDED, **(columns or {})}
         self._files, self._records = dict(files or {}), dict(records or {})
 
     def read(self, *columns: str) -> Iterator[Batch]:

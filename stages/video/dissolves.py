@@ -75,10 +75,10 @@ METRICS = (
                 ge=0,
             ),
         ),
-        blind="one in ten, of 2 s one in five: between pictures that are much alike, such as plain backgrounds, or "
-        "with fast motion; any through black or white; wipes. A zoom over fine texture may be taken for one",
+        blind="one in ten, of 2 s one in four: between pictures much alike, such as plain backgrounds, or with fast "
+        "motion; any through black or white; wipes. A zoom over fine texture may be taken for one",
     ),
-    Metric("dissolve_times", "s", "when they are half-way, in seconds of the source", kind="numbers"),
+    Metric("dissolve_times", "s", "where they are, in seconds of the source", kind="numbers"),
 )
 
 

@@ -40,20 +40,25 @@ SMALLEST = 24
 """Pixels of the smallest face that counts: no landmark can be told on less."""
 
 
-Look = Callable[[SourceFrame], object]
-"""Is shown each frame that is searched, too."""
-
-
-def sample_faces(path: Path, probe: Probe, count: int, region: Box, look: Look = lambda _: None) -> SampledFaces:
+def sample_faces(
+    path: Path, probe: Probe, count: int, region: Box, look: Callable[[SourceFrame], object] = lambda _: None
+) -> SampledFaces:
     """Search up to `count` frames, evenly spread, for faces with their centre in `region` (display pixels).
 
-    Frames that cannot be decoded are passed over; `look` is shown the others, too. Where the face that matters most is
-    a still, such as a portrait on a slide, small ones are searched for, and of those the first that is alive is taken.
+    Frames that cannot be decoded are passed over. Where the face that matters most is a still, such as a portrait on a
+    slide, small ones are searched for, too, and of those the first that is alive is taken. `look` is shown each frame,
+    once.
     """
-    found = SampledFaces.of(_sampled(path, probe, count, region, look), probe)
+
+    def found_on(frame: SourceFrame) -> Sample:
+        look(frame)
+        return _searched(frame, region, closely=False)
+
+    found = SampledFaces.of([found_on(frame) for frame in sample_frames(path, probe, count)], probe)
     if not found.stills:
         return found
-    closely = SampledFaces.of(_sampled(path, probe, count, region, look, closely=True), probe)
+    samples = [_searched(frame, region, closely=True) for frame in sample_frames(path, probe, count)]
+    closely = SampledFaces.of(samples, probe)
     return closely if closely.alive else found
 
 
@@ -85,12 +90,9 @@ class SampledFaces:
         return cls(faces, chosen.boxes, len(alive), alive[0] if alive else len(lasting))
 
 
-def _sampled(path: Path, probe: Probe, count: int, region: Box, look: Look, closely: bool = False) -> list[Sample]:
-    scale, samples = _overview(probe), []
-    for frame in sample_frames(path, probe, count):
-        look(frame)
-        samples.append(Sample.of(frame.image(scale), scale, _inside(find_faces(frame, closely), region)))
-    return samples
+def _searched(frame: SourceFrame, region: Box, closely: bool) -> Sample:
+    scale = _overview(frame.probe)
+    return Sample.of(frame.image(scale), scale, _inside(find_faces(frame, closely), region))
 
 
 def _overview(probe: Probe) -> float:

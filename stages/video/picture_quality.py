@@ -78,8 +78,8 @@ METRICS = (
         "that are switched on",
     ),
     Metric("cut_times", "s", "when they are, in seconds of the source", kind="numbers"),
-    *repeats.METRICS,
     *dissolves.METRICS,
+    *repeats.METRICS,
     Metric(
         "blur",
         "",
@@ -173,8 +173,8 @@ class PictureQuality:
     def add(self, image: Image, landmarks: NDArray[np.float32] | None) -> None:
         """Take in the next frame, RGB [height, width, 3], and its face's landmarks [478, 3]; None: there is none."""
         self._cuts.add(image)
-        self._repeats.add(image, landmarks is not None)
         self._dissolves.add(image)
+        self._repeats.add(image, landmarks is not None)
         if landmarks is None:
             return
         if self._faces % EVERY == 0:
@@ -195,20 +195,16 @@ class PictureQuality:
     def metrics(self, start: float = 0.0) -> dict[str, Any]:
         """`cuts` and `dissolves`; of the face `blur` (median), `face_luma` (mean) and shares of black and white.
 
-        Also `cut_times` and what `Repeats` tells, where the first frame is shown at second `start` of the source. Those
-        of the face are None where there never was one.
+        Also `cut_times`, `dissolve_times` and what `Repeats` tells, where the first frame is shown at second `start` of
+        the source. Those of the face are None where there never was one.
         """
         seen = max(self._pixels, 1)
         sums = {"face_luma": self._luma, "crushed_share": self._crushed, "blown_share": self._blown}
         exposure = {name: total / seen if self._pixels else None for name, total in sums.items()}
-        cuts, mixed = self._cuts.frames, self._dissolves.frames
-        changes = {
-            "cuts": self._cuts.count,
-            "cut_times": [start + frame / FPS for frame in cuts],
-            "dissolves": len(mixed),
-            "dissolve_times": [start + frame / FPS for frame in mixed],
-        }
-        return {**changes, **self._repeats.metrics(start), "blur": self._blur.at(50), **exposure}
+        frames = {"cut": self._cuts.frames, "dissolve": self._dissolves.frames}
+        counts = {f"{name}s": len(numbers) for name, numbers in frames.items()}
+        times = {f"{name}_times": [start + number / FPS for number in numbers] for name, numbers in frames.items()}
+        return {**counts, **times, **self._repeats.metrics(start), "blur": self._blur.at(50), **exposure}
 
 
 def _inside(image: Image, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:

@@ -86,8 +86,7 @@ def compared(clip: str) -> Compared:
         made = MemoryJob(NormalizeParams(), folder, source=source, video=video, columns=told)
         collect(normalize.STAGE, made)
         files, frames = {"mp4": made.outputs["mp4"]}, made.frames
-        job = MemoryJob(LandmarksParams(), folder, frames=frames, files=files)
-        found = collect(landmarks.STAGE, job)["landmarks"]
+        found = collect(landmarks.STAGE, MemoryJob(LandmarksParams(), folder, frames=frames, files=files))["landmarks"]
 
         def angles(params: HeadposeParams) -> Angles:
             columns = {"landmarks.landmarks": found}

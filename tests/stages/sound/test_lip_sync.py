@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from portrait_prep.stages.sound.lip_sync import BANDS, FARTHEST, LipLag, LipSync, Motion, lag_within, motion
+from portrait_prep.stages.sound.lip_sync import (
+    BANDS,
+    FARTHEST,
+    LipLag,
+    LipSync,
+    Motion,
+    lag_within,
+    motion,
+    opening,
+    voice,
+)
 from tests.stages.spoken import FRAMES, Array, distances_of, fbank_of, landmarks_of, powers_of, speech
 
 
@@ -110,3 +120,28 @@ def test_batches_poses_and_distance_leave_no_trace() -> None:
     for found, true in zip(whole.taken(), (distances, powers), strict=True):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, true, rtol=1e-4)
+
+
+def levels_of(decibels: Array) -> Array:
+    """Powers [n, 8] of a sound that is as loud as that in every band."""
+    return np.repeat(10 ** (decibels[:, None] / 10), BANDS, axis=1)
+
+
+def test_a_voice_has_the_rhythm_of_syllables() -> None:
+    times = np.arange(250) / 25
+    noise = np.random.default_rng(0).normal(0, 1, len(times))
+    assert voice(levels_of(-10 + 8 * np.sin(2 * np.pi * 4 * times))).all()
+    assert not voice(levels_of(-10 + noise)).any()
+    assert not voice(levels_of(-10 + 8 * np.sin(2 * np.pi * 0.3 * times))).any(), "slow music"
+    assert not voice(levels_of(-50 + 8 * np.sin(2 * np.pi * 4 * times))).any(), "too faint"
+    assert not voice(levels_of(np.full(10, -10.0))).any(), "too short"
+
+
+def test_the_mouth_is_judged_while_a_voice_is_heard() -> None:
+    times = np.arange(250) / 25
+    opened = np.where(times < 5, 20 + 5 * np.sin(2 * np.pi * times), 20)
+    talks, listens = times < 5, times > 6
+    assert opening(opened, talks) == pytest.approx(5 / np.sqrt(2) * 0.938, rel=0.05)
+    assert opening(opened, listens) == pytest.approx(0, abs=1e-9)
+    assert opening(opened, np.zeros(250, np.bool_)) is None
+    assert opening(np.full(250, np.nan), talks) is None

@@ -1,0 +1,106 @@
+"""What people's folders hold in place of a living, whole, speaking face, and what only looks like it: one run."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clips import make
+from tests.whole.runs import CLIPS, portrait_prep
+
+pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason=f"the real clips are not at {CLIPS}")
+
+K, A, D11, D14 = (
+    CLIPS / f"{name}.mp4"
+    for name in ("WDA_KatieHill_000", "WDA_AlexandriaOcasioCortez_000", "portrait_d11", "portrait_d14")
+)
+SECONDS = "2.4"
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "18", "-pix_fmt", "yuv420p", "-c:a", "aac", "-t", SECONDS)
+PHOTO = "photo.png"
+
+
+def filtered(clip: Path, graph: str) -> list[str | Path]:
+    return ["-i", clip, "-vf", graph]
+
+
+def still(graph: str = "null") -> list[str | Path]:
+    return ["-loop", "1", "-framerate", "25", "-i", PHOTO, "-i", K, "-map", "0:v", "-map", "1:a", "-vf", graph]
+
+
+def zoomed(zoom: str) -> list[str | Path]:
+    pan = f"zoompan=z='{zoom}':d=75:x='iw/2-iw/zoom/2':y='ih/2-ih/zoom/2':s=512x512:fps=25"
+    return ["-i", PHOTO, "-i", K, "-map", "0:v", "-map", "1:a", "-vf", pan]
+
+
+def slide(live: Path, height: int, at: str) -> list[str | Path]:
+    graph = f"color=white:s=1280x720:r=25[b];[0:v]scale=-2:560[p];[1:v]scale=-2:{height},setsar=1[t]"
+    graph += f";[b][p]overlay=60:60[c];[c][t]overlay={at}:shortest=1[v]"
+    return ["-loop", "1", "-framerate", "25", "-i", PHOTO, "-i", live, "-lavfi", graph, "-map", "[v]", "-map", "1:a"]
+
+
+def dissolve(one: Path, other: Path, seconds: float) -> list[str | Path]:
+    at = (float(SECONDS) - seconds) / 2
+    graph = "[0:v]settb=AVTB,fps=25[a];[1:v]settb=AVTB,fps=25[b];"
+    graph += f"[a][b]xfade=duration={seconds}:offset={at}"
+    return ["-i", one, "-i", other, "-lavfi", graph]
+
+
+LISTENER: list[str | Path] = ["-ss", "5", "-t", SECONDS, "-i", D14]
+
+REJECTED: Mapping[str, tuple[list[str | Path], str]] = {
+    "photo": (still(), "min_face_motion"),
+    "photo-grain": (still("noise=alls=12:allf=t"), "min_face_motion"),
+    "photo-shaken": (still("crop=472:472:20+9*sin(n/5):20+9*cos(n/6)"), "min_face_motion"),
+    "photo-zoom": (zoomed("min(zoom+0.0015,1.4)"), "min_face_motion"),
+    "listener-and-a-voice": ([*LISTENER, "-i", K, "-map", "0:v", "-map", "1:a"], "min_mouth_motion"),
+    "chin-outside": (filtered(K, "crop=512:330:0:0"), "max_outside_share"),
+    "chin-on-a-bar": (filtered(A, "drawbox=y=330:h=182:c=black:t=fill"), "max_outside_share"),
+    "half-outside": (filtered(K, "crop=300:512:0:0"), "max_outside_share"),
+    "dissolve-04": (dissolve(K, A, 0.4), "max_dissolves"),
+    "dissolve-08": (dissolve(A, K, 0.8), "max_dissolves"),
+}
+ACCEPTED: Mapping[str, list[str | Path]] = {
+    "talker": ["-i", A],
+    "slow-talker": filtered(D11, "setpts=2*PTS"),
+    "film": filtered(A, "fps=24"),
+    "grainy": filtered(A, "noise=alls=12:allf=t"),
+    "listener": [*LISTENER, "-an"],
+    "fade-from-black": filtered(K, "fade=t=in:d=1"),
+    "ear-outside": filtered(K, "crop=340:512:172:0"),
+    "hair-outside": filtered(K, "crop=512:400:0:112"),
+    "slide": slide(A, 200, "1050:500"),
+    "slide-left": slide(D11, 220, "20:20"),
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Manifests by name, of one workspace that was run once."""
+    root = tmp_path_factory.mktemp("wild")
+    folder, workspace = root / "videos", root / "w"
+    folder.mkdir()
+    make("-ss", "1", "-i", K, "-frames:v", "1", root / PHOTO)
+    recipes = {name: recipe for name, (recipe, _) in REJECTED.items()} | dict(ACCEPTED)
+    for name, arguments in recipes.items():
+        make(*(root / PHOTO if one == PHOTO else one for one in arguments), *H264, folder / f"{name}.mp4")
+    assert portrait_prep("init", "folder", "--source", folder, "-w", workspace).returncode == 0
+    done = portrait_prep("run", "-w", workspace, "--workers", "2", timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {path.stem: json.loads(path.read_text()) for path in (workspace / "manifests").glob("*.json")}
+
+
+@pytest.mark.parametrize("name", REJECTED)
+def test_what_is_no_living_whole_single_face_is_rejected_for_that(verdicts: dict[str, Any], name: str) -> None:
+    assert REJECTED[name][1] in verdicts[name]["quality"]["rules"]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_people_who_talk_are_accepted_slow_grainy_or_cut_off_at_the_edge(verdicts: dict[str, Any], name: str) -> None:
+    if name.startswith("slide"):  # A piece of the photograph may stand beside the talker.
+        reasons = [rule for rule in verdicts[name]["quality"]["rules"] if rule != "max_several_faces_share"]
+        assert reasons == []
+        assert verdicts[name]["stages"]["normalize"]["metrics"]["stills_passed_over"] == 1
+    else:
+        assert verdicts[name]["quality"]["reasons"] == []
