@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from portrait_prep.demo.corpus import make
+
+settings.register_profile("suite", deadline=None)  # a machine that is busy is no failure
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

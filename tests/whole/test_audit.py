@@ -35,6 +35,21 @@ SECOND = "folder-00001.parquet"
 GAP = (12, 22)
 
 
+SETTINGS = """
+[run]
+shard_seconds = 3.0
+
+[quality]
+min_face_share = 0.5
+max_repeated_share = 1.0
+min_picture_rate = 0.0
+max_longest_repeat = 60.0
+min_face_motion = 0.0
+min_mouth_motion = 0.0
+"""
+"""Of stills, which are quick to make, nothing is asked that only the living have."""
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("audit") / "w"
@@ -48,7 +63,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make("-i", sources / "ann.mp4", "-vf", hidden, "-c:a", "copy", sources / "bob.mp4")
     write_clip(sources / "cat.mp4", steady(25, 1.6), portrait(288, 288, 0.45))
     write_clip(sources / "nobody.mp4", steady(25, 1.2), np.full((128, 128, 3), 90, np.uint8))
-    (root / "pipeline.toml").write_text("[run]\nshard_seconds = 3.0\n\n[quality]\nmin_face_share = 0.5\n")
+    (root / "pipeline.toml").write_text(SETTINGS)
     added = portrait_prep("init", "folder", "-w", root, "--source", sources, "--subject-from", "each")
     assert added.returncode == 0, added.stderr
     session = open_session(root)

@@ -41,7 +41,7 @@ def test_clips_of_one_s_own_go_through_all_stages_under_their_names(tmp_path: Pa
         told = manifest(root, video_id)
         assert (told["subject"], told["corpus"]) == (video_id.split("_")[1], "hdtf")
         assert told["split"] == by_subject(told["subject"])
-        assert told["quality"] == {"accepted": True, "reasons": []}
+        assert told["quality"] == {"accepted": True, "reasons": [], "rules": []}
         assert {stage["outcome"] for stage in told["stages"].values()} == {"done"}
         (frames,) = columns(root, "normalize", video_id, "n_frames")
         assert frames == 200  # all of the clip, though more is annotated

@@ -68,7 +68,8 @@ class Checkout:
         for room in ROOMS:
             shutil.copytree(ROOT / room, self.root / room, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "portrait_prep", self.root / "portrait_prep", symlinks=True)
-        shutil.copy(ROOT / "Makefile", self.root / "Makefile")
+        for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+            shutil.copy(ROOT / name, self.root / name)
         (self.root / "stages" / "light.py").write_text(STAGE_FILE)
         order = self.root / "stages" / "order.py"
         text = order.read_text().replace("import download, ", "import download, light, ")
@@ -159,7 +160,7 @@ def test_the_audit_knows_what_its_records_must_hold(checkout: Checkout) -> None:
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_knows_it(checkout: Checkout) -> None:
     (checkout.root / ".venv").mkdir(exist_ok=True)
-    (checkout.root / ".venv" / ".ready").touch()
+    (checkout.root / ".venv" / ".ready").touch()  # newer than what it is made of
     done = subprocess.run(
         ["make", "-n", "light", "W=x"], cwd=checkout.root, capture_output=True, text=True, check=False
     )
