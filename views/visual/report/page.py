@@ -17,11 +17,11 @@ from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.views.visual.report.charts import charts
-from portrait_prep.views.visual.report.data import data
 from portrait_prep.views.visual.report.detail import detail
 from portrait_prep.views.visual.report.pictures import PICTURES, pictured
-from portrait_prep.views.visual.report.rows import Headings, Result, Row
-from portrait_prep.views.visual.report.text import clock, embedded, printable
+from portrait_prep.views.visual.report.row import Headings, Result, Row
+from portrait_prep.views.visual.report.rows import Rows
+from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts, printable
 from portrait_prep.views.visual.report.totals import Totals
 
 SCRIPTS = (
@@ -64,19 +64,18 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
 def render(session: Session, pictures: int = PICTURES, show: Collection[str] = ()) -> TemplateStream:
     """The page, piece by piece; the same workspace gives the same page.
 
-    Memory grows by a short row a video: pictures are made as the page comes to them.
+    Memory grows by some hundred bytes a video: pictures are made as the page comes to them.
     """
     stages = [stage.name for stage in session.stages]
-    totals, rows, last_work = Totals(stages), list[Row](), ""
-    headings, shown = Headings(session.planner.rules), charts(session.stages)
+    headings, shown, last_work = Headings(session.planner.rules), charts(session.stages), ""
+    totals, rows = Totals(stages), Rows(stages, shown)
     for shard in session.video_statuses():
         for video_status in shard:
-            rows.append(Row.of(video_status, shown, headings))
-            totals.add(rows[-1])
+            row = Row.of(video_status, shown, headings)
+            rows.add(row)
+            totals.add(row)
             last_work = max(last_work, *_starts(video_status), "")
     drawn = pictured(rows, pictures, show)
-    starts = {video.video_id: video.start for video in session.videos}
-    corpus = data(rows, stages, shown, session.settings.quality, drawn)
     style, script = _read("page.css"), _script()
     return (
         _environment()
@@ -85,16 +84,16 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
             workspace=session.workspace.root.name,
             totals=totals,
             last_work=last_work,
-            unmeasured=[found["title"] for found in corpus["measures"] if not found["values"]],
+            unmeasured=rows.unmeasured(),
             Result=Result,
             State=State,
             drawn=len(drawn),
             style=style,
             script=script,
             policy=f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'",
-            corpus=embedded(corpus),
+            corpus=embedded_parts(rows.parts(session.settings.quality, drawn)),
             edges=embedded(_edges()),
-            details=_details(session, rows, drawn, starts),
+            details=_details(session, rows, drawn),
         )
     )
 
@@ -103,15 +102,14 @@ def _starts(video_status: VideoStatus) -> Iterator[str]:
     return (status.record.started for status in video_status.statuses.values() if status.record)
 
 
-def _details(
-    session: Session, rows: Sequence[Row], drawn: Sequence[int], starts: Mapping[str, float | None]
-) -> Iterator[tuple[int, str]]:
+def _details(session: Session, rows: Rows, drawn: Sequence[int]) -> Iterator[tuple[int, str]]:
     """The number of each row that is drawn with its detail, made as the page comes to it."""
+    ids = {rows.video_id(number) for number in drawn}
+    starts = {video.video_id: video.start for video in session.videos if video.video_id in ids}
     for number in drawn:
-        location = rows[number].location
-        if location is not None:
-            content = detail(location, session.workspace, starts[location.video_id])
-            yield number, embedded(_printable_all(content))
+        location = rows.location(number)
+        content = detail(location, session.workspace, starts[location.video_id])
+        yield number, embedded(_printable_all(content))
 
 
 def _printable_all(value: Any) -> Any:

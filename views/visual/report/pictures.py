@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from portrait_prep.views.visual.report.rows import Result, Row
+from portrait_prep.views.visual.report.row import Result
+from portrait_prep.views.visual.report.rows import Rows
 
 PICTURES = 300
 """Videos with pictures and curves on a page: some 40 kB each."""
@@ -10,18 +11,18 @@ PROBLEMS = 2 / 3
 """Share of the pictures that goes to videos that are not accepted, as long as there are others that want the rest."""
 
 
-def pictured(rows: Sequence[Row], most: int, wanted: Collection[str] = ()) -> list[int]:
+def pictured(rows: Rows, most: int, wanted: Collection[str] = ()) -> list[int]:
     """Numbers, ascending, of up to `most` rows whose frames can be drawn, and of those that are `wanted` by id.
 
     Problems and accepted videos are each taken evenly from all over the catalogue: a look at every part of it.
     """
-    there = [number for number, row in enumerate(rows) if row.location is not None]
-    problems = [number for number in there if rows[number].result is not Result.ACCEPTED]
-    accepted = [number for number in there if rows[number].result is Result.ACCEPTED]
+    there = rows.drawable()
+    problems = [number for number in there if rows.result(number) is not Result.ACCEPTED]
+    accepted = [number for number in there if rows.result(number) is Result.ACCEPTED]
     most_problems = max(round(most * PROBLEMS), most - len(accepted))
     taken = _spread(problems, most_problems)
     taken += _spread(accepted, most - len(taken))
-    asked = [number for number in there if rows[number].video_id in wanted]
+    asked = [number for number in there if rows.video_id(number) in wanted]
     return sorted({*taken, *asked})
 
 

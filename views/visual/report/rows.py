@@ -1,172 +1,158 @@
-"""What the report keeps of every video: one short row, boiled down from its status."""
+"""The rows as the page's script reads them: column by column, names by number, measures as whole numbers.
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import PurePath
+They are kept in this form as they come, some hundred bytes a video.
+"""
 
-from portrait_prep.manifests.catalogue import DUPLICATE_OF, LABELS
-from portrait_prep.manifests.verdict import Reviewed
-from portrait_prep.pipeline.declare.quality import Rule
-from portrait_prep.pipeline.status.plan import StageStatus, State
-from portrait_prep.pipeline.status.survey import VideoStatus
+from array import array
+from collections.abc import Collection, Iterator, Sequence
+from math import isnan, nan
+from pathlib import Path
+from typing import Any
+
+from portrait_prep.pipeline.declare.quality import QualitySettings
+from portrait_prep.pipeline.status.plan import State
 from portrait_prep.views.visual.drawing.still import VideoLocation
-from portrait_prep.views.visual.report.charts import Chart, flat
+from portrait_prep.views.visual.report.charts import Chart
+from portrait_prep.views.visual.report.row import FACETS, Result, Row
+from portrait_prep.views.visual.report.text import printable
 
-BLANK = "…"
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w]|\.\d)%?")
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a video is not accepted, or is all the same. `rule`: the setting of `[quality]` that spoke, if one did."""
-
-    text: str
-    rule: str | None = None
+RESULTS, STATES = list(Result), list(State)
+NOTHING = -1
 
 
-class Headings:
-    """Finds the heading of reasons of like kind: the numbers and names in them differ from video to video."""
+class NamedColumn:
+    """A column of names, each of them kept once, by number in order of appearance."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = {rule.key: rule for rule in rules}
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._column = array("l")
 
-    def of(self, reason: Reason, video_id: str, source: str) -> str:
-        """A rule's own; of any other reason its text without the video's id, its file's name, and numbers."""
-        if reason.rule in self._rules:
-            return self._rules[reason.rule].heading
-        if reason.text.startswith(DUPLICATE_OF):
-            return f"{DUPLICATE_OF}{BLANK}"
-        text = reason.text
-        for own in sorted({video_id, source, PurePath(source).name} - {""}, key=len, reverse=True):
-            text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, text)
-        return NUMBER.sub(BLANK, text)
+    def __getitem__(self, row: int) -> str:
+        """The name of a row that has one."""
+        return self.names[self._column[row]]
 
+    def number(self, name: str) -> int:
+        """The number of a name, a new one at its first appearance."""
+        return self._numbers.setdefault(name, len(self._numbers))
 
-class Result(StrEnum):
-    """What became of a video, in the order in which the page lists it."""
+    def add(self, name: str | None) -> None:
+        """Take in the next row; None: it has no name."""
+        self._column.append(NOTHING if name is None else self.number(name))
 
-    FAILED = "failed"
-    REJECTED = "rejected"
-    UNFINISHED = "unfinished"
-    ACCEPTED = "accepted"
-    LEFT_OUT = "left out"
+    @property
+    def names(self) -> list[str]:
+        """All of them, in order."""
+        return list(self._numbers)
 
+    def shown(self) -> list[str]:
+        """All of them, as they may be shown."""
+        return [str(printable(name)) for name in self._numbers]
 
-COUNTED_LABELS = tuple(name for name, label in LABELS.items() if label.counted)
-FACETS = tuple(dict.fromkeys(("corpus", "split", "fold", "four_class", *COUNTED_LABELS, "licence")))
-"""Fields of the catalogue by which videos are counted, where they have values, the most asked for first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One video on the page: a few short texts and numbers, since one is held for every video of the catalogue.
-
-    `states` has the state of each stage, `notes` why a stage is not done; `reasons` are pairs of a heading and a text;
-    `measures` has one number for each chart. `location` is None while there are no frames.
-    """
-
-    video_id: str
-    subject: str
-    source: str
-    shard: str
-    defect: str | None
-    facets: tuple[str | None, ...]
-    seconds: float | None
-    result: Result
-    states: tuple[State, ...]
-    notes: tuple[str, ...]
-    reasons: tuple[tuple[str, str], ...]
-    measures: tuple[float | None, ...]
-    location: VideoLocation | None
-
-    @classmethod
-    def of(cls, video_status: VideoStatus, shown: Sequence[Chart], headings: Headings) -> "Row":
-        """Boil the status of a video down."""
-        video, statuses = video_status.video, video_status.statuses
-        records = {name: status.record for name, status in statuses.items() if _holds(status)}
-        metrics = {"normalize.seconds": video.duration}
-        metrics |= flat({name: record for name, record in records.items() if record})
-        values = (getattr(video, name) for name in FACETS)
-        return cls(
-            video_id=video.video_id,
-            subject=video.subject,
-            source=video.source,
-            shard=video.shard,
-            defect=video.defect,
-            facets=tuple(None if value is None else str(value) for value in values),
-            seconds=metrics["normalize.seconds"],
-            result=_result(video_status),
-            states=tuple(status.state for status in statuses.values()),
-            notes=tuple(_note(status) for status in statuses.values()),
-            reasons=tuple(
-                (headings.of(reason, video.video_id, video.source), reason.text) for reason in _reasons(video_status)
-            ),
-            measures=tuple(chart.of(metrics) for chart in shown),
-            location=VideoLocation.of(video_status),
-        )
+    def to_json(self) -> dict[str, Any]:
+        """`names`, and for each row the number of its name; -1 where it has none."""
+        return {"names": self.shown(), "of": self._column.tolist()}
 
 
-def _holds(status: StageStatus) -> bool:
-    """Whether what the stage measured counts: also of a setting that has changed since, but not of a failure."""
-    return status.record is not None and status.record.done
+class Rows:
+    """All rows of a corpus, numbered as they come."""
+
+    def __init__(self, stages: Sequence[str], shown: Sequence[Chart]) -> None:
+        self._stages, self._charts = list(stages), list(shown)
+        self._ids, self._files = list[str](), list[str]()
+        self._named = {name: NamedColumn() for name in ("subject", "shard", "defect", "folder", "note")}
+        self._facets = {name: NamedColumn() for name in FACETS}
+        self._headings = NamedColumn()
+        self._reasons: list[tuple[tuple[int, str], ...]] = []
+        self._results, self._states, self._frames = bytearray(), bytearray(), array("q")
+        self._measures = [array("d") for _ in shown]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._ids)
+
+    def add(self, row: Row) -> None:
+        """Take in the next one."""
+        source = Path(row.source)
+        names = (row.subject, row.shard, row.defect, str(source.parent), "\n".join(row.notes))
+        for column, name in zip(self._named.values(), names, strict=True):
+            column.add(name)
+        for column, facet in zip(self._facets.values(), row.facets, strict=True):
+            column.add(facet)
+        for values, value in zip(self._measures, row.measures, strict=True):
+            values.append(nan if value is None else value)
+        self._ids.append(row.video_id)
+        self._files.append(source.name)
+        self._reasons.append(tuple((self._headings.number(heading), text) for heading, text in row.reasons))
+        self._results.append(RESULTS.index(row.result))
+        self._states += bytes(STATES.index(state) for state in row.states)
+        self._frames.append(row.location.frames if row.location else NOTHING)
+
+    def video_id(self, number: int) -> str:
+        """Whose it is."""
+        return self._ids[number]
+
+    def result(self, number: int) -> Result:
+        """What became of the video."""
+        return RESULTS[self._results[number]]
+
+    def drawable(self) -> list[int]:
+        """Numbers of those that have frames."""
+        return [number for number, frames in enumerate(self._frames) if frames != NOTHING]
+
+    def location(self, number: int) -> VideoLocation:
+        """Where the frames and columns of a drawable one are."""
+        states = zip(self._stages, self._states_of(number), strict=True)
+        current = tuple(stage for stage, state in states if STATES[state] is State.DONE)
+        return VideoLocation(self._ids[number], self._named["shard"][number], self._frames[number], current)
+
+    def _states_of(self, number: int) -> bytearray:
+        return self._states[number * len(self._stages) : (number + 1) * len(self._stages)]
+
+    def unmeasured(self) -> list[str]:
+        """Titles of the charts that have nothing to show."""
+        return [c.metric.title for c, values in zip(self._charts, self._measures, strict=True) if _is_empty(values)]
+
+    def parts(self, settings: QualitySettings, drawn: Collection[int]) -> Iterator[tuple[str, Any]]:
+        """Names and JSON-ready values; a value that is an iterator is an array, piece by piece.
+
+        `drawn` are the numbers of the rows that have a detail on the page.
+        """
+        yield "count", len(self)
+        yield "stages", self._stages
+        yield "states", [state.value for state in STATES]
+        yield "results", [result.value for result in RESULTS]
+        yield "id", (printable(video_id) for video_id in self._ids)
+        yield from ((name, column.to_json()) for name, column in self._named.items())
+        yield "file", (printable(file) for file in self._files)
+        yield "result", _digits(self._results)
+        yield "state", (_digits(self._states_of(number)) for number in range(len(self)))
+        yield "reason", ([[heading, printable(text)] for heading, text in reasons] for reasons in self._reasons)
+        yield "headings", self._headings.shown()
+        yield "drawn", sorted(drawn)
+        facets = ((name, column) for name, column in self._facets.items() if column.names)
+        yield "facets", ({"key": name, **column.to_json()} for name, column in facets)
+        charts = zip(self._charts, self._measures, strict=True)
+        yield "measures", (_measure(chart, values, settings) for chart, values in charts)
 
 
-def _note(status: StageStatus) -> str:
-    return "" if status.state is State.DONE else status.reason
+def _digits(numbers: bytearray) -> str:
+    return "".join(map(str, numbers))
 
 
-def _result(video_status: VideoStatus) -> Result:
-    states = {status.state for status in video_status.statuses.values()}
-    if not video_status.video.worked_on:
-        return Result.LEFT_OUT
-    if State.FAILED in states:
-        return Result.FAILED
-    if video_status.verdict.accepted:
-        return Result.ACCEPTED
-    return Result.UNFINISHED if states & {State.PENDING, State.STALE} else Result.REJECTED
+def _is_empty(values: "array[float]") -> bool:
+    return all(map(isnan, values))
 
 
-def _reasons(video_status: VideoStatus) -> Iterator[Reason]:
-    """All there is to say of what became of it. What only repeats the state of a stage is left out."""
-    yield from map(Reason, _failures(video_status.statuses))
-    yield from list(_against(video_status)) or map(Reason, _waiting(video_status))
-    yield from _in_favour(video_status)
-
-
-def _failures(statuses: Mapping[str, StageStatus]) -> Iterator[str]:
-    """What made the video fail a stage, and what a retry would do."""
-    for stage, status in statuses.items():
-        record = status.record
-        if status.state is State.FAILED and record and record.error:
-            attempts = f"{record.attempts} attempt{'' if record.attempts == 1 else 's'}"
-            who = "every run" if status.again else "--retry-failed"
-            hope = "no retry will mend it" if record.error.permanent else f"{who} tries it again"
-            yield f"{stage}: {record.error.message} ({record.error.type}, {attempts}; {hope})"
-
-
-def _against(video_status: VideoStatus) -> Iterator[Reason]:
-    """What a person, and the rules, have against it."""
-    verdict = video_status.verdict
-    if isinstance(verdict, Reviewed) and verdict.review.decision == "reject":
-        yield Reason(verdict.review.sentence)
-    yield from (Reason(text, rule) for text, rule in zip(verdict.reasons, verdict.rules, strict=True) if rule)
-
-
-def _in_favour(video_status: VideoStatus) -> Iterator[Reason]:
-    """Who accepted the video, and what the rules had against it."""
-    verdict = video_status.verdict
-    if isinstance(verdict, Reviewed) and verdict.review.decision == "accept":
-        yield Reason(verdict.review.sentence)
-        yield from (Reason(f"overruled: {text}") for text in verdict.overruled)
-
-
-def _waiting(video_status: VideoStatus) -> tuple[str, ...]:
-    """Of a video without a quality reason: what the first stage waits for, or why the video is left out."""
-    if not video_status.video.worked_on:
-        return (str(video_status.video.defect),)
-    for stage, status in video_status.statuses.items():
-        if status.state in (State.PENDING, State.STALE):
-            return (f"{stage} is {status.state}: {status.reason}",)
-    return ()
+def _measure(chart: Chart, values: "array[float]", settings: QualitySettings) -> dict[str, Any]:
+    """A chart with its values in whole steps of their last decimal; `values` is empty where no row has one."""
+    metric = chart.metric
+    steps = (None if isnan(value) else round(value * 10**metric.decimals) for value in values)
+    return {
+        "key": chart.key,
+        "title": metric.title,
+        "unit": chart.unit,
+        "decimals": metric.decimals,
+        "told": metric.meaning,
+        "limits": chart.limits(settings),
+        "values": [] if _is_empty(values) else list(steps),
+    }

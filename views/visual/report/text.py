@@ -1,6 +1,7 @@
 """How the report writes things: lengths as people read them, foreign names made harmless, data for a script."""
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
@@ -33,3 +34,24 @@ def embedded(value: Any) -> str:
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def embedded_parts(parts: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """An object in the same form, member by member; a value that is an iterator is an array, element by element."""
+    before = "{"
+    for name, value in parts:
+        yield f"{before}{embedded(name)}:"
+        if isinstance(value, Iterator):
+            yield from _embedded_array(value)
+        else:
+            yield embedded(value)
+        before = ","
+    yield "}" if before == "," else "{}"
+
+
+def _embedded_array(values: Iterator[Any]) -> Iterator[str]:
+    before = "["
+    for value in values:
+        yield before + embedded(value)
+        before = ","
+    yield "]" if before == "," else "[]"

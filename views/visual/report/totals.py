@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.views.visual.report.rows import Result, Row
+from portrait_prep.views.visual.report.row import Result, Row
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart, charts
 from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, level, opening
 from portrait_prep.views.visual.report.pictures import pictured
-from portrait_prep.views.visual.report.rows import Headings, Reason, Result, Row
-from portrait_prep.views.visual.report.text import clock, embedded, printable
+from portrait_prep.views.visual.report.row import FACETS, Headings, Reason, Result, Row
+from portrait_prep.views.visual.report.rows import Rows
+from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts, printable
 from tests.stages.judging import RULES, quality
 
 
@@ -163,12 +165,20 @@ def test_limits_are_on_the_scale_of_the_chart() -> None:
 
 def row(number: int, result: Result, drawable: bool = True) -> Row:
     location = VideoLocation(f"v{number}", "s", 10) if drawable else None
-    facets = tuple[str | None, ...]()
-    return Row(f"v{number}", "x", "y", "s", None, facets, 1.0, result, (State.DONE,), ("",), (), (), location)
+    facets = (None,) * len(FACETS)
+    states, measures = (State.DONE, State.STALE), (None, 0.5)
+    return Row(f"v{number}", "x", "y", "s", None, facets, 1.0, result, states, ("", "why"), (), measures, location)
+
+
+def rows_of(found: Iterable[Row]) -> Rows:
+    rows = Rows(("normalize", "landmarks"), (chart("headpose.jitter"), chart("landmarks.blur")))
+    for one in found:
+        rows.add(one)
+    return rows
 
 
 def test_pictures_go_to_problems_first_and_are_spread_over_the_catalogue() -> None:
-    rows = [row(number, Result.ACCEPTED if number % 2 else Result.REJECTED) for number in range(1000)]
+    rows = rows_of(row(number, Result.ACCEPTED if number % 2 else Result.REJECTED) for number in range(1000))
     taken = pictured(rows, 30)
     problems = [number for number in taken if number % 2 == 0]
     assert (len(taken), len(problems)) == (30, 20)
@@ -177,7 +187,7 @@ def test_pictures_go_to_problems_first_and_are_spread_over_the_catalogue() -> No
 
 @given(st.lists(st.tuples(st.sampled_from(list(Result)), st.booleans()), max_size=60), st.integers(0, 30))
 def test_as_many_pictures_as_allowed_and_drawable(results: list[tuple[Result, bool]], most: int) -> None:
-    rows = [row(number, result, drawable) for number, (result, drawable) in enumerate(results)]
+    rows = rows_of(row(number, result, drawable) for number, (result, drawable) in enumerate(results))
     taken = pictured(rows, most)
     drawable = [number for number, (_, there) in enumerate(results) if there]
     assert len(taken) == min(most, len(drawable))
@@ -185,5 +195,23 @@ def test_as_many_pictures_as_allowed_and_drawable(results: list[tuple[Result, bo
 
 
 def test_a_wanted_video_is_taken_beyond_the_cap() -> None:
-    rows = [row(number, Result.ACCEPTED) for number in range(10)] + [row(10, Result.ACCEPTED, drawable=False)]
+    rows = rows_of(row(number, Result.ACCEPTED, drawable=number < 10) for number in range(11))
     assert pictured(rows, 0, ["v3", "v10"]) == [3]
+
+
+def test_rows_give_back_what_a_drawing_needs() -> None:
+    rows = rows_of(row(number, Result.FAILED, drawable=number == 1) for number in range(2))
+    assert rows.drawable() == [1]
+    assert rows.location(1) == VideoLocation("v1", "s", 10, ("normalize",))
+    assert rows.unmeasured() == [chart("headpose.jitter").metric.title]
+
+
+JSON = st.recursive(st.none() | st.integers() | st.text(), st.lists)
+
+
+@given(st.dictionaries(st.text(), st.tuples(JSON, st.booleans())))
+def test_an_object_in_parts_is_the_same_as_in_one(parts: dict[str, tuple[Any, bool]]) -> None:
+    pieces = (
+        (name, iter(value) if apart and isinstance(value, list) else value) for name, (value, apart) in parts.items()
+    )
+    assert "".join(embedded_parts(pieces)) == embedded({name: value for name, (value, _) in parts.items()})
