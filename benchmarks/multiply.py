@@ -14,7 +14,7 @@ import numpy as np
 
 from portrait_prep.demo.corpus import make_clip
 from portrait_prep.demo.plan import CLIPS
-from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.manifests.catalogue import Video, by_shard, merge, write_catalogue
 from portrait_prep.manifests.corpora.folder.catalogue import catalogue
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.record import Output, Record
@@ -23,7 +23,6 @@ from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import fingerprint
-from portrait_prep.pipeline.status.survey import by_shard
 from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
 from portrait_prep.stages.order import STAGES
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video, read_catalogue
+from portrait_prep.manifests.catalogue import Catalogue, Video, read_catalogue
 from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.pipeline.declare.settings import Settings, read_settings
 from portrait_prep.pipeline.declare.stage import Stage
@@ -19,7 +19,7 @@ from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import Planner, Selection
-from portrait_prep.pipeline.status.survey import VideoStatus, by_shard, survey, video_statuses
+from portrait_prep.pipeline.status.survey import VideoStatus, survey, video_statuses
 from portrait_prep.pipeline.store.shard_state import ShardState
 
 
@@ -36,7 +36,7 @@ class Session:
         return read_settings(self.workspace.settings, self.stages)
 
     @cached_property
-    def videos(self) -> list[Video]:
+    def videos(self) -> Catalogue:
         """The catalogue."""
         return read_catalogue(self.workspace.catalogue)
 
@@ -63,20 +63,24 @@ class Session:
                 wanted |= set(stage.upstream)
         return Selection(frozenset(wanted), frozenset(only), retry_failed)
 
+    def video(self, video_id: str) -> Video:
+        """A row of the catalogue. Raises BadInput where there is none."""
+        video = self.videos.find(video_id)
+        if video is None:
+            raise BadInput(
+                f"There is no video '{video_id}' in the catalogue; 'portrait-prep status' lists what failed."
+            )
+        return video
+
     def require_videos(self, names: Sequence[str]) -> None:
         """Raise BadInput unless the catalogue has all of them."""
-        ids = {video.video_id for video in self.videos}
         for name in names:
-            if name not in ids:
-                raise BadInput(
-                    f"There is no video '{name}' in the catalogue; 'portrait-prep status' lists what failed."
-                )
+            self.video(name)
 
     def video_status(self, video_id: str) -> VideoStatus:
         """What is true of one video now. Raises BadInput when the catalogue does not have it."""
-        self.require_videos([video_id])
-        shard = next(video.shard for video in self.videos if video.video_id == video_id)
-        members = [video for video in self.videos if video.shard == shard]
+        shard = self.video(video_id).shard
+        members = self.videos.shards[shard]
         found = video_statuses(self.planner, ShardState.load(self.workspace, shard, members, self.stages))
         return next(video_status for video_status in found if video_status.video.video_id == video_id)
 
@@ -87,9 +91,9 @@ class Session:
     def unfinished(self, cache: StatusCache | None = None, verified: bool = False) -> Iterator[list[VideoStatus]]:
         """The same without the shards of which it is known that no run would compute anything."""
         cache = cache or StatusCache(self.workspace, self.planner)
-        known = {shard for shard, members in by_shard(self.videos).items() if cache.holds(shard, members)}
-        videos = [video for video in self.videos if video.shard not in known]
-        return survey(self.workspace, self.planner, videos, verified)
+        for shard, members in self.videos.shards.items():
+            if not cache.holds(shard, members):
+                yield from survey(self.workspace, self.planner, members, verified)
 
     def status_counts(self) -> StatusCounts:
         """How many videos and shards stand where."""
@@ -142,7 +146,7 @@ class Session:
 
         `stages`: those whose reduction is wanted; None: those with which every video is through.
         """
-        status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages)
+        status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages, self.videos)
         cache = cache or StatusCache(self.workspace, self.planner)
         for summaries in finalize(self.workspace, self.planner, self.videos, cache):
             status_counts.add(summaries)

@@ -7,7 +7,7 @@ the media, and joins the videos again. With a `sample` it recomputes some videos
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import Video, by_shard
 from portrait_prep.pipeline.auditing import catalogue, checksums, claims, manifests, orphans, reductions, rows, status
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding
@@ -15,7 +15,6 @@ from portrait_prep.pipeline.auditing.manifests import TableAudit
 from portrait_prep.pipeline.auditing.sample import Sample, examine_sample
 from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.status.survey import by_shard
 from portrait_prep.pipeline.store.shard_state import ShardState
 
 __all__ = ["Audit", "Finding", "Sample"]
@@ -41,7 +40,7 @@ class Audit:
         workspace = self._workspace
         videos = catalogue.usable(self._session.videos)
         yield from catalogue.examine_catalogue(workspace.relative(workspace.catalogue), self._session.videos)
-        reducer = Reducer(workspace, self._stages)
+        reducer = Reducer(workspace, self._stages, videos)
         table = TableAudit(workspace.manifests_table, workspace.relative(workspace.manifests_table))
         rows_by_id = {video.video_id: video for video in videos}
         places = {video.video_id: video.shard for video in videos}

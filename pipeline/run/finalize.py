@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import Video, by_shard
 from portrait_prep.manifests.manifest import write_quality
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.cache import StatusCache, digest_of_verdicts
 from portrait_prep.pipeline.status.plan import Planner
-from portrait_prep.pipeline.status.survey import VideoSummary, by_shard, video_statuses, write_manifests
+from portrait_prep.pipeline.status.survey import VideoSummary, video_statuses, write_manifests
 from portrait_prep.pipeline.status.table import CacheEntry, from_rows, rows_of, with_verdicts, writing_table
 from portrait_prep.pipeline.store.shard_state import ShardState
 

@@ -1,13 +1,14 @@
 """Reductions: files that join many videos (statistics), made anew when the accepted videos or their columns change."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
+from sys import intern
 from typing import Any
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import Video, by_shard
 from portrait_prep.manifests.files import replacing, sha256_of
 from portrait_prep.manifests.record import Model, Output
 from portrait_prep.pipeline.declare.stage import Batch, Stage
@@ -25,19 +26,27 @@ class Reduction(Model):
     outputs: tuple[Output, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
-    """An accepted video and the digest of what it brings in."""
+    """An accepted video, as short as can be, and the digest (sha256, 32 bytes) of what it brings in."""
 
-    video: Video
-    digest: str
+    video_id: str
+    shard: str
+    subject: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, video: Video, digest: str) -> "Member":
+        """Names that many videos have are kept once."""
+        return cls(video.video_id, intern(video.shard), intern(video.subject), bytes.fromhex(digest))
 
 
 class Reducer:
-    """Gathers the accepted videos of every stage that reduces; memory: one row of the catalogue a video."""
+    """Gathers the accepted videos of every stage that reduces; memory: some 300 bytes a video."""
 
-    def __init__(self, workspace: Workspace, stages: Sequence[Stage[Any]]) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, stages: Sequence[Stage[Any]], videos: Iterable[Video]) -> None:
+        """`videos`: the catalogue, to which all belong."""
+        self._workspace, self._shards = workspace, by_shard(videos)
         self._stages = [stage for stage in stages if stage.reduce]
         self._members: dict[str, list[Member]] = {stage.name: [] for stage in self._stages}
 
@@ -46,7 +55,7 @@ class Reducer:
         for summary in shard:
             for stage in self._stages:
                 if summary.verdict.accepted and stage.name in summary.digests:
-                    self._members[stage.name].append(Member(summary.video, summary.digests[stage.name]))
+                    self._members[stage.name].append(Member.of(summary.video, summary.digests[stage.name]))
 
     def reduce(self, wanted: frozenset[str]) -> None:
         """Make what is not current."""
@@ -65,7 +74,7 @@ class Reducer:
 
     def _accepted(self, stage: Stage[Any]) -> list[Member]:
         """In order of video_id."""
-        return sorted(self._members[stage.name], key=lambda member: member.video.video_id)
+        return sorted(self._members[stage.name], key=lambda member: member.video_id)
 
     def _make(self, stage: Stage[Any]) -> None:
         members = self._accepted(stage)
@@ -86,10 +95,11 @@ class Reducer:
 
     def _rows(self, stage: Stage[Any], members: Sequence[Member]) -> Iterator[tuple[Video, Batch]]:
         """The one row of each video, once it is verified; those of a shard are read together."""
-        for shard, own in groupby(members, key=lambda member: member.video.shard):
+        for shard, own in groupby(members, key=lambda member: member.shard):
             with ShardReader(self._workspace.shard(stage.name, shard)) as reader:
                 columns = [column.name for column in reader.columns(stage)]
-                videos = [member.video for member in own]
+                by_id = {video.video_id: video for video in self._shards[shard]}
+                videos = [by_id[member.video_id] for member in own]
                 rows = reader.single_rows([video.video_id for video in videos], columns)
                 for video, row in zip(videos, rows, strict=True):
                     verify(reader, stage, reader.records[video.video_id], [row])
@@ -110,8 +120,8 @@ def read_reduction(path: Path) -> Reduction | None:
 
 
 def _basis(stage: Stage[Any], members: Sequence[Member]) -> str:
-    rows = [(member.video.video_id, json.dumps([member.video.subject, member.digest])) for member in members]
-    return digest_of([("stage", f"{stage.name} {stage.version}"), *rows])
+    rows = ((member.video_id, json.dumps([member.subject, member.digest.hex()])) for member in members)
+    return digest_of(chain([("stage", f"{stage.name} {stage.version}")], rows))
 
 
 def _is_there(path: Path, size: int) -> bool:

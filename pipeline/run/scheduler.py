@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from portrait_prep.errors import Damaged, MissingPrerequisite
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import Video, by_shard
 from portrait_prep.manifests.record import Failure, Record
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -22,7 +22,7 @@ from portrait_prep.pipeline.run.executor import Executor, WorkerDied
 from portrait_prep.pipeline.run.shard_run import OpenUnit, ShardRun, Submission
 from portrait_prep.pipeline.run.task import Unit, VideoResult, VideoTask, compute
 from portrait_prep.pipeline.status.plan import Planner, Selection, fingerprint
-from portrait_prep.pipeline.status.survey import by_shard, video_statuses, write_manifests
+from portrait_prep.pipeline.status.survey import video_statuses, write_manifests
 from portrait_prep.pipeline.store.shard_state import ShardState
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,9 @@ class Scheduler:
     ) -> None:
         self._workspace, self._planner, self._executor = workspace, planner, executor
         self._selection, self._progress = selection, progress
-        shards = by_shard(videos).items()
-        self._closed = deque(sorted(shards, key=lambda item: (-_footage(item[1]), item[0])))
+        self._shards = by_shard(videos)
+        footage = {shard: _footage(members) for shard, members in self._shards.items()}
+        self._closed = deque(sorted(footage, key=lambda shard: (-footage[shard], shard)))
         self._shard_runs: list[ShardRun] = []
         self._under_way: dict[Any, Submission] = {}
         self.run_counts = RunCounts()
@@ -124,8 +125,8 @@ class Scheduler:
             shard_run for shard_run in self._shard_runs if shard_run.open or any(shard_run.ready(self._selection))
         ]
         while self._closed:
-            shard, members = self._closed.popleft()
-            state = ShardState.load(self._workspace, shard, members, self._planner.stages)
+            shard = self._closed.popleft()
+            state = ShardState.load(self._workspace, shard, self._shards[shard], self._planner.stages)
             state.verify(self._planner.stages)
             shard_run = ShardRun(self._planner, state)
             if any(shard_run.ready(self._selection)):

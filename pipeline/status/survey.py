@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import Video, by_shard
 from portrait_prep.manifests.manifest import entry, manifest, write_manifest
 from portrait_prep.manifests.verdict import Verdict, reviewed
 from portrait_prep.pipeline.declare.quality import Measured, judge
@@ -78,14 +78,6 @@ class VideoStatus:
             for stage, status in self.statuses.items()
         }
         return manifest(self.video, entries, self.verdict)
-
-
-def by_shard(videos: Iterable[Video]) -> dict[str, list[Video]]:
-    """Shard -> its videos, in the order of the catalogue."""
-    shards: dict[str, list[Video]] = {}
-    for video in videos:
-        shards.setdefault(video.shard, []).append(video)
-    return shards
 
 
 def video_statuses(planner: Planner, shard_state: ShardState) -> list[VideoStatus]:

@@ -338,7 +338,7 @@ def test_votes_are_json_in_order_and_come_back(votes: dict[str, list[str]]) -> N
 def test_votes_outlive_the_catalogue(tmp_path: Path) -> None:
     rows = catalogue(written(tmp_path, EXAMPLE))
     write_catalogue(tmp_path / "catalogue.parquet", rows)
-    assert read_catalogue(tmp_path / "catalogue.parquet") == rows
+    assert list(read_catalogue(tmp_path / "catalogue.parquet")) == rows
 
 
 def test_an_utterance_that_cannot_be_read_is_told_by_file_and_line_and_its_votes_are_nobody_s(tmp_path: Path) -> None:
