@@ -161,7 +161,7 @@ def path_of(source: str) -> Path:
     return Path(source)
 
 
-AT_ONCE = 1000
+AT_ONCE = 250
 """Rows that are `Video`s at one time where all are gone through."""
 
 

@@ -86,8 +86,9 @@ class Cuts:
 
 
 def _look(image: Image) -> Look:
-    sparse = image[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
-    pixels = sparse.reshape(-1, 3)
-    counts = np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
+    sparse = np.ascontiguousarray(image[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
+    counts = np.array(
+        [cv2.calcHist([sparse], [color], None, [256], [0, 256]).ravel() for color in range(3)], np.float64
+    )
     blocks = cv2.resize(sparse.astype(np.float32), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-    return Look(np.cumsum(counts, axis=1) / len(pixels), blocks.astype(np.float32, copy=False))
+    return Look(np.cumsum(counts, axis=1) / (sparse.size // 3), blocks.astype(np.float32, copy=False))
