@@ -1,0 +1,57 @@
+"""The catalogue as a table: it gives its rows as a list would, and takes a fraction of the memory."""
+
+import tracemalloc
+from pathlib import Path
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portrait_prep.manifests.catalogue import SCHEMA, Catalogue, Video, by_shard, read_catalogue, write_catalogue
+
+
+def rows_of(shards: list[str]) -> list[Video]:
+    return [
+        Video(video_id=f"v{number}", corpus="c", subject=f"s{number % 3}", shard=shard, source=f"/s/{number}.mp4")
+        for number, shard in enumerate(shards)
+    ]
+
+
+def table_of(videos: list[Video]) -> Catalogue:
+    return Catalogue(pa.Table.from_pylist([video.model_dump() for video in videos], schema=SCHEMA))
+
+
+SHARDS = st.lists(st.sampled_from(["a-00000", "a-00001", "b-00000"]), max_size=12)
+
+
+@given(SHARDS)
+def test_shards_are_those_of_a_list(shards: list[str]) -> None:
+    videos = rows_of(shards)
+    found, expected = by_shard(table_of(videos)), by_shard(videos)
+    assert [(shard, list(members)) for shard, members in found.items()] == list(expected.items())
+    assert len(found) == len(expected)
+
+
+@given(SHARDS, st.integers(-15, 15), st.integers(-15, 15))
+def test_rows_and_slices_are_those_of_a_list(shards: list[str], first: int, stop: int) -> None:
+    videos = rows_of(shards)
+    catalogue = table_of(videos)
+    assert list(catalogue) == videos
+    assert catalogue[first:stop] == videos[first:stop]
+    assert [catalogue[place] for place in range(-len(videos), len(videos))] == videos + videos
+    assert [catalogue.find(video.video_id) for video in videos] == videos
+    assert catalogue.find("nobody") is None
+
+
+def test_memory_is_a_table_s_and_not_that_of_as_many_objects(tmp_path: Path) -> None:
+    count = 5000
+    write_catalogue(tmp_path / "catalogue.parquet", rows_of([f"c-{number // 50:05d}" for number in range(count)]))
+    before = pa.total_allocated_bytes()
+    tracemalloc.start()
+    try:
+        catalogue = read_catalogue(tmp_path / "catalogue.parquet")
+        assert sum(len(members) for members in catalogue.shards.values()) == sum(1 for _ in catalogue) == count
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (peak + pa.total_allocated_bytes() - before) / count < 1000
