@@ -1,11 +1,10 @@
 """`models`: which model files there are, and fetching those that no package brings. It loads no stage."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say
+from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say, say_json
 from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models import registry
@@ -38,8 +37,11 @@ def models(
             names or [name for name, model in registry.MODELS.items() if not model.package], opened.root / "models"
         )
     rows = [_row(name) for name in names or registry.MODELS]
-    for line in [json.dumps(rows, indent=1)] if json_ else map(_line, rows):
-        say(line)
+    if json_:
+        say_json(rows)
+    else:
+        for line in map(_line, rows):
+            say(line)
     return int(action == "verify" and not all(row["ok"] for row in rows))
 
 

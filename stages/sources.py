@@ -30,7 +30,7 @@ def facts(video: Video) -> Mapping[str, Any] | None:
             continue
         try:
             stat = path_of(source).stat()
-        except OSError:
+        except (OSError, ValueError):  # the latter: it cannot be a name
             return None
         found |= {f"{prefix}bytes": stat.st_size, f"{prefix}mtime_ns": stat.st_mtime_ns}
     return found

@@ -7,7 +7,7 @@ the media, and joins the videos again. With a `sample` it recomputes some videos
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.catalogue import Video, read_rows
 from portrait_prep.pipeline.auditing import catalogue, checksums, claims, manifests, orphans, reductions, rows, status
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding
@@ -39,8 +39,9 @@ class Audit:
     def findings(self) -> Iterator[Finding]:
         """All findings."""
         workspace = self._workspace
-        videos = catalogue.usable(self._session.videos)
-        yield from catalogue.examine_catalogue(workspace.relative(workspace.catalogue), self._session.videos)
+        listed = read_rows(workspace.catalogue)
+        videos = catalogue.usable(listed)
+        yield from catalogue.examine_catalogue(workspace.relative(workspace.catalogue), listed)
         reducer = Reducer(workspace, self._stages)
         table = TableAudit(workspace.manifests_table, workspace.relative(workspace.manifests_table))
         rows_by_id = {video.video_id: video for video in videos}

@@ -49,6 +49,7 @@ KINDS = {
     # the catalogue
     "repeated row": Kind("{count} rows have this video_id", "leave one of them, and run again", run=False),
     "unsafe name": Kind("its video_id or shard is no safe name of a file", "give it another, and run again", run=False),
+    "bad row": Kind("{problem}", "mend the row, and run again", run=False),
     "leak": Kind(
         "{subject} has videos in more than one {field}: {sides}",
         "give them the same, or say in split_by what the split is by if not by subject; then run again",

@@ -19,6 +19,7 @@ from typing import Any, Generic
 from portrait_prep.errors import FULL_DISK, BadSetting, Damaged, MissingPrerequisite, PortraitPrepError
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import is_intact, sha256_of, temporary_beside
+from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.manifests.record import Basis, Failure, Output, Record
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -148,6 +149,7 @@ class VideoResult:
 
 def compute(unit: Unit, tasks: Sequence[VideoTask]) -> list[VideoResult]:
     """Compute the videos one after another. Raises MissingPrerequisite or BadSetting for what concerns all videos."""
+    print_logs_safely()
     unit.workspace.announce()  # a worker of an existing cluster was not started for this workspace
     return [_with_retries(unit, task) for task in tasks]
 

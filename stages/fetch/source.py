@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from portrait_prep.errors import TransferFailed
-from portrait_prep.manifests.catalogue import with_digest
 from portrait_prep.manifests.files import flush_and_rename
+from portrait_prep.manifests.ids import with_digest
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch import archive, http, record
 from portrait_prep.stages.fetch.disk import exclusive_lock

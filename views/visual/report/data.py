@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.declare.quality import QualitySettings
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.views.visual.report.charts import Chart
 from portrait_prep.views.visual.report.rows import FACETS, Result, Row
-from portrait_prep.views.visual.report.text import printable
 
 
 def data(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.stages.order import STAGES
 from portrait_prep.views.visual.drawing.still import VideoLocation
@@ -16,7 +17,7 @@ from portrait_prep.views.visual.report.charts import Chart, charts
 from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, level, opening
 from portrait_prep.views.visual.report.pictures import pictured
 from portrait_prep.views.visual.report.rows import Headings, Reason, Result, Row
-from portrait_prep.views.visual.report.text import clock, embedded, printable
+from portrait_prep.views.visual.report.text import clock, embedded
 from tests.stages.judging import RULES, quality
 
 
