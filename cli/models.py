@@ -33,9 +33,8 @@ def models(
         if name not in registry.MODELS:
             raise BadInput(f"There is no model '{name}'; the models are {', '.join(registry.MODELS)}.")
     if action == "fetch":
-        return _fetch(
-            names or [name for name, model in registry.MODELS.items() if not model.package], opened.root / "models"
-        )
+        wanted = names or [name for name, model in registry.MODELS.items() if not model.package]
+        return _fetch(wanted, opened)
     rows = [_row(name) for name in names or registry.MODELS]
     if json_:
         say_json(rows)
@@ -78,7 +77,7 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['name']}: {status}, {row['licence']}, {row['address']}"
 
 
-def _fetch(names: Sequence[str], folder: Path) -> int:
+def _fetch(names: Sequence[str], opened: Workspace) -> int:
     """Fetch one after another; one that does not come does not keep back the others."""
     from portrait_prep.stages.models.fetching import fetch_model  # noqa: PLC0415  its libraries may be what does not load
 
@@ -90,7 +89,7 @@ def _fetch(names: Sequence[str], folder: Path) -> int:
             continue
         try:
             if not model.package:
-                fetch_model(name, folder)
+                fetch_model(name, opened.folder("models"))
             say(f"{name}: {verified(name).path}, fetched from {model.address}, {model.licence}")
         except MissingPrerequisite as problem:
             problems.append(str(problem).rstrip("."))

@@ -41,8 +41,7 @@ def sides(
         raise BadInput("--workers must be 0 (this process) or more.")
     session = open_session(workspace)
     to_check = dialogs(_utterances(session), utterances)
-    session.workspace.logs.mkdir(exist_ok=True)
-    with open_executor(workers, None, session.workspace.logs / "workers.log") as executor:
+    with open_executor(workers, None, session.workspace.log("workers.log")) as executor:
         checks = list(_reported(_checked(executor, session.workspace.root, to_check), len(to_check), silent=json_))
     counts = {agreement: sum(check.agreement == agreement for check in checks) for agreement in get_args(Agreement)}
     if json_:

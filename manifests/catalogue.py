@@ -144,11 +144,6 @@ def _is_side(pixels: int | None) -> bool:
     return pixels is None or pixels > 0
 
 
-def _names_a_file(source: str | None) -> bool:
-    """The system takes the NUL for the end of a name."""
-    return source is None or ("\0" not in source and (not source.startswith(FILE_URI) or "%00" not in source))
-
-
 CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
     (lambda video: is_name(video.video_id), f"its video_id is no name of a file ({NAME_SAID})"),
     (lambda video: is_name(video.shard), f"its shard is no name of a file ({NAME_SAID})"),
@@ -160,7 +155,6 @@ CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
         "its crop must have a width and a height",
     ),
     (lambda video: (video.source_height or 0) >= 0, "its source_height must be pixels, 0 or more"),
-    (lambda video: _names_a_file(video.source) and _names_a_file(video.sound), "its source is no name of a file"),
 )
 """What must hold of every row by its meaning, whoever wrote it, and what is said of one of which it does not."""
 

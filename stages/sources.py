@@ -12,6 +12,7 @@ from portrait_prep.errors import BadInput, Damaged, SourceAway
 from portrait_prep.manifests.catalogue import Video, is_address, path_of
 from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.pipeline.declare.stage import Job
+from portrait_prep.pipeline.declare.workspace import Workspace
 
 SOUND = ".sound"
 """Ends the stem of the link to a sound file."""
@@ -20,6 +21,11 @@ SOUND = ".sound"
 def local(root: Path, source: str) -> Path:
     """The file that the catalogue of the workspace at `root` names."""
     return root / path_of(source)
+
+
+def writable(sources: Path) -> Path:
+    """The folder of downloads and links, once it may be written into. Raises as `Workspace.folder` does."""
+    return Workspace(sources.parent).folder(sources.name)
 
 
 def facts(video: Video) -> Mapping[str, Any] | None:
@@ -51,7 +57,7 @@ def link(target: Path, name: Path) -> None:
         return
     if name.exists() and not name.is_symlink():
         raise BadInput(f"{name} lies where the link to {target} belongs: move it elsewhere and run again.")
-    name.parent.mkdir(parents=True, exist_ok=True)
+    writable(name.parent)
     temporary = temporary_beside(name)
     temporary.symlink_to(_written(name, target))
     temporary.replace(name)
@@ -111,7 +117,7 @@ def _readable(job: Job[Any], source: str, column: str) -> Path:
     """The link that `download` made, while it leads there."""
     if is_address(source):
         (name,) = (value for batch in job.read(f"download.{column}") for value in batch[column])
-        path = job.sources / str(name)
+        path = job.sources / Path(name).name
         if not path.is_file():
             raise Damaged(f"{path} is gone: run again, and it is fetched once more.")
         return path

@@ -52,6 +52,7 @@ class Audit:
         yield from table.finalize()
         names = [stage.name for stage in self._stages]
         yield from orphans.examine_files(workspace, names, self._known, rows_by_id)
+        yield from orphans.examine_cache(workspace)
         if self._sample:
             yield from examine_sample(self._session, self._sample, self._finished)
 

@@ -1,18 +1,22 @@
 """Every file of the workspace is accounted for."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from portrait_prep.manifests.catalogue import Video, path_of
-from portrait_prep.manifests.files import TEMPORARY
+from portrait_prep.manifests.files import TEMPORARY, is_intact
 from portrait_prep.pipeline.auditing.finding import Finding, found
-from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.declare.workspace import CACHE, Workspace
 
 OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl")
 """Files of the workspace's root; hidden ones there are others' business, but for temporary ones."""
 
 OWN_FOLDERS = ("media", "manifests", "report")
 """Folders that the pipeline alone writes into, besides those of the stages."""
+
+DIGEST = re.compile("-([0-9a-f]{64})$")
+"""Ends the name of a file that is called after its bytes."""
 
 REPORT = "report/index.html"
 OVERLAY = "report/overlay/{}.mp4"
@@ -29,11 +33,11 @@ def examine_files(
     for path in workspace.stray():
         yield found("temporary", workspace.relative(path))
     for path in _files(workspace.root.iterdir()):
-        if path.name not in OWN_FILES and not path.name.startswith("."):
+        if path.name not in OWN_FILES and not path.is_dir() and not path.name.startswith("."):
             yield found("stranger", path.name)
     pages = {REPORT, *(OVERLAY.format(video_id) for video_id in videos)}
     for folder in (*stages, *OWN_FOLDERS):
-        for path in _files((workspace.root / folder).rglob("*")):
+        for path in _files(_below(workspace.root / folder)):
             name = workspace.relative(path)
             if name not in known and name not in pages:
                 yield found("orphan", name)
@@ -45,7 +49,7 @@ def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Itera
 
     Where the catalogue names files of this very folder, it is the user's, who may keep anything there.
     """
-    if not workspace.sources.is_dir():
+    if workspace.sources.is_symlink() or not workspace.sources.is_dir():
         return
     files = _files(workspace.sources.iterdir())
     links = [path for path in files if path.is_symlink()]
@@ -58,6 +62,19 @@ def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Itera
     for path in files:
         if path not in links and path.name not in used and not path.name.startswith("."):
             yield found("unused source", workspace.relative(path))
+
+
+def examine_cache(workspace: Workspace) -> Iterator[Finding]:
+    """What is derived from model files is what its name says. Other files there are never used."""
+    for path in _files(_below(workspace.root / CACHE)):
+        told = DIGEST.search(path.stem)
+        if told and not is_intact(path, told[1]):
+            yield found("derived", workspace.relative(path))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Everything in a folder, and in those within; nothing that lies behind a link."""
+    return iter(()) if folder.is_symlink() else folder.rglob("*")
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

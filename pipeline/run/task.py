@@ -86,7 +86,7 @@ class VideoJob(Generic[P]):
         if suffix not in self._stage.media:
             raise KeyError(f"stage {self._stage.name} does not declare media {suffix}")
         final = self._workspace.media(self.video.video_id, suffix)
-        final.parent.mkdir(exist_ok=True)
+        self._workspace.folder("media")
         return self.outputs.setdefault(suffix, temporary_beside(final))
 
     def read(self, *columns: str) -> Iterator[Batch]:
@@ -195,7 +195,7 @@ def _attempt(unit: Unit, task: VideoTask, attempt: int) -> VideoResult:
 
 
 def _process(unit: Unit, video: Video, facts: dict[str, Any], clock: float) -> VideoResult:
-    unit.path.parent.mkdir(parents=True, exist_ok=True)
+    unit.workspace.folder(unit.stage.name)
     table = temporary_beside(unit.path.with_name(f"{video.video_id}.parquet"))
     job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns, unit.gpu)
     try:

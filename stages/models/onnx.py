@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import onnxruntime
 
 from portrait_prep.errors import MissingPrerequisite
-from portrait_prep.manifests.files import replacing
-from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
+from portrait_prep.manifests.files import flush_and_rename, is_intact, sha256_of, temporary_beside
+from portrait_prep.pipeline.declare.workspace import CACHE, WORKSPACE_VARIABLE, Workspace
 
 if TYPE_CHECKING:
     import torch
@@ -40,27 +40,48 @@ def exported(
 ) -> Path:
     """The ONNX file of a network, made on first use.
 
-    `sha256` is that of the weights, and part of the file's name; `build` returns the network with these weights loaded;
+    `sha256` is that of the weights, and part of the file's name, as is that of its own bytes: a file that is not what
+    its name says, or of which there are several, is made anew. `build` returns the network with these weights loaded;
     it takes one float32 tensor [n, *shape] and returns one tensor [n, ...], for any n. The file appears whole or not at
     all, so that processes which make it at the same time do not disturb each other: the last one stays, and all are
     equal. `folder` stands in for the workspace's cache. Raises MissingPrerequisite where the file must be made and
     PyTorch is missing.
     """
-    path = (folder or _cache()) / f"{name}-{sha256[:16]}-{EXPORTER}.onnx"
-    if not path.is_file():
-        require_torch(name)
-        with replacing(path) as temporary:
-            _export(build(), shape, temporary)
+    stem = f"{name}-{sha256[:16]}-{EXPORTER}-"
+    known = sorted((folder or _cache()).glob(f"{stem}*.onnx"))
+    if len(known) == 1 and is_intact(known[0], known[0].stem.removeprefix(stem)):
+        return known[0]
+    require_torch(name)
+    made = _made(build(), shape, folder or _workspace().folder(CACHE), stem)
+    for other in known:
+        if other != made:
+            other.unlink(missing_ok=True)
+    return made
+
+
+def _made(network: torch.nn.Module, shape: tuple[int, ...], folder: Path, stem: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(folder / f"{stem}.onnx")
+    try:
+        _export(network, shape, temporary)
+        path = folder / f"{stem}{sha256_of(temporary)}.onnx"
+        flush_and_rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 
 def _cache() -> Path:
+    return _workspace().root / CACHE
+
+
+def _workspace() -> Workspace:
     workspace = os.environ.get(WORKSPACE_VARIABLE)
     if not workspace:
         raise MissingPrerequisite(
             f"There is no place for an export: set the environment variable {WORKSPACE_VARIABLE} to a workspace."
         )
-    return Path(workspace) / "cache"
+    return Workspace(Path(workspace))
 
 
 def require_torch(name: str) -> None:

@@ -202,9 +202,6 @@ BAD_ROWS: dict[str, dict[str, object]] = {
     "has a crop of nothing": {"crop_x": 0, "crop_y": 0, "crop_w": 0, "crop_h": 10},
     "has a crop of less than nothing": {"crop_w": 10, "crop_h": -10},
     "is of no height": {"source_height": -1},
-    "source ends early": {"source": "/v\0.mp4"},
-    "source ends early as an address": {"source": "file:///v%00.mp4"},
-    "sound ends early": {"sound": "/v\0.wav"},
     "repeats an id": {"video_id": "a"},
 }
 
@@ -237,7 +234,7 @@ def test_rows_that_are_odd_and_can_be_are_read(tmp_path: Path) -> None:
         {"duration": 0.0},
         {"crop_x": -5, "crop_y": 10**6, "crop_w": 10, "crop_h": 10, "source_height": 0},
         {"crop_w": 400},
-        {"source": "https://x.org/a b%00"},
+        {"source": "no\0file"},
         {"source": "relative/../file\n.mp4", "subject": "\x1b[31m"},
     ]
     (row,) = merge([], [video("v")], 120)

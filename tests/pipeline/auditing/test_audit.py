@@ -215,7 +215,7 @@ DAMAGES: dict[str, Damage] = {
             partial(claim, path),
             {("missing reduction", "total/reduction.json", ""), ("orphan", "total/all.parquet", "")},
         )
-        for path in ("/etc/hosts", "../elsewhere.txt", "total/../../elsewhere.txt")
+        for path in ("/etc/hosts", "../elsewhere.txt", "total/../../elsewhere.txt", "pipeline.toml", "media/a1.txt")
     },
     # the catalogue
     "a row repeated": Damage(

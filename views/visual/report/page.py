@@ -55,6 +55,7 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
     path = workspace.root / "report" / "index.html"
     page = render(session, pictures, show)
     try:
+        workspace.folder("report")
         with replacing(path) as temporary, temporary.open("wb") as file:
             page.dump(file, "utf-8")
     except OSError as error:
