@@ -8,7 +8,17 @@ the media, and joins the videos again. With a `sample` it recomputes some videos
 from collections.abc import Iterator, Mapping, Sequence
 
 from portrait_prep.manifests.catalogue import Video, read_rows
-from portrait_prep.pipeline.auditing import catalogue, checksums, claims, manifests, orphans, reductions, rows, status
+from portrait_prep.pipeline.auditing import (
+    catalogue,
+    checksums,
+    claims,
+    derived,
+    manifests,
+    orphans,
+    reductions,
+    rows,
+    status,
+)
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding
 from portrait_prep.pipeline.auditing.manifests import TableAudit
@@ -52,7 +62,7 @@ class Audit:
         yield from table.finalize()
         names = [stage.name for stage in self._stages]
         yield from orphans.examine_files(workspace, names, self._known, rows_by_id)
-        yield from orphans.examine_cache(workspace)
+        yield from derived.examine_derived(self._session, self._deep)
         if self._sample:
             yield from examine_sample(self._session, self._sample, self._finished)
 

@@ -1,22 +1,18 @@
 """Every file of the workspace is accounted for."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from portrait_prep.manifests.catalogue import Video, path_of
-from portrait_prep.manifests.files import TEMPORARY, is_intact
+from portrait_prep.manifests.files import TEMPORARY
 from portrait_prep.pipeline.auditing.finding import Finding, found
-from portrait_prep.pipeline.declare.workspace import CACHE, Workspace
+from portrait_prep.pipeline.declare.workspace import Workspace
 
 OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl")
 """Files of the workspace's root; hidden ones there are others' business, but for temporary ones."""
 
 OWN_FOLDERS = ("media", "manifests", "report")
 """Folders that the pipeline alone writes into, besides those of the stages."""
-
-DIGEST = re.compile("-([0-9a-f]{64})$")
-"""Ends the name of a file that is called after its bytes."""
 
 REPORT = "report/index.html"
 OVERLAY = "report/overlay/{}.mp4"
@@ -62,14 +58,6 @@ def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Itera
     for path in files:
         if path not in links and path.name not in used and not path.name.startswith("."):
             yield found("unused source", workspace.relative(path))
-
-
-def examine_cache(workspace: Workspace) -> Iterator[Finding]:
-    """What is derived from model files is what its name says. Other files there are never used."""
-    for path in _files(_below(workspace.root / CACHE)):
-        told = DIGEST.search(path.stem)
-        if told and not is_intact(path, told[1]):
-            yield found("derived", workspace.relative(path))
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.catalogue import Video, write_catalogue
-from portrait_prep.manifests.files import is_plain
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.stage import Stage
@@ -59,7 +58,7 @@ def _prepare(new: Workspace, old: Workspace, videos: Sequence[Video]) -> None:
     if (old.root / "models").is_dir():
         (new.root / "models").symlink_to(old.root.absolute() / "models")
     for path in (old.root / CACHE).glob("*"):
-        if is_plain(path):
+        if path.is_file():
             shutil.copyfile(path, new.folder(CACHE) / path.name)
     if any(video.remote for video in videos):
         _link_all(old.sources.absolute(), new.sources)

@@ -1,7 +1,7 @@
 """Networks that are published as PyTorch weights, run in ONNX Runtime: exported once, opened for one thread.
 
-An export lies in the folder `cache` of the workspace that PORTRAIT_PREP_WORKSPACE names; that folder can be deleted at
-any time. PyTorch is needed to make an export, and not to use one.
+An export lies in the folder `cache` of the workspace that PORTRAIT_PREP_WORKSPACE names, called after its own bytes, by
+which it is known again; that folder can be deleted at any time. PyTorch is needed to make an export, not to use one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from glob import escape
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import onnxruntime
@@ -47,8 +50,8 @@ def exported(
     equal. `folder` stands in for the workspace's cache. Raises MissingPrerequisite where the file must be made and
     PyTorch is missing.
     """
-    stem = f"{name}-{sha256[:16]}-{EXPORTER}-"
-    known = sorted((folder or _cache()).glob(f"{stem}*.onnx"))
+    stem = _stem(name, sha256)
+    known = _known(folder or _cache(), stem)
     if len(known) == 1 and is_intact(known[0], known[0].stem.removeprefix(stem)):
         return known[0]
     require_torch(name)
@@ -59,7 +62,33 @@ def exported(
     return made
 
 
+def exchanged(
+    name: str, sha256: str, build: Callable[[], torch.nn.Module], shape: tuple[int, ...], folder: Path
+) -> list[Path]:
+    """The exports of a network in `folder` that have other bytes than one that is made now, of these weights.
+
+    The arguments are those of `exported`, which believes a file that is what its name says. None where PyTorch, or what
+    its exporter needs, is missing.
+    """
+    stem = _stem(name, sha256)
+    known = _known(folder, stem)
+    if not known or not (find_spec("torch") and find_spec("onnx")):
+        return []
+    with TemporaryDirectory() as anew:
+        made = _made(build(), shape, Path(anew), stem)
+        return [path for path in known if path.name != made.name]
+
+
+def _stem(name: str, sha256: str) -> str:
+    return f"{name}-{sha256[:16]}-{EXPORTER}-"
+
+
+def _known(folder: Path, stem: str) -> list[Path]:
+    return sorted(folder.glob(f"{escape(stem)}*.onnx"))
+
+
 def _made(network: torch.nn.Module, shape: tuple[int, ...], folder: Path, stem: str) -> Path:
+    """An export in `folder`, called after its bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(folder / f"{stem}.onnx")
     try:
