@@ -23,11 +23,9 @@ def demo(*, workspace: WorkspaceOption = Path(), workers: Workers = CORES) -> in
     """
     session = open_session(workspace)
     session.workspace.create()
-    release = session.workspace.sources / "demo"
+    release = session.workspace.folder("sources", "demo")
     say(f"Making the demo corpus in {release}")
-    release.mkdir(parents=True, exist_ok=True)
-    session.workspace.logs.mkdir(exist_ok=True)
-    with quietly(session.workspace.logs / "demo.log"):
+    with quietly(session.workspace.log("demo.log")):
         corpus.make(release)
     say(add_videos(session, lambda _: demo_corpus.find(release)).line())
     carry_out(session, session.select((), (), retry_failed=False), workers)

@@ -1,12 +1,11 @@
 """`diff`: what changed between two workspaces."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from portrait_prep.cli.opening import open_session
-from portrait_prep.cli.terminal import AsJson, say
+from portrait_prep.cli.terminal import AsJson, say, say_json
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.diff import Difference, Spread, StageDifference, compare
 
@@ -28,8 +27,11 @@ def diff(first: Path, second: Path, *, json_: AsJson = False) -> int:
         Another, or a later copy.
     """
     difference = compare(open_session(first), open_session(second))
-    for line in [json.dumps(difference.to_json(), indent=1)] if json_ else lines(difference):
-        say(line)
+    if json_:
+        say_json(difference.to_json())
+    else:
+        for line in lines(difference):
+            say(line)
     return 1 if difference.any else 0
 
 

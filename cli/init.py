@@ -1,6 +1,5 @@
 """`init`: a corpus becomes the catalogue of a workspace. One command a corpus, with options that they share."""
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from portrait_prep.manifests.corpora.ravdess import catalogue as ravdess_release
 from portrait_prep.manifests.corpora.ravdess import splits as ravdess_splits
 from portrait_prep.manifests.corpora.ravdess import summary as ravdess_summary
 from portrait_prep.manifests.corpora.ravdess.names import RECORD, folder_of
+from portrait_prep.manifests.printing import shell_word
 from portrait_prep.pipeline.add_videos import Find, add_videos
 
 
@@ -196,7 +196,7 @@ def _add(
     added = add_videos(session, find, choice, whole)
     for line in (*added.lines(), *summary(added.chosen)):
         say(line)
-    say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shlex.quote(str(workspace))}")
+    say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shell_word(str(workspace))}")
     return 0
 
 

@@ -1,13 +1,12 @@
 """`status`, `manifest`, `audit`: look at a workspace and change nothing."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 from portrait_prep.cli.opening import open_session
-from portrait_prep.cli.terminal import AsJson, Flag, Workers, WorkspaceOption, say
+from portrait_prep.cli.terminal import AsJson, Flag, Workers, WorkspaceOption, say, say_json
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.auditing.audit import Audit, Finding, Sample
 from portrait_prep.pipeline.declare.remedy import Remedy
@@ -17,8 +16,11 @@ from portrait_prep.pipeline.run.process import CORES
 def status(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
     """Show how many videos and shards stand where at each stage, and what failed."""
     status_counts = open_session(workspace).status_counts()
-    for line in [json.dumps(status_counts.to_json(), indent=1)] if json_ else status_counts.lines():
-        say(line)
+    if json_:
+        say_json(status_counts.to_json())
+    else:
+        for line in status_counts.lines():
+            say(line)
     return 0
 
 
@@ -30,7 +32,7 @@ def manifest(video_id: str, *, workspace: WorkspaceOption = Path()) -> int:
     video_id
         The video, as in the catalogue.
     """
-    say(json.dumps(open_session(workspace).video_status(video_id).manifest, indent=1, ensure_ascii=False))
+    say_json(open_session(workspace).video_status(video_id).manifest)
     return 0
 
 
@@ -62,7 +64,7 @@ def audit(
     with session.workspace.lock() if deep or drawn else nullcontext():
         findings = list(_each(Audit(session, deep, drawn).findings(), silent=json_))
     if json_:
-        say(json.dumps([finding.to_json(session.workspace.root) for finding in findings], indent=1, ensure_ascii=False))
+        say_json([finding.to_json(session.workspace.root) for finding in findings])
     else:
         for line in _summed_up(findings, session.workspace.root):
             say(line)

@@ -14,6 +14,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from portrait_prep.errors import FULL_DISK, PortraitPrepError
+from portrait_prep.manifests.printing import print_logs_safely, printable
 
 FINDINGS, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -52,6 +53,7 @@ for name, function, summary in COMMANDS:
 def main() -> NoReturn:
     """Run one command and exit."""
     _speak_utf8()
+    print_logs_safely()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = app() or 0
@@ -90,7 +92,7 @@ def _speak_utf8() -> None:
 
 
 def _refuse(reason: str) -> NoReturn:
-    sys.stderr.write(f"portrait-prep: {' '.join(reason.split())}\n")
+    sys.stderr.write(f"portrait-prep: {printable(' '.join(reason.split()))}\n")
     sys.exit(USAGE)
 
 

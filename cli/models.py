@@ -1,11 +1,10 @@
 """`models`: which model files there are, and fetching those that no package brings. It loads no stage."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say
+from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say, say_json
 from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models import registry
@@ -34,12 +33,14 @@ def models(
         if name not in registry.MODELS:
             raise BadInput(f"There is no model '{name}'; the models are {', '.join(registry.MODELS)}.")
     if action == "fetch":
-        return _fetch(
-            names or [name for name, model in registry.MODELS.items() if not model.package], opened.root / "models"
-        )
+        wanted = names or [name for name, model in registry.MODELS.items() if not model.package]
+        return _fetch(wanted, opened)
     rows = [_row(name) for name in names or registry.MODELS]
-    for line in [json.dumps(rows, indent=1)] if json_ else map(_line, rows):
-        say(line)
+    if json_:
+        say_json(rows)
+    else:
+        for line in map(_line, rows):
+            say(line)
     return int(action == "verify" and not all(row["ok"] for row in rows))
 
 
@@ -76,7 +77,7 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['name']}: {status}, {row['licence']}, {row['address']}"
 
 
-def _fetch(names: Sequence[str], folder: Path) -> int:
+def _fetch(names: Sequence[str], opened: Workspace) -> int:
     """Fetch one after another; one that does not come does not keep back the others."""
     from portrait_prep.stages.models.fetching import fetch_model  # noqa: PLC0415  its libraries may be what does not load
 
@@ -88,7 +89,7 @@ def _fetch(names: Sequence[str], folder: Path) -> int:
             continue
         try:
             if not model.package:
-                fetch_model(name, folder)
+                fetch_model(name, opened.folder("models"))
             say(f"{name}: {verified(name).path}, fetched from {model.address}, {model.licence}")
         except MissingPrerequisite as problem:
             problems.append(str(problem).rstrip("."))

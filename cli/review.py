@@ -1,7 +1,6 @@
 """`review`: what people decide of videos, over the rules."""
 
 import getpass
-import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from cyclopts import App, Parameter
 from pydantic import ValidationError
 
 from portrait_prep.cli.opening import open_session
-from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say
+from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say, say_json
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.verdict import Decision, Review
 from portrait_prep.pipeline.reviewing import ReviewResult, decide
@@ -73,7 +72,7 @@ def list_(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
     """Show all decisions, as they lie in reviews.jsonl."""
     reviews = open_session(workspace).reviews
     if json_:
-        say(json.dumps({video_id: review.model_dump() for video_id, review in reviews.items()}, indent=1))
+        say_json({video_id: review.model_dump() for video_id, review in reviews.items()})
         return 0
     for video_id, one in reviews.items():
         say(f"{video_id}: {one.decision}, {one.who}, {one.when}: {one.why}")

@@ -1,6 +1,5 @@
 """`sides`: does each speaker of an IEMOCAP dialog sit in the half of the picture that the catalogue says?"""
 
-import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from typing import Any, get_args
 from tqdm import tqdm
 
 from portrait_prep.cli.opening import open_session
-from portrait_prep.cli.terminal import AsJson, Workers, WorkspaceOption, say
+from portrait_prep.cli.terminal import AsJson, Workers, WorkspaceOption, say, say_json
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Video, path_of
 from portrait_prep.pipeline.run.executor import Executor, WorkerDied, open_executor
@@ -42,12 +41,11 @@ def sides(
         raise BadInput("--workers must be 0 (this process) or more.")
     session = open_session(workspace)
     to_check = dialogs(_utterances(session), utterances)
-    session.workspace.logs.mkdir(exist_ok=True)
-    with open_executor(workers, None, session.workspace.logs / "workers.log") as executor:
+    with open_executor(workers, None, session.workspace.log("workers.log")) as executor:
         checks = list(_reported(_checked(executor, session.workspace.root, to_check), len(to_check), silent=json_))
     counts = {agreement: sum(check.agreement == agreement for check in checks) for agreement in get_args(Agreement)}
     if json_:
-        say(json.dumps({"dialogs": [_to_json(check) for check in checks], "totals": counts}, indent=1))
+        say_json({"dialogs": [_to_json(check) for check in checks], "totals": counts})
     else:
         for line in summary(**counts):
             say(line)

@@ -1,9 +1,11 @@
 """What the commands share of the terminal: common options, and one way to say things."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
+
+from portrait_prep.manifests.printing import printable, printable_json
 
 WorkspaceOption = Annotated[Path, Parameter(name=["--workspace", "-w"], help="The workspace directory.")]
 Workers = Annotated[
@@ -15,5 +17,10 @@ AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.
 
 
 def say(line: str) -> None:
-    """Tell the user something."""
-    print(line, flush=True)  # noqa: T201
+    """Tell the user something, in one line whatever the names in it hold."""
+    print(printable(line), flush=True)  # noqa: T201
+
+
+def say_json(value: Any) -> None:
+    """Print data as JSON."""
+    print(printable_json(value), flush=True)  # noqa: T201

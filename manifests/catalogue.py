@@ -1,13 +1,9 @@
 """The catalogue: one row a video, saying where it comes from, whose it is, how it is labelled and in which shard."""
 
-import hashlib
 import math
 import os
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -19,21 +15,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.ids import NAME_SAID, is_name
+from portrait_prep.manifests.printing import printable
 from portrait_prep.manifests.record import Model
 
-SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-MAX_ID = 96
-"""Longest video id: leaves room for suffixes within the 255 bytes of a file name."""
 FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
 CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 """What is taken of a source."""
 DUPLICATE_OF = "duplicate of "
 """Begins the defect of a row that only repeats another video."""
+SHOWN = 60
+"""Characters of an id that a sentence about it quotes."""
 
 
 @dataclass(frozen=True)
@@ -119,24 +115,9 @@ def _arrow_type(name: str) -> pa.DataType:
     raise TypeError(f"catalogue field {name} has no Parquet type")
 
 
+REQUIRED = tuple(name for name in Video.model_fields if Video.model_fields[name].annotation is str)
+"""What every row has: where one has not, another table lies there."""
 SCHEMA = pa.schema([pa.field(name, _arrow_type(name)) for name in Video.model_fields])
-
-
-def safe_id(text: str, salt: str) -> str:
-    """`text` if it already is a safe id, else a readable one made stable and unique by a digest of `salt`.
-
-    A safe id matches `[A-Za-z0-9._-]+`, starts neither with a dot (a hidden file) nor with a dash (an option) and is at
-    most 96 characters long. Give the true path (or name) as `salt`: the same input always gets the same id.
-    """
-    if SAFE_ID.fullmatch(text) and len(text) <= MAX_ID:
-        return text
-    return with_digest(text, salt)
-
-
-def with_digest(text: str, salt: str) -> str:
-    """`text` made safe, cut short, and ended by eight hexadecimal digits of the sha256 of `salt`."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[: MAX_ID - 9] or "video"
-    return f"{stem}-{hashlib.sha256(salt.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def is_address(text: str) -> bool:
@@ -161,6 +142,34 @@ def path_of(source: str) -> Path:
     return Path(source)
 
 
+def _is_time(seconds: float | None) -> bool:
+    return seconds is None or 0 <= seconds < math.inf
+
+
+def _is_side(pixels: int | None) -> bool:
+    return pixels is None or pixels > 0
+
+
+CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
+    (lambda video: is_name(video.video_id), f"its video_id is no name of a file ({NAME_SAID})"),
+    (lambda video: is_name(video.shard), f"its shard is no name of a file ({NAME_SAID})"),
+    (lambda video: _is_time(video.start) and _is_time(video.end), "start and end must be seconds, 0 or more"),
+    (lambda video: video.end is None or (video.start or 0.0) < video.end, "it must end after its start"),
+    (lambda video: _is_time(video.duration), "its duration must be seconds, 0 or more"),
+    (
+        lambda video: _is_side(video.crop_w) and _is_side(video.crop_h),
+        "its crop must have a width and a height",
+    ),
+    (lambda video: (video.source_height or 0) >= 0, "its source_height must be pixels, 0 or more"),
+)
+"""What must hold of every row by its meaning, whoever wrote it, and what is said of one of which it does not."""
+
+
+def problem_of(video: Video) -> str:
+    """The first of the `CHECKS` that does not hold of a row; empty where all do."""
+    return next((problem for holds, problem in CHECKS if not holds(video)), "")
+
+
 AT_ONCE = 250
 """Rows that are `Video`s at one time where all are gone through."""
 
@@ -169,7 +178,7 @@ class Catalogue(Sequence[Video]):
     """All rows, in order, as a table: some 300 bytes each. A `Video`, of 7 kB, is made whenever it is asked for."""
 
     def __init__(self, table: pa.Table) -> None:
-        """`table` has the columns of SCHEMA; its rows are valid."""
+        """`table` has the columns of SCHEMA; in its rows nothing that is REQUIRED is null."""
         self._table = table.combine_chunks()
 
     def __len__(self) -> int:
@@ -239,8 +248,27 @@ def _videos(rows: pa.Table) -> list[Video]:
     return [Video.model_construct(**row) for row in rows.to_pylist()]
 
 
+def require_sound(path: Path, videos: Iterable[Video]) -> None:
+    """Raise BadInput for the first row of the catalogue at `path` that cannot be, or has the id of an earlier one."""
+    numbers: dict[str, int] = {}
+    for number, video in enumerate(videos, 1):
+        problem = problem_of(video)
+        if not problem and numbers.setdefault(video.video_id, number) != number:
+            problem = f"row {numbers[video.video_id]} has the same video_id"
+        if problem:
+            name = printable(video.video_id[:SHOWN]) + ("…" if len(video.video_id) > SHOWN else "")
+            raise BadInput(f"{path}, row {number} ('{name}'): {problem}. Mend the row, or take it out, and try again.")
+
+
 def read_catalogue(path: Path) -> Catalogue:
-    """Read `catalogue.parquet`. Raises BadInput when it is missing or is not a catalogue."""
+    """Read `catalogue.parquet`. Raises BadInput when it is missing, is not a catalogue, or a row cannot be."""
+    catalogue = read_rows(path)
+    require_sound(path, catalogue)
+    return catalogue
+
+
+def read_rows(path: Path) -> Catalogue:
+    """The rows of `catalogue.parquet`, whatever they say. Raises BadInput when it is missing or is not a catalogue."""
     if path.is_dir():
         raise BadInput(f"{path} is a folder where the catalogue should be: move it away.")
     try:
@@ -253,22 +281,14 @@ def read_catalogue(path: Path) -> Catalogue:
         raise BadInput(
             f"{path} is not a readable catalogue: restore it, or move it away and run 'portrait-prep init'."
         ) from error
-    for first in range(0, len(table), AT_ONCE):
-        for number, row in enumerate(table.slice(first, AT_ONCE).to_pylist(), first + 1):
-            _check(path, number, row)
+    for name in REQUIRED:
+        if table[name].null_count:
+            number = table[name].is_null().to_pylist().index(True) + 1
+            raise BadInput(
+                f"{path} is no catalogue: row {number} has no valid {name}; restore it, or move it away and run "
+                "'portrait-prep init'."
+            )
     return Catalogue(table)
-
-
-def _check(path: Path, number: int, row: Mapping[str, object]) -> None:
-    """Raises BadInput where a field that every video has is null, as when another table lies there."""
-    try:
-        Video.model_validate(row)
-    except ValidationError as error:
-        field = error.errors()[0]["loc"][0]
-        raise BadInput(
-            f"{path} is no catalogue: row {number} has no valid {field}; restore it, or move it away and run "
-            "'portrait-prep init'."
-        ) from error
 
 
 def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
@@ -276,64 +296,3 @@ def write_catalogue(path: Path, videos: Sequence[Video]) -> None:
     table = pa.Table.from_pylist([video.model_dump() for video in videos], schema=SCHEMA)
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
-
-
-class OnMerge(Enum):
-    """What becomes of a field of a known row when its corpus is looked at again."""
-
-    OWN = "the catalogue's own: a corpus does not say it"
-    FIXED = "stays, so that nothing moves to another side or subject under a trained model"
-    FOOTAGE = "is replaced with all others of its kind, or none is: where the footage lies, and what of it is taken"
-    CORRECTED = "is replaced: what a corpus says of a video, it may correct"
-
-
-ON_MERGE: Mapping[str, OnMerge] = {
-    **dict.fromkeys(Video.model_fields, OnMerge.CORRECTED),
-    **dict.fromkeys(("video_id", "corpus", "shard"), OnMerge.OWN),
-    **dict.fromkeys(("subject", "split", "split_by", "fold"), OnMerge.FIXED),
-    **dict.fromkeys(("source", "sound", "duration", *CUT), OnMerge.FOOTAGE),
-}
-
-
-def merge(known: Sequence[Video], listed: Iterable[Video], shard_seconds: float) -> list[Video]:
-    """Add to `known` the videos of `listed` whose id is new, each given a shard; the first of equal ids counts.
-
-    `ON_MERGE` says what a known row takes over; a file at hand is not given up for an address. No known row is left
-    out, and one of another corpus is another video, which stays as it is. A shard takes whole videos, in order, while
-    their footage stays within `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is
-    filled up first; no video ever changes its shard.
-    """
-    merged = {video.video_id: video for video in known}
-    last = _last_shards(known)
-    seen: set[str] = set()
-    for video in listed:
-        if video.video_id in seen:
-            continue
-        seen.add(video.video_id)
-        if old := merged.get(video.video_id):
-            merged[video.video_id] = _updated(old, video) if old.corpus == video.corpus else old
-            continue
-        seconds = video.duration or 0.0
-        number, footage = last.get(video.corpus, (-1, math.inf))
-        if footage + seconds > shard_seconds:
-            number, footage = number + 1, 0.0
-        last[video.corpus] = (number, footage + seconds)
-        merged[video.video_id] = video.model_copy(update={"shard": f"{video.corpus}-{number:05d}"})
-    return list(merged.values())
-
-
-def _updated(old: Video, new: Video) -> Video:
-    """A known row with what the corpus now says of it."""
-    footage_stays = new.remote and not old.remote
-    replaced = {OnMerge.CORRECTED} if footage_stays else {OnMerge.CORRECTED, OnMerge.FOOTAGE}
-    return old.model_copy(update={name: getattr(new, name) for name, kind in ON_MERGE.items() if kind in replaced})
-
-
-def _last_shards(videos: Sequence[Video]) -> dict[str, tuple[int, float]]:
-    """For each corpus: the number of its last shard, and the footage in it in seconds."""
-    footage: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
-    for video in videos:
-        number = video.shard.removeprefix(f"{video.corpus}-")
-        if number.isdecimal():  # a shard that a person named is never filled up
-            footage[video.corpus][int(number)] += video.duration or 0.0
-    return {corpus: max(shards.items()) for corpus, shards in footage.items()}

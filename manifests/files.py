@@ -1,11 +1,17 @@
-"""A file under its final name is whole (write aside in the same folder, flush, rename), and is known by its bytes."""
+"""A file under its final name is whole (write aside in the same folder, flush, rename), and is known by its bytes.
+
+What is written to under the name that it has (locks, logs, parts of transfers) is a plain file: no link is followed.
+"""
 
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from portrait_prep.errors import BadInput
 
 TEMPORARY = ".tmp-"
 """Every temporary file's name starts with this; a run sweeps away what a killed one left."""
@@ -49,3 +55,39 @@ def sha256_of(path: Path) -> str:
 def is_intact(path: Path, sha256: str) -> bool:
     """Whether the file is there with just these bytes."""
     return path.is_file() and sha256_of(path) == sha256
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a regular file lies there that has no other name: no link leads on, and nobody else's file is written."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+
+
+@contextmanager
+def opened_plain(path: Path, flags: int) -> Iterator[int]:
+    """The descriptor of a regular file, as `os.open` gives it. Raises BadInput where a link or anything else lies."""
+    try:
+        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if path.is_symlink():
+            raise BadInput(f"{path} is a link, and is not written through: remove it and run again.") from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise BadInput(f"{path} is no regular file: remove it and run again.")
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def real(path: Path) -> Path:
+    """Where a path leads once its links are followed, as far as there is something and they lead in no circle."""
+    return Path(os.path.realpath(path))
+
+
+def lies_inside(path: Path, root: Path) -> bool:
+    """Whether the folder that holds `path` is, in truth, within `root`."""
+    return real(path.parent).is_relative_to(real(root))

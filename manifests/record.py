@@ -2,7 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from portrait_prep.manifests.ids import is_name
 
 
 class Model(BaseModel):
@@ -80,6 +82,23 @@ class Record(Model):
     seconds: float = 0.0
     worker: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("video_id", "stage")
+    @classmethod
+    def _is_name(cls, name: str) -> str:
+        """Files are called after it."""
+        if not is_name(name):
+            raise ValueError("is no name of a file")
+        return name
+
+    @field_validator("media")
+    @classmethod
+    def _is_media(cls, media: tuple[Output, ...], info: ValidationInfo) -> tuple[Output, ...]:
+        """They are this video's, and nothing else may be replaced or deleted on a record's word."""
+        own = f"media/{info.data.get('video_id')}"
+        if any(output.path.rpartition(".")[0] != own or output.path.count("/") > 1 for output in media):
+            raise ValueError("names a file that is not the video's")
+        return media
 
     @property
     def done(self) -> bool:

@@ -14,6 +14,7 @@ from pydantic import ValidationError, field_validator
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.ids import is_name
 from portrait_prep.manifests.record import Model
 
 
@@ -57,6 +58,13 @@ class Line(Review):
     """One line of the file."""
 
     video_id: str
+
+    @field_validator("video_id")
+    @classmethod
+    def _is_name(cls, video_id: str) -> str:
+        if not is_name(video_id):
+            raise ValueError("is no id of a video")
+        return video_id
 
 
 class Reviewed(Verdict):

@@ -118,11 +118,11 @@ class Session:
         """Bring the selected stages up to date, then the manifests and whatever joins videos."""
         _ = self.videos, self.settings, self.reviews
         with self.held():
-            self.workspace.logs.mkdir(exist_ok=True)
+            log_file = self.workspace.log("workers.log")
             run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
             if self._work_is_left(selection, cache):
                 gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
-                with open_executor(workers, scheduler, self.workspace.logs / "workers.log", gpu) as executor:
+                with open_executor(workers, scheduler, log_file, gpu) as executor:
                     work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
                     run_counts = work.run()
                 cache = StatusCache(self.workspace, self.planner)

@@ -18,7 +18,7 @@ from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, S
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.fetch.source import fetch_source
-from portrait_prep.stages.sources import facts, leads_to, link, link_name, local
+from portrait_prep.stages.sources import facts, leads_to, link, link_name, local, writable
 
 CHUNK = 1 << 20
 
@@ -65,7 +65,7 @@ def process(job: Job[DownloadParams]) -> Iterator[Batch]:
 
 def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> HashedFile:
     if is_address(source):
-        file = fetch_source(source, job.sources, job.params, job.video.source_height)
+        file = fetch_source(source, writable(job.sources), job.params, job.video.source_height)
     else:
         file = local(job.sources.parent, source)
     size, sha256 = read_through(file)
@@ -112,7 +112,7 @@ def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[
     """Read picture and sound again: the bytes must be those that were read then, and the links must lead to them."""
     for prefix, source in (("", video.source), ("sound_", video.sound)):
         if source is not None and f"{prefix}file" in record.metrics:
-            name = workspace.sources / record.metrics[f"{prefix}file"]
+            name = workspace.sources / Path(record.metrics[f"{prefix}file"]).name
             own = None if is_address(source) else local(workspace.root, source)
             shard = workspace.relative(workspace.shard(STAGE.name, video.shard))
             mends = _for_own(shard) if own else _for_fetched(shard, workspace.relative(name), name)

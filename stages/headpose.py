@@ -7,6 +7,7 @@ the picture; everything else follows from it and the landmarks.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -77,6 +78,11 @@ def mean_face() -> NDArray[np.float64]:
     """The mean face [478, 3] in the canonical frame, px: what poses are measured against."""
     with np.load(verified("mean_face").path, allow_pickle=False) as file:
         return np.asarray(file["points"], np.float64)
+
+
+def _exchanged(params: HeadposeParams, folder: Path) -> Iterator[Path]:
+    for model in BACKENDS[params.backend].models:
+        yield from tddfa.source(model).exchanged(folder)
 
 
 def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
@@ -280,6 +286,7 @@ STAGE = Stage(
     metrics=METRICS,
     process=process,
     models=lambda params: digests("mean_face", *BACKENDS[params.backend].models),
+    exchanged=_exchanged,
     gpu=_sees_video,
     invariants=(
         Invariant(

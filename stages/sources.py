@@ -12,6 +12,7 @@ from portrait_prep.errors import BadInput, Damaged, SourceAway
 from portrait_prep.manifests.catalogue import Video, is_address, path_of
 from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.pipeline.declare.stage import Job
+from portrait_prep.pipeline.declare.workspace import Workspace
 
 SOUND = ".sound"
 """Ends the stem of the link to a sound file."""
@@ -22,6 +23,11 @@ def local(root: Path, source: str) -> Path:
     return root / path_of(source)
 
 
+def writable(sources: Path) -> Path:
+    """The folder of downloads and links, once it may be written into. Raises as `Workspace.folder` does."""
+    return Workspace(sources.parent).folder(sources.name)
+
+
 def facts(video: Video) -> Mapping[str, Any] | None:
     """Size and time of change of the user's own files, so that a changed one is noticed; None while one is away."""
     found: dict[str, Any] = {}
@@ -30,7 +36,7 @@ def facts(video: Video) -> Mapping[str, Any] | None:
             continue
         try:
             stat = path_of(source).stat()
-        except OSError:
+        except (OSError, ValueError):  # the latter: it cannot be a name
             return None
         found |= {f"{prefix}bytes": stat.st_size, f"{prefix}mtime_ns": stat.st_mtime_ns}
     return found
@@ -51,7 +57,7 @@ def link(target: Path, name: Path) -> None:
         return
     if name.exists() and not name.is_symlink():
         raise BadInput(f"{name} lies where the link to {target} belongs: move it elsewhere and run again.")
-    name.parent.mkdir(parents=True, exist_ok=True)
+    writable(name.parent)
     temporary = temporary_beside(name)
     temporary.symlink_to(_written(name, target))
     temporary.replace(name)
@@ -111,7 +117,7 @@ def _readable(job: Job[Any], source: str, column: str) -> Path:
     """The link that `download` made, while it leads there."""
     if is_address(source):
         (name,) = (value for batch in job.read(f"download.{column}") for value in batch[column])
-        path = job.sources / str(name)
+        path = job.sources / Path(name).name
         if not path.is_file():
             raise Damaged(f"{path} is gone: run again, and it is fetched once more.")
         return path

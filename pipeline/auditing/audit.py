@@ -7,8 +7,18 @@ the media, and joins the videos again. With a `sample` it recomputes some videos
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from portrait_prep.manifests.catalogue import Video, by_shard
-from portrait_prep.pipeline.auditing import catalogue, checksums, claims, manifests, orphans, reductions, rows, status
+from portrait_prep.manifests.catalogue import Video, by_shard, read_rows
+from portrait_prep.pipeline.auditing import (
+    catalogue,
+    checksums,
+    claims,
+    derived,
+    manifests,
+    orphans,
+    reductions,
+    rows,
+    status,
+)
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding
 from portrait_prep.pipeline.auditing.manifests import TableAudit
@@ -38,8 +48,9 @@ class Audit:
     def findings(self) -> Iterator[Finding]:
         """All findings."""
         workspace = self._workspace
-        videos = catalogue.usable(self._session.videos)
-        yield from catalogue.examine_catalogue(workspace.relative(workspace.catalogue), self._session.videos)
+        listed = read_rows(workspace.catalogue)
+        videos = catalogue.usable(listed)
+        yield from catalogue.examine_catalogue(workspace.relative(workspace.catalogue), listed)
         reducer = Reducer(workspace, self._stages, videos)
         table = TableAudit(workspace.manifests_table, workspace.relative(workspace.manifests_table))
         rows_by_id = {video.video_id: video for video in videos}
@@ -50,6 +61,7 @@ class Audit:
         yield from table.finalize()
         names = [stage.name for stage in self._stages]
         yield from orphans.examine_files(workspace, names, self._known, rows_by_id)
+        yield from derived.examine_derived(self._session, self._deep)
         if self._sample:
             yield from examine_sample(self._session, self._sample, self._finished)
 

@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from portrait_prep.manifests.catalogue import SAFE_ID, Video
+from portrait_prep.manifests.catalogue import Video, problem_of
+from portrait_prep.manifests.ids import SAFE_ID, is_name
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.auditing.finding import Finding, found
 
@@ -19,6 +20,8 @@ def examine_catalogue(path: str, videos: Sequence[Video]) -> Iterator[Finding]:
     for video in videos:
         if not _is_safe(video):
             yield found("unsafe name", path, video.video_id)
+        elif problem := problem_of(video):
+            yield found("bad row", path, video.video_id, problem=problem)
     worked_on = [video for video in videos if video.worked_on]
     yield from _leaks(path, "split", [video for video in worked_on if video.split_by in BY_SUBJECT])
     yield from _leaks(path, "fold", worked_on)
@@ -37,7 +40,7 @@ def _leaks(path: str, field: str, videos: Iterable[Video]) -> Iterator[Finding]:
 
 
 def _is_safe(video: Video) -> bool:
-    return all(SAFE_ID.fullmatch(name) for name in (video.video_id, video.shard))
+    return all(is_name(name) and SAFE_ID.fullmatch(name) for name in (video.video_id, video.shard))
 
 
 def usable(videos: Iterable[Video]) -> list[Video]:

@@ -49,6 +49,7 @@ KINDS = {
     # the catalogue
     "repeated row": Kind("{count} rows have this video_id", "leave one of them, and run again", run=False),
     "unsafe name": Kind("its video_id or shard is no safe name of a file", "give it another, and run again", run=False),
+    "bad row": Kind("{problem}", "mend the row, and run again", run=False),
     "leak": Kind(
         "{subject} has videos in more than one {field}: {sides}",
         "give them the same, or say in split_by what the split is by if not by subject; then run again",
@@ -105,6 +106,13 @@ KINDS = {
     "orphan": Kind("nothing in the catalogue accounts for this file", REMOVE, delete=True, run=False),
     "unused source": Kind("no video comes from it", "delete it or move it away, unless it is to be kept", run=False),
     "stranger": Kind("it is no file of the workspace's own", "move it elsewhere", run=False),
+    # derived from model files
+    "derived": Kind("its bytes are not those that its name tells", REDO, delete=True),
+    "exchanged export": Kind(
+        "it is not what its model file comes to, and {stage} looks through it",
+        "delete it, and the files in {stage}/ that were computed with it, and run again",
+        delete=True,
+    ),
     # sampled videos
     "deviation": Kind("recomputed from its source, {detail}", REDO, delete=True),
     "not recomputed": Kind("it cannot be recomputed: {stage} failed ({detail})", "mend that first", run=False),

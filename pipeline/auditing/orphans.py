@@ -29,11 +29,11 @@ def examine_files(
     for path in workspace.stray():
         yield found("temporary", workspace.relative(path))
     for path in _files(workspace.root.iterdir()):
-        if path.name not in OWN_FILES and not path.name.startswith("."):
+        if path.name not in OWN_FILES and not path.is_dir() and not path.name.startswith("."):
             yield found("stranger", path.name)
     pages = {REPORT, *(OVERLAY.format(video_id) for video_id in videos)}
     for folder in (*stages, *OWN_FOLDERS):
-        for path in _files((workspace.root / folder).rglob("*")):
+        for path in _files(_below(workspace.root / folder)):
             name = workspace.relative(path)
             if name not in known and name not in pages:
                 yield found("orphan", name)
@@ -45,7 +45,7 @@ def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Itera
 
     Where the catalogue names files of this very folder, it is the user's, who may keep anything there.
     """
-    if not workspace.sources.is_dir():
+    if workspace.sources.is_symlink() or not workspace.sources.is_dir():
         return
     files = _files(workspace.sources.iterdir())
     links = [path for path in files if path.is_symlink()]
@@ -58,6 +58,11 @@ def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Itera
     for path in files:
         if path not in links and path.name not in used and not path.name.startswith("."):
             yield found("unused source", workspace.relative(path))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Everything in a folder, and in those within; nothing that lies behind a link."""
+    return iter(()) if folder.is_symlink() else folder.rglob("*")
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

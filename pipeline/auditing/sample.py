@@ -16,7 +16,7 @@ from portrait_prep.manifests.catalogue import Video, write_catalogue
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.declare.workspace import CACHE, Workspace
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.store.shards import ShardReader
@@ -52,12 +52,14 @@ def examine_sample(session: Session, sample: Sample, videos: Sequence[Video]) ->
 
 
 def _prepare(new: Workspace, old: Workspace, videos: Sequence[Video]) -> None:
-    """Settings, models and downloads as in the old workspace; files there are only linked to, and so not written."""
+    """Settings, models, what derives from them, and downloads as in the old workspace; none is written there."""
     shutil.copyfile(old.settings, new.settings)
     write_catalogue(new.catalogue, videos)
-    for name in ("models", "cache"):
-        if (old.root / name).is_dir():
-            (new.root / name).symlink_to(old.root.absolute() / name)
+    if (old.root / "models").is_dir():
+        (new.root / "models").symlink_to(old.root.absolute() / "models")
+    for path in (old.root / CACHE).glob("*"):
+        if path.is_file():
+            shutil.copyfile(path, new.folder(CACHE) / path.name)
     if any(video.remote for video in videos):
         _link_all(old.sources.absolute(), new.sources)
 

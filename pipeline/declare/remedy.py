@@ -1,8 +1,10 @@
 """What mends a claim that does not hold: in plain words, and as the commands that these words come to."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from portrait_prep.manifests.files import lies_inside
+from portrait_prep.manifests.printing import shell_word
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,6 @@ class Remedy:
         return self.words
 
     def commands(self, root: Path) -> list[str]:
-        """Shell commands for the workspace at `root`, to be given in this order."""
-        lines = [f"rm {shlex.quote(str(root / name))}" for name in self.delete]
-        return [*lines, f"portrait-prep run -w {shlex.quote(str(root))}"] if self.run else lines
+        """Shell commands for the workspace at `root`, to be given in this order; none deletes what lies elsewhere."""
+        lines = [f"rm {shell_word(str(root / name))}" for name in self.delete if lies_inside(root / name, root)]
+        return [*lines, f"portrait-prep run -w {shell_word(str(root))}"] if self.run else lines

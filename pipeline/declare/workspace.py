@@ -8,10 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from portrait_prep.errors import BadInput, WorkspaceBusy
-from portrait_prep.manifests.files import TEMPORARY, temporary_beside
+from portrait_prep.errors import BadInput, MissingPrerequisite, WorkspaceBusy
+from portrait_prep.manifests.files import TEMPORARY, is_plain, opened_plain, real, temporary_beside
+from portrait_prep.manifests.printing import shell_word
 
 LOCK = ".lock"
+
+CACHE = "cache"
+"""Folder of what is derived from model files: each file is called after the digest of its bytes."""
+
+CONSENT = ".portrait-prep"
+"""File in a folder elsewhere to which a workspace has a link; it holds the path of the one that may write there."""
 
 WORKSPACE_VARIABLE = "PORTRAIT_PREP_WORKSPACE"
 """Environment variable that names the workspace at which this process works."""
@@ -71,6 +78,38 @@ class Workspace:
         """The manifest of one video."""
         return self.root / "manifests" / f"{video_id}.json"
 
+    def folder(self, *names: str) -> Path:
+        """A folder of the workspace to write into: made where it is not there.
+
+        Raises MissingPrerequisite where a link leads out of the workspace, to what may be anybody's; who owns the place
+        it leads to can say there that this workspace may write, in a file called `CONSENT`.
+        """
+        folder = self.root
+        for name in names:
+            folder = folder / name
+            if folder.is_symlink() and not self._may_write_behind(folder):
+                consent = shell_word(str(real(folder) / CONSENT))
+                raise MissingPrerequisite(
+                    f"{folder} is a link that leads out of the workspace, where nothing is written unasked: put a "
+                    f"folder in its place, or allow it by: realpath {shell_word(str(self.root))} > {consent}"
+                )
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _may_write_behind(self, link: Path) -> bool:
+        root, target = real(self.root), real(link)
+        try:
+            return target.is_relative_to(root) or (target / CONSENT).read_text("utf-8").strip() == str(root)
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def log(self, name: str) -> Path:
+        """A log to add to. What lies under its name and is no plain file gives way to one."""
+        path = self.folder("logs") / name
+        if os.path.lexists(path) and not is_plain(path):
+            path.unlink()
+        return path
+
     def relative(self, path: Path) -> str:
         """How a file of the workspace is named in records and manifests."""
         return path.relative_to(self.root).as_posix()
@@ -96,7 +135,7 @@ class Workspace:
     def lock(self) -> Iterator[None]:
         """Hold the workspace against a second run. Raises WorkspaceBusy; the lock goes with the process."""
         self.require_writable()
-        with (self.root / LOCK).open("w") as handle:
+        with opened_plain(self.root / LOCK, os.O_RDWR | os.O_CREAT) as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -116,7 +155,7 @@ class Workspace:
     def require_idle(self) -> None:
         """Raise WorkspaceBusy while a run holds the workspace; needs no right to write."""
         try:
-            with (self.root / LOCK).open("rb") as handle:
+            with opened_plain(self.root / LOCK, os.O_RDONLY) as handle:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return
@@ -125,8 +164,8 @@ class Workspace:
 
     def stray(self) -> Iterator[Path]:
         """Temporary files and folders that a killed run left."""
-        inner = (self.root, self.sources, self.root / "report")
-        for folder in (self.root, *(folder for outer in inner for folder in self._folders(outer))):
+        inner = [path for path in (self.sources, self.root / "report") if not path.is_symlink()]
+        for folder in (self.root, *(folder for outer in (self.root, *inner) for folder in self._folders(outer))):
             yield from sorted(folder.glob(f"{TEMPORARY}*"))
 
     @staticmethod

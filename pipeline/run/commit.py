@@ -46,6 +46,7 @@ def commit(unit: Unit, videos: Sequence[str], results: Sequence[VideoResult]) ->
 def _commit(unit: Unit, videos: Sequence[str], results: Mapping[str, VideoResult]) -> Committed:
     kept = _verified(unit, [video_id for video_id in videos if video_id not in results])
     records: list[Record] = []
+    unit.workspace.folder(unit.stage.name)
     with replacing(unit.path) as temporary:
         with ExitStack() as files:
             writer = files.enter_context(ShardWriter(temporary, unit.stage, unit.params))
@@ -66,6 +67,7 @@ def _commit(unit: Unit, videos: Sequence[str], results: Mapping[str, VideoResult
 def _replace_media(unit: Unit, results: Iterable[VideoResult]) -> None:
     """Move new media files into place, and remove those of videos that will never come out of their source again."""
     if unit.stage.media:
+        unit.workspace.folder("media")
         unit.path.unlink(missing_ok=True)
     for result in results:
         for made, final in result.media:

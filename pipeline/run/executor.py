@@ -24,6 +24,7 @@ from distributed.system import MEMORY_LIMIT
 from distributed.worker import Worker
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
+from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.pipeline.declare.settings import GpuSetting
 from portrait_prep.pipeline.run.gpus import VISIBLE, Find, chosen, find_devices, most
 from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, send_stderr_to, signals_held
@@ -153,6 +154,7 @@ class WorkerSetup(WorkerPlugin):
         """Send what the libraries print to the log file; watch the driver."""
         del worker
         send_stderr_to(self._log_file)
+        print_logs_safely()
         threading.Thread(target=self._die_with_driver, daemon=True).start()
 
     def _die_with_driver(self) -> None:

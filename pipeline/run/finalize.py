@@ -54,6 +54,7 @@ def _judged_anew(
     def write(summary: VideoSummary) -> None:
         write_quality(workspace.manifest(summary.video.video_id), summary.verdict)
 
+    workspace.folder("manifests")
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(write, summaries))
     return summaries, with_verdicts(rows, summaries), CacheEntry(entry.facts, cache.manifests(members), verdicts)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from portrait_prep.manifests.files import opened_plain
+
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -27,9 +29,8 @@ STDERR = 2
 
 def send_stderr_to(path: Path) -> None:
     """Append to a file whatever this process, native libraries included, prints to standard error from now on."""
-    log_file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(log_file, STDERR)
-    os.close(log_file)
+    with opened_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as log_file:
+        os.dup2(log_file, STDERR)
 
 
 @contextmanager

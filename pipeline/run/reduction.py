@@ -78,8 +78,7 @@ class Reducer:
 
     def _make(self, stage: Stage[Any]) -> None:
         members = self._accepted(stage)
-        folder = self._workspace.root / stage.name
-        folder.mkdir(exist_ok=True)
+        folder = self._workspace.folder(stage.name)
         files = self.join(stage, folder)
         outputs = tuple(
             Output(path=self._workspace.relative(path), bytes=path.stat().st_size, sha256=sha256_of(path))
@@ -112,9 +111,10 @@ def reduction_path(workspace: Workspace, stage: str) -> Path:
 
 
 def read_reduction(path: Path) -> Reduction | None:
-    """The note, or None when there is none that can be read."""
+    """The note, or None when there is none that can be read, or it claims files outside its folder."""
     try:
-        return Reduction(**json.loads(path.read_text("utf-8")))
+        made = Reduction(**json.loads(path.read_text("utf-8")))
+        return made if all(str(Path(output.path).parent) == path.parent.name for output in made.outputs) else None
     except (OSError, ValueError, TypeError):
         return None
 

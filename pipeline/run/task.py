@@ -19,6 +19,7 @@ from typing import Any, Generic
 from portrait_prep.errors import FULL_DISK, BadSetting, Damaged, MissingPrerequisite, PortraitPrepError
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import is_intact, sha256_of, temporary_beside
+from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.manifests.record import Basis, Failure, Output, Record
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -85,7 +86,7 @@ class VideoJob(Generic[P]):
         if suffix not in self._stage.media:
             raise KeyError(f"stage {self._stage.name} does not declare media {suffix}")
         final = self._workspace.media(self.video.video_id, suffix)
-        final.parent.mkdir(exist_ok=True)
+        self._workspace.folder("media")
         return self.outputs.setdefault(suffix, temporary_beside(final))
 
     def read(self, *columns: str) -> Iterator[Batch]:
@@ -148,6 +149,7 @@ class VideoResult:
 
 def compute(unit: Unit, tasks: Sequence[VideoTask]) -> list[VideoResult]:
     """Compute the videos one after another. Raises MissingPrerequisite or BadSetting for what concerns all videos."""
+    print_logs_safely()
     unit.workspace.announce()  # a worker of an existing cluster was not started for this workspace
     return [_with_retries(unit, task) for task in tasks]
 
@@ -193,7 +195,7 @@ def _attempt(unit: Unit, task: VideoTask, attempt: int) -> VideoResult:
 
 
 def _process(unit: Unit, video: Video, facts: dict[str, Any], clock: float) -> VideoResult:
-    unit.path.parent.mkdir(parents=True, exist_ok=True)
+    unit.workspace.folder(unit.stage.name)
     table = temporary_beside(unit.path.with_name(f"{video.video_id}.parquet"))
     job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns, unit.gpu)
     try:

@@ -140,5 +140,6 @@ def survey(
 
 def write_manifests(workspace: Workspace, found: Iterable[VideoStatus]) -> None:
     """Bring the manifests of these videos up to date."""
+    workspace.folder("manifests")
     for video_status in found:
         write_manifest(workspace.manifest(video_status.video.video_id), video_status.manifest)

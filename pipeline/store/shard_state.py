@@ -79,6 +79,7 @@ class ShardState:
                         checksum
                         and checksum.footer == footer_digest(reader)
                         and checksum.bytes == reader.path.stat().st_size
+                        and checksum.path == workspace.relative(reader.path)
                     ):
                         shard_state.checksums[stage.name] = checksum
             except FileNotFoundError:

@@ -14,7 +14,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from portrait_prep.errors import TransferFailed
-from portrait_prep.manifests.files import flush_and_rename, replacing
+from portrait_prep.manifests.files import flush_and_rename, is_plain, replacing
 from portrait_prep.manifests.record import Model
 
 GB = 1_000_000_000
@@ -61,11 +61,8 @@ class Partial:
 
     @property
     def bytes(self) -> int:
-        """How many bytes are here."""
-        try:
-            return self.path.stat().st_size
-        except FileNotFoundError:
-            return 0
+        """How many bytes are here; those of a file elsewhere, to which a link leads, are not."""
+        return self.path.stat().st_size if is_plain(self.path) else 0
 
     @property
     def noted(self) -> bool:
@@ -87,7 +84,9 @@ class Partial:
             temporary.write_text(origin.model_dump_json())
 
     def append(self) -> BinaryIO:
-        """Open the bytes to add to them."""
+        """Open the bytes to add to them; what is no plain file gives way to one."""
+        if not is_plain(self.path):
+            self.path.unlink(missing_ok=True)
         return self.path.open("ab")
 
     def discard(self) -> None:

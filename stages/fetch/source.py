@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from portrait_prep.errors import TransferFailed
-from portrait_prep.manifests.catalogue import with_digest
 from portrait_prep.manifests.files import flush_and_rename
+from portrait_prep.manifests.ids import with_digest
 from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.fetch import archive, http, record
 from portrait_prep.stages.fetch.disk import exclusive_lock
 from portrait_prep.stages.fetch.http import md5_of
@@ -71,7 +72,7 @@ def _fetch_member(address: str, match: re.Match[str], sources: Path, params: Dow
     member = PurePosixPath(unquote(match["member"]))
     target = sources / f"{with_digest(member.stem, address)}{member.suffix.lower()}"
     packed = sources / _archive_folder(match["archive"]) / unquote(match["name"]).replace("/", "_")
-    with exclusive_lock(packed):
+    with exclusive_lock(sources / f"{packed.parent.name}-{packed.name}"):  # the archives' folder may be its user's
         if target.is_file():
             return target
         with _fail_fast(match["archive"], params):
@@ -99,6 +100,7 @@ def _fetch_archive(address: str, target: Path, params: DownloadParams) -> None:
     """
     if target.is_file():
         return
+    _own_folder(target)
     found = _published(address, target, params)
     try:
         if found is None:
@@ -112,6 +114,7 @@ def _fetch_archive(address: str, target: Path, params: DownloadParams) -> None:
 
 def _fetch_anew(address: str, target: Path, params: DownloadParams) -> None:
     """Replace an archive that is damaged, once the new one is here; one that is as published is left alone."""
+    _own_folder(target)
     found = _published(address, target, params)
     as_published = found and target.stat().st_size == found.size and md5_of(target) == found.md5
     if as_published or address in _fetched_anew:
@@ -128,6 +131,12 @@ def _extract_again(packed: Path, member: str, target: Path, params: DownloadPara
         archive.extract(packed, member, target, params.reserve)
     except archive.BrokenArchive as error:
         raise BadVideo(f"{member} cannot be taken out of what was published: {error}") from error
+
+
+def _own_folder(packed: Path) -> None:
+    """Make the folder of an archive in `sources`. Raises MissingPrerequisite where it is a link to one elsewhere."""
+    sources = packed.parent.parent
+    Workspace(sources.parent).folder(sources.name, packed.parent.name)
 
 
 def _published(address: str, target: Path, params: DownloadParams) -> record.RecordFile | None:

@@ -68,6 +68,8 @@ def _finished(folder: Path, name: str) -> Path | None:
 
 def _fetch(address: str, work: Path, params: DownloadParams, height: int | None) -> Path:
     """The file, whole, in the folder `work`; of a failure stays there what can be taken up again."""
+    if work.is_symlink():
+        work.unlink()
     work.mkdir(parents=True, exist_ok=True)
     try:
         return _PageDownload(address, work, params, height).complete()

@@ -42,15 +42,25 @@ def provider(gpu: bool = False) -> str:
     return _network(gpu).provider
 
 
+def exchanged(folder: Path) -> list[Path]:
+    """The exports in `folder` that are not what the published weights come to. Raises as `parse` does."""
+    found = verified(NAME)
+    return _source(found.path, found.model.sha256).exchanged(folder)
+
+
 def _network(gpu: bool) -> Network:
     found = verified(NAME)
     return _opened(found.path, found.model.sha256, gpu)
 
 
+def _source(path: Path, sha256: str) -> NetworkSource:
+    return NetworkSource(NAME, sha256, partial(build, path), (3, SIZE, SIZE))
+
+
 @lru_cache(maxsize=1)
 def _opened(path: Path, sha256: str, gpu: bool) -> Network:
     """This process's network, made once."""
-    return Network(NetworkSource(NAME, sha256, partial(build, path), (3, SIZE, SIZE)), gpu)
+    return Network(_source(path, sha256), gpu)
 
 
 def build(path: Path) -> Parser:

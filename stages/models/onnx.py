@@ -1,7 +1,7 @@
 """Networks that are published as PyTorch weights, run in ONNX Runtime: exported once, opened for one thread.
 
-An export lies in the folder `cache` of the workspace that PORTRAIT_PREP_WORKSPACE names; that folder can be deleted at
-any time. PyTorch is needed to make an export, and not to use one.
+An export lies in the folder `cache` of the workspace that PORTRAIT_PREP_WORKSPACE names, called after its own bytes, by
+which it is known again; that folder can be deleted at any time. PyTorch is needed to make an export, not to use one.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from glob import escape
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import onnxruntime
 
 from portrait_prep.errors import MissingPrerequisite
-from portrait_prep.manifests.files import replacing
-from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
+from portrait_prep.manifests.files import flush_and_rename, is_intact, sha256_of, temporary_beside
+from portrait_prep.pipeline.declare.workspace import CACHE, WORKSPACE_VARIABLE, Workspace
 
 if TYPE_CHECKING:
     import torch
@@ -40,27 +43,74 @@ def exported(
 ) -> Path:
     """The ONNX file of a network, made on first use.
 
-    `sha256` is that of the weights, and part of the file's name; `build` returns the network with these weights loaded;
+    `sha256` is that of the weights, and part of the file's name, as is that of its own bytes: a file that is not what
+    its name says, or of which there are several, is made anew. `build` returns the network with these weights loaded;
     it takes one float32 tensor [n, *shape] and returns one tensor [n, ...], for any n. The file appears whole or not at
     all, so that processes which make it at the same time do not disturb each other: the last one stays, and all are
     equal. `folder` stands in for the workspace's cache. Raises MissingPrerequisite where the file must be made and
     PyTorch is missing.
     """
-    path = (folder or _cache()) / f"{name}-{sha256[:16]}-{EXPORTER}.onnx"
-    if not path.is_file():
-        require_torch(name)
-        with replacing(path) as temporary:
-            _export(build(), shape, temporary)
+    stem = _stem(name, sha256)
+    known = _known(folder or _cache(), stem)
+    if len(known) == 1 and is_intact(known[0], known[0].stem.removeprefix(stem)):
+        return known[0]
+    require_torch(name)
+    made = _made(build(), shape, folder or _workspace().folder(CACHE), stem)
+    for other in known:
+        if other != made:
+            other.unlink(missing_ok=True)
+    return made
+
+
+def exchanged(
+    name: str, sha256: str, build: Callable[[], torch.nn.Module], shape: tuple[int, ...], folder: Path
+) -> list[Path]:
+    """The exports of a network in `folder` that have other bytes than one that is made now, of these weights.
+
+    The arguments are those of `exported`, which believes a file that is what its name says. None where PyTorch, or what
+    its exporter needs, is missing.
+    """
+    stem = _stem(name, sha256)
+    known = _known(folder, stem)
+    if not known or not (find_spec("torch") and find_spec("onnx")):
+        return []
+    with TemporaryDirectory() as anew:
+        made = _made(build(), shape, Path(anew), stem)
+        return [path for path in known if path.name != made.name]
+
+
+def _stem(name: str, sha256: str) -> str:
+    return f"{name}-{sha256[:16]}-{EXPORTER}-"
+
+
+def _known(folder: Path, stem: str) -> list[Path]:
+    return sorted(folder.glob(f"{escape(stem)}*.onnx"))
+
+
+def _made(network: torch.nn.Module, shape: tuple[int, ...], folder: Path, stem: str) -> Path:
+    """An export in `folder`, called after its bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(folder / f"{stem}.onnx")
+    try:
+        _export(network, shape, temporary)
+        path = folder / f"{stem}{sha256_of(temporary)}.onnx"
+        flush_and_rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 
 def _cache() -> Path:
+    return _workspace().root / CACHE
+
+
+def _workspace() -> Workspace:
     workspace = os.environ.get(WORKSPACE_VARIABLE)
     if not workspace:
         raise MissingPrerequisite(
             f"There is no place for an export: set the environment variable {WORKSPACE_VARIABLE} to a workspace."
         )
-    return Path(workspace) / "cache"
+    return Workspace(Path(workspace))
 
 
 def require_torch(name: str) -> None:

@@ -5,7 +5,6 @@ A file is looked for in the folders of the environment variable PORTRAIT_PREP_MO
 """
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.files import sha256_of
+from portrait_prep.manifests.printing import shell_word
 from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 
 FOLDERS_VARIABLE = "PORTRAIT_PREP_MODELS"
@@ -146,7 +146,7 @@ def locate(name: str) -> Found:
 def command_to_fetch(name: str) -> str:
     """What a user types to have a published model file where it is looked for."""
     workspace = os.environ.get(WORKSPACE_VARIABLE)
-    return f"portrait-prep models fetch {name}" + (f" -w {shlex.quote(workspace)}" if workspace else "")
+    return f"portrait-prep models fetch {name}" + (f" -w {shell_word(workspace)}" if workspace else "")
 
 
 def _candidates(model: ModelFile) -> Iterator[tuple[Path, str]]:

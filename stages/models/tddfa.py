@@ -131,13 +131,17 @@ def network(width: float, weights: Path) -> torch.nn.Sequential:
     return whole.eval()
 
 
+def source(name: str) -> NetworkSource:
+    """What the network of a model file is made from. Raises MissingPrerequisite where that is missing or another."""
+    found = verified(name)
+    return NetworkSource(name, found.model.sha256, lambda: network(WIDTHS[name], found.path), (3, SIZE, SIZE))
+
+
 class PoseNetwork:
     """The network of one model file."""
 
     def __init__(self, name: str, gpu: bool = False) -> None:
-        found = verified(name)
-        source = NetworkSource(name, found.model.sha256, lambda: network(WIDTHS[name], found.path), (3, SIZE, SIZE))
-        self._network = Network(source, gpu)
+        self._network = Network(source(name), gpu)
 
     @property
     def provider(self) -> str:

@@ -16,6 +16,7 @@ from portrait_prep.manifests.catalogue import Video, read_catalogue, write_catal
 from portrait_prep.manifests.choice import Choice
 from portrait_prep.manifests.corpora.iemocap.catalogue import OTHER, Side, catalogue, half, of_classes, summary
 from portrait_prep.manifests.corpora.iemocap.evaluations import HOW_TO_OBTAIN, read_evaluations, votes_of, votes_text
+from portrait_prep.manifests.merging import merge
 from tests.clips import make, steady, write_clip
 from tests.iemocap_release import (
     FOUR_CLASS_LABELS,
@@ -336,7 +337,7 @@ def test_votes_are_json_in_order_and_come_back(votes: dict[str, list[str]]) -> N
 
 
 def test_votes_outlive_the_catalogue(tmp_path: Path) -> None:
-    rows = catalogue(written(tmp_path, EXAMPLE))
+    rows = merge([], catalogue(written(tmp_path, EXAMPLE)), 120.0)
     write_catalogue(tmp_path / "catalogue.parquet", rows)
     assert list(read_catalogue(tmp_path / "catalogue.parquet")) == rows
 

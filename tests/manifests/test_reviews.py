@@ -36,6 +36,8 @@ def test_no_file_is_no_review(tmp_path: Path) -> None:
         '{"video_id": "a", "decision": "maybe", "why": "x", "who": "y", "when": "z"}',
         '{"video_id": "a", "decision": "accept", "why": " ", "who": "y", "when": "z"}',
         "half a li",
+        '{"video_id": "../a", "decision": "accept", "why": "x", "who": "y", "when": "z"}',
+        '{"video_id": "", "decision": "accept", "why": "x", "who": "y", "when": "z"}',
         '{"video_id": "b", "decision": "accept", "why": "twice", "who": "y", "when": "z"}',
         b"\xff\xfe",
     ],

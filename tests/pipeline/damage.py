@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from portrait_prep.manifests.catalogue import Video, read_catalogue, write_catalogue
+from portrait_prep.manifests.catalogue import Video, read_rows, write_catalogue
 from portrait_prep.manifests.files import sha256_of
 from portrait_prep.manifests.record import Basis, Output, Record
 from portrait_prep.pipeline.auditing.audit import Audit, Finding
@@ -47,19 +47,26 @@ def edit_json(path: Path, change: Callable[[Any], object]) -> None:
 def edit_row(root: Path, row_of: str, /, **fields: object) -> None:
     """Change a row of the catalogue."""
     path = root / "catalogue.parquet"
-    rows = read_catalogue(path)
+    rows = read_rows(path)
     write_catalogue(path, [row.model_copy(update=fields) if row.video_id == row_of else row for row in rows])
 
 
 def repeat_row(root: Path, video_id: str) -> None:
     """Say it twice."""
-    rows = read_catalogue(root / "catalogue.parquet")
+    rows = read_rows(root / "catalogue.parquet")
     write_catalogue(root / "catalogue.parquet", [*rows, *(row for row in rows if row.video_id == video_id)])
+
+
+def leave_one(root: Path, video_id: str) -> None:
+    """Of the rows of a video, the first."""
+    rows = read_rows(root / "catalogue.parquet")
+    (first, *_) = [row for row in rows if row.video_id == video_id]
+    write_catalogue(root / "catalogue.parquet", [row for row in rows if row.video_id != video_id or row is first])
 
 
 def drop_row(root: Path, video_id: str) -> None:
     """Forget a video."""
-    rows = read_catalogue(root / "catalogue.parquet")
+    rows = read_rows(root / "catalogue.parquet")
     write_catalogue(root / "catalogue.parquet", [row for row in rows if row.video_id != video_id])
 
 
@@ -182,4 +189,4 @@ def obey(session: Session, findings: Sequence[Finding]) -> None:
 
 def videos(root: Path) -> dict[str, Video]:
     """The catalogue by id."""
-    return {video.video_id: video for video in read_catalogue(root / "catalogue.parquet")}
+    return {video.video_id: video for video in read_rows(root / "catalogue.parquet")}

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portrait_prep.errors import BadInput, Damaged, SourceAway
+from portrait_prep.errors import BadInput, Damaged, MissingPrerequisite, SourceAway
 from portrait_prep.manifests.catalogue import Video, source_of
 from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -149,3 +149,32 @@ def test_another_file_is_not_replaced_by_a_link(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"sources/v\.mp4 lies where the link to .* belongs: move it"):
         job_of(tmp_path / "w", source_of(tmp_path / "a.mp4"))
     assert (tmp_path / "w/sources/v.mp4").read_bytes() == b"someone else's"
+
+
+def test_nothing_is_put_into_a_folder_elsewhere_that_stands_in_for_sources(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/sources").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "a.mp4").write_bytes(b"mine")
+    with pytest.raises(MissingPrerequisite, match="sources is a link that leads out"):
+        job_of(tmp_path / "w", source_of(tmp_path / "a.mp4"))
+    with pytest.raises(MissingPrerequisite, match="sources is a link that leads out"):
+        remote(tmp_path / "w", server)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_record_that_names_what_lies_elsewhere_has_nothing_deleted(tmp_path: Path) -> None:
+    (tmp_path / "victim.mp4").write_bytes(b"dear to somebody")
+    video = Video(video_id="v", corpus="c", subject="s", shard="c-00000", source="https://x.org/v")
+    for name in ("../../victim.mp4", str(tmp_path / "victim.mp4")):
+        metrics = {"file": name, "bytes": 1, "sha256": "0" * 64}
+        record = Record(
+            video_id="v", stage="download", outcome="done", fingerprint="", basis=Basis(version=2), metrics=metrics
+        )
+        workspace = Workspace(tmp_path / "w")
+        for _, remedy in proof(workspace, video, record):
+            assert not any("victim" in command for command in remedy.commands(workspace.root))
+
+
+def test_a_source_that_no_file_can_be_called_is_one_that_is_away(tmp_path: Path) -> None:
+    assert facts(Video(video_id="v", corpus="c", subject="s", source="/no\0file")) is None

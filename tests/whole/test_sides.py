@@ -47,7 +47,10 @@ def test_a_catalogue_that_is_the_wrong_way_round(tmp_path: Path, dialog: Path) -
 
 def test_a_catalogue_that_is_right(tmp_path: Path, dialog: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows of other corpora are left out; a dialog that is not there is told."""
-    away = [video.model_copy(update={"source": "/nowhere/b.avi"}) for video in rows_of(dialog, "M")]
+    away = [
+        video.model_copy(update={"source": "/nowhere/b.avi", "video_id": video.video_id.replace("impro01", "impro02")})
+        for video in rows_of(dialog, "M")
+    ]
     root = with_catalogue(tmp_path / "w", [*rows_of(dialog, "F"), *away, STRANGER])
     assert check_sides(workspace=root, workers=0) == 0
     assert capsys.readouterr().out.splitlines() == [

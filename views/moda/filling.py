@@ -1,12 +1,14 @@
 """A folder that is filled whole or not at all."""
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
+from portrait_prep.manifests.files import opened_plain
 
 UNFINISHED = ".unfinished"
 """Where, within the folder, files are until all are there."""
@@ -25,6 +27,8 @@ def filling(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     _require_empty(folder)
     stage = folder / UNFINISHED
+    if stage.is_symlink():
+        raise BadInput(f"{stage} is a link, and is not written through: remove it and try again.")
     stage.mkdir(exist_ok=True)
     with _alone(stage):
         try:
@@ -45,7 +49,7 @@ def _require_empty(folder: Path) -> None:
 @contextmanager
 def _alone(stage: Path) -> Iterator[None]:
     """Hold the place against another process; the lock goes with this one."""
-    with (stage / ".lock").open("w") as handle:
+    with opened_plain(stage / ".lock", os.O_RDWR | os.O_CREAT) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import safe_id
 from portrait_prep.manifests.corpora.folder.halves import whole_stem
+from portrait_prep.manifests.ids import safe_id
 
 NUMBERED = re.compile(r"(.+)_[0-9]+", re.DOTALL)
 GROUP = "subject"

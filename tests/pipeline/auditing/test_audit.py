@@ -28,6 +28,7 @@ from tests.pipeline.damage import (
     flip,
     forge,
     keys_of,
+    leave_one,
     obey,
     repeat_row,
     rewrite_manifests,
@@ -214,13 +215,22 @@ DAMAGES: dict[str, Damage] = {
             partial(claim, path),
             {("missing reduction", "total/reduction.json", ""), ("orphan", "total/all.parquet", "")},
         )
-        for path in ("/etc/hosts", "../elsewhere.txt", "total/../../elsewhere.txt")
+        for path in ("/etc/hosts", "../elsewhere.txt", "total/../../elsewhere.txt", "pipeline.toml", "media/a1.txt")
     },
     # the catalogue
     "a row repeated": Damage(
         lambda root: repeat_row(root, "a1"),
         {("repeated row", "catalogue.parquet", "a1")},
-        lambda root: add_videos(root, {}),
+        lambda root: leave_one(root, "a1"),
+    ),
+    "a row of no time": Damage(
+        lambda root: edit_row(root, "a1", start=2.0, end=1.0),
+        {
+            ("bad row", "catalogue.parquet", "a1"),
+            ("unfinished", COUNTED, "a1"),
+            ("outdated manifest", MANIFEST, "a1"),
+        },
+        lambda root: edit_row(root, "a1", start=None, end=None),
     ),
     "a row dropped": Damage(
         lambda root: drop_row(root, "b1"),

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portrait_prep.manifests.catalogue import Video, merge, write_catalogue
+from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.merging import merge
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Job
 from portrait_prep.pipeline.declare.workspace import Workspace

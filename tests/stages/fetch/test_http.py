@@ -596,3 +596,17 @@ def test_content_length() -> None:
 )
 def test_retry_after(text: str | None, seconds: float | None) -> None:
     assert retry_after(text, datetime(1999, 12, 31, 23, 59, 50, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize("symbolic", [True, False])
+def test_a_part_that_is_somebody_s_file_is_not_added_to(server: Server, tmp_path: Path, symbolic: bool) -> None:
+    victim, target = tmp_path / "victim", tmp_path / "w/file"
+    target.parent.mkdir()
+    victim.write_bytes(b"dear to somebody")
+    partial = Partial(target)
+    partial.path.symlink_to(victim) if symbolic else partial.path.hardlink_to(victim)
+    assert partial.bytes == 0
+    with partial.append() as file:
+        file.write(b"new")
+    assert (victim.read_bytes(), partial.path.read_bytes()) == (b"dear to somebody", b"new")
+    assert not partial.path.is_symlink()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from portrait_prep.errors import TransferFailed
+from portrait_prep.errors import MissingPrerequisite, TransferFailed
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch import source as source_module
 from portrait_prep.stages.fetch import ytdlp
@@ -261,3 +261,19 @@ def test_names_tell_which_source_it_is_and_differ_where_addresses_do(tmp_path: P
     assert [path.name.startswith("01-01-01-01-01-01-01-") and path.suffix == ".mp4" for path in paths] == [True, True]
     assert paths[1].read_bytes() == b"another take"
     assert paths[0].read_bytes() != paths[1].read_bytes()
+
+
+def test_archives_of_its_user_s_are_read_behind_a_link_and_none_is_put_there(tmp_path: Path, server: Server) -> None:
+    archives, sources = tmp_path / "archives", tmp_path / "w/sources"
+    archives.mkdir()
+    sources.mkdir(parents=True)
+    (sources / "record-7").symlink_to(archives)
+    address = publish(server, zipped())
+    first, second = (f"{address}#{name}" for name in MEMBERS)
+    with pytest.raises(MissingPrerequisite, match="record-7 is a link that leads out"):
+        fetch_source(first, sources, PARAMS)
+    assert not list(archives.iterdir())
+    (archives / "Video_Speech_Actor_01.zip").write_bytes(zipped())
+    assert fetch_source(second, sources, PARAMS).read_bytes() == list(MEMBERS.values())[1]
+    assert [path.name for path in archives.iterdir()] == ["Video_Speech_Actor_01.zip"]
+    assert server.of(CONTENT) == []

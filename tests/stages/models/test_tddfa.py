@@ -177,6 +177,66 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def other() -> Any:
+    torch.manual_seed(2)
+    return torch.nn.Linear(3, 2)
+
+
+def test_an_export_that_was_exchanged_is_made_anew(tmp_path: Path) -> None:
+    path = onnx.exported("small", "ab" * 32, small, (3,), tmp_path / "cache")
+    before = path.read_bytes()
+    strange = onnx.exported("small", "ab" * 32, other, (3,), tmp_path / "strange")
+    for content in (strange.read_bytes(), before[:-1], b""):
+        path.write_bytes(content)
+        assert onnx.exported("small", "ab" * 32, small, (3,), tmp_path / "cache").read_bytes() == before
+    path.unlink()
+    path.symlink_to(strange)
+    assert onnx.exported("small", "ab" * 32, small, (3,), tmp_path / "cache").read_bytes() == before
+    assert strange.read_bytes() != before
+
+
+def test_of_several_exports_none_is_believed(tmp_path: Path) -> None:
+    path = onnx.exported("small", "ab" * 32, small, (3,), tmp_path / "cache")
+    strange = onnx.exported("small", "ab" * 32, other, (3,), tmp_path / "strange")
+    strange.rename(path.with_name(strange.name))
+    assert onnx.exported("small", "ab" * 32, small, (3,), tmp_path / "cache") == path
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_export_by_a_name_without_its_digest_is_not_used(tmp_path: Path) -> None:
+    """As the first versions made them."""
+    strange = onnx.exported("small", "ab" * 32, other, (3,), tmp_path / "strange")
+    old = tmp_path / f"small-{'ab' * 8}-{onnx.EXPORTER}.onnx"
+    strange.rename(old)
+    path = onnx.exported("small", "ab" * 32, small, (3,), tmp_path)
+    assert path != old
+    assert path.read_bytes() != old.read_bytes()
+
+
+def test_an_exchanged_export_that_has_the_right_name_is_found_by_deriving_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = onnx.exported("small", "ab" * 32, small, (3,), tmp_path / "cache")
+    assert onnx.exchanged("small", "ab" * 32, small, (3,), path.parent) == []
+    strange = onnx.exported("small", "ab" * 32, other, (3,), tmp_path / "strange")
+    path.unlink()
+    strange = strange.rename(path.with_name(strange.name))
+    assert onnx.exchanged("small", "ab" * 32, small, (3,), path.parent) == [strange]
+    assert onnx.exchanged("small", "cd" * 32, small, (3,), path.parent) == []
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert onnx.exchanged("small", "ab" * 32, small, (3,), path.parent) == []
+
+
+def test_an_export_is_not_put_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "w/cache").symlink_to(tmp_path / "victim")
+    monkeypatch.setenv(WORKSPACE_VARIABLE, str(tmp_path / "w"))
+    with pytest.raises(MissingPrerequisite, match="cache is a link that leads out"):
+        onnx.exported("small", "ab" * 32, small, (3,))
+    assert not list((tmp_path / "victim").iterdir())
+
+
 @pytest.mark.parametrize("package", ["torch", "onnx"])
 def test_pytorch_is_needed_to_export_and_not_to_run(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -36,7 +36,7 @@ def write_overlay(session: Session, video_id: str, out: Path | None = None) -> P
     """
     location = _location(session, video_id)
     workspace = session.workspace
-    path = out or _folder(workspace) / f"{video_id}.mp4"
+    path = out or workspace.folder("report", "overlay") / f"{video_id}.mp4"
     _check(path, session)
     sound = WavReader(workspace.media(video_id, "wav"), location.frames)
     try:

@@ -12,6 +12,7 @@ from jinja2.environment import TemplateStream
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.survey import VideoStatus
@@ -21,7 +22,7 @@ from portrait_prep.views.visual.report.detail import detail
 from portrait_prep.views.visual.report.pictures import PICTURES, pictured
 from portrait_prep.views.visual.report.row import Headings, Result, Row
 from portrait_prep.views.visual.report.rows import Rows
-from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts, printable
+from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts
 from portrait_prep.views.visual.report.totals import Totals
 
 SCRIPTS = (
@@ -54,6 +55,7 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
     path = workspace.root / "report" / "index.html"
     page = render(session, pictures, show)
     try:
+        workspace.folder("report")
         with replacing(path) as temporary, temporary.open("wb") as file:
             page.dump(file, "utf-8")
     except OSError as error:

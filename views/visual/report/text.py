@@ -1,4 +1,4 @@
-"""How the report writes things: lengths as people read them, foreign names made harmless, data for a script."""
+"""How the report writes things: lengths as people read them, data for a script."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -15,14 +15,6 @@ def clock(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def printable(value: Any) -> Any:
-    """Names come from foreign files: control characters, lone surrogates, line separators and marks that turn the text
-    around show as their escapes. What is no text stays as it is."""
-    if not isinstance(value, str) or value.isprintable():
-        return value
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
 
 
 def embedded(value: Any) -> str:

@@ -13,8 +13,10 @@ import av
 import numpy as np
 
 from portrait_prep.demo.animator import crop, portrait
-from portrait_prep.manifests.catalogue import Video, merge, safe_id, write_catalogue
+from portrait_prep.manifests.catalogue import Video, write_catalogue
 from portrait_prep.manifests.files import sha256_of
+from portrait_prep.manifests.ids import safe_id
+from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.record import Failure, Output, Record
 from portrait_prep.media.wav import RATE, write_wav
 from portrait_prep.pipeline.declare.settings import write_settings

@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from portrait_prep.errors import BadInput
+from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.manifests.verdict import Review, write_reviews
+from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
+from portrait_prep.views.visual.drawing.overlay import write_overlay
 from portrait_prep.views.visual.report import write_report
 from portrait_prep.views.visual.report.page import render
 from portrait_prep.views.visual.report.sheet import TILES
@@ -300,6 +303,31 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path: Path) -> None:
     (session.workspace.root / "report").write_text("a file in the way")
     with pytest.raises(BadInput, match="The report cannot be written"):
         write_report(session)
+
+
+def test_a_folder_that_is_a_link_elsewhere_is_not_written_into(session: Session, tmp_path: Path) -> None:
+    victim, root = tmp_path / "victim", tmp_path / "w"
+    (victim / "overlay").mkdir(parents=True)
+    (victim / "index.html").write_text("dear to somebody")
+    shutil.copytree(session.workspace.root, root, ignore=shutil.ignore_patterns("report"))
+    (root / "report").symlink_to(victim)
+    copied = Session(Workspace(root), session.stages)
+    video_id = next(
+        found.video.video_id for shard in copied.video_statuses() for found in shard if "normalize" in found.digests
+    )
+    with pytest.raises(MissingPrerequisite, match="report is a link that leads out"):
+        write_report(copied)
+    with pytest.raises(MissingPrerequisite, match="report is a link that leads out"):
+        write_overlay(copied, video_id)
+    (root / "report").unlink()
+    (root / "report").mkdir()
+    (root / "report/overlay").symlink_to(victim / "overlay")
+    (root / "report/index.html").symlink_to(victim / "index.html")
+    write_report(copied)
+    with pytest.raises(MissingPrerequisite, match="overlay is a link that leads out"):
+        write_overlay(copied, video_id)
+    assert (victim / "index.html").read_text() == "dear to somebody"
+    assert not list((victim / "overlay").iterdir())
 
 
 def test_nothing_is_left_beside_the_page(session: Session, text: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.stages.order import STAGES
 from portrait_prep.views.visual.drawing.still import VideoLocation
@@ -18,7 +19,7 @@ from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, 
 from portrait_prep.views.visual.report.pictures import pictured
 from portrait_prep.views.visual.report.row import FACETS, Headings, Reason, Result, Row
 from portrait_prep.views.visual.report.rows import Rows
-from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts, printable
+from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts
 from tests.stages.judging import RULES, quality
 
 

@@ -1,0 +1,36 @@
+"""Ids of videos and names of shards: each is also part of a file's name in the workspace."""
+
+import hashlib
+import re
+
+SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+MAX_ID = 96
+"""Longest video id: leaves room for suffixes within the 255 bytes of a file name."""
+
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+LONGEST_NAME = 200
+"""What a workspace may be found to hold: also ids that began with a dash, as they were made at first, and longer ones
+that a person chose. With what is put before and after them they are names of files, of 255 bytes at most."""
+NAME_SAID = f"letters, digits, '.', '_' and '-', no '.' first, at most {LONGEST_NAME}"
+
+
+def safe_id(text: str, salt: str) -> str:
+    """`text` if it already is a safe id, else a readable one made stable and unique by a digest of `salt`.
+
+    A safe id matches `[A-Za-z0-9._-]+`, starts neither with a dot (a hidden file) nor with a dash (an option) and is at
+    most 96 characters long. Give the true path (or name) as `salt`: the same input always gets the same id.
+    """
+    if SAFE_ID.fullmatch(text) and len(text) <= MAX_ID:
+        return text
+    return with_digest(text, salt)
+
+
+def with_digest(text: str, salt: str) -> str:
+    """`text` made safe, cut short, and ended by eight hexadecimal digits of the sha256 of `salt`."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[: MAX_ID - 9] or "video"
+    return f"{stem}-{hashlib.sha256(salt.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def is_name(text: str) -> bool:
+    """Whether an id or the name of a shard that was found in a file can be part of a file's name, and of no path."""
+    return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None

@@ -1,0 +1,69 @@
+"""How the videos that a corpus lists enter a catalogue: what is known keeps its place, what is new gets a shard."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+
+from portrait_prep.manifests.catalogue import CUT, Video
+
+
+class OnMerge(Enum):
+    """What becomes of a field of a known row when its corpus is looked at again."""
+
+    OWN = "the catalogue's own: a corpus does not say it"
+    FIXED = "stays, so that nothing moves to another side or subject under a trained model"
+    FOOTAGE = "is replaced with all others of its kind, or none is: where the footage lies, and what of it is taken"
+    CORRECTED = "is replaced: what a corpus says of a video, it may correct"
+
+
+ON_MERGE: Mapping[str, OnMerge] = {
+    **dict.fromkeys(Video.model_fields, OnMerge.CORRECTED),
+    **dict.fromkeys(("video_id", "corpus", "shard"), OnMerge.OWN),
+    **dict.fromkeys(("subject", "split", "split_by", "fold"), OnMerge.FIXED),
+    **dict.fromkeys(("source", "sound", "duration", *CUT), OnMerge.FOOTAGE),
+}
+
+
+def merge(known: Sequence[Video], listed: Iterable[Video], shard_seconds: float) -> list[Video]:
+    """Add to `known` the videos of `listed` whose id is new, each given a shard; the first of equal ids counts.
+
+    `ON_MERGE` says what a known row takes over; a file at hand is not given up for an address. No known row is left
+    out, and one of another corpus is another video, which stays as it is. A shard takes whole videos, in order, while
+    their footage stays within `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is
+    filled up first; no video ever changes its shard.
+    """
+    merged = {video.video_id: video for video in known}
+    last = _last_shards(known)
+    seen: set[str] = set()
+    for video in listed:
+        if video.video_id in seen:
+            continue
+        seen.add(video.video_id)
+        if old := merged.get(video.video_id):
+            merged[video.video_id] = _updated(old, video) if old.corpus == video.corpus else old
+            continue
+        seconds = video.duration or 0.0
+        number, footage = last.get(video.corpus, (-1, math.inf))
+        if footage + seconds > shard_seconds:
+            number, footage = number + 1, 0.0
+        last[video.corpus] = (number, footage + seconds)
+        merged[video.video_id] = video.model_copy(update={"shard": f"{video.corpus}-{number:05d}"})
+    return list(merged.values())
+
+
+def _updated(old: Video, new: Video) -> Video:
+    """A known row with what the corpus now says of it."""
+    footage_stays = new.remote and not old.remote
+    replaced = {OnMerge.CORRECTED} if footage_stays else {OnMerge.CORRECTED, OnMerge.FOOTAGE}
+    return old.model_copy(update={name: getattr(new, name) for name, kind in ON_MERGE.items() if kind in replaced})
+
+
+def _last_shards(videos: Sequence[Video]) -> dict[str, tuple[int, float]]:
+    """For each corpus: the number of its last shard, and the footage in it in seconds."""
+    footage: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for video in videos:
+        number = video.shard.removeprefix(f"{video.corpus}-")
+        if number.isdecimal():  # a shard that a person named is never filled up
+            footage[video.corpus][int(number)] += video.duration or 0.0
+    return {corpus: max(shards.items()) for corpus, shards in footage.items()}

@@ -1,0 +1,31 @@
+"""What is derived from model files and kept for the next run: it is what its name says, and what they come to."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from portrait_prep.manifests.files import is_intact
+from portrait_prep.pipeline.auditing.finding import Finding, found
+from portrait_prep.pipeline.declare.workspace import CACHE
+from portrait_prep.pipeline.session import Session
+
+DIGEST = re.compile("-([0-9a-f]{64})$")
+"""Ends the name of a file that is called after its bytes. No other file in the folder is ever used."""
+
+
+def examine_derived(session: Session, deep: bool) -> Iterator[Finding]:
+    """Look at the files of the cache; `deep`: those that the stages use are also derived again."""
+    workspace = session.workspace
+    folder = workspace.root / CACHE
+    spoilt = {path for path in sorted(folder.glob("*")) if _is_spoilt(path)}
+    for path in sorted(spoilt):
+        yield found("derived", workspace.relative(path))
+    for stage in session.stages if deep else ():
+        for path in stage.exchanged(session.settings.params[stage.name], folder) if stage.exchanged else ():
+            if path not in spoilt:
+                yield found("exchanged export", workspace.relative(path), stage=stage.name)
+
+
+def _is_spoilt(path: Path) -> bool:
+    told = DIGEST.search(path.stem)
+    return told is not None and not is_intact(path, told[1])
