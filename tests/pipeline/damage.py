@@ -59,7 +59,7 @@ def repeat_row(root: Path, video_id: str) -> None:
 
 def leave_one(root: Path, video_id: str) -> None:
     """Of the rows of a video, the first."""
-    rows = read_rows(root / "catalogue.parquet")
+    rows = list(read_rows(root / "catalogue.parquet"))
     (first, *_) = [row for row in rows if row.video_id == video_id]
     write_catalogue(root / "catalogue.parquet", [row for row in rows if row.video_id != video_id or row is first])
 
