@@ -136,6 +136,15 @@ def test_what_is_finished_and_lies_on_another_disk_is_read(root: Path, tmp_path:
     assert list(Audit(toy_session(root), sample=Sample(1, workers=0)).findings()) == []
 
 
+def test_a_decision_that_cannot_be_followed_is_not_noted(root: Path, victim: Path) -> None:
+    (root / "manifests").symlink_to(victim)
+    before = content(victim)
+    with pytest.raises(MissingPrerequisite, match="manifests is a link"):
+        decide(toy_session(root), ["a1"], Review(decision="reject", why="seen", who="me", when=""))
+    assert content(victim) == before
+    assert not (root / "reviews.jsonl").exists()
+
+
 def test_links_within_and_to_a_workspace_are_its_own(root: Path, tmp_path: Path) -> None:
     (root / "bulk").mkdir()
     (root / "media").symlink_to("bulk")
