@@ -49,6 +49,8 @@ def dissolve(one: Path, other: Path, seconds: float) -> list[str | Path]:
 
 TILT = "perspective=eval=frame:x0=20*sin(on/12):y0=14*cos(on/15):x1=W-20*sin(on/14):y2=H-10*sin(on/9):x3=W:y3=H"
 
+DRAWN = "median=6,lutyuv=y=floor(val/36)*36+18,edgedetect=mode=colormix:low=0.1:high=0.2"
+
 
 def piece(clip: Path, start: float, seconds: float) -> list[str | Path]:
     return ["-ss", str(start), "-t", str(seconds), "-i", clip]
@@ -107,7 +109,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     folder, workspace = root / "videos", root / "w"
     folder.mkdir()
     make("-ss", "1", "-i", K, "-frames:v", "1", root / PHOTO)
-    recipes = {name: recipe for name, (recipe, _) in REJECTED.items()} | dict(ACCEPTED)
+    recipes = {name: recipe for name, (recipe, _) in REJECTED.items()} | dict(ACCEPTED) | {"drawn": filtered(A, DRAWN)}
     for name, arguments in recipes.items():
         make(*(root / PHOTO if one == PHOTO else one for one in arguments), *H264, folder / f"{name}.mp4")
     assert portrait_prep("init", "folder", "--source", folder, "-w", workspace).returncode == 0
@@ -129,3 +131,10 @@ def test_people_who_talk_are_accepted_slow_grainy_or_cut_off_at_the_edge(verdict
         assert verdicts[name]["stages"]["normalize"]["metrics"]["stills_passed_over"] == 1
     else:
         assert verdicts[name]["quality"]["reasons"] == []
+
+
+def test_a_drawn_face_is_measured_like_any(verdicts: dict[str, Any]) -> None:
+    stages = verdicts["drawn"]["stages"]
+    told = stages["landmarks"]["metrics"] | stages["headpose"]["metrics"]
+    assert 0 <= told["face_confirmed_share"] <= 1
+    assert told["face_motion"] > 0
