@@ -145,9 +145,8 @@ class Repeats:
     def _repeats(self) -> NDArray[np.bool_]:
         """Which frames repeat the one before, bool [frames]; the first does not."""
         changes = np.array(self._changes, np.float32)
-        # The first frame is a new picture, and what lies beyond either end is much like what lies before it.
-        changes[0] = changes[1:].max(initial=0)
-        around = sliding_window_view(np.pad(changes, AROUND, mode="reflect"), 2 * AROUND + 1)
+        changes[0] = 0
+        around = sliding_window_view(np.pad(changes, AROUND), 2 * AROUND + 1)
         usual = np.partition(around, -RANK, axis=1)[:, -RANK]
         repeats = np.array(self._still, bool) | (changes < NOTHING * usual)
         repeats[0] = False

@@ -26,7 +26,7 @@ MADE: dict[str, tuple[str | Path, ...]] = {
     "five.mp4": filtered("fps=5,fps=25", "-t", "2"),
     "five-own.mkv": filtered("fps=5", "-t", "2"),
     "two.mp4": filtered("fps=2", "-t", "2"),
-    "two-filled.mp4": filtered("fps=2,fps=25", "-t", "2"),
+    "two-filled.mp4": filtered("fps=2,fps=25", "-t", "4"),
     "timelapse.mp4": filtered("fps=8,setpts=N/TB/8,fps=30", "-t", "2", "-an"),
     "combed.mp4": ("-i", TALKER, *SMALL, "-vf", "fps=50,crop=400:400,tinterlace=interleave_top", "-t", "2"),
     "thirty.mp4": filtered("fps=30", "-t", "2"),
