@@ -48,7 +48,8 @@ METRICS = (
                 le=1,
             ),
         ),
-        blind="a hand, or anything else as red as skin; letters without a bar; lips painted black, blue or green, or lost in black shadow, from a cover",
+        blind="a hand, or anything else as red as skin; letters without a bar; lips painted black, blue or "
+        "green, or lost in black shadow, from a cover",
     ),
     Metric("mouth_covered_times", "s", "the longest time of that, in seconds of the source: from, to", kind="ranges"),
 )
