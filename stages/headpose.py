@@ -99,7 +99,7 @@ def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
         batch["canonical"] = smooth(around, mean, gaussian).astype(np.float32)
         yield batch
     job.metrics |= ranges.metrics(*ANGLES, "scale", "residual") | turned.metrics()
-    job.metrics |= {"jitter": noise.rms, "face_motion": moved.rms}
+    job.metrics |= {"jitter": noise.rms, **moved.metrics()}
 
 
 def _poses(job: Job[HeadposeParams]) -> Iterator[Batch]:

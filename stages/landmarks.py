@@ -19,7 +19,8 @@ from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.mediapipe import Face, face_detector, face_landmarker, face_mesh_tracker
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.streaming.gaps import fill_gaps
-from portrait_prep.stages.video import outside, picture_quality
+from portrait_prep.stages.video import mouth_cover, outside, picture_quality
+from portrait_prep.stages.video.mouth_cover import MouthCover
 from portrait_prep.stages.video.outside import FaceOutside
 from portrait_prep.stages.video.picture_quality import PictureQuality
 from portrait_prep.stages.video.tracking import FaceFollower, FaceNetwork, is_confirmed
@@ -100,6 +101,7 @@ def process(job: Job[LandmarksParams]) -> Iterator[Batch]:
         **search.jumps.times(start),
         **search.quality.metrics(start),
         **search.outside.metrics(),
+        **search.mouth.metrics(start),
     }
 
 
@@ -123,7 +125,7 @@ class _Search:
         self.frames = self.found = self.faces_at_once = self.counts = self.confirmed = self.crowded = 0
         self.jumped: list[int] = []
         self._strayed: int | None = None
-        self.quality, self.jumps = PictureQuality(), Jumps()
+        self.quality, self.jumps, self.mouth = PictureQuality(), Jumps(), MouthCover()
         (shown,) = (edges for batch in job.read("normalize.shown") for edges in batch["shown"])
         self.outside = FaceOutside(shown)
         self.follower = FaceFollower(BACKENDS[job.params.backend].network(), face_detector(), job.params.patience)
@@ -138,6 +140,7 @@ class _Search:
             self.jumps.add(None if face is None else place_of(face.landmarks))
             if face is not None:
                 self.outside.add(image, face.landmarks)
+                self.mouth.add(self.frames - 1, image, face.landmarks)
                 if self.found % COUNT_EVERY == 0:
                     self._count(image, face.landmarks)
                 self.found += 1
@@ -282,6 +285,7 @@ METRICS = (
     *JUMPS,
     *picture_quality.METRICS,
     *outside.METRICS,
+    *mouth_cover.METRICS,
 )
 
 STAGE = Stage(

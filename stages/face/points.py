@@ -58,6 +58,8 @@ CHEEKBONES = _indices(
     *(34, 35, 50, 101, 111, 116, 117, 118, 123, 143),
     *(264, 265, 280, 330, 340, 345, 346, 347, 352, 372),
 )
+UPPER_FACE = _indices(6, 8, 9, 50, 69, 101, 108, 118, 119, 151, 197, 280, 299, 330, 337, 347, 348)
+"""Forehead, bridge of the nose and below the eyes: what a mask leaves free."""
 
 _OVER_BONE = (FOREHEAD, NOSE_RIDGE, EYE_CORNERS, CHEEKBONES)
 

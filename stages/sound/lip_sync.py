@@ -61,6 +61,9 @@ SYLLABLES = 4.0
 Recorded speech comes to 5 to 9 in most seconds, pop music to 4 at most, noise, hum and held chords to 1.
 """
 
+TELLING = 3 * FPS
+"""Frames with a voice in which lips have moved as far as they will: of fewer, the motion is scaled up to them."""
+
 STILL = 5
 """Frames over which the opening of the lips is averaged: noise of landmarks goes, speech stays."""
 
@@ -98,8 +101,8 @@ METRICS = (
         "mouth_motion",
         "canonical px",
         "how far the lips open and close while a voice is heard: standard deviation of the distance of their outer "
-        "rims, as means of 5 frames; the eyes are 120 apart. People who talk: 6 to 11, 1.7 in their quietest 2 s; "
-        "photographs to 1.2; null without a second of voice",
+        "rims, as means of 5 frames, for less than 3 s of voice scaled up to them; the eyes are 120 apart. People who "
+        "talk: 6 to 11, 2.5 in their quietest pieces of 1 to 4 s; null without a second of voice",
         title="Motion of the mouth",
         bounds=(
             at_least(
@@ -218,10 +221,13 @@ def voice(powers: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def opening(distances: Floats, voiced: NDArray[np.bool_]) -> float | None:
-    """Standard deviation of the lips' opening [n], NaN without a face, over voiced frames; None without a second."""
+    """Standard deviation of the lips' opening [n], NaN without a face, over voiced frames, as it were of `TELLING`.
+
+    None without a second of them.
+    """
     averages = _mean_of(STILL, distances)
     used = averages[voiced & np.isfinite(averages)]
-    return float(used.std()) if len(used) >= FPS else None
+    return float(used.std() * max(TELLING / len(used), 1.0)) if len(used) >= FPS else None
 
 
 def _mean_of(frames: int, values: Floats) -> Floats:

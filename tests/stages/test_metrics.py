@@ -38,6 +38,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "crushed_share": 0.01,
         "blown_share": 0.0,
         "outside_share": 0.0,
+        "mouth_covered_share": 0.0,
     },
     "headpose": {
         "scale_min": 0.9,
@@ -87,6 +88,10 @@ BEYOND: list[tuple[str, str, Any, Any, str]] = [
     ("landmarks", "cuts", 0, 2, "it has 2 scene cuts, more than 0"),
     ("landmarks", "dissolves", 0, 1, "it has 1 dissolves from one picture to another, more than 0"),
     ("landmarks", "outside_share", 0.1, 0.3, "30% of the face lie outside of the source picture, more than 10%"),
+    (
+        *("landmarks", "mouth_covered_share", 0.3, 0.4),
+        "at 40% of the looks what lies at the lips has not the colour of the face, more than 30%",
+    ),
     ("landmarks", "blur", 0.65, 0.7, "the face is blurred by 0.70, more than 0.65"),
     ("landmarks", "face_luma", 30.0, 20.4, "the face is dark: its mean luma is 20, below 30"),
     ("landmarks", "face_luma", 225.0, 240.0, "the face is too bright: its mean luma is 240, above 225"),
@@ -98,7 +103,7 @@ BEYOND: list[tuple[str, str, Any, Any, str]] = [
     ("headpose", "pitch_range", [-45.0, 45.0], [-5.0, 46.0], "the head nods from -5 to 46 degrees (pitch), beyond 45"),
     ("headpose", "roll_range", [-45.0, 45.0], [80.0, 95.0], "the head tilts from 80 to 95 degrees (roll), beyond 45"),
     ("headpose", "jitter", 3.0, 3.5, "points that stay still on a head tremble by 3.5 canonical px, more than 3"),
-    ("headpose", "face_motion", 0.7, 0.1, "eyes, brows and lips move by 0.10 canonical px, less than 0.7"),
+    ("headpose", "face_motion", 0.6, 0.1, "eyes, brows and lips move by 0.10 canonical px, less than 0.6"),
     ("torso", "visible_share", [0.3, 0.9], [0.29, 0.9], "visible in 29% (image left) and 90% (image right) of the"),
     ("speech", "silent_share", 0.8, 0.9, "90.0% of the frames are silent, more than 80%"),
     ("speech", "rms_dbfs", -60.0, -61.5, "the level of its sound is -61.5 dBFS, below -60"),

@@ -206,3 +206,23 @@ def test_of_an_interval_too_and_without_words_in_common_nothing_is_told(tmp_path
     assert same_times.metrics["sound_offset"] == pytest.approx(0.0, abs=0.0051)
     assert normalize(path, tmp_path / "2", sound=str(other), start=2.0, end=4.5).metrics["sound_offset"] is None
     assert normalize(path, tmp_path / "3", start=2.0, end=4.5).metrics["sound_likeness"] is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(("1", "48000"), ("2", "48000")), (("2", "48000"), ("1", "48000")), (("1", "44100"), ("1", "48000"))],
+)
+def test_channels_and_rates_may_change_half_way(
+    tmp_path: Path, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    parts = []
+    for number, (channels, rate) in enumerate((first, second)):
+        path = write_clip(tmp_path / f"{number}.mp4", steady(25, 2), FACE, sound=clicks(2, 48000, [1.0]))
+        encoded = ("-c:v", "copy", "-c:a", "aac", "-ac", channels, "-ar", rate, "-output_ts_offset", str(2 * number))
+        make("-i", path, *encoded, tmp_path / f"{number}.ts")
+        parts.append((tmp_path / f"{number}.ts").read_bytes())
+    (tmp_path / "a.ts").write_bytes(b"".join(parts))
+    got = normalize(tmp_path / "a.ts", tmp_path / "out")
+    assert len(got.numbers) == pytest.approx(100, abs=2)
+    loud = [peak_near(got.sound, SECOND * at, SECOND) / SECOND for at in (1, 3)]
+    assert loud == [pytest.approx(1, abs=0.05), pytest.approx(3, abs=0.05)]

@@ -220,7 +220,12 @@ SEEN: dict[str, Seen] = {
         lambda frames: dissolved(frames, frames_of(OTHER), 15),
         "it has 1 dissolves from one picture to another, more than 0",
     ),
-    "outside_share": Seen(lambda frames: [cut_off(frame, 300) for frame in frames], "% of the face lie outside of "),
+    "outside_share": Seen(
+        lambda frames: [cut_off(frame, 300) for frame in frames],
+        "% of the face lie outside of ",
+        # The bar that cuts it off lies where the mouth was.
+        limits={"max_mouth_covered_share": 1},
+    ),
     "face_motion": Seen(
         lambda frames: [grainy(frames[0], k) for k in range(len(frames))], "eyes, brows and lips move by "
     ),
@@ -234,7 +239,12 @@ SEEN: dict[str, Seen] = {
     ),
     "face_luma": Seen(lambda frames: levels(frames, 0.15, 2), "the face is dark: its mean luma is 2"),
     "face_luma, bright": Seen(lambda frames: levels(frames, 0.15, 210), "the face is too bright: its mean luma is 23"),
-    "crushed_share": Seen(lambda frames: levels(frames, 4.0, -700), "% of the face's pixels are black, more than 30%"),
+    "crushed_share": Seen(
+        lambda frames: levels(frames, 4.0, -700),
+        "% of the face's pixels are black, more than 30%",
+        # So are the lips, and black is no colour of lips.
+        limits={"max_mouth_covered_share": 1},
+    ),
     "blown_share": Seen(lambda frames: levels(frames, 1.7, 0), "% of the face's pixels are white, more than 20%"),
 }
 
@@ -367,6 +377,7 @@ def test_a_sound_file_that_is_out_of_step_is_rejected_for_that(tmp_path: Path) -
 
 def test_no_rule_is_left_out() -> None:
     elsewhere = {"longest_gap", "yaw_range", "pitch_range", "visible_share", "lag", "seconds", "upscaling"}
-    in_the_wild = {"repeated_share", "picture_rate", "longest_repeat", "frame_rate", "longest_hole", "mouth_motion"}
+    in_the_wild = {"repeated_share", "picture_rate", "longest_repeat", "frame_rate", "longest_hole"}
+    in_the_wild |= {"mouth_motion", "mouth_covered_share"}
     tried = {name.partition(",")[0] for name in SEEN} | HEARD.keys() | elsewhere | in_the_wild | {"sound_offset"}
     assert tried == {rule.metric for rule in RULES}

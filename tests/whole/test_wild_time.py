@@ -24,6 +24,13 @@ MADE: dict[str, tuple[str | Path, ...]] = {
     "frozen.mp4": filtered(f"{HOLE},fps=25", "-t", "3"),
     "ten.mp4": filtered("fps=10", "-t", "2"),
     "five.mp4": filtered("fps=5,fps=25", "-t", "2"),
+    "five-own.mkv": filtered("fps=5", "-t", "2"),
+    "two.mp4": filtered("fps=2", "-t", "2"),
+    "two-filled.mp4": filtered("fps=2,fps=25", "-t", "4"),
+    "timelapse.mp4": filtered("fps=8,setpts=N/TB/8,fps=30", "-t", "2", "-an"),
+    "combed.mp4": ("-i", TALKER, *SMALL, "-vf", "fps=50,crop=400:400,tinterlace=interleave_top", "-t", "2"),
+    "thirty.mp4": filtered("fps=30", "-t", "2"),
+    "phone.mp4": filtered("setpts=PTS+0.012/TB*mod(N\\,3)", "-fps_mode", "vfr", "-t", "2"),
     "film.mp4": filtered("fps=24", "-t", "2"),
     "fifty.mp4": filtered("fps=50", "-t", "2"),
     "slow.mp4": filtered("setpts=2*PTS,fps=25", "-t", "2", "-an"),
@@ -38,11 +45,15 @@ SAYS = {
     "frozen": "the picture stands still for 1.",
     "ten": "the source has 10.0 frames a second",
     "five": "new pictures a second, fewer than 11",
+    "five-own": "the source has 5.0 frames a second",
+    "two": "the source has 2.0 frames a second",
+    "two-filled": "new pictures a second, fewer than 11",
+    "timelapse": "new pictures a second, fewer than 11",
     "photo": "the picture stands still for 1.",
     "cut": "it has 1 scene cuts, more than 0, at 1.2",
     "joined": "its clock starts again at 1.0",
 }
-GOOD = ("film", "fifty", "slow", "tags")
+GOOD = ("film", "thirty", "fifty", "slow", "phone", "combed", "tags")
 
 
 @pytest.fixture(scope="module")

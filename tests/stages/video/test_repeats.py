@@ -44,6 +44,15 @@ def test_the_rate_of_new_pictures_is_the_true_one(rate: float, share: float) -> 
     assert got["picture_rate"] == pytest.approx(rate, abs=0.5)
 
 
+@pytest.mark.parametrize("rate", [2, 3, 5])
+def test_few_pictures_a_second_are_told_though_an_encoder_keeps_refining_them(rate: int) -> None:
+    count, moving = 150, talking(200)
+    shown = [moving[25 * (k * rate // 25) // rate] for k in range(count)]
+    frames = [np.clip(image + RNG.normal(0, 1.5, image.shape), 0, 255).astype(np.uint8) for image in shown]
+    # At the ends there are too few changes around to compare with.
+    assert rate - 0.1 <= told(frames)["picture_rate"] < 11
+
+
 def test_grain_is_life_and_frames_without_a_face_do_not_count() -> None:
     grain = [np.clip(PHOTO // 2 + RNG.normal(60, 4, PHOTO.shape), 0, 255).astype(np.uint8) for _ in range(30)]
     assert told(grain)["repeated_share"] == 0
