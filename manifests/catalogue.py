@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.record import Model
+from portrait_prep.media.file import regular
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MAX_ID = 96
@@ -27,6 +28,8 @@ FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
 CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 """What is taken of a source."""
+ROWS_A_BYTE = 16
+"""Rows of a catalogue in a byte of its file, at most: no two ids are the same, however well they are packed."""
 DUPLICATE_OF = "duplicate of "
 """Begins the defect of a row that only repeats another video."""
 
@@ -161,6 +164,8 @@ def read_catalogue(path: Path) -> list[Video]:
     if path.is_dir():
         raise BadInput(f"{path} is a folder where the catalogue should be: move it away.")
     try:
+        if pq.read_metadata(regular(path)).num_rows > ROWS_A_BYTE * path.stat().st_size:
+            raise pa.ArrowInvalid("it claims more rows than its bytes can hold")
         rows = pq.read_table(path, schema=SCHEMA).to_pylist()
     except FileNotFoundError as error:
         raise BadInput(

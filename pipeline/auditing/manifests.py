@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from portrait_prep.manifests.manifest import IDENTITY, as_of, flat_rows
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.status.survey import VideoStatus
@@ -111,7 +112,7 @@ class TableAudit:
         self.findings: list[Finding] = []
         """Of the file as a whole; what its rows say wrong comes in as they are compared."""
         try:
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(regular(path))
         except FileNotFoundError:
             self.findings.append(found("missing table", name))
         except (OSError, ValueError) as error:

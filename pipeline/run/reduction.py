@@ -7,9 +7,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import replacing, sha256_of
 from portrait_prep.manifests.record import Model, Output
+from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.survey import VideoSummary
@@ -104,7 +107,7 @@ def reduction_path(workspace: Workspace, stage: str) -> Path:
 def read_reduction(path: Path) -> Reduction | None:
     """The note, or None when there is none that can be read."""
     try:
-        return Reduction(**json.loads(path.read_text("utf-8")))
+        return Reduction(**from_json(regular(path, MOST_TEXT).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 
