@@ -95,13 +95,15 @@ def _why_unreadable(path: Path, kind: str, error: av.FFmpegError) -> str:
 
 def _refused_format(path: Path) -> str | None:
     """The name of the format that FFmpeg recognized and was not to open, which it only logs; None where it was not."""
-    before = av.logging.get_level()
+    before = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
     try:
         with av.logging.Capture() as said:
             open_container(path).close()
     except av.FFmpegError:
         return next((name for _, name, words in said if REFUSED in words), None)
     finally:
-        av.logging.set_level(before)
+        av.logging.set_level(before[0])
+        av.logging.set_skip_repeated(before[1])
     return None
