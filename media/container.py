@@ -40,8 +40,11 @@ def opened(path: Path, kind: str = "video") -> Iterator[InputContainer]:
         raise NotAVideo("is empty (0 bytes)")
     if declares_too_many(path):
         raise NotAVideo(f"is damaged: it declares more samples than its {status.st_size} bytes can hold")
-    with guarded(path, kind), open_container(path) as container:
-        yield container
+    with guarded(path, kind):
+        with bounded_memory(status.st_size):
+            container = open_container(path)
+        with container:
+            yield container
 
 
 def open_container(path: Path) -> InputContainer:
@@ -50,11 +53,10 @@ def open_container(path: Path) -> InputContainer:
     Tags are of any bytes. PyAV decodes them strictly unless it is told otherwise, in releases that can be told.
     """
     options = dict(INPUT_OPTIONS)
-    with bounded_memory(path.stat().st_size):
-        try:
-            container = av.open(str(path), "r", options=options, metadata_errors="replace")
-        except TypeError:
-            container = av.open(str(path), "r", options=options)
+    try:
+        container = av.open(str(path), "r", options=options, metadata_errors="replace")
+    except TypeError:
+        container = av.open(str(path), "r", options=options)
     for stream in filter(has_decoder, container.streams.video):
         stream.codec_context.options = dict(DECODER_OPTIONS)
     return container
@@ -99,7 +101,7 @@ def _refused_format(path: Path) -> str | None:
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)
     try:
-        with av.logging.Capture() as said:
+        with av.logging.Capture() as said, bounded_memory(path.stat().st_size):
             open_container(path).close()
     except av.FFmpegError:
         return next((name for _, name, words in said if REFUSED in words), None)

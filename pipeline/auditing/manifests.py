@@ -23,6 +23,9 @@ ROW = (*IDENTITY, "labels", "source")
 JUDGED = ("quality", "outcome", "reason")
 """Parts that change with settings and reviews while the shards stay as they are."""
 
+MOST_ROWS = 1 << 20
+"""Rows of one shard that are read: a hundred videos at ten stages have a thousandth."""
+
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Video id -> its rows of the table."""
 
@@ -123,6 +126,9 @@ class TableAudit:
         rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._next += 1
         if self._file is None or self._next > self._file.num_row_groups:
+            return rows
+        if self._file.metadata.row_group(self._next - 1).num_rows > MOST_ROWS:
+            self._note(f"row group {self._next - 1}: it claims more rows than a shard has")
             return rows
         try:
             for row in self._file.read_row_group(self._next - 1).to_pylist():

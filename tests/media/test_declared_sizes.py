@@ -7,6 +7,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -144,10 +145,17 @@ def test_memory_is_bounded_while_a_file_is_opened_and_not_after() -> None:
     assert done.stdout == "refused\n"
 
 
+def open_a_while(size: int) -> None:
+    with bounded_memory(size):
+        time.sleep(0.01)
+
+
 def test_the_bound_grows_with_the_file_and_is_taken_back() -> None:
     before = resource.getrlimit(resource.RLIMIT_AS)
     with bounded_memory(10):
         small = resource.getrlimit(resource.RLIMIT_AS)[0]
     with bounded_memory(LEAST):
         assert resource.getrlimit(resource.RLIMIT_AS)[0] > small + 8 * LEAST
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(open_a_while, range(8)))
     assert resource.getrlimit(resource.RLIMIT_AS) == before
