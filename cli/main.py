@@ -13,10 +13,11 @@ from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
+from portrait_prep.cli.interruption import INTERRUPTED, SENTENCE, raise_on_signals
 from portrait_prep.errors import FULL_DISK, PortraitPrepError
 from portrait_prep.manifests.printing import print_logs_safely, printable
 
-FINDINGS, USAGE, INTERRUPTED = 1, 2, 130
+FINDINGS, USAGE = 1, 2
 
 app = App(
     name="portrait-prep",
@@ -54,7 +55,7 @@ def main() -> NoReturn:
     """Run one command and exit."""
     _speak_utf8()
     print_logs_safely()
-    signal.signal(signal.SIGTERM, _interrupt)
+    raise_on_signals()
     try:
         status = app() or 0
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done; only the leaving is left
@@ -67,13 +68,13 @@ def main() -> NoReturn:
         # Whoever read our output has had enough of it; Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINDINGS)
+    except (KeyboardInterrupt, InterruptedError):  # the second is what a library makes of a signal in a system call
+        sys.stderr.write(SENTENCE)
+        sys.exit(INTERRUPTED)
     except OSError as error:
         if error.errno in FULL_DISK:
             _refuse("The disk is full: free some space and run again; what is done is kept.")
         _refuse(f"{error.filename or 'The system'}: {error.strerror or error}.")
-    except KeyboardInterrupt:
-        sys.stderr.write("portrait-prep: interrupted; run again to go on from here\n")
-        sys.exit(INTERRUPTED)
 
 
 def _speak_utf8() -> None:
@@ -94,7 +95,3 @@ def _speak_utf8() -> None:
 def _refuse(reason: str) -> NoReturn:
     sys.stderr.write(f"portrait-prep: {printable(' '.join(reason.split()))}\n")
     sys.exit(USAGE)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt

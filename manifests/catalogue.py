@@ -21,11 +21,14 @@ from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import NAME_SAID, is_name
 from portrait_prep.manifests.printing import printable
 from portrait_prep.manifests.record import Model
+from portrait_prep.media.file import regular
 
 FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
 CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 """What is taken of a source."""
+ROWS_A_BYTE = 16
+"""Rows of a catalogue in a byte of its file, at most: no two ids are the same, however well they are packed."""
 DUPLICATE_OF = "duplicate of "
 """Begins the defect of a row that only repeats another video."""
 SHOWN = 60
@@ -272,6 +275,8 @@ def read_rows(path: Path) -> Catalogue:
     if path.is_dir():
         raise BadInput(f"{path} is a folder where the catalogue should be: move it away.")
     try:
+        if pq.read_metadata(regular(path)).num_rows > ROWS_A_BYTE * path.stat().st_size:
+            raise pa.ArrowInvalid("it claims more rows than its bytes can hold")
         table = pq.read_table(path, schema=SCHEMA)
     except FileNotFoundError as error:
         raise BadInput(

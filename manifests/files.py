@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
+from portrait_prep.media.file import regular
 
 TEMPORARY = ".tmp-"
 """Every temporary file's name starts with this; a run sweeps away what a killed one left."""
@@ -47,8 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file, read in blocks."""
-    with path.open("rb") as handle:
+    """Hexadecimal sha256 of a regular file, read in blocks. Raises OSError."""
+    with regular(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 

@@ -11,6 +11,7 @@ from portrait_prep.manifests.catalogue import LABELS, Video
 from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.manifests.record import Output, Record
 from portrait_prep.manifests.verdict import Verdict
+from portrait_prep.media.file import regular
 
 IDENTITY = ("video_id", "corpus", "subject", "shard", "split", "fold")
 FROM_RECORD = (
@@ -51,7 +52,7 @@ def manifest(video: Video, entries: Mapping[str, dict[str, Any]], verdict: Verdi
 def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
     """Write a manifest, unless it already says just this. Not flushed to disk: it can be rebuilt."""
     try:
-        known = path.read_bytes()
+        known = regular(path).read_bytes()
     except OSError:
         path.parent.mkdir(parents=True, exist_ok=True)
         known = b""
@@ -60,7 +61,7 @@ def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_quality(path: Path, verdict: Verdict) -> None:
     """Let a manifest that is as it should be but for its verdict, its last key, say this one. Raises OSError."""
-    known = path.read_bytes()
+    known = regular(path).read_bytes()
     before, _, _ = known.rpartition(b'\n "quality": ')
     quality = _text({"quality": verdict.model_dump(mode="json")})
     _write(path, known, before + quality.removeprefix(b"{") + b"\n")

@@ -6,7 +6,7 @@ there, and nothing else of the workspace can restore it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,10 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import is_name
 from portrait_prep.manifests.record import Model
+from portrait_prep.media.file import regular
+
+MOST_LINE = 1 << 20
+"""Characters of a line that are read at a time: a review has some hundred."""
 
 
 class Verdict(Model):
@@ -98,23 +102,28 @@ def reviewed(verdict: Verdict, review: Review | None, finished: bool) -> Verdict
 
 def read_reviews(path: Path) -> dict[str, Review]:
     """Video id -> review; none where there is no file. Raises BadInput: a decision is never passed over in silence."""
+    found: dict[str, Review] = {}
     try:
-        text = path.read_text("utf-8")
+        for number, text in _lines(path):
+            line = Line.model_validate_json(text)
+            if line.video_id in found:
+                raise BadInput(f"{path}, line {number}, is a second review of {line.video_id}: remove one of the two.")
+            found[line.video_id] = Review(**line.model_dump(exclude={"video_id"}))
     except FileNotFoundError:
         return {}
+    except ValidationError as error:
+        raise BadInput(f"{path}, line {number}, is not a review: mend or remove the line.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read ({error}): restore it, or move it away to do without it.") from error
-    found: dict[str, Review] = {}
-    lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-    for number, text in lines:
-        try:
-            line = Line.model_validate_json(text)
-        except ValidationError as error:
-            raise BadInput(f"{path}, line {number}, is not a review: mend or remove the line.") from error
-        if line.video_id in found:
-            raise BadInput(f"{path}, line {number}, is a second review of {line.video_id}: remove one of the two.")
-        found[line.video_id] = Review(**line.model_dump(exclude={"video_id"}))
     return found
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that is not blank; a longer one than any review comes in pieces, which are none."""
+    with regular(path).open(encoding="utf-8") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MOST_LINE), ""), 1):
+            if line.strip():
+                yield number, line
 
 
 def write_reviews(path: Path, reviews: Mapping[str, Review]) -> None:

@@ -18,7 +18,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from portrait_prep.errors import MissingPrerequisite
-from portrait_prep.media.container import ONLY_LOCAL
+from portrait_prep.media.formats import INPUT_OPTIONS
 from portrait_prep.media.probe import Probe
 
 MOST_MEMORY = 6 << 30
@@ -52,12 +52,12 @@ def video_input(path: Path, facts: Probe, *, steady: bool = True) -> Any:
     seek = facts.start - facts.origin - RUN_UP
     if seek > 0 and facts.indexed:
         options["ss"] = f"{seek:.6f}"
-    return ffmpeg.input(str(path), copyts=None, noautorotate=None, threads=1, **ONLY_LOCAL, **options)
+    return ffmpeg.input(str(path), copyts=None, noautorotate=None, threads=1, **INPUT_OPTIONS, **options)
 
 
 def sound_input(path: Path) -> Any:
     """A sound file as an input of ffmpeg-python, on its own clock."""
-    return ffmpeg.input(str(path), copyts=None, threads=1, **ONLY_LOCAL)
+    return ffmpeg.input(str(path), copyts=None, threads=1, **INPUT_OPTIONS)
 
 
 @dataclass(frozen=True)

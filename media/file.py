@@ -1,7 +1,9 @@
-"""Files open for reading at any place, by many processes."""
+"""Files that may be read: whole, or at any place by many processes."""
 
+import errno
 import os
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 import numpy as np
@@ -9,14 +11,32 @@ from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
 
+MOST_TEXT = 1 << 26
+"""Bytes of a file of settings, a manifest, a list: the largest have a hundredth of these."""
+
+
+def regular(path: Path, most: int | None = None) -> Path:
+    """The path, where a regular file of at most so many bytes lies there: pipes and devices wait, or go on for ever.
+
+    To be asked before a file is opened that somebody else may have put there. Raises OSError.
+    """
+    status = path.stat()
+    if S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    if most is not None and status.st_size > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return path
+
 
 class File:
     """A file read at given places only: there is no position, so that forked processes may share it."""
 
     def __init__(self, path: Path) -> None:
-        """Raise FileNotFoundError."""
+        """Raise FileNotFoundError, or another OSError where it is no regular file."""
         self.path = path
-        self._handle: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._handle: int | None = os.open(regular(path), os.O_RDONLY | os.O_CLOEXEC)
 
     def __del__(self) -> None:
         self.close()

@@ -14,6 +14,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
+from portrait_prep.media.container import open_container
+from portrait_prep.media.file import regular
 
 FPS = 25
 SIZE = 512
@@ -36,7 +38,7 @@ def read_frames(
     """
     wanted, count = expected if numbers is None else len(numbers), 0
     try:
-        with av.open(str(path)) as container:
+        with open_container(regular(path)) as container:
             stream = container.streams.video[0]
             stream.thread_type = "NONE"
             # One reformatter for all frames: a new one each time would set up its conversion anew, a third of the cost.
@@ -48,7 +50,7 @@ def read_frames(
                     raise _miscounted(path, numbers, expected)
                 image = convert(frame, width=size, height=size, format="rgb24").to_ndarray()
                 yield image.astype(np.uint8, copy=False)
-    except (av.FFmpegError, IndexError) as error:
+    except (av.FFmpegError, OSError, IndexError) as error:
         raise Damaged(f"{path} cannot be decoded ({error}): delete it and run again.") from error
     if wanted not in (None, count):
         raise _miscounted(path, numbers, expected)
@@ -73,5 +75,5 @@ def _miscounted(path: Path, numbers: range | None, expected: int | None) -> Dama
 
 def count_frames(path: Path) -> int:
     """Frames of a video, counted by its packets, without decoding."""
-    with av.open(str(path)) as container:
+    with open_container(regular(path)) as container:
         return sum(packet.size > 0 for packet in container.demux(video=0))

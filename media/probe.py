@@ -19,11 +19,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from portrait_prep.media.colours import Colours, colours_of
-from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, has_decoder, opened, second_head
+from portrait_prep.media.container import NotAVideo, has_decoder, opened
+from portrait_prep.media.extent import SHORTFALL, check_extent, second_head
 from portrait_prep.media.probe_sound import AudioTrack, default_track, tracks_of, undecodable_tracks
-
-STILL_FORMATS = ("image2", "_pipe", "gif", "ico", "apng", "avif")
-"""Parts of FFmpeg's format names that mean a picture, not a film."""
 
 STREAMED = "mpegts"
 """In a transport stream a packet is called corrupt for a gap in its counters; only decoding can tell."""
@@ -233,8 +231,6 @@ class _Packets:
 
 def _video_stream(container: InputContainer) -> VideoStream:
     """The default video track, else the first; cover pictures do not count."""
-    if any(part in container.format.name for part in STILL_FORMATS):
-        raise NotAVideo("is a still image")
     covers = Disposition.attached_pic | Disposition.still_image
     streams = [stream for stream in container.streams.video if not stream.disposition & covers]
     if not streams:

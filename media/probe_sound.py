@@ -12,7 +12,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
-from portrait_prep.media.container import SHORTFALL, NotAVideo, check_extent, has_decoder, opened
+from portrait_prep.media.container import NotAVideo, has_decoder, opened
+from portrait_prep.media.extent import SHORTFALL, check_extent
 
 ESTIMATED = ("mp3", "aac")
 """Formats without a header: their duration is a guess from the size."""

@@ -82,7 +82,7 @@ def sample_frames(path: Path, probe: Probe, count: int) -> Iterator[SourceFrame]
     try:
         with opened(path) as container:
             stream = _stream(container, probe)
-            stream.codec_context.options = {"skip_loop_filter": "all"}
+            stream.codec_context.options |= {"skip_loop_filter": "all"}
             stream.codec_context.skip_frame = "NONREF"
             for frame in _at(container, stream, probe, _targets(probe, count)):
                 yield SourceFrame(frame, probe, path)
@@ -229,7 +229,8 @@ def _decoded(path: Path, probe: Probe) -> Iterator[VideoFrame | float]:
     try:
         with opened(path) as container:
             stream = _stream(container, probe)
-            stream.codec_context.options = {"err_detect": "explode"} if probe.codec == "hevc" else {}
+            if probe.codec == "hevc":
+                stream.codec_context.options |= {"err_detect": "explode"}
             begun = False
             for packet in container.demux(stream):
                 begun = begun or packet.is_keyframe

@@ -4,7 +4,6 @@ It compares what lies there: records and rows of the shards, and verdicts as the
 only of videos whose recorded digests differ; one row group of each side is in memory at a time.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,9 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.settings import Settings
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -184,7 +185,7 @@ def _flat(settings: Settings, stages: Sequence[Stage[Any]]) -> dict[str, Any]:
 def _quality(workspace: Workspace, video_id: str) -> Any:
     """The verdict, as the manifest has it; None where there is none."""
     try:
-        return json.loads(workspace.manifest(video_id).read_text("utf-8"))["quality"]
+        return from_json(regular(workspace.manifest(video_id), MOST_TEXT).read_bytes())["quality"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

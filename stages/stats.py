@@ -19,6 +19,7 @@ from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import safe_id, with_digest
 from portrait_prep.manifests.record import Record
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
@@ -214,7 +215,7 @@ def file_names(subjects: Iterable[str]) -> dict[str, str]:
 def _owned(folder: Path) -> set[str]:
     """The npz files that the last reduction wrote; a file that is not listed in its table is somebody else's."""
     try:
-        files = pq.read_table(folder / TABLE, columns=["file"]).column("file").to_pylist()
+        files = pq.read_table(regular(folder / TABLE), columns=["file"]).column("file").to_pylist()
     except (OSError, pa.ArrowException):
         return set()
     return {file for file in files if file and Path(file).name == file and file.endswith(".npz")}

@@ -1,13 +1,14 @@
 """The built-in demo corpus: clips with a truth file beside each, made by the `demo` room."""
 
-import json
 from pathlib import Path
 
 from pydantic import Field, ValidationError
+from pydantic_core import from_json
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Model
+from portrait_prep.media.file import MOST_TEXT, regular
 
 CORPUS = "demo"
 TRUTH = ".truth.json"
@@ -50,7 +51,7 @@ def truth_path(folder: Path, video_id: str) -> Path:
 def read_truth(path: Path) -> Truth:
     """Read a truth file. Raises BadInput when it is missing or is not one."""
     try:
-        return Truth.model_validate(json.loads(path.read_bytes()))
+        return Truth.model_validate(from_json(regular(path, MOST_TEXT).read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
         raise BadInput(f"{path} is not a truth file of the demo corpus: run 'portrait-prep demo' again.") from error
 

@@ -1,12 +1,14 @@
 """What an audit knows of one shard while it looks at it, so that one damage makes one finding."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from pydantic_core import from_json
+
 from portrait_prep.manifests.record import Record
+from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.survey import VideoStatus, video_statuses
@@ -72,7 +74,7 @@ class Evidence:
         """Read the manifests of the shard."""
         for video_id in self.ids:
             try:
-                manifest = json.loads(self.session.workspace.manifest(video_id).read_text("utf-8"))
+                manifest = from_json(regular(self.session.workspace.manifest(video_id), MOST_TEXT).read_bytes())
             except (OSError, ValueError):
                 continue
             if isinstance(manifest, dict):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from portrait_prep.manifests.manifest import IDENTITY, as_of, flat_rows
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.status.survey import VideoStatus
@@ -21,6 +22,9 @@ ROW = (*IDENTITY, "labels", "source")
 """Parts of a manifest that are the catalogue's row."""
 JUDGED = ("quality", "outcome", "reason")
 """Parts that change with settings and reviews while the shards stay as they are."""
+
+MOST_ROWS = 1 << 20
+"""Rows of one shard that are read: a hundred videos at ten stages have a thousandth."""
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Video id -> its rows of the table."""
@@ -111,7 +115,7 @@ class TableAudit:
         self.findings: list[Finding] = []
         """Of the file as a whole; what its rows say wrong comes in as they are compared."""
         try:
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(regular(path))
         except FileNotFoundError:
             self.findings.append(found("missing table", name))
         except (OSError, ValueError) as error:
@@ -122,6 +126,9 @@ class TableAudit:
         rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._next += 1
         if self._file is None or self._next > self._file.num_row_groups:
+            return rows
+        if self._file.metadata.row_group(self._next - 1).num_rows > MOST_ROWS:
+            self._note(f"row group {self._next - 1}: it claims more rows than a shard has")
             return rows
         try:
             for row in self._file.read_row_group(self._next - 1).to_pylist():

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from portrait_prep.errors import BadInput, BadSetting
 from portrait_prep.manifests.files import replacing
+from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.quality import QualitySettings, quality_settings
 from portrait_prep.pipeline.declare.stage import Params, Stage
 
@@ -57,11 +58,13 @@ def _sections(stages: Sequence[Stage[Any]]) -> dict[str, type[BaseModel]]:
 def read_settings(path: Path, stages: Sequence[Stage[Any]]) -> Settings:
     """Read `pipeline.toml`; what it leaves out takes its default. Raises BadInput or BadSetting."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(regular(path, MOST_TEXT).read_text("utf-8"))
     except FileNotFoundError as error:
         raise BadInput(f"There is no {path.name} in {path.parent}: run 'portrait-prep init' first.") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): give the directory of a workspace.") from error
+    except RecursionError as error:
+        raise BadSetting(f"{path} is nested too deeply: it holds sections and their keys.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadSetting(f"{path} is not valid TOML: {error}.") from error
     sections = _sections(stages)

@@ -8,9 +8,12 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
+from pydantic_core import from_json
+
 from portrait_prep.manifests.catalogue import Video, by_shard
 from portrait_prep.manifests.files import replacing, sha256_of
 from portrait_prep.manifests.record import Model, Output
+from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.survey import VideoSummary
@@ -113,7 +116,7 @@ def reduction_path(workspace: Workspace, stage: str) -> Path:
 def read_reduction(path: Path) -> Reduction | None:
     """The note, or None when there is none that can be read, or it claims files outside its folder."""
     try:
-        made = Reduction(**json.loads(path.read_text("utf-8")))
+        made = Reduction(**from_json(regular(path, MOST_TEXT).read_bytes()))
         return made if all(str(Path(output.path).parent) == path.parent.name for output in made.outputs) else None
     except (OSError, ValueError, TypeError):
         return None

@@ -16,8 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic_core import from_json
 
 from portrait_prep.manifests.catalogue import Video
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary
@@ -42,8 +44,8 @@ class StatusCache:
         self._entries: dict[str, CacheEntry] = {}
         self._group: dict[str, int] = {}
         try:
-            self._file = pq.ParquetFile(workspace.manifests_table, page_checksum_verification=True)
-            entries = json.loads(self._file.metadata.metadata[KEY])
+            self._file = pq.ParquetFile(regular(workspace.manifests_table), page_checksum_verification=True)
+            entries = from_json(self._file.metadata.metadata[KEY])
             if self._file.num_row_groups == len(entries) and self._file.schema_arrow.equals(TABLE):
                 self._entries = {shard: CacheEntry(**entry) for shard, entry in entries}
                 self._group = {shard: number for number, shard in enumerate(self._entries)}
@@ -61,8 +63,11 @@ class StatusCache:
         """The entry on a shard and its rows, if that holds."""
         if not self.holds(shard, videos):
             return None
+        group = self._group[shard]
+        if self._file.metadata.row_group(group).num_rows != len(videos) * len(self._planner.stages):
+            return None
         try:
-            return self._entries[shard], self._file.read_row_group(self._group[shard])
+            return self._entries[shard], self._file.read_row_group(group)
         except (OSError, pa.ArrowException):
             return None
 

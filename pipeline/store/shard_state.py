@@ -4,16 +4,18 @@ A shard's own digest cannot stand inside it; it stands in the manifests of its v
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import is_intact, sha256_of
 from portrait_prep.manifests.record import Output, Record
+from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.shards import ShardReader, verify
@@ -144,7 +146,7 @@ def _known_checksums(workspace: Workspace, videos: Sequence[Video]) -> dict[str,
 
 def _checksums_in(path: Path) -> dict[str, Checksum]:
     try:
-        stages = json.loads(path.read_text("utf-8"))["stages"]
+        stages = from_json(regular(path, MOST_TEXT).read_bytes())["stages"]
         return {name: Checksum(**entry["outputs"][0]) for name, entry in stages.items() if entry.get("outputs")}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

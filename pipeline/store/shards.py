@@ -13,13 +13,19 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic_core import from_json
 
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.record import Record
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, Column, P, Stage
 from portrait_prep.pipeline.store.arrow import Digests, batch_of, encoding, schema, to_arrow
 
 FOOTER_KEY = b"portrait_prep"
+MOST_BYTES = 1 << 30
+"""Bytes of the rows that are read at a time; 250 frames of all columns of any stage have a hundredth."""
+UNREADABLE = (pa.ArrowException, OSError, IndexError)
+"""What reading rows raises where a file does not hold them."""
 
 
 class ShardReader:
@@ -28,9 +34,9 @@ class ShardReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(regular(path))
             self.footer: str = self._file.metadata.metadata[FOOTER_KEY].decode()
-            self.records = {row["video_id"]: Record(**row) for row in json.loads(self.footer)["records"]}
+            self.records = {row["video_id"]: Record(**row) for row in from_json(self.footer)["records"]}
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
@@ -86,20 +92,30 @@ class ShardReader:
             raise Damaged(f"{self.path} holds no {', '.join(sorted(missing))}: delete it and run again.")
         try:
             for group in self._groups[video_id]:
-                yield self._file.read_row_group(group, columns=None if columns is None else list(columns))
-        except (pa.ArrowException, OSError) as error:
+                yield self._read([group], columns, ROWS_PER_GROUP)
+        except UNREADABLE as error:
             raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
 
     def batches(self, video_id: str, columns: Sequence[str]) -> Iterator[Batch]:
         """Stream some columns of a video as arrays."""
         return map(batch_of, self.tables(video_id, columns))
 
+    def _read(self, groups: Sequence[int], columns: Sequence[str] | None, most: int) -> pa.Table:
+        """The rows of some groups, which are not read where they claim to be more than `most`, or larger than any."""
+        claimed = [self._file.metadata.row_group(group) for group in groups]
+        if (
+            sum(group.num_rows for group in claimed) > most
+            or sum(group.total_byte_size for group in claimed) > MOST_BYTES
+        ):
+            raise pa.ArrowInvalid("it claims more rows or bytes than a shard has")
+        return self._file.read_row_groups(list(groups), columns=None if columns is None else list(columns))
+
     def row(self, video_id: str, number: int, columns: Sequence[str]) -> Batch:
         """One row of a video as arrays of length one; reads only the row group that holds it. Raises Damaged."""
         group, offset = divmod(number, ROWS_PER_GROUP)
         try:
-            table = self._file.read_row_group(self._groups[video_id][group], columns=list(columns))
-        except (pa.ArrowException, OSError) as error:
+            table = self._read([self._groups[video_id][group]], columns, ROWS_PER_GROUP)
+        except UNREADABLE as error:
             raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
         return batch_of(table.slice(offset, 1))
 
@@ -107,8 +123,8 @@ class ShardReader:
         """Of a stage with one row a video, those of several videos, in this order; read at once. Raises Damaged."""
         try:
             groups = [group for video_id in video_ids for group in self._groups[video_id]]
-            table = self._file.read_row_groups(groups, columns=list(columns))
-        except (pa.ArrowException, OSError) as error:
+            table = self._read(groups, columns, len(groups) * ROWS_PER_GROUP)
+        except UNREADABLE as error:
             raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
         if len(table) != len(video_ids):
             raise Damaged(f"{self.path} does not hold one row a video: delete it and run again.")

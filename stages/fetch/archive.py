@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import io
 import re
 import shutil
 import stat
@@ -14,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from portrait_prep.manifests.files import replacing
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch import disk
 
@@ -23,6 +25,8 @@ MOST_BYTES = 4 << 30
 HIGHEST_RATIO = 100
 """Most bytes out of one byte in, of a member larger than PLAUSIBLE; sound and video shrink to a half at best."""
 PLAUSIBLE = 1 << 24
+MOST_DIRECTORY = 1 << 21
+"""Bytes of an archive's directory: a release of 7000 files has a third; each entry takes 30 times that in memory."""
 METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 ENCRYPTED = 0x1
 """Bit of the general purpose flags (PKWARE APPNOTE 4.4.4)."""
@@ -33,6 +37,20 @@ BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, Ru
 
 class BrokenArchive(OSError):
     """The archive is damaged: fetched again, it may be whole."""
+
+
+class _Bounded(io.BufferedReader):
+    """An archive whose directory, which the library reads in one piece, is not longer than that of any release."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(regular(path)))
+        self._path = path
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As for any file. Raises BadVideo for more than a directory has."""
+        if size is not None and size > MOST_DIRECTORY:
+            raise BadVideo(f"{self._path} is not to be trusted: its directory would have {size} bytes")
+        return super().read(size)
 
 
 def extract(archive: Path, member: str, target: Path, reserve: float = 0.0) -> None:
@@ -46,7 +64,7 @@ def extract(archive: Path, member: str, target: Path, reserve: float = 0.0) -> N
     larger than plausible, or when any entry of the archive leads out of its folder; BrokenArchive when it is damaged;
     TransferFailed when the disk has too little space.
     """
-    with _damage_reported(archive), zipfile.ZipFile(archive) as opened:
+    with _damage_reported(archive), _Bounded(archive) as file, zipfile.ZipFile(file) as opened:
         entries = opened.infolist()
         _require_safe(archive, entries)
         entry = _find(archive, entries, member)
@@ -56,8 +74,8 @@ def extract(archive: Path, member: str, target: Path, reserve: float = 0.0) -> N
         # One byte more than declared is asked for: the library would cut a longer member short without a word.
         one_more = copy.copy(entry)
         one_more.file_size += 1
-        with opened.open(one_more) as source, replacing(target) as temporary, temporary.open("wb") as file:
-            _copy(source, file, entry)
+        with opened.open(one_more) as source, replacing(target) as temporary, temporary.open("wb") as output:
+            _copy(source, output, entry)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from portrait_prep.errors import TransferFailed
 from portrait_prep.manifests.files import flush_and_rename, is_plain, replacing
 from portrait_prep.manifests.record import Model
+from portrait_prep.media.file import MOST_TEXT, regular
 
 GB = 1_000_000_000
 
@@ -72,7 +73,7 @@ class Partial:
     def origin(self, address: str) -> Origin | None:
         """Where the bytes come from; None when that was not noted, or is not `address`."""
         try:
-            origin = Origin.model_validate_json(self._note.read_bytes())
+            origin = Origin.model_validate_json(regular(self._note, MOST_TEXT).read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
         return origin if origin.address == address else None

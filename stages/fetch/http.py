@@ -12,6 +12,7 @@ import requests
 import urllib3
 
 from portrait_prep.errors import BadSetting, TransferFailed
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch import disk
 from portrait_prep.stages.fetch.disk import Origin, Partial
@@ -103,7 +104,7 @@ def _verify(partial: Partial, size: int | None, md5: str | None) -> None:
 
 def md5_of(path: Path) -> str:
     """The MD5 of a file, hexadecimal: no proof against malice, but what records publish."""
-    with path.open("rb") as handle:
+    with regular(path).open("rb") as handle:
         return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 

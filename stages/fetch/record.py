@@ -17,6 +17,7 @@ from urllib.parse import urljoin
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from portrait_prep.errors import TransferFailed
+from portrait_prep.media.file import regular
 from portrait_prep.stages.fetch.http import fetch
 from portrait_prep.stages.fetch.settings import DownloadParams
 
@@ -75,7 +76,7 @@ def _read(cache: Path, record_address: str) -> Mapping[str, RecordFile]:
     try:
         if cache.stat().st_size > MOST_BYTES:
             raise ValueError("too long")
-        found = [RecordFile.model_validate(entry) for entry in _entries(json.loads(cache.read_bytes()))]
+        found = [RecordFile.model_validate(entry) for entry in _entries(json.loads(regular(cache).read_bytes()))]
     except (ValueError, TypeError, RecursionError) as error:
         raise TransferFailed(f"{record_address} did not answer with a record and its files: {_first(error)}") from error
     if not found:

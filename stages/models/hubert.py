@@ -6,7 +6,6 @@ needs PyTorch and nothing else; without it, and without a folder, everything els
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.stages.models.weights import load_weights
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _opened(folder: Path) -> Hubert:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = from_json(regular(folder / CONFIG, MOST_TEXT).read_bytes())
     except (OSError, ValueError) as error:
         raise MissingPrerequisite(
             f"{folder} holds no {CONFIG} of a model: give the folder of facebook/hubert-base-ls960."

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from pydantic_core import from_json
+
 from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.media.file import regular
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +49,7 @@ def _read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
     import torch  # noqa: PLC0415  takes seconds and is rarely needed
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(regular(path), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise MissingPrerequisite(
             f"{path} is no file of plain weights, and not read since a pickle could run code: get the published file."
@@ -63,11 +65,11 @@ def _read_state_dict(path: Path) -> Mapping[str, torch.Tensor]:
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     """Every tensor of a file. Raises MissingPrerequisite where it is truncated, or no such file."""
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 0 < length <= LONGEST_HEADER:
                 raise ValueError("it has no header")
-            header: dict[str, Any] = json.loads(file.read(length))
+            header: dict[str, Any] = from_json(file.read(length))
             start = 8 + length
             size = path.stat().st_size - start
             entries = {name: entry for name, entry in header.items() if name != "__metadata__"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait_prep.media.container import declared_size
+from portrait_prep.media.extent import declared_size
 
 
 def vint(value: int, width: int) -> bytes:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from portrait_prep.media.container import NotAVideo, second_head
+from portrait_prep.media.container import NotAVideo
+from portrait_prep.media.extent import second_head
 from portrait_prep.media.probe import HELD, probe
 from tests.clips import clicks, make, portrait, steady, write_clip
 

@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
+from portrait_prep.media.file import regular
 from portrait_prep.stages.face.geometry import Pose, to_image
 from portrait_prep.views.dh_live.face_range import CANONICAL, FaceRange, FaceRanges
 from portrait_prep.views.reading.reader import Reader
@@ -95,7 +96,7 @@ class MouthPca:
     def load(cls, path: Path | str) -> "MouthPca":
         """Read it. Raises BadInput when the file is not there or is another one."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(regular(Path(path)), allow_pickle=False) as arrays:
                 loaded = cls(**{field.name: arrays[field.name] for field in fields(cls)})
         except FileNotFoundError as error:
             raise BadInput(f"There is no {path}: '{COMMAND} {path} -w WORKSPACE' makes it.") from error

@@ -1,6 +1,5 @@
 """Which videos of a workspace a trainer reads: chosen by what the catalogue and the manifests say of them."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic_core import from_json
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Video, read_catalogue
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
 
 Wish = str | int | float | None | Collection[Any] | Callable[[Any], bool]
@@ -109,18 +110,18 @@ class _Summary:
         self.frames = max(self.frames, row["frames"])
         self.digests[row["stage"]] = row["digest"]
         if row["stage"] == FACES:
-            self.gaps = tuple((first, stop) for first, stop in json.loads(row["metrics"]).get("gaps", ()))
+            self.gaps = tuple((first, stop) for first, stop in from_json(row["metrics"]).get("gaps", ()))
 
 
 def _summaries(workspace: Workspace) -> dict[str, _Summary]:
     """Of every video in the table of the manifests. Raises BadInput when it cannot be read."""
     known: dict[str, _Summary] = {}
     try:
-        with pq.ParquetFile(workspace.manifests_table) as table:
+        with pq.ParquetFile(regular(workspace.manifests_table)) as table:
             for batch in table.iter_batches(columns=list(COLUMNS), use_threads=False):
                 for row in batch.to_pylist():
                     known.setdefault(row["video_id"], _Summary()).add(row)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise BadInput(
             f"{workspace.manifests_table} cannot be read: run 'portrait-prep run' to its end first."
         ) from error

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from portrait_prep.errors import BadInput
 from portrait_prep.media.box import Box
+from portrait_prep.media.file import MOST_TEXT, regular
 
 SUBSETS = ("RD", "WDA", "WRA")
 BYTE_ORDER_MARK = "\ufeff"
@@ -160,7 +161,7 @@ def _entries(path: Path, parse: Callable[[list[str]], T], oddities: list[str]) -
 
 def _lines(path: Path, oddities: list[str]) -> list[str]:
     try:
-        text = path.read_text("utf-8")
+        text = regular(path, MOST_TEXT).read_text("utf-8")
     except FileNotFoundError as error:
         raise BadInput(
             f"There is no {path}: give the folder HDTF_dataset of https://github.com/MRzzm/HDTF as --annotations."

@@ -23,8 +23,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic_core import from_json
+
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.wording import a_few
+from portrait_prep.media.file import MOST_TEXT, regular
 
 HOW_TO_OBTAIN = (
     "IEMOCAP is given out by its makers alone, under a licence for research, and is never downloaded: request it at "
@@ -184,7 +187,7 @@ def line_of(what: str, names: Sequence[str], done: str) -> str:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number and text of each line that says something, whatever ends it; a byte 0x85 (NEL, or … of a PC) does not."""
     try:
-        with path.open(encoding="latin-1") as file:
+        with regular(path, MOST_TEXT).open(encoding="latin-1") as file:
             for number, line in enumerate(file, 1):
                 if (text := line.strip()) and not text.startswith(HEADERS):
                     yield number, text
@@ -227,4 +230,4 @@ def votes_text(votes: Mapping[str, Sequence[str]]) -> str | None:
 
 def votes_of(text: str | None) -> dict[str, tuple[str, ...]]:
     """Read back what `votes_text` wrote."""
-    return {name: tuple(emotions) for name, emotions in json.loads(text or "{}").items()}
+    return {name: tuple(emotions) for name, emotions in from_json(text or "{}").items()}

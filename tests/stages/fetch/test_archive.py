@@ -1,4 +1,5 @@
 import io
+import os
 import pickle
 import stat
 import struct
@@ -230,3 +231,35 @@ def test_a_full_disk_comes_through(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match="No space left") as caught:
         extract(made, MEMBER, tmp_path / "video.mp4")
     assert not isinstance(caught.value, BrokenArchive)
+
+
+def listing(path: Path, entries: int) -> Path:
+    """An archive of nothing but a directory of so many empty members."""
+    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0)
+    directory = b"".join(entry + b"%08d" % number for number in range(entries))
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, entries & 0xFFFF, entries & 0xFFFF, len(directory), 0, 0)
+    path.write_bytes(directory + end)
+    return path
+
+
+def test_a_directory_longer_than_any_release_has_is_not_read(tmp_path: Path) -> None:
+    made = listing(tmp_path / "a.zip", 300_000)
+    tracemalloc.start()
+    with pytest.raises(BadVideo, match="its directory would have 16200000 bytes"):
+        extract(made, MEMBER, tmp_path / "video.mp4")
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+
+
+def test_a_release_of_some_thousand_files_is_read(tmp_path: Path) -> None:
+    names = {
+        f"Audio_Video_Speech_and_Song_Actors_01-24/Actor_{n % 24:02}/{n:06}-01-01-01-01.mp4": b"" for n in range(8000)
+    }
+    extract(zipped(tmp_path / "a.zip", names | {MEMBER: CONTENT}), MEMBER, tmp_path / "video.mp4")
+    assert (tmp_path / "video.mp4").read_bytes() == CONTENT
+
+
+def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(OSError, match="Not a regular file"):
+        extract(tmp_path / "a.zip", MEMBER, tmp_path / "video.mp4")

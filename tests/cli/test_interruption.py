@@ -1,0 +1,49 @@
+"""A command ends when it is told to, whatever it is in the middle of."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from portrait_prep.cli.interruption import INTERRUPTED, PATIENCE, SENTENCE
+
+BODIES = {
+    "Python": "while True: sum(range(100))",
+    "a sleep": "time.sleep(60)",
+    "a read that is begun again": "pq.ParquetFile(sys.argv[1])",
+    "FFmpeg": "av.open(sys.argv[1])",
+}
+PROGRAM = """
+import sys, time
+import av
+import pyarrow.parquet as pq
+from portrait_prep.cli import main
+
+def command():
+    print("begun", flush=True)
+    {body}
+
+main.app = command
+main.main()
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("body", BODIES)
+def test_it_ends_within_seconds(tmp_path: Path, body: str, number: int) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = [sys.executable, "-c", PROGRAM.format(body=BODIES[body]), str(tmp_path / "pipe")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.2)
+        process.send_signal(number)
+        begun = time.perf_counter()
+        _, errors = process.communicate(timeout=30)
+        assert time.perf_counter() - begun < PATIENCE + 3.0
+    assert (process.returncode, errors) == (INTERRUPTED, SENTENCE)
