@@ -165,7 +165,7 @@ class DaskExecutor:
             with said_if_lost(), suppress(TimeoutError):
                 return list(dask_wait(list(futures), LOOK_SECONDS, "FIRST_COMPLETED").done)
             self._look()
-            now = {future for future in futures if not self._workers.fit.keys() & self._places[future]}
+            now = {future for future in futures if self._workers.present.isdisjoint(self._places[future])}
             # Word of a worker's death may be on its way: only what is seen twice is stranded.
             self._stranded |= now & missed
             missed = now

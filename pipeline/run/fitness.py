@@ -87,6 +87,8 @@ class Workers:
         """Known to those that passed."""
         self.unfit: dict[str, str] = {}
         """Address -> what is wrong."""
+        self.present: frozenset[str] = frozenset()
+        """Addresses of all that are there, examined or not."""
         self._told: set[str] = set()
         self._processes: dict[str, str] = {}
         self._silent: Counter[str] = Counter()
@@ -97,6 +99,7 @@ class Workers:
         """Examine who is new and forget who is gone. Raises MissingPrerequisite when the scheduler is gone."""
         with said_if_lost():
             threads = self.client.nthreads(callback_timeout=ANSWER_SECONDS)
+        self.present = frozenset(threads)
         for known in (self.fit, self.unfit, self._processes):
             for address in known.keys() - threads.keys():
                 del known[address]

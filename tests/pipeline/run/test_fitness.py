@@ -163,6 +163,20 @@ def test_of_workers_that_share_a_process_one_is_used() -> None:
         assert "shares its process with" in reason
 
 
+def test_answers_are_read_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demands = Demands(folders=[tmp_path, tmp_path / "that this process cannot write to either"])
+    with LocalCluster(**QUICK) as cluster, Client(cluster) as client:
+        workers = Workers(client, demands)
+        workers.look()
+        assert (len(workers.fit), workers.unfit) == (1, {})
+        monkeypatch.setattr(examiner, "answer_to", lambda note, process: Path(f"{note}.of-somebody-else"))
+        workers.distrust()
+        workers.look()
+        (reason,) = workers.unfit.values()
+        assert f"what it writes to {tmp_path} cannot be taken up here" in reason
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_process_that_was_never_examined_does_nothing_whatever_its_address() -> None:
     with LocalCluster(**QUICK) as cluster, Client(cluster) as client:
         workers = Workers(client)
