@@ -138,9 +138,10 @@ class Session:
     def _demands(self) -> Demands:
         """What a worker must have: the packages that decide values, and the folders that stages write to."""
         packages = {*packages_of_values(), *(name for stage in self.stages for name in stage.distributions)}
-        names = ("", "media", "cache", *(stage.name for stage in self.stages))
-        folders = [self.workspace.root / name for name in names if (self.workspace.root / name).is_dir()]
-        return Demands(sorted(packages), folders)
+        names = ("media", "cache", *(stage.name for stage in self.stages))
+        folders = [folder for name in names if (folder := self.workspace.root / name).is_dir()]
+        # Where a link leads is not ours to try.
+        return Demands(sorted(packages), [self.workspace.root, *(one for one in folders if not one.is_symlink())])
 
     def _wants_gpu(self, selection: Selection) -> bool:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)

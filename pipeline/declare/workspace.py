@@ -155,7 +155,7 @@ class Workspace:
                 path.unlink(missing_ok=True)
 
 
-def _lock(handle: IO[str]) -> None:
+def _lock(handle: IO[str] | int) -> None:
     """Lock for this process alone. Raises BlockingIOError where another holds the lock, and not for a glance."""
     end = time.monotonic() + GLANCE
     while True:
