@@ -6,8 +6,8 @@ itself, and finds that out when a task comes (`examiner.perform`).
 
 import inspect
 import logging
+import time
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -48,8 +48,8 @@ ONE_THREAD = "'dask worker --nthreads 1'"
 
 AT_ONCE = 32
 """Workers examined at the same time."""
-TRIES = 3
-"""A worker that dies while it is examined is soon gone; one that cannot be examined so often gets no work."""
+SILENT_SECONDS = 10.0
+"""One that was out of reach for so long gets no work."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class Workers:
         """Addresses of all that are there, examined or not."""
         self._told: set[str] = set()
         self._processes: dict[str, str] = {}
-        self._silent: Counter[str] = Counter()
+        self._silent: dict[str, float] = {}
+        """Address -> when it was out of reach first."""
         names = dict.fromkeys([*examiner.FACTS, *self.demands.packages])
         self._expected = {name: examiner.fact(name) for name in names}
 
@@ -115,9 +116,12 @@ class Workers:
                 self._told.add(address)
 
     def require(self, scheduler: str) -> None:
-        """Raise BadInput where there are workers and none fits."""
-        if self.unfit and not self.fit:
-            address, reason = next(iter(self.unfit.items()))
+        """Raise BadInput where none fits."""
+        while self.present and not self.fit and not self.unfit:  # out of reach
+            time.sleep(0.1)
+            self.look()
+        if not self.fit:
+            address, reason = next(iter(self.unfit.items()), ("all of them", "they are gone: start them again"))
             others = f" (and so on: none of {len(self.unfit)} fits)" if len(self.unfit) > 1 else ""
             raise BadInput(f"No worker of {scheduler} can be used: {address}: {reason}{others}.")
 
@@ -137,15 +141,17 @@ class Workers:
             for address, told in zip(single, pool.map(lambda one: self._ask(one, notes), single), strict=True):
                 if not isinstance(told, Exception):
                     troubles[address] = self._judge(address, notes, *told)
-                    continue
-                self._silent[address] += 1
-                if self._silent[address] >= TRIES:
+                elif not isinstance(told, OSError) or self._is_silent(address):
                     troubles[address] = f"it cannot be examined ({type(told).__name__}): see its log"
         for address, trouble in troubles.items():
             if trouble:
                 self.unfit[address] = trouble
             elif address in known:
                 self.fit[address] = known[address]["resources"].get(GPU, 0) >= 1
+
+    def _is_silent(self, address: str) -> bool:
+        """Whether it has been out of reach for long: one that died is soon gone."""
+        return time.monotonic() - self._silent.setdefault(address, time.monotonic()) > SILENT_SECONDS
 
     def _judge(
         self, address: str, notes: Sequence[tuple[str, str]], process: str, facts: Mapping[str, str], trouble: str
@@ -155,7 +161,7 @@ class Workers:
         self._processes[address] = process
         if twin is not None:
             return f"it shares its process with {twin}: start it with {ONE_THREAD}"
-        return "; ".join(_differences(facts, self._expected)) or trouble or _unread(notes, process)
+        return _difference(facts, self._expected) or trouble or _unread(notes, process)
 
     def _ask(self, address: str, notes: Sequence[tuple[str, str]]) -> Any:
         """The outcome of `examiner.examine` there, or the exception that it ended in."""
@@ -174,12 +180,12 @@ class Workers:
             return error
 
 
-def _differences(there: Mapping[str, str], here: Mapping[str, str]) -> Iterator[str]:
-    """What differs first, and what to do about it."""
+def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+    """What differs first, and what to do about it; "" if nothing."""
     for name, value in here.items():
         if there.get(name) != value:
-            yield f"its {name} is {there.get(name)}, not {value}: {ADVICE.get(name, INSTALL)}"
-            return
+            return f"its {name} is {there.get(name)}, not {value}: {ADVICE.get(name, INSTALL)}"
+    return ""
 
 
 @contextmanager
