@@ -3,19 +3,20 @@
 What is written to under the name that it has (locks, logs, parts of transfers) is a plain file: no link is followed.
 """
 
+import fcntl
 import hashlib
 import os
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
 from portrait_prep.media.file import regular
 
 TEMPORARY = ".tmp-"
-"""Every temporary file's name starts with this; a run sweeps away what a killed one left."""
+"""Every temporary file's name starts with this; a run sweeps away what a killed process left."""
 
 
 def temporary_beside(path: Path) -> Path:
@@ -40,11 +41,47 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write; on success it replaces `path`, on any error it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
+    claim = _claimed(temporary)
     try:
         yield temporary
         flush_and_rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(claim)
+
+
+def _claimed(temporary: Path) -> int:
+    """Create a file that counts as not `abandoned` while the returned descriptor is open: till its process ends."""
+    while True:
+        claim = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with suppress(OSError):  # a disk without locks, to which an export may well be written
+            fcntl.flock(claim, fcntl.LOCK_EX)
+        if temporary.exists():
+            return claim
+        os.close(claim)  # it was swept away before it was claimed
+
+
+@contextmanager
+def abandoned(temporary: Path) -> Iterator[bool]:
+    """Tell whether no process writes this file by `replacing`; to the end of the block none can begin to.
+
+    A file of somebody else's that may not even be looked at is left to them.
+    """
+    try:
+        handle = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        yield not isinstance(error, PermissionError)
+        return
+    try:
+        # Shared: network disks give an exclusive lock only to those who may write.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        free = True
+    except OSError as error:
+        free = not isinstance(error, BlockingIOError)
+    try:
+        yield free
+    finally:
+        os.close(handle)
 
 
 def sha256_of(path: Path) -> str:

@@ -5,6 +5,8 @@ Whatever a library raises while one is read, of any type, is that file's own fai
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +21,23 @@ from portrait_prep.media.boxes import declares_too_many, is_without_index
 from portrait_prep.media.formats import DECODER_OPTIONS, INPUT_OPTIONS, STILL
 from portrait_prep.media.memory import bounded_memory
 
+BLOCK = 1 << 20
+"""Bytes read at a time."""
+
 MOST_WORDS = 200
 """Characters of a library's own words that are passed on."""
 
 REFUSED = "not on whitelist"
 """What FFmpeg says of a format that it was not to open."""
+
+
+OF_THE_SYSTEM = frozenset(
+    {
+        *(errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN),
+        *(errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO),
+    }
+)
+"""What no file is at fault of: network disks that went away, and too many open files."""
 
 
 class NotAVideo(Exception):
@@ -71,12 +85,23 @@ def guarded(path: Path, kind: str = "video") -> Iterator[None]:
     try:
         yield
     except av.FFmpegError as error:
+        _raise_if_of_the_system(path, error)
         raise NotAVideo(_why_unreadable(path, kind, error)) from error
     except (NotAVideo, PortraitPrepError, OSError, MemoryError):
         raise
     except Exception as error:
         words = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_WORDS]
         raise NotAVideo(f"is not a readable {kind} ({words})") from error
+
+
+def _raise_if_of_the_system(path: Path, error: av.FFmpegError) -> None:
+    """Raise OSError where FFmpeg passed on what the system said; EIO, which it also says of files, where it is so."""
+    if error.errno in OF_THE_SYSTEM:
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    if error.errno == errno.EIO:
+        with path.open("rb") as file:
+            while file.read(BLOCK):
+                pass
 
 
 def has_decoder(stream: Stream) -> bool:

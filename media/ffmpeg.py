@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import resource
+import signal
 import subprocess
 import threading
 from collections import Counter
@@ -33,6 +34,10 @@ CORRUPT = re.compile(r"\[dec:\S+ @ \S+\] \[warning\] .*corrupt decoded frame")
 CHANGED = re.compile(r"Reconfiguring filter graph because (\w+) parameters changed to (.*)")
 STREAM = re.compile(r"\[[a-z]+ist#(\d+):(\d+)/")
 ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
+ENDED = "Exiting normally, received signal"
+"""What ffmpeg says when it is asked to end."""
+ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+"""Signals of the system or of a person; those of a crash are the video's."""
 
 
 RUN_UP = 1.0
@@ -114,12 +119,14 @@ class LogReader(threading.Thread):
         self._changed: dict[str, str] = {}
         self.complaint = ""
         self.disk_full = False
+        self.ended = False
 
     def run(self) -> None:
         """Read until ffmpeg is done. Frames decoded with flaws are announced one by one, the counts at the end."""
         for raw in self._log:
             line = raw.decode(errors="replace")
             self.disk_full |= "No space left on device" in line
+            self.ended |= ENDED in line
             if CORRUPT.search(line) and (stream := STREAM.search(line)):
                 self._corrupt[int(stream[1]), int(stream[2])] += 1
             elif found := COUNTS.search(line):
@@ -139,8 +146,8 @@ class LogReader(threading.Thread):
 def run(outputs: Any, consume: Callable[[IO[bytes]], object]) -> DecodeReport:
     """Run ffmpeg for the `outputs` of ffmpeg-python; `consume` reads what it writes to its standard output, to the end.
 
-    Kills ffmpeg on any exception. Raises OSError (ENOSPC) when the disk is full, MissingPrerequisite when ffmpeg
-    cannot be started, FfmpegFailed otherwise.
+    Kills ffmpeg on any exception. Raises OSError (ENOSPC) when the disk is full, ChildProcessError when it was ended
+    from outside, MissingPrerequisite when it cannot be started, FfmpegFailed otherwise.
     """
     command = [executable(), *QUIET, *ffmpeg.get_args(outputs)]
     try:
@@ -178,4 +185,6 @@ def _failure(log: LogReader, status: int) -> Exception:
     """What ffmpeg died of, in its own words: its last complaint."""
     if log.disk_full:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if log.ended or -status in ENDING:
+        return ChildProcessError(f"ffmpeg was ended from outside (status {status}): is memory short?")
     return FfmpegFailed(log.complaint or f"ffmpeg ended with status {status}", log.report)

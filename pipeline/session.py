@@ -14,6 +14,7 @@ from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.executor import open_executor
 from portrait_prep.pipeline.run.finalize import finalize
+from portrait_prep.pipeline.run.fitness import Demands, packages_of_values
 from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
@@ -122,7 +123,8 @@ class Session:
             run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
             if self._work_is_left(selection, cache):
                 gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
-                with open_executor(workers, scheduler, log_file, gpu) as executor:
+                demands = self._demands()
+                with open_executor(workers, scheduler, log_file, gpu, demands=demands) as executor:
                     work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
                     run_counts = work.run()
                 cache = StatusCache(self.workspace, self.planner)
@@ -136,6 +138,14 @@ class Session:
             for video_status in shard
             for stage, status in video_status.statuses.items()
         )
+
+    def _demands(self) -> Demands:
+        """What a worker must have: the packages that decide values, and the folders that stages write to."""
+        packages = {*packages_of_values(), *(name for stage in self.stages for name in stage.distributions)}
+        names = ("media", "cache", *(stage.name for stage in self.stages))
+        folders = [folder for name in names if (folder := self.workspace.root / name).is_dir()]
+        # Where a link leads is not ours to try.
+        return Demands(sorted(packages), [self.workspace.root, *(one for one in folders if not one.is_symlink())])
 
     def _wants_gpu(self, selection: Selection) -> bool:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)

@@ -34,5 +34,9 @@ class TransferFailed(PortraitPrepError):
     """A transfer did not come to its end and may another time; that says nothing about the video."""
 
 
+class MachineFault(PortraitPrepError):
+    """A machine could not do its part (disk, memory, processes, packages); that says nothing about the video."""
+
+
 class Damaged(PortraitPrepError):
     """A file of the workspace does not hold what its record says it holds."""

@@ -3,13 +3,15 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from portrait_prep.errors import BadInput, MissingPrerequisite, WorkspaceBusy
-from portrait_prep.manifests.files import TEMPORARY, is_plain, opened_plain, real, temporary_beside
+from portrait_prep.manifests.files import TEMPORARY, abandoned, is_plain, opened_plain, real, temporary_beside
 from portrait_prep.manifests.printing import shell_word
 
 LOCK = ".lock"
@@ -22,6 +24,10 @@ CONSENT = ".portrait-prep"
 
 WORKSPACE_VARIABLE = "PORTRAIT_PREP_WORKSPACE"
 """Environment variable that names the workspace at which this process works."""
+
+
+GLANCE = 0.5
+"""Seconds: `require_idle` of another process holds the lock for much less."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ class Workspace:
         self.require_writable()
         with opened_plain(self.root / LOCK, os.O_RDWR | os.O_CREAT) as handle:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(handle)
             except BlockingIOError as error:
                 raise WorkspaceBusy(f"Another run holds the workspace {self.root}: wait for it or stop it.") from error
             yield
@@ -163,10 +169,13 @@ class Workspace:
             raise WorkspaceBusy(f"A run holds the workspace {self.root}: wait for it or stop it.") from error
 
     def stray(self) -> Iterator[Path]:
-        """Temporary files and folders that a killed run left."""
+        """Temporary files and folders that a killed process left; each stays nobody's until the next is asked for."""
         inner = [path for path in (self.sources, self.root / "report") if not path.is_symlink()]
         for folder in (self.root, *(folder for outer in (self.root, *inner) for folder in self._folders(outer))):
-            yield from sorted(folder.glob(f"{TEMPORARY}*"))
+            for path in sorted(folder.glob(f"{TEMPORARY}*")):
+                with abandoned(path) as left:
+                    if left:
+                        yield path
 
     @staticmethod
     def _folders(folder: Path) -> list[Path]:
@@ -183,3 +192,15 @@ class Workspace:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _lock(handle: IO[str] | int) -> None:
+    """Lock for this process alone. Raises BlockingIOError where another holds the lock, and not for a glance."""
+    end = time.monotonic() + GLANCE
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)

@@ -9,36 +9,45 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import dask
 from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster, WorkerPlugin
 from distributed import wait as dask_wait
-from distributed.client import FutureCancelledError
-from distributed.comm.core import CommClosedError
+from distributed.protocol.pickle import dumps
 from distributed.system import MEMORY_LIMIT
+from distributed.utils import silence_logging_cmgr
+from distributed.versions import VersionMismatchWarning
 from distributed.worker import Worker
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.pipeline.declare.settings import GpuSetting
+from portrait_prep.pipeline.run.connection import ANSWER_SECONDS, said_if_lost
+from portrait_prep.pipeline.run.examiner import KEPT
+from portrait_prep.pipeline.run.fitness import GPU, Demands, Workers
 from portrait_prep.pipeline.run.gpus import VISIBLE, Find, chosen, find_devices, most
 from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, send_stderr_to, signals_held
 
 log = logging.getLogger(__name__)
 
-LOST = (CommClosedError, FutureCancelledError)
-LOST_SENTENCE = "The dask scheduler is gone: start it and run again; what is committed is kept."
-
-GPU = "GPU"
-"""Name of dask's resource, as dask-cuda's users have it."""
 HOST = "127.0.0.1"
 
 CONNECT_SECONDS = 15
+LOOK_SECONDS = 1.0
+"""How often it is looked which workers are there."""
+REPLACED_SECONDS = 120.0
+"""How long a run waits without a worker."""
+PERFORM = f"__import__('sys').modules['{KEPT}'].perform(run, payload)"
+"""What a worker evaluates: one that was not examined does not have what it calls, and unpickles nothing."""
+
 START_ATTEMPTS = 3
 
 
@@ -99,49 +108,99 @@ class InProcessExecutor:
 
 
 class DaskExecutor:
-    """Workers of a dask cluster, local or not."""
+    """Workers of a dask cluster, local or not: those that fit."""
 
     watched = True
 
-    def __init__(self, client: Client, most_gpus: int = 0) -> None:
-        self._client = client
-        self._most_gpus = most_gpus if most_gpus and self._offered() else 0
+    def __init__(self, client: Client, workers: Workers, most_gpus: int = 0) -> None:
+        self._client, self._workers = client, workers
+        self._most_gpus = most_gpus if most_gpus and any(workers.fit.values()) else 0
+        self._places: dict[Any, Collection[str]] = {}
+        """Future -> the workers that may do it."""
+        self._stranded: set[Any] = set()
 
     @property
     def size(self) -> int:
-        """One task a thread; asked anew each time, since clusters grow and shrink."""
-        return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
+        """One task a worker; asked anew each time, since clusters grow and shrink."""
+        self._look()
+        return max(1, len(self._workers.fit))
 
     @property
     def gpus(self) -> int:
         """One task a worker that owns a GPU. At least one if there was one at first: what died comes back."""
-        return max(1, min(self._most_gpus, self._offered())) if self._most_gpus else 0
+        return max(1, min(self._most_gpus, sum(self._workers.fit.values()))) if self._most_gpus else 0
 
-    def _offered(self) -> int:
-        """How many workers own a GPU now."""
-        known = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return sum(worker["resources"].get(GPU, 0) >= 1 for worker in known)
+    def _look(self) -> None:
+        self._workers.look()
+        self._workers.tell()
 
     def submit(self, task: Callable[..., Any], *arguments: Any, gpu: bool = False) -> Any:
         """Start a task on any worker; one that is to have a GPU on a worker that owns one, before any other there."""
         needs = {"resources": {GPU: 1}, "priority": 1} if gpu else {}
-        return self._client.submit(task, *arguments, pure=False, **needs)
+        places = self._fitting(gpu)
+        asked = {"__name__": KEPT, "run": self._workers.run, "payload": dumps((task, arguments))}
+        key = f"{task.__name__}-{uuid.uuid4().hex}"
+        with said_if_lost():
+            future = self._client.submit(eval, PERFORM, asked, key=key, workers=places, pure=False, **needs)
+        self._places[future] = places
+        return future
+
+    def _fitting(self, gpu: bool) -> list[str]:
+        """The workers for a task; where there are none, those that died are given time to be replaced."""
+        end = time.monotonic() + REPLACED_SECONDS
+        while True:
+            self._look()
+            if places := [address for address, owns_gpu in self._workers.fit.items() if owns_gpu or not gpu]:
+                return places
+            if time.monotonic() > end:
+                kind = "that owns a GPU " if gpu else ""
+                raise MissingPrerequisite(
+                    f"No worker {kind}is left: start some and run again; what is committed is kept."
+                )
+            time.sleep(0.1)
 
     def wait(self, futures: Sequence[Any]) -> list[Any]:
-        """Block until one is finished."""
-        try:
-            return list(dask_wait(list(futures), return_when="FIRST_COMPLETED").done)
-        except LOST as error:
-            raise MissingPrerequisite(LOST_SENTENCE) from error
+        """Block until one is finished, or stranded: all workers that might do it are gone; or until workers came."""
+        size, missed = len(self._workers.fit), set[Any]()
+        while True:
+            with said_if_lost(), suppress(TimeoutError):
+                return list(dask_wait(list(futures), LOOK_SECONDS, "FIRST_COMPLETED").done)
+            self._look()
+            now = {future for future in futures if self._workers.present.isdisjoint(self._places[future])}
+            # Word of a worker's death may be on its way: only what is seen twice is stranded.
+            self._stranded |= now & missed
+            missed = now
+            if self._stranded or len(self._workers.fit) > size:
+                return [future for future in futures if future in self._stranded]
 
     def result(self, future: Any) -> Any:
         """The outcome."""
+        while future.status == "pending" and future not in self._stranded:
+            self.wait([future])
+        self._places.pop(future, None)
+        if future in self._stranded:
+            self._stranded.remove(future)
+            raise WorkerDied("all workers that might do it are gone")
+        if future.status != "error":
+            return self._gathered(future)
         try:
             return future.result()
         except KilledWorker as error:
             raise WorkerDied(str(error)) from error
-        except LOST as error:
-            raise MissingPrerequisite(LOST_SENTENCE) from error
+        except KeyError as error:
+            if error.args != (KEPT,):
+                raise
+            self._workers.distrust()
+            raise WorkerDied("another worker took its place") from error
+
+    @staticmethod
+    def _gathered(future: Any) -> Any:
+        with said_if_lost():
+            try:
+                return future.result(timeout=ANSWER_SECONDS)
+            except TimeoutError:
+                pass
+        raise WorkerDied("it was gone before its result was fetched")
 
 
 class WorkerSetup(WorkerPlugin):
@@ -165,30 +224,32 @@ class WorkerSetup(WorkerPlugin):
 
 @contextmanager
 def open_executor(
-    workers: int, scheduler: str | None, log_file: Path, gpu: GpuSetting | None = None, find: Find = find_devices
+    workers: int,
+    scheduler: str | None,
+    log_file: Path,
+    gpu: GpuSetting | None = None,
+    find: Find = find_devices,
+    demands: Demands = Demands(),  # noqa: B008 (frozen)
 ) -> Iterator[Executor]:
     """Yield an executor: of an existing cluster, of `workers` local processes, or (0) of this process alone.
 
     `gpu` is the setting where some work wants a GPU, None where none does. Where it wants one and gets none, a line in
-    the log says so; such work is then like any other. `find` names the devices of this machine. Raises BadInput when
-    the scheduler does not answer.
+    the log says so; such work is then like any other. `find` names the devices of this machine; `demands` is what any
+    worker must meet. Raises BadInput when the scheduler does not answer or no worker fits.
     """
-    with _opened(workers, scheduler, log_file, gpu or 0, find) as executor:
+    with _opened(workers, scheduler, log_file, gpu or 0, find, demands) as executor:
         if gpu is not None and not executor.gpus:
             log.warning("No GPU is used (%s): everything runs on the CPU.", _why_none(gpu, scheduler))
         yield executor
 
 
 @contextmanager
-def _opened(workers: int, scheduler: str | None, log_file: Path, gpu: GpuSetting, find: Find) -> Iterator[Executor]:
+def _opened(
+    workers: int, scheduler: str | None, log_file: Path, gpu: GpuSetting, find: Find, demands: Demands
+) -> Iterator[Executor]:
     if scheduler:
-        try:
-            client = Client(scheduler, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError) as error:
-            raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
-        with client:
-            _require_workers(client, scheduler)
-            yield DaskExecutor(client, most(gpu))
+        with _connected(scheduler) as client:
+            yield DaskExecutor(client, _workers(client, scheduler, demands), most(gpu))
     elif workers == 0:
         os.environ.update(QUIET)
         yield InProcessExecutor(gpus=len(chosen(gpu, find)[:1]))
@@ -197,7 +258,37 @@ def _opened(workers: int, scheduler: str | None, log_file: Path, gpu: GpuSetting
         with signals_held():
             cluster = _local_cluster(workers, devices, WorkerSetup(log_file, os.getpid()))
         with cluster, Client(cluster) as client:
-            yield DaskExecutor(client, len(devices))
+            # What is on this machine, and ours, has our folders.
+            yield DaskExecutor(client, _workers(client, "this machine", replace(demands, folders=())), len(devices))
+
+
+@contextmanager
+def _connected(scheduler: str) -> Iterator[Client]:
+    """A client, closed at the end. Raises BadInput when no scheduler answers, in whatever way.
+
+    What dask has to say of other versions and of a scheduler that goes away, we say in a sentence.
+    """
+    with silence_logging_cmgr(logging.CRITICAL), warnings.catch_warnings():
+        warnings.simplefilter("ignore", VersionMismatchWarning)
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS)
+        except Exception as error:
+            raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
+        with client:
+            yield client
+
+
+def _workers(client: Client, place: str, demands: Demands) -> Workers:
+    """Those that are there, examined. Raises BadInput where there are none or none fits."""
+    with said_if_lost():
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise BadInput(f"The scheduler at {place} has no workers: start some with 'dask worker'.") from error
+    workers = Workers(client, demands)
+    workers.look()
+    workers.require(place)
+    return workers
 
 
 def _why_none(gpu: GpuSetting, scheduler: str | None) -> str:
@@ -206,16 +297,6 @@ def _why_none(gpu: GpuSetting, scheduler: str | None) -> str:
     if scheduler:
         return f"no worker of {scheduler} offers one: start those that own one with --resources {GPU}=1"
     return "none was found"
-
-
-def _require_workers(client: Client, scheduler: str) -> None:
-    """Some, of one thread each: the networks live once a process and are not made for several. Raises BadInput."""
-    try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-    except TimeoutError as error:
-        raise BadInput(f"The scheduler at {scheduler} has no workers: start some with 'dask worker'.") from error
-    if any(threads != 1 for threads in client.nthreads().values()):
-        raise BadInput(f"The workers of {scheduler} have several threads: start them with 'dask worker --nthreads 1'.")
 
 
 def _local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup) -> SpecCluster:

@@ -16,7 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Generic
 
-from portrait_prep.errors import FULL_DISK, BadSetting, Damaged, MissingPrerequisite, PortraitPrepError
+from portrait_prep.errors import (
+    FULL_DISK,
+    BadSetting,
+    Damaged,
+    MachineFault,
+    MissingPrerequisite,
+    PortraitPrepError,
+)
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import is_intact, sha256_of, temporary_beside
 from portrait_prep.manifests.printing import print_logs_safely
@@ -28,6 +35,20 @@ from portrait_prep.pipeline.store.arrow import Digests, digest_of
 from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter, by_stage, joined
 
 log = logging.getLogger(__name__)
+
+MACHINE_ERRORS = (OSError, MemoryError, ImportError, NameError)
+"""What only a machine raises: its disks and mounts, files and processes that it has no room for, its memory, packages
+that do not load (NameError: that two threads loaded at once)."""
+
+MACHINE_WORDS = (
+    "can't start new thread",  # CPython
+    "partially initialized module",  # CPython, of a package that two threads load
+    "Insufficient memory",  # OpenCV
+    "Failed to allocate memory",  # ONNX Runtime
+    "not enough memory",  # PyTorch
+    "out of memory",  # CUDA
+)
+"""What the machine's errors say where they have the type of any other."""
 
 
 class VideoJob(Generic[P]):
@@ -184,14 +205,24 @@ def _attempt(unit: Unit, task: VideoTask, attempt: int) -> VideoResult:
         stop_where_disk_is_full(error, unit.workspace)
         why = str(error) if isinstance(error, BadVideo | PortraitPrepError) else traceback.format_exc()
         log.warning("%s of %s failed: %s", unit.stage.name, task.video.video_id, why)
+        blamed = _blamed(error)
         failure = Failure(
-            type=type(error).__name__, message=str(error) or repr(error), permanent=isinstance(error, BadVideo)
+            type=type(blamed).__name__, message=str(blamed) or repr(blamed), permanent=isinstance(blamed, BadVideo)
         )
         return VideoResult(
             Record(outcome="failed", error=failure, seconds=round(time.perf_counter() - clock, 3), **facts)
         )
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _blamed(error: Exception) -> Exception:
+    """The error to record: a MachineFault where the machine is at fault and not the video."""
+    if isinstance(error, BadVideo | PortraitPrepError):
+        return error
+    if isinstance(error, MACHINE_ERRORS) or any(words in str(error) for words in MACHINE_WORDS):
+        return MachineFault(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _process(unit: Unit, video: Video, facts: dict[str, Any], clock: float) -> VideoResult:

@@ -12,7 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from portrait_prep.errors import Damaged, SourceAway, TransferFailed
+from portrait_prep.errors import Damaged, MachineFault, SourceAway, TransferFailed
 from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Basis, Failure, Record
 from portrait_prep.manifests.verdict import Review
@@ -198,6 +198,7 @@ TRIED_AGAIN = {
     Damaged.__name__: "what it reads was damaged",
     SourceAway.__name__: "its source was away",
     TransferFailed.__name__: "its transfer failed",
+    MachineFault.__name__: "the machine that worked on it failed",
 }
 """Failures that are no fault of the video: every run tries it again."""
 

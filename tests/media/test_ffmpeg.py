@@ -1,4 +1,5 @@
 import errno
+import signal
 import subprocess
 from pathlib import Path
 from typing import IO, Any
@@ -61,6 +62,22 @@ def test_it_ends_when_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(FfmpegFailed):
         run(tones(), lambda pipe: None)
     assert processes[0].returncode not in (None, 0)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_one_that_is_ended_from_outside_says_nothing_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
+) -> None:
+    children = started(monkeypatch)
+
+    def end(pipe: IO[bytes]) -> None:
+        pipe.read(1)
+        children[0].send_signal(sent)
+        while pipe.read(1 << 16):
+            pass
+
+    with pytest.raises(ChildProcessError, match="ended from outside"):
+        run(tones(), end)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

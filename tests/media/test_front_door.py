@@ -1,5 +1,7 @@
 """Whatever a file of the world holds, reading it raises nothing but our own errors, and comes to an end."""
 
+import errno
+import os
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -206,3 +208,18 @@ def test_an_error_of_any_type_is_the_file_s_and_ours_pass(tmp_path: Path) -> Non
             raise error
     with pytest.raises(KeyboardInterrupt), guarded(path):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.ENOTCONN, errno.EMFILE, errno.ETIMEDOUT])
+def test_what_ffmpeg_passes_on_of_the_system_is_no_fault_of_the_file(tmp_path: Path, number: int) -> None:
+    with pytest.raises(OSError, match=os.strerror(number)) as caught, guarded(tmp_path / "a.mp4"):
+        av.error.err_check(-number)
+    assert not isinstance(caught.value, av.FFmpegError)
+
+
+def test_an_error_of_reading_is_the_files_own_where_the_system_can_read_it(tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").write_bytes(b"cut short")
+    with pytest.raises(NotAVideo), guarded(tmp_path / "a.mkv"):
+        av.error.err_check(-errno.EIO)
+    with pytest.raises(FileNotFoundError), guarded(tmp_path / "gone.mkv"):
+        av.error.err_check(-errno.EIO)

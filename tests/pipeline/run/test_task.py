@@ -1,5 +1,6 @@
 """One video in a worker: what a stage must keep to, how often it is tried, and what an interrupted commit leaves."""
 
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,58 @@ def test_a_stage_that_does_not_give_what_it_declares_is_at_fault(
     session = Session(Workspace(tmp_path / "w"), (replace(COUNT, process=process), SCALE, TOTAL))
     (failure,) = failures(session)
     assert (failure["type"], failure["message"], failure["permanent"]) == ("ValueError", message, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file", "w/media/a1.txt"),
+        PermissionError(errno.EACCES, "Permission denied", "w/count"),
+        OSError(errno.ESTALE, "Stale file handle"),
+        OSError(errno.EIO, "Input/output error"),
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.EROFS, "Read-only file system"),
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        ChildProcessError("ffmpeg was ended from outside"),
+        MemoryError(),
+        ModuleNotFoundError("No module named 'scipy'"),
+        NameError("name 'framework' is not defined"),
+        AttributeError("partially initialized module 'cv2' has no attribute 'resize'"),
+        RuntimeError("can't start new thread"),
+        RuntimeError("CUDA error: out of memory"),
+    ],
+    ids=repr,
+)
+def test_what_the_machine_does_wrong_is_no_fault_of_the_video(tmp_path: Path, error: Exception) -> None:
+    ill = [True]
+
+    def on_an_ill_machine(job: Job[CountParams]) -> Iterator[Batch]:
+        if ill and job.video.video_id == "a1":
+            raise error
+        yield from count(job)
+
+    add_videos(tmp_path / "w", {"a1": numbers(30), "a2": numbers(20)})
+    session = Session(Workspace(tmp_path / "w"), (replace(COUNT, process=on_an_ill_machine), SCALE, TOTAL))
+    (failure,) = failures(session)
+    assert (failure["video_id"], failure["type"], failure["permanent"]) == ("a1", "MachineFault", False)
+    assert type(error).__name__ in failure["message"]
+    ill.clear()
+    assert failures(session) == [], "the next run tries it again, unasked"
+
+
+def test_a_shard_that_the_machine_cannot_write_ends_the_run_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = add_videos(tmp_path / "w", {"a1": numbers(30)})
+
+    def stale(made: Path, final: Path) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commit, "flush_and_rename", stale)
+        with pytest.raises(MissingPrerequisite, match=r"count/toy-00000.parquet cannot be written .*Stale file handle"):
+            failures(session)
+    assert failures(toy_session(tmp_path / "w")) == []
 
 
 def test_attempts_are_counted_anew_for_another_source(tmp_path: Path) -> None:

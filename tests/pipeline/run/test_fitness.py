@@ -1,0 +1,287 @@
+"""A worker proves itself before it works, whenever it joins; one that does not fit is told once, and gets nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import pytest
+from distributed import Client, LocalCluster, Worker
+from distributed.protocol.pickle import dumps
+
+import portrait_prep
+from portrait_prep.errors import BadInput
+from portrait_prep.pipeline.run import examiner, fitness
+from portrait_prep.pipeline.run.examiner import KEPT, code_digest, examine, fact, perform
+from portrait_prep.pipeline.run.executor import DaskExecutor, WorkerDied
+from portrait_prep.pipeline.run.fitness import Demands, Workers, packages_of_values
+from tests.pipeline.toy import add_videos, numbers, tables
+
+PROJECT = Path(__file__).parents[3]
+VIDEOS = {f"{letter}{k}": numbers(40 + k, k) for letter in "ab" for k in range(3)}
+QUICK: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+QUICK |= {"host": "127.0.0.1", "protocol": "tcp"}
+
+
+def older_code(folder: Path) -> Mapping[str, str]:
+    """Where one line of the code is another."""
+    shutil.copytree(next(iter(portrait_prep.__path__)), folder / "portrait_prep")
+    with (folder / "portrait_prep" / "pipeline" / "run" / "commit.py").open("a") as file:
+        file.write("# as it was\n")
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{PROJECT}"}
+
+
+def other_package(folder: Path) -> Mapping[str, str]:
+    """Where NumPy says to be another."""
+    (folder / "numpy-1.0.dist-info").mkdir(parents=True)
+    (folder / "numpy-1.0.dist-info" / "METADATA").write_text("Name: numpy\nVersion: 1.0\n")
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{PROJECT}"}
+
+
+def other_names(folder: Path) -> Mapping[str, str]:
+    """Where names of files are ASCII."""
+    return {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def other_ffmpeg(folder: Path) -> Mapping[str, str]:
+    """Where another program does what ffmpeg should."""
+    return {"IMAGEIO_FFMPEG_EXE": "/bin/echo"}
+
+
+def as_here(folder: Path) -> Mapping[str, str]:
+    """Where nothing is different but the folder that it was started in."""
+    return {}
+
+
+UNFIT = {
+    older_code: "its portrait_prep is",
+    other_package: "its numpy is 1.0, not ",
+    other_names: "its encoding of file names is ascii, not utf-8",
+    other_ffmpeg: "its ffmpeg is -version, not its package's",
+    as_here: "it does not see /proc/self/cwd/w",
+}
+
+
+@contextmanager
+def started(scheduler: str, folder: Path, variables: Mapping[str, str]) -> Iterator[None]:
+    """A worker as a user starts it, in a folder of its own, with these environment variables."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler]
+    command += ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), **variables}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == fitness.__name__]
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The tables of a run by one process."""
+    root = tmp_path_factory.mktemp("quiet") / "w"
+    session = add_videos(root, VIDEOS)
+    session.run(session.select((), (), False), workers=0)
+    return tables(root)
+
+
+def test_only_those_work_that_fit_and_the_others_are_told_once(
+    tmp_path: Path, quiet: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_videos(tmp_path / "w", VIDEOS)
+    monkeypatch.chdir(tmp_path)
+    session = add_videos(Path("/proc/self/cwd/w"), {})  # each process sees another folder by this path
+    with LocalCluster(**QUICK) as cluster, ExitStack() as stack:
+        for kind in UNFIT:
+            variables = kind(tmp_path / f"{kind.__name__} path")
+            stack.enter_context(started(cluster.scheduler_address, tmp_path / kind.__name__, variables))
+        cluster.wait_for_workers(1 + len(UNFIT))
+        run_counts, status_counts = session.run(
+            session.select((), (), False), workers=1, scheduler=cluster.scheduler_address
+        )
+    assert run_counts.computed == dict.fromkeys(("count", "scale", "total"), len(VIDEOS))
+    assert not status_counts.failed
+    assert tables(tmp_path / "w") == quiet
+    for reason in UNFIT.values():
+        (line,) = [line for line in said(caplog) if reason in line]
+        assert line.startswith("The worker tcp://127.0.0.1:")
+    assert len(said(caplog)) == len(UNFIT)
+    assert not [path for kind in UNFIT for path in (tmp_path / kind.__name__).rglob("*.parquet")]
+
+
+@pytest.mark.parametrize(("threads", "lines"), [(1, 0), (2, 1)])
+def test_one_that_joins_late_is_examined_before_it_gets_work(
+    tmp_path: Path, quiet: dict[str, Any], caplog: pytest.LogCaptureFixture, threads: int, lines: int
+) -> None:
+    session = add_videos(tmp_path / "w", VIDEOS)
+    joined: list[Worker] = []
+    with LocalCluster(**QUICK | {"processes": True}) as cluster:
+
+        async def join() -> None:
+            joined.append(await Worker(cluster.scheduler_address, nthreads=threads, dashboard_address=None))
+
+        def progress(*_: Any) -> None:
+            if not joined:
+                cluster.sync(join)
+
+        _, status_counts = session.run(session.select((), (), False), 1, cluster.scheduler_address, progress)
+        worked = len(joined[0].state.log)
+        cluster.sync(joined[0].close)
+    assert not status_counts.failed
+    assert tables(tmp_path / "w") == quiet
+    assert [line for line in said(caplog) if "'dask worker --nthreads 1'" in line] == said(caplog)
+    assert len(said(caplog)) == lines
+    assert bool(worked) is (threads == 1)
+
+
+def test_where_none_fits_the_run_ends_in_a_sentence(tmp_path: Path) -> None:
+    session = add_videos(tmp_path / "w", VIDEOS)
+    with (
+        LocalCluster(**QUICK | {"threads_per_worker": 2}) as cluster,
+        pytest.raises(BadInput, match=r"No worker of tcp://\S+ can be used: tcp://\S+: it has several threads: start"),
+    ):
+        session.run(session.select((), (), False), workers=1, scheduler=cluster.scheduler_address)
+    assert not (tmp_path / "w" / "count").exists()
+
+
+def test_of_workers_that_share_a_process_one_is_used() -> None:
+    with LocalCluster(**QUICK | {"n_workers": 2}) as cluster, Client(cluster) as client:
+        workers = Workers(client)
+        workers.look()
+        assert len(workers.fit) == 1
+        (reason,) = workers.unfit.values()
+        assert "shares its process with" in reason
+
+
+def test_answers_are_read_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demands = Demands(folders=[tmp_path, tmp_path / "that this process cannot write to either"])
+    with LocalCluster(**QUICK) as cluster, Client(cluster) as client:
+        workers = Workers(client, demands)
+        workers.look()
+        assert (len(workers.fit), workers.unfit) == (1, {})
+        monkeypatch.setattr(examiner, "answer_to", lambda note, process: Path(f"{note}.of-somebody-else"))
+        workers.distrust()
+        workers.look()
+        (reason,) = workers.unfit.values()
+        assert f"what it writes to {tmp_path} cannot be taken up here" in reason
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_was_never_examined_does_nothing_whatever_its_address() -> None:
+    with LocalCluster(**QUICK) as cluster, Client(cluster) as client:
+        workers = Workers(client)
+        workers.look()
+        executor = DaskExecutor(client, workers)
+        assert executor.result(executor.submit(max, 1, 2)) == 2
+        sys.modules.pop(KEPT)  # as in a process that took the place of the one that was examined
+        with pytest.raises(WorkerDied, match="another worker"):
+            executor.result(executor.submit(max, 1, 2))
+        assert executor.result(executor.submit(max, 1, 2)) == 2
+
+
+def test_a_task_all_of_whose_workers_are_gone_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portrait_prep.pipeline.run.executor.LOOK_SECONDS", 0.1)
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 3}),
+        LocalCluster(**QUICK | {"processes": True}) as cluster,
+        Client(cluster) as client,
+    ):
+        workers = Workers(client)
+        workers.look()
+        executor = DaskExecutor(client, workers)
+        future = executor.submit(os._exit, 1)
+        assert executor.wait([future]) == [future]
+        with pytest.raises(WorkerDied, match="are gone"):
+            executor.result(future)
+        assert executor.result(executor.submit(max, 1, 2)) == 2, "a new one came"
+
+
+# --- the examination -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was never examined."""
+    monkeypatch.delitem(sys.modules, KEPT, raising=False)
+
+
+@pytest.mark.usefixtures("_afresh")
+def test_it_passes_for_one_run_who_is_as_expected_and_answers(tmp_path: Path) -> None:
+    expected = {name: fact(name) for name in ("Python", "portrait_prep", "numpy")}
+    process, facts, trouble = examine(expected, note(tmp_path, "something"), "this run")
+    assert (facts, trouble) == (expected, "")
+    assert (tmp_path / f"note.{process}").read_text() == "something"
+    assert perform("this run", dumps((max, (1, 2)))) == 2
+    with pytest.raises(KeyError, match=KEPT):
+        perform("another run", dumps((max, (1, 2))))
+
+
+def note(folder: Path, content: str, name: str = "note") -> Sequence[tuple[str, str]]:
+    (folder / name).write_text(content)
+    return [(str(folder / name), content)]
+
+
+@pytest.mark.usefixtures("_afresh")
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [("note", "another", "does not see"), ("away/note", "", "does not see"), ("n" * 240, "this", "may not write to")],
+)
+def test_what_it_cannot_do_with_the_folders_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, words: str
+) -> None:
+    monkeypatch.setattr(examiner, "PATIENCE", 0.1)
+    if content:
+        note(tmp_path, "this", name)
+    _, _, trouble = examine({}, [(str(tmp_path / name), content)], "this run")
+    assert words in trouble
+    with pytest.raises(KeyError, match=KEPT):
+        perform("this run", dumps((max, (1, 2))))
+
+
+@pytest.mark.usefixtures("_afresh")
+def test_what_a_process_has_loaded_stays_when_the_files_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(examiner.FACTS, "portrait_prep", lambda: "older")
+    assert examine({"portrait_prep": "older"}, [], "first run")[1] == {"portrait_prep": "older"}
+    monkeypatch.setitem(examiner.FACTS, "portrait_prep", lambda: "newer")
+    assert examine({"portrait_prep": "newer"}, [], "second run")[1] == {"portrait_prep": "older"}
+
+
+def test_code_is_known_by_names_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    room = tmp_path / "some_package" / "room"
+    room.mkdir(parents=True)
+    digests = [code_digest("some_package")]
+    for name, text in (("a.py", "1"), ("a.py", "2"), ("table.json", "{}"), ("points.npz", "")):
+        (room / name).write_text(text)
+        digests.append(code_digest("some_package"))
+    (room / "a.py").rename(room / "b.py")
+    digests.append(code_digest("some_package"))
+    assert len(set(digests)) == len(digests)
+    (room / "b.cpython-311.pyc").write_text("compiled")
+    (room / "notes.txt").write_text("none of ours")
+    assert code_digest("some_package") == digests[-1]
+    assert code_digest("no_package_at_all") == "none"
+
+
+def test_packages_that_decide_values_are_compared_and_no_others() -> None:
+    packages = packages_of_values()
+    assert {"numpy", "mediapipe", "pyarrow", "scipy", "onnxruntime"} <= set(packages)
+    assert not {"yt-dlp", "tqdm", "jinja2", "torch", "pytest"} & set(packages)
+    assert Demands(packages).folders == ()
+
+
+def test_the_build_for_gpus_is_the_same_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = fact("onnxruntime")
+    monkeypatch.setitem(examiner.BUILDS, "onnxruntime", ("onnxruntime-none", "onnxruntime"))
+    assert fact("onnxruntime") == here != "none"
+    assert fact("no-such-package") == "none"
