@@ -23,7 +23,6 @@ from distributed import Client, KilledWorker, Nanny, Scheduler, SpecCluster, Wor
 from distributed import wait as dask_wait
 from distributed.protocol.pickle import dumps
 from distributed.system import MEMORY_LIMIT
-from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 from distributed.worker import Worker
 
@@ -39,6 +38,9 @@ from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, send_stderr_to
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+
+DASK_LOGGERS = ("distributed", "distributed.client")
+"""Those to which dask gives a level; the others have theirs from the first."""
 
 CONNECT_SECONDS = 15
 LOOK_SECONDS = 1.0
@@ -268,7 +270,7 @@ def _connected(scheduler: str) -> Iterator[Client]:
 
     What dask has to say of other versions and of a scheduler that goes away, we say in a sentence.
     """
-    with silence_logging_cmgr(logging.CRITICAL), warnings.catch_warnings():
+    with _dask_silent(), warnings.catch_warnings():
         warnings.simplefilter("ignore", VersionMismatchWarning)
         try:
             client = Client(scheduler, timeout=CONNECT_SECONDS)
@@ -276,6 +278,19 @@ def _connected(scheduler: str) -> Iterator[Client]:
             raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
         with client:
             yield client
+
+
+@contextmanager
+def _dask_silent() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in DASK_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _workers(client: Client, place: str, demands: Demands) -> Workers:
