@@ -1,5 +1,6 @@
 """A worker proves itself before it works, whenever it joins; one that does not fit is told once, and gets nothing."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -82,8 +83,8 @@ def started(scheduler: str, folder: Path, variables: Mapping[str, str]) -> Itera
         process.wait()
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == fitness.__name__]
+def said(logged: list[logging.LogRecord]) -> list[str]:
+    return [record.getMessage() for record in logged if record.name == fitness.__name__]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_only_those_work_that_fit_and_the_others_are_told_once(
-    tmp_path: Path, quiet: dict[str, Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, quiet: dict[str, Any], logged: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_videos(tmp_path / "w", VIDEOS)
     monkeypatch.chdir(tmp_path)
@@ -113,15 +114,15 @@ def test_only_those_work_that_fit_and_the_others_are_told_once(
     assert not status_counts.failed
     assert tables(tmp_path / "w") == quiet
     for reason in UNFIT.values():
-        (line,) = [line for line in said(caplog) if reason in line]
+        (line,) = [line for line in said(logged) if reason in line]
         assert line.startswith("The worker tcp://127.0.0.1:")
-    assert len(said(caplog)) == len(UNFIT)
+    assert len(said(logged)) == len(UNFIT)
     assert not [path for kind in UNFIT for path in (tmp_path / kind.__name__).rglob("*.parquet")]
 
 
 @pytest.mark.parametrize(("threads", "lines"), [(1, 0), (2, 1)])
 def test_one_that_joins_late_is_examined_before_it_gets_work(
-    tmp_path: Path, quiet: dict[str, Any], caplog: pytest.LogCaptureFixture, threads: int, lines: int
+    tmp_path: Path, quiet: dict[str, Any], logged: list[logging.LogRecord], threads: int, lines: int
 ) -> None:
     session = add_videos(tmp_path / "w", VIDEOS)
     joined: list[Worker] = []
@@ -139,8 +140,8 @@ def test_one_that_joins_late_is_examined_before_it_gets_work(
         cluster.sync(joined[0].close)
     assert not status_counts.failed
     assert tables(tmp_path / "w") == quiet
-    assert [line for line in said(caplog) if "'dask worker --nthreads 1'" in line] == said(caplog)
-    assert len(said(caplog)) == lines
+    assert [line for line in said(logged) if "'dask worker --nthreads 1'" in line] == said(logged)
+    assert len(said(logged)) == lines
     assert bool(worked) is (threads == 1)
 
 

@@ -1,5 +1,6 @@
 """Which GPUs a run uses, and who works with them. No GPU is needed: workers own what a test says that there is."""
 
+import logging
 import os
 import signal
 import sys
@@ -103,22 +104,22 @@ def test_devices_are_those_that_the_driver_lists(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_driver_that_fails_costs_a_line_in_the_log(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logged: list[logging.LogRecord]
 ) -> None:
     pretend(monkeypatch, tmp_path, "exit 9")
     assert find_devices() == ()
-    (line,) = caplog.messages
+    (line,) = [record.getMessage() for record in logged]
     assert "nvidia-smi does not answer" in line
 
 
 def test_a_gpu_that_no_program_can_use_is_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logged: list[logging.LogRecord]
 ) -> None:
     pretend(monkeypatch, tmp_path, f"echo 'GPU 0: X (UUID: {WHOLE})'")
     monkeypatch.setattr(gpus, "_onnxruntime_has_cuda", lambda: False)
     monkeypatch.setattr(gpus, "TORCH_SEES_CUDA", "import sys; sys.exit(1)")
     assert find_devices() == ()
-    (line,) = caplog.messages
+    (line,) = [record.getMessage() for record in logged]
     assert "install onnxruntime-gpu" in line
     monkeypatch.setattr(gpus, "TORCH_SEES_CUDA", "pass")
     assert find_devices() == (WHOLE,)
@@ -198,9 +199,9 @@ def told(session: Session, stage: str, *metrics: str) -> list[tuple[Any, ...]]:
     return [tuple(record.metrics[name] for name in metrics) for record in found if record]
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def said(logged: list[logging.LogRecord]) -> list[str]:
     """What the pipeline, and not dask, had to say."""
-    return [record.getMessage() for record in caplog.records if record.name.startswith("portrait_prep.pipeline.")]
+    return [record.getMessage() for record in logged if record.name.startswith("portrait_prep.pipeline.")]
 
 
 @pytest.fixture(scope="module")
@@ -234,11 +235,11 @@ def test_a_worker_that_dies_is_followed_by_one_with_the_same_device(tmp_path: Pa
 
 
 def test_without_a_gpu_any_worker_runs_it_and_one_line_says_so(
-    tmp_path: Path, quiet: dict[str, Any], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, quiet: dict[str, Any], logged: list[logging.LogRecord]
 ) -> None:
     session = networked(tmp_path / "w")
     work(session, 2, ())
-    assert said(caplog) == ["No GPU is used (none was found): everything runs on the CPU."]
+    assert said(logged) == ["No GPU is used (none was found): everything runs on the CPU."]
     assert set(told(session, "scale", "gpu", "device")) == {(False, "")}
     assert len(set(told(session, "scale", "process"))) == 2
     assert tables(session.workspace.root) == quiet
@@ -264,14 +265,14 @@ def test_an_existing_cluster_brings_its_own(tmp_path: Path, quiet: dict[str, Any
     [("'auto'", 0, "offers one: start those that own one with --resources GPU=1"), ("'off'", 1, "gpu = off")],
 )
 def test_a_cluster_without_gpus_or_with_no_leave_to_use_them_uses_none(
-    setting: str, offered: int, why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    setting: str, offered: int, why: str, tmp_path: Path, logged: list[logging.LogRecord]
 ) -> None:
     session = networked(tmp_path / "w", setting)
     options = {"processes": False, "dashboard_address": None, "resources": {"GPU": offered}}
     with LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:
         work(session, 1, ["of no concern"], cluster.scheduler_address)
     assert {gpu for (gpu,) in told(session, "scale", "gpu")} == {False}
-    (line,) = said(caplog)
+    (line,) = said(logged)
     assert why in line
 
 
@@ -306,20 +307,20 @@ def told_fingerprints(session: Session) -> list[str]:
     ]
 
 
-def test_a_run_says_once_that_it_uses_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_says_once_that_it_uses_none(tmp_path: Path, logged: list[logging.LogRecord]) -> None:
     session = networked(tmp_path / "w", "0")
     session.run(session.select((), (), False), workers=0)
-    assert said(caplog) == ["No GPU is used (gpu = 0 in pipeline.toml): everything runs on the CPU."]
+    assert said(logged) == ["No GPU is used (gpu = 0 in pipeline.toml): everything runs on the CPU."]
 
 
 @pytest.mark.parametrize(("network", "stages"), [(False, ()), (True, ("count",))])
 def test_where_no_stage_wants_one_nothing_is_said(
-    network: bool, stages: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    network: bool, stages: tuple[str, ...], tmp_path: Path, logged: list[logging.LogRecord]
 ) -> None:
     session = networked(tmp_path / "w", network=network)
     run_counts, _ = session.run(session.select(stages, (), False), workers=0)
     assert run_counts.computed["count"] == len(VIDEOS)
-    assert not said(caplog)
+    assert not said(logged)
 
 
 class Busy(InProcessExecutor):
