@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
-from portrait_prep.manifests.catalogue import CUT, Video
+from portrait_prep.manifests.video import CUT, Video
 
 
 class OnMerge(Enum):

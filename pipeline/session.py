@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Catalogue, Video, read_catalogue
+from portrait_prep.manifests.catalogue import Catalogue, read_catalogue
 from portrait_prep.manifests.verdict import Review, read_reviews
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.settings import Settings, read_settings
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from portrait_prep.manifests.catalogue import Video, path_of
 from portrait_prep.manifests.files import TEMPORARY
+from portrait_prep.manifests.video import Video, path_of
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.workspace import Workspace
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from portrait_prep.manifests.catalogue import Video, by_shard
+from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.files import replacing, sha256_of
 from portrait_prep.manifests.record import Model, Output
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from portrait_prep.errors import Damaged, MissingPrerequisite
-from portrait_prep.manifests.catalogue import Video, by_shard
+from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.record import Failure, Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.commit import Committed, commit

@@ -24,10 +24,10 @@ from portrait_prep.errors import (
     MissingPrerequisite,
     PortraitPrepError,
 )
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import is_intact, sha256_of, temporary_beside
 from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.manifests.record import Basis, Failure, Output, Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import fingerprint

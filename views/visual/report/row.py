@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
-from portrait_prep.manifests.catalogue import DUPLICATE_OF, LABELS
 from portrait_prep.manifests.verdict import Reviewed
+from portrait_prep.manifests.video import DUPLICATE_OF, LABELS
 from portrait_prep.pipeline.declare.quality import Rule
 from portrait_prep.pipeline.status.plan import StageStatus, State
 from portrait_prep.pipeline.status.survey import VideoStatus
