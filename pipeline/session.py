@@ -13,9 +13,9 @@ from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.settings import Settings, read_settings
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.run.executor import open_executor
+from portrait_prep.pipeline.run.demands import Demands, packages_of_values
 from portrait_prep.pipeline.run.finalize import finalize
-from portrait_prep.pipeline.run.fitness import Demands, packages_of_values
+from portrait_prep.pipeline.run.opening import open_executor
 from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache

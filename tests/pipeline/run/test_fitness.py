@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,9 +19,11 @@ from distributed.protocol.pickle import dumps
 import portrait_prep
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.run import examiner, fitness
-from portrait_prep.pipeline.run.examiner import KEPT, code_digest, examine, fact, perform
-from portrait_prep.pipeline.run.executor import DaskExecutor, WorkerDied
-from portrait_prep.pipeline.run.fitness import Demands, Workers, packages_of_values
+from portrait_prep.pipeline.run.dask_executor import DaskExecutor
+from portrait_prep.pipeline.run.demands import Demands, packages_of_values
+from portrait_prep.pipeline.run.examiner import MODULE, code_digest, examine, fact, perform
+from portrait_prep.pipeline.run.executor import WorkerDied
+from portrait_prep.pipeline.run.fitness import Workers
 from tests.pipeline.toy import add_videos, numbers, tables
 
 PROJECT = Path(__file__).parents[3]
@@ -170,12 +173,31 @@ def test_answers_are_read_and_nothing_is_left(tmp_path: Path, monkeypatch: pytes
         workers = Workers(client, demands)
         workers.look()
         assert (len(workers.fit), workers.unfit) == (1, {})
-        monkeypatch.setattr(examiner, "answer_to", lambda note, process: Path(f"{note}.of-somebody-else"))
-        workers.distrust()
+        monkeypatch.setattr(examiner, "answer_to", lambda probe, process: Path(f"{probe}.of-somebody-else"))
+        workers.reexamine_all()
         workers.look()
         (reason,) = workers.unfit.values()
         assert f"what it writes to {tmp_path} cannot be taken up here" in reason
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_wait_for_one_out_of_reach_begins_anew_once_it_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitness, "UNREACHABLE_SECONDS", 0.2)
+
+    def out_of_reach(*_: Any, **__: Any) -> None:
+        raise OSError
+
+    with LocalCluster(**QUICK) as cluster, Client(cluster) as client:
+        workers = Workers(client)
+        for _ in range(2):
+            with monkeypatch.context() as patch:
+                patch.setattr(client, "run", out_of_reach)
+                workers.look()
+                assert (workers.fit, workers.unfit) == ({}, {})
+            workers.look()
+            assert len(workers.fit) == 1
+            time.sleep(0.3)
+            workers.reexamine_all()
 
 
 def test_a_process_that_was_never_examined_does_nothing_whatever_its_address() -> None:
@@ -184,14 +206,14 @@ def test_a_process_that_was_never_examined_does_nothing_whatever_its_address() -
         workers.look()
         executor = DaskExecutor(client, workers)
         assert executor.result(executor.submit(max, 1, 2)) == 2
-        sys.modules.pop(KEPT)  # as in a process that took the place of the one that was examined
+        sys.modules.pop(MODULE)  # as in a process that took the place of the one that was examined
         with pytest.raises(WorkerDied, match="another worker"):
             executor.result(executor.submit(max, 1, 2))
         assert executor.result(executor.submit(max, 1, 2)) == 2
 
 
 def test_a_task_all_of_whose_workers_are_gone_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portrait_prep.pipeline.run.executor.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("portrait_prep.pipeline.run.dask_executor.POLL_SECONDS", 0.1)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 3}),
         LocalCluster(**QUICK | {"processes": True}) as cluster,
@@ -213,7 +235,7 @@ def test_a_task_all_of_whose_workers_are_gone_is_given_back(monkeypatch: pytest.
 @pytest.fixture
 def _afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was never examined."""
-    monkeypatch.delitem(sys.modules, KEPT, raising=False)
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
 
 
 @pytest.mark.usefixtures("_afresh")
@@ -223,7 +245,7 @@ def test_it_passes_for_one_run_who_is_as_expected_and_answers(tmp_path: Path) ->
     assert (facts, trouble) == (expected, "")
     assert (tmp_path / f"note.{process}").read_text() == "something"
     assert perform("this run", dumps((max, (1, 2)))) == 2
-    with pytest.raises(KeyError, match=KEPT):
+    with pytest.raises(KeyError, match=MODULE):
         perform("another run", dumps((max, (1, 2))))
 
 
@@ -240,12 +262,12 @@ def note(folder: Path, content: str, name: str = "note") -> Sequence[tuple[str, 
 def test_what_it_cannot_do_with_the_folders_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, words: str
 ) -> None:
-    monkeypatch.setattr(examiner, "PATIENCE", 0.1)
+    monkeypatch.setattr(examiner, "VISIBLE_AFTER", 0.1)
     if content:
         note(tmp_path, "this", name)
     _, _, trouble = examine({}, [(str(tmp_path / name), content)], "this run")
     assert words in trouble
-    with pytest.raises(KeyError, match=KEPT):
+    with pytest.raises(KeyError, match=MODULE):
         perform("this run", dumps((max, (1, 2))))
 
 
