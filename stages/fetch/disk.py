@@ -14,7 +14,8 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from portrait_prep.errors import TransferFailed
-from portrait_prep.manifests.files import flush_and_rename, is_plain, replacing
+from portrait_prep.manifests.files import flush_and_rename, replacing
+from portrait_prep.manifests.plain_files import is_plain
 from portrait_prep.manifests.record import Model
 from portrait_prep.media.file import MOST_TEXT, regular
 

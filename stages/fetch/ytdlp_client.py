@@ -19,7 +19,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import determine_protocol
 
-from portrait_prep.manifests.files import is_plain
+from portrait_prep.manifests.plain_files import is_plain
 from portrait_prep.stages.fetch.disk import Origin, Partial
 from portrait_prep.stages.fetch.session import content_length, content_range, validator
 
