@@ -13,7 +13,7 @@ from portrait_prep.errors import BadInput
 
 
 def is_plain(path: Path) -> bool:
-    """Whether `path` is a regular file, no symbolic link, and has no second hard link: writing to it changes no other."""
+    """Whether `path` is a regular file, no symbolic link, with no second hard link: writing to it changes no other."""
     try:
         found = path.lstat()
     except OSError:

@@ -172,7 +172,7 @@ class Workspace:
             raise WorkspaceBusy(f"A run holds the workspace {self.root}: wait for it or stop it.") from error
 
     def leftovers(self) -> Iterator[Path]:
-        """Temporary files and folders that a killed process left. None gets a new writer until the next is asked for."""
+        """Temporary files and folders that a killed process left. None gets a writer until the next is asked for."""
         inner = [path for path in (self.sources, self.root / "report") if not path.is_symlink()]
         for folder in (self.root, *(folder for outer in (self.root, *inner) for folder in self._folders(outer))):
             for path in sorted(folder.glob(f"{TEMPORARY}*")):
