@@ -159,8 +159,8 @@ class Stage(Generic[P]):
     outside: Callable[[Video], Mapping[str, Any] | None] | None = None
     models: Callable[[P], Mapping[str, str]] | None = None
     exchanged: Callable[[P, Path], Iterable[Path]] | None = None
-    """Of the files in a folder that are derived from its models and kept for the next run, those that are not what they
-    come to when they are derived again; each is called after its own digest."""
+    """Given a folder, returns the files in it that were derived from the stage's models (exports) and differ from what
+    these give when derived again. The name of each holds its own digest."""
     invariants: tuple[Invariant, ...] = ()
     reduce: Reduce | None = None
     proof: Proof | None = None

@@ -43,7 +43,7 @@ def provider(gpu: bool = False) -> str:
 
 
 def exchanged(folder: Path) -> list[Path]:
-    """The exports in `folder` that are not what the published weights come to. Raises as `parse` does."""
+    """The exports in `folder` that differ from what the published weights give. Raises as `parse` does."""
     found = verified(NAME)
     return _source(found.path, found.model.sha256).exchanged(folder)
 
