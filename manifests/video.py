@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from portrait_prep.manifests.ids import NAME_SAID, is_name
+from portrait_prep.manifests.ids import NAME_RULE, is_name
 from portrait_prep.manifests.record import Model
 
 FILE_URI = "file://"
@@ -124,8 +124,8 @@ def _is_side(pixels: int | None) -> bool:
 
 
 CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
-    (lambda video: is_name(video.video_id), f"its video_id is no name of a file ({NAME_SAID})"),
-    (lambda video: is_name(video.shard), f"its shard is no name of a file ({NAME_SAID})"),
+    (lambda video: is_name(video.video_id), f"its video_id is no name of a file ({NAME_RULE})"),
+    (lambda video: is_name(video.shard), f"its shard is no name of a file ({NAME_RULE})"),
     (lambda video: _is_time(video.start) and _is_time(video.end), "start and end must be seconds, 0 or more"),
     (lambda video: video.end is None or (video.start or 0.0) < video.end, "it must end after its start"),
     (lambda video: _is_time(video.duration), "its duration must be seconds, 0 or more"),

@@ -141,12 +141,13 @@ class Session:
         )
 
     def _demands(self) -> Demands:
-        """What a worker must have: the packages that decide values, and the folders that stages write to."""
+        """What a worker must have: the packages that affect values, and the folders that stages write to."""
         packages = {*packages_of_values(), *(name for stage in self.stages for name in stage.distributions)}
         names = ("media", "cache", *(stage.name for stage in self.stages))
-        folders = [folder for name in names if (folder := self.workspace.root / name).is_dir()]
-        # Where a link leads is not ours to try.
-        return Demands(sorted(packages), [self.workspace.root, *(one for one in folders if not one.is_symlink())])
+        folders = [self.workspace.root / name for name in names]
+        # Behind a link nothing is written, not even to try whether a worker can.
+        own = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+        return Demands(sorted(packages), [self.workspace.root, *own])
 
     def _wants_gpu(self, selection: Selection) -> bool:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)

@@ -29,7 +29,7 @@ from portrait_prep.pipeline.store.shard_state import ShardState
 log = logging.getLogger(__name__)
 
 LONGEST_DEADLINE = 30 * 86_400.0
-"""Seconds: no watchdog takes more than its clock can hold, whatever length a catalogue believes."""
+"""Seconds; bounds the deadline of a video whose catalogued duration is absurd, which the watchdog could not hold."""
 
 DEATHS = 2
 """A video whose worker died this often while it was the only one in the task is set aside."""
