@@ -72,9 +72,8 @@ def _fetch_member(address: str, match: re.Match[str], sources: Path, params: Dow
     member = PurePosixPath(unquote(match["member"]))
     target = sources / f"{with_digest(member.stem, address)}{member.suffix.lower()}"
     packed = sources / _archive_folder(match["archive"]) / unquote(match["name"]).replace("/", "_")
-    with exclusive_lock(
-        sources / f"{packed.parent.name}-{packed.name}"
-    ):  # not in the archives' folder, which may be the user's own
+    # The lock lies outside the archives' folder, which may be the user's own.
+    with exclusive_lock(sources / f"{packed.parent.name}-{packed.name}"):
         if target.is_file():
             return target
         with _fail_fast(match["archive"], params):
@@ -136,7 +135,7 @@ def _extract_again(packed: Path, member: str, target: Path, params: DownloadPara
 
 
 def _make_folder(packed: Path) -> None:
-    """Make the folder of an archive in `sources`. Raises MissingPrerequisite where it is a link out of it."""
+    """Make the folder of an archive in `sources`. Raises MissingPrerequisite where it is a link that leads elsewhere."""
     sources = packed.parent.parent
     Workspace(sources.parent).folder(sources.name, packed.parent.name)
 
