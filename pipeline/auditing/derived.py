@@ -21,7 +21,7 @@ def examine_derived(session: Session, deep: bool) -> Iterator[Finding]:
     for path in sorted(spoilt):
         yield found("derived", workspace.relative(path))
     for stage in session.stages if deep else ():
-        for path in stage.exchanged(session.settings.params[stage.name], folder) if stage.exchanged else ():
+        for path in stage.altered_exports(session.settings.params[stage.name], folder) if stage.altered_exports else ():
             if path not in spoilt:
                 yield found("exchanged export", workspace.relative(path), stage=stage.name)
 

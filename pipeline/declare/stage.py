@@ -158,7 +158,7 @@ class Stage(Generic[P]):
     catalogue: tuple[str, ...] = ()
     outside: Callable[[Video], Mapping[str, Any] | None] | None = None
     models: Callable[[P], Mapping[str, str]] | None = None
-    exchanged: Callable[[P, Path], Iterable[Path]] | None = None
+    altered_exports: Callable[[P, Path], Iterable[Path]] | None = None
     """Given a folder, returns the files in it that were derived from the stage's models (exports) and differ from what
     these give when derived again. The name of each holds its own digest."""
     invariants: tuple[Invariant, ...] = ()

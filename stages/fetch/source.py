@@ -135,7 +135,7 @@ def _extract_again(packed: Path, member: str, target: Path, params: DownloadPara
 
 
 def _make_folder(packed: Path) -> None:
-    """Make the folder of an archive in `sources`. Raises MissingPrerequisite where it is a link that leads elsewhere."""
+    """Make the folder of an archive in `sources`. Raises MissingPrerequisite where it is a link elsewhere."""
     sources = packed.parent.parent
     Workspace(sources.parent).folder(sources.name, packed.parent.name)
 

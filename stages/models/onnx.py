@@ -61,7 +61,7 @@ def exported(
     return made
 
 
-def exchanged(
+def altered_exports(
     name: str, sha256: str, build: Callable[[], torch.nn.Module], shape: tuple[int, ...], folder: Path
 ) -> list[Path]:
     """The exports of a network in `folder` whose bytes differ from those of an export made now from the weights.
