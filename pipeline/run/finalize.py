@@ -15,7 +15,7 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.cache import StatusCache, digest_of_verdicts
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary, video_statuses, write_manifests
-from portrait_prep.pipeline.status.table import CacheEntry, from_rows, rows_of, with_verdicts, writing_table
+from portrait_prep.pipeline.status.table import MALFORMED, CacheEntry, from_rows, rows_of, with_verdicts, writing_table
 from portrait_prep.pipeline.store.shard_state import ShardState
 
 WRITERS = 4
@@ -28,8 +28,13 @@ def finalize(
     """Yield the summaries of each shard once its manifests are written; the table is there when all are taken."""
     with writing_table(workspace) as table:
         for shard, members in by_shard(videos).items():
-            if known := cache.lookup(shard, members):
-                summaries, rows, entry = _judged_anew(workspace, planner, cache, members, *known)
+            known = cache.lookup(shard, members)
+            try:
+                recalled = known and from_rows(planner, members, known[1])
+            except MALFORMED:
+                recalled = None
+            if known and recalled:
+                summaries, rows, entry = _judged_anew(workspace, cache, recalled, *known)
             else:
                 summaries, rows, entry = _surveyed(workspace, planner, cache, members)
             table.add(shard, rows, entry)
@@ -40,14 +45,8 @@ Result = tuple[Sequence[VideoSummary], pa.Table, CacheEntry]
 
 
 def _judged_anew(
-    workspace: Workspace,
-    planner: Planner,
-    cache: StatusCache,
-    members: Sequence[Video],
-    entry: CacheEntry,
-    rows: pa.Table,
+    workspace: Workspace, cache: StatusCache, summaries: Sequence[VideoSummary], entry: CacheEntry, rows: pa.Table
 ) -> Result:
-    summaries = from_rows(planner, members, rows)
     verdicts = digest_of_verdicts(summaries)
     if verdicts == entry.verdicts:
         return summaries, rows, entry
@@ -58,7 +57,8 @@ def _judged_anew(
     workspace.folder("manifests")
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(write, summaries))
-    return summaries, with_verdicts(rows, summaries), CacheEntry(entry.facts, cache.manifests(members), verdicts)
+    manifests = cache.manifests(summary.video for summary in summaries)
+    return summaries, with_verdicts(rows, summaries), CacheEntry(entry.facts, manifests, verdicts)
 
 
 def _surveyed(workspace: Workspace, planner: Planner, cache: StatusCache, members: Sequence[Video]) -> Result:

@@ -86,8 +86,15 @@ class Metrics:
 READ = ("stage", "outcome", "reason", "attempts", "digest", "metrics", "error_type", "error_message", "error_permanent")
 
 
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError)
+"""What reading rows that somebody else wrote may raise."""
+
+
 def from_rows(planner: Planner, videos: Sequence[Video], rows: pa.Table) -> list[CachedStatus]:
-    """The videos of one shard, from their rows: for each of them, in order, one a stage."""
+    """The videos of one shard, from their rows: for each of them, in order, one a stage.
+
+    Raises one of MALFORMED where the rows are not as `rows_of` makes them.
+    """
     values = list(zip(*(rows.column(name).to_pylist() for name in READ), strict=True))
     each = len(planner.stages)
     return [_from_rows(planner, video, values[n * each : (n + 1) * each]) for n, video in enumerate(videos)]
@@ -100,10 +107,12 @@ def _from_rows(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) 
         reasons[stage] = message if outcome == State.FAILED else reason
         records[stage] = Metrics(from_json(metrics))
         if outcome == State.DONE:
-            digests[stage] = digest
+            digests[stage] = bytes.fromhex(digest).hex()
         if outcome == State.FAILED:
             error = {"type": kind, "message": message, "permanent": permanent}
             failures.append(failure_of(video.video_id, stage, attempts, error))
+    if list(states) != [stage.name for stage in planner.stages]:
+        raise ValueError("its stages are others")
     verdict = verdict_of(planner, video, states, reasons, records)
     return CachedStatus(video, states, digests, failures, verdict)
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -148,6 +149,31 @@ def test_what_changed_is_noticed(root: Path, change: str, seconds: float) -> Non
     CHANGES[change](root)
     go(root)
     assert list(Audit(toy_session(root)).findings()) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("digest", "no digest"),
+        ("digest", None),
+        ("outcome", "odd"),
+        ("metrics", "[1"),
+        ("metrics", "7"),
+        ("stage", "x"),
+    ],
+)
+def test_rows_that_a_stranger_wrote_are_not_believed(root: Path, column: str, value: str | None) -> None:
+    expected, path = told(root), root / "manifests.parquet"
+    with pq.ParquetFile(path) as file:
+        groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
+    with pq.ParquetWriter(path, groups[0].schema, write_page_checksum=True) as writer:
+        for group in groups:
+            number = group.column_names.index(column)
+            strange = pa.array([value] * len(group), pa.string())
+            writer.write_table(group.set_column(number, group.schema.field(number), strange))
+        writer.add_key_value_metadata(groups[0].schema.metadata or {})
+    go(root)
+    assert told(root) == expected
 
 
 def test_unfinished_work_is_not_kept_in_mind(tmp_path: Path) -> None:
