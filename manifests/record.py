@@ -13,6 +13,11 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def encodable(text: str) -> str:
+    """`text` with lone surrogates escaped, as JSON and Parquet need: a file name or an argument may have any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class Failure(Model):
     """Why a stage gave up on a video. `permanent`: no retry will mend it."""
 
@@ -23,8 +28,7 @@ class Failure(Model):
     @field_validator("message")
     @classmethod
     def _unicode(cls, message: str) -> str:
-        """Escape lone surrogates: a message may quote a file name of any bytes; JSON and Parquet hold Unicode."""
-        return message.encode("utf-8", "backslashreplace").decode()
+        return encodable(message)
 
 
 class Output(Model):

@@ -15,7 +15,7 @@ from pydantic import ValidationError, field_validator
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import is_name
-from portrait_prep.manifests.record import Model
+from portrait_prep.manifests.record import Model, encodable
 from portrait_prep.media.file import regular
 
 MOST_LINE = 1 << 20
@@ -49,6 +49,11 @@ class Review(Model):
     def sentence(self) -> str:
         """Who decided what, and why."""
         return f"{self.who} {self.decision}ed it: {self.why}"
+
+    @field_validator("why", "who")
+    @classmethod
+    def _unicode(cls, text: str) -> str:
+        return encodable(text)
 
     @field_validator("why")
     @classmethod

@@ -25,6 +25,13 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, told:
     assert len(path.read_bytes().split(b"\n")) == len(reviews) + 1
 
 
+def test_a_reason_in_bytes_that_are_no_text_is_kept_escaped(tmp_path: Path) -> None:
+    review = Review(decision="reject", why="like \udcff", who="\udcfe", when="")
+    write_reviews(tmp_path / "reviews.jsonl", {"a": review})
+    assert read_reviews(tmp_path / "reviews.jsonl") == {"a": review}
+    assert (review.why, review.who) == (r"like \udcff", r"\udcfe")
+
+
 def test_no_file_is_no_review(tmp_path: Path) -> None:
     assert read_reviews(tmp_path / "reviews.jsonl") == {}
 
