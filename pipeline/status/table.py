@@ -42,6 +42,9 @@ TABLE = pa.schema(
 )
 
 
+SOUGHT_BY = ("video_id", "shard", "stage")
+"""Columns of which the footer tells the range in each row group: of all it would be longer than the rows."""
+
 KEY = b"portrait_prep"
 """Under which the footer keeps an entry for each shard."""
 
@@ -141,7 +144,7 @@ def writing_table(workspace: Workspace) -> Iterator[Table]:
     """Write the table, whole or not at all; its pages carry checksums, since it may be believed later."""
     with (
         replacing(workspace.manifests_table) as temporary,
-        pq.ParquetWriter(temporary, TABLE, write_page_checksum=True) as writer,
+        pq.ParquetWriter(temporary, TABLE, write_page_checksum=True, write_statistics=list(SOUGHT_BY)) as writer,
     ):
         table = Table(writer)
         yield table
