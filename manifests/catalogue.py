@@ -204,10 +204,18 @@ class Catalogue(Sequence[Video]):
         """The rows at these places [n]."""
         return _videos(self._table.take(pa.array(places)))
 
+    def ids(self) -> Iterator[str]:
+        """The ids of all videos, one by one."""
+        return (video_id.as_py() for video_id in self._table["video_id"])
+
     def find(self, video_id: str) -> Video | None:
         """The row of a video, or None."""
         place = pc.index(self._table["video_id"], video_id).as_py()
         return None if place < 0 else self[place]
+
+    def values_of(self, field: str) -> list[str | int | float]:
+        """The values that a field has, each once, null left out."""
+        return [value for value in pc.unique(self._table[field]).to_pylist() if value is not None]
 
     @cached_property
     def shards(self) -> "Shards":

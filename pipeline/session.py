@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,9 @@ from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import Planner, Selection
 from portrait_prep.pipeline.status.survey import VideoStatus, survey, video_statuses
 from portrait_prep.pipeline.store.shard_state import ShardState
+
+NEAREST = 3
+"""Ids that are named where one is asked for that there is not."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,9 @@ class Session:
         """A row of the catalogue. Raises BadInput where there is none."""
         video = self.videos.find(video_id)
         if video is None:
-            raise BadInput(
-                f"There is no video '{video_id}' in the catalogue; 'portrait-prep status' lists what failed."
-            )
+            nearest = get_close_matches(video_id, self.videos.ids(), NEAREST)
+            meant = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+            raise BadInput(f"There is no video '{video_id}' in the catalogue; {meant}'portrait-prep list' lists all.")
         return video
 
     def require_videos(self, names: Sequence[str]) -> None:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import PurePath
 
 from portrait_prep.manifests.catalogue import DUPLICATE_OF, LABELS
 from portrait_prep.manifests.verdict import Reviewed
 from portrait_prep.pipeline.declare.quality import Rule
 from portrait_prep.pipeline.status.plan import StageStatus, State
+from portrait_prep.pipeline.status.result import Result, result_of
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart, flat
@@ -42,16 +42,6 @@ class Headings:
         for own in sorted({video_id, source, PurePath(source).name} - {""}, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, text)
         return NUMBER.sub(BLANK, text)
-
-
-class Result(StrEnum):
-    """What became of a video, in the order in which the page lists it."""
-
-    FAILED = "failed"
-    REJECTED = "rejected"
-    UNFINISHED = "unfinished"
-    ACCEPTED = "accepted"
-    LEFT_OUT = "left out"
 
 
 COUNTED_LABELS = tuple(name for name, label in LABELS.items() if label.counted)
@@ -97,7 +87,7 @@ class Row:
             defect=video.defect,
             facets=tuple(None if value is None else str(value) for value in values),
             seconds=metrics["normalize.seconds"],
-            result=_result(video_status),
+            result=result_of(video_status),
             states=tuple(status.state for status in statuses.values()),
             notes=tuple(_note(status) for status in statuses.values()),
             reasons=tuple(
@@ -115,17 +105,6 @@ def _holds(status: StageStatus) -> bool:
 
 def _note(status: StageStatus) -> str:
     return "" if status.state is State.DONE else status.reason
-
-
-def _result(video_status: VideoStatus) -> Result:
-    states = {status.state for status in video_status.statuses.values()}
-    if not video_status.video.worked_on:
-        return Result.LEFT_OUT
-    if State.FAILED in states:
-        return Result.FAILED
-    if video_status.verdict.accepted:
-        return Result.ACCEPTED
-    return Result.UNFINISHED if states & {State.PENDING, State.STALE} else Result.REJECTED
 
 
 def _reasons(video_status: VideoStatus) -> Iterator[Reason]:

@@ -13,9 +13,10 @@ from typing import Any
 from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.declare.quality import QualitySettings
 from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.result import Result
 from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart
-from portrait_prep.views.visual.report.row import FACETS, Result, Row
+from portrait_prep.views.visual.report.row import FACETS, Row
 
 RESULTS, STATES = list(Result), list(State)
 NOTHING = -1
