@@ -23,7 +23,7 @@ from portrait_prep.manifests.corpora.folder.catalogue import catalogue
 from portrait_prep.media.frames import FPS
 from portrait_prep.pipeline.add_videos import add_videos
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.run.executor import open_executor
+from portrait_prep.pipeline.run.opening import open_executor
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.order import STAGES

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.frames import FPS
 from portrait_prep.media.wav import SAMPLES_PER_FRAME, write_wav
 from portrait_prep.pipeline.declare.settings import write_settings

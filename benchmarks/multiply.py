@@ -14,11 +14,12 @@ import numpy as np
 
 from portrait_prep.demo.corpus import make_clip
 from portrait_prep.demo.plan import CLIPS
-from portrait_prep.manifests.catalogue import Video, by_shard, write_catalogue
+from portrait_prep.manifests.catalogue import by_shard, write_catalogue
 from portrait_prep.manifests.corpora.folder.catalogue import catalogue
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.record import Output, Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.add_videos import add_videos
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace

@@ -10,7 +10,6 @@ from cyclopts import App, Parameter
 from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import Many, WorkspaceOption, say
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.choice import Choice, Filter
 from portrait_prep.manifests.corpora.folder import catalogue as own_folder
 from portrait_prep.manifests.corpora.folder import summary as folder_summary
@@ -22,6 +21,7 @@ from portrait_prep.manifests.corpora.ravdess import splits as ravdess_splits
 from portrait_prep.manifests.corpora.ravdess import summary as ravdess_summary
 from portrait_prep.manifests.corpora.ravdess.names import RECORD, folder_of
 from portrait_prep.manifests.printing import shell_word
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.add_videos import Find, add_videos
 
 

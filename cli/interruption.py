@@ -1,8 +1,8 @@
-"""SIGTERM and Ctrl-C end a command within seconds, also where it is in a library that does not come back.
+"""SIGTERM and Ctrl-C end a command within seconds, even inside a native call that does not return.
 
-Python runs handlers of signals between its own instructions only. But it writes each signal down at once, to a pipe
-that is asked of it: a thread reads there, and where the handler has not run soon after, it ends the process. That is
-safe at any moment: a file that has its final name is whole.
+Python runs signal handlers only between its own instructions. But it writes the number of each signal at once to a pipe
+set by `signal.set_wakeup_fd`. A thread reads that pipe and ends the process if the handler has not run soon after. That
+is safe at any moment, since a file with its final name is whole.
 """
 
 import os
@@ -15,15 +15,16 @@ SENTENCE = "portrait-prep: interrupted; run again to go on from here\n"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
 PATIENCE = 1.0
-"""Seconds for the handler to run."""
+"""Seconds that the handler has to run."""
 
-_answered = threading.Event()
+_handled = threading.Event()
+"""Set by the handler, cleared by the watching thread."""
 
 
 def raise_on_signals() -> None:
-    """Have both signals raise KeyboardInterrupt in the main thread, or end the process. Ctrl-C stays ignored if it is.
+    """Have SIGNALS raise KeyboardInterrupt in the main thread, or else end the process. Call from the main thread.
 
-    To be called from the main thread.
+    SIGINT stays ignored where it is ignored already, as in the background of a script.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -35,14 +36,14 @@ def raise_on_signals() -> None:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    _answered.set()
+    _handled.set()
     raise KeyboardInterrupt
 
 
 def _watch(reader: int) -> None:
-    """Who has put another handler in the place of ours has run it, or will, and sees to the end."""
+    """End the process after a signal that `_interrupt` does not handle in time. Other handlers are left alone."""
     while number := os.read(reader, 1):
-        if number[0] in SIGNALS and not _answered.wait(PATIENCE) and signal.getsignal(number[0]) is _interrupt:
+        if number[0] in SIGNALS and not _handled.wait(PATIENCE) and signal.getsignal(number[0]) is _interrupt:
             os.write(STDERR, SENTENCE.encode())
             os._exit(INTERRUPTED)
-        _answered.clear()
+        _handled.clear()

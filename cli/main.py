@@ -59,7 +59,7 @@ def main() -> NoReturn:
     raise_on_signals()
     try:
         status = app() or 0
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done; only the leaving is left
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done: nothing is left to interrupt
         if sys.stdout:
             sys.stdout.flush()
         sys.exit(status)
@@ -69,7 +69,7 @@ def main() -> NoReturn:
         # Whoever read our output has had enough of it; Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINDINGS)
-    except (KeyboardInterrupt, InterruptedError):  # the second is what a library makes of a signal in a system call
+    except (KeyboardInterrupt, InterruptedError):  # some libraries turn a signal into the second
         sys.stderr.write(SENTENCE)
         sys.exit(INTERRUPTED)
     except OSError as error:
@@ -79,10 +79,10 @@ def main() -> NoReturn:
 
 
 def _speak_utf8() -> None:
-    """Begin anew in Python's UTF-8 mode where the locale is of another encoding; print any name of a file.
+    """Restart in Python's UTF-8 mode where the locale has another encoding; let any file name be printed.
 
-    A catalogue names files in UTF-8, wherever it was made, and ids must not depend on the locale. Who calls us from a
-    program that was started with other arguments keeps the encoding that it has.
+    A catalogue names files in UTF-8, and ids must not depend on the locale. A process that was started with other
+    arguments (`main` called from another program) is not restarted.
     """
     arguments, other = sys.argv[1:], sys.getfilesystemencoding() != "utf-8"
     if other and os.environ.get("PYTHONUTF8") != "1" and sys.orig_argv[-len(arguments) :] == arguments:

@@ -11,8 +11,9 @@ from tqdm import tqdm
 from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import AsJson, Workers, WorkspaceOption, say, say_json
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video, path_of
-from portrait_prep.pipeline.run.executor import Executor, WorkerDied, open_executor
+from portrait_prep.manifests.video import Video, path_of
+from portrait_prep.pipeline.run.executor import Executor, WorkerDied
+from portrait_prep.pipeline.run.opening import open_executor
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.speaker_side.dialogs import Agreement, Dialog, DialogCheck, Vote, check_dialog, dialogs

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.merging import ON_MERGE, OnMerge
+from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import a_few
 
 SOURCE_AWAY = "where the file is gone, give the folder that it lies in now as --source, or put it back"

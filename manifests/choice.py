@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 
 EXAMPLES = 3
 

@@ -1,22 +1,17 @@
-"""A file under its final name is whole (write aside in the same folder, flush, rename), and is known by its bytes.
-
-What is written to under the name that it has (locks, logs, parts of transfers) is a plain file: no link is followed.
-"""
+"""Whole files: written under a temporary name in the same folder, flushed and renamed; compared by their sha256."""
 
 import fcntl
 import hashlib
 import os
-import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from portrait_prep.errors import BadInput
 from portrait_prep.media.file import regular
 
 TEMPORARY = ".tmp-"
-"""Every temporary file's name starts with this; a run sweeps away what a killed process left."""
+"""Prefix of the names of temporary files; a run removes those that a killed process left."""
 
 
 def temporary_beside(path: Path) -> Path:
@@ -41,31 +36,31 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write; on success it replaces `path`, on any error it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
-    claim = _claimed(temporary)
+    lock = _create_locked(temporary)
     try:
         yield temporary
         flush_and_rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-        os.close(claim)
+        os.close(lock)
 
 
-def _claimed(temporary: Path) -> int:
-    """Create a file that counts as not `abandoned` while the returned descriptor is open: till its process ends."""
+def _create_locked(temporary: Path) -> int:
+    """Create a file and lock it, which `writer_is_gone` notices. The lock ends with the descriptor or the process."""
     while True:
-        claim = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        with suppress(OSError):  # a disk without locks, to which an export may well be written
-            fcntl.flock(claim, fcntl.LOCK_EX)
+        lock = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with suppress(OSError):  # a disk without locks; exports may be written to one
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if temporary.exists():
-            return claim
-        os.close(claim)  # it was swept away before it was claimed
+            return lock
+        os.close(lock)  # a run removed it before it was locked
 
 
 @contextmanager
-def abandoned(temporary: Path) -> Iterator[bool]:
-    """Tell whether no process writes this file by `replacing`; to the end of the block none can begin to.
+def writer_is_gone(temporary: Path) -> Iterator[bool]:
+    """Yield whether no process is writing this file by `replacing`; until the end of the block none can start to.
 
-    A file of somebody else's that may not even be looked at is left to them.
+    False, too, for a file that this user may not read. Anything that is no file has no writer.
     """
     try:
         handle = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -73,13 +68,13 @@ def abandoned(temporary: Path) -> Iterator[bool]:
         yield not isinstance(error, PermissionError)
         return
     try:
-        # Shared: network disks give an exclusive lock only to those who may write.
+        # A shared lock is enough, and network disks grant an exclusive one only on files opened for writing.
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        free = True
+        gone = True
     except OSError as error:
-        free = not isinstance(error, BlockingIOError)
+        gone = not isinstance(error, BlockingIOError)
     try:
-        yield free
+        yield gone
     finally:
         os.close(handle)
 
@@ -91,41 +86,5 @@ def sha256_of(path: Path) -> str:
 
 
 def is_intact(path: Path, sha256: str) -> bool:
-    """Whether the file is there with just these bytes."""
+    """Whether the file exists and has this sha256 (hexadecimal)."""
     return path.is_file() and sha256_of(path) == sha256
-
-
-def is_plain(path: Path) -> bool:
-    """Whether a regular file lies there that has no other name: no link leads on, and nobody else's file is written."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
-
-
-@contextmanager
-def opened_plain(path: Path, flags: int) -> Iterator[int]:
-    """The descriptor of a regular file, as `os.open` gives it. Raises BadInput where a link or anything else lies."""
-    try:
-        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if path.is_symlink():
-            raise BadInput(f"{path} is a link, and is not written through: remove it and run again.") from error
-        raise
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise BadInput(f"{path} is no regular file: remove it and run again.")
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def real(path: Path) -> Path:
-    """Where a path leads once its links are followed, as far as there is something and they lead in no circle."""
-    return Path(os.path.realpath(path))
-
-
-def lies_inside(path: Path, root: Path) -> bool:
-    """Whether the folder that holds `path` is, in truth, within `root`."""
-    return real(path.parent).is_relative_to(real(root))

@@ -5,13 +5,13 @@ import re
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MAX_ID = 96
-"""Longest video id: leaves room for suffixes within the 255 bytes of a file name."""
+"""Longest id that is made: leaves room for suffixes within the 255 bytes of a file name."""
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+"""Names accepted in an existing workspace: also ids with a leading dash, which early versions made."""
 LONGEST_NAME = 200
-"""What a workspace may be found to hold: also ids that began with a dash, as they were made at first, and longer ones
-that a person chose. With what is put before and after them they are names of files, of 255 bytes at most."""
-NAME_SAID = f"letters, digits, '.', '_' and '-', no '.' first, at most {LONGEST_NAME}"
+"""Also ids chosen by a person may be longer than MAX_ID; with prefix and suffix a file name has 255 bytes at most."""
+NAME_RULE = f"letters, digits, '.', '_' and '-', no '.' first, at most {LONGEST_NAME}"
 
 
 def safe_id(text: str, salt: str) -> str:
@@ -32,5 +32,5 @@ def with_digest(text: str, salt: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether an id or the name of a shard that was found in a file can be part of a file's name, and of no path."""
+    """Whether an id or shard name read from a file can be part of a file name, and leads to no other folder."""
     return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from portrait_prep.manifests.catalogue import LABELS, Video
 from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.manifests.record import Output, Record
 from portrait_prep.manifests.verdict import Verdict
+from portrait_prep.manifests.video import LABELS, Video
 from portrait_prep.media.file import regular
 
 IDENTITY = ("video_id", "corpus", "subject", "shard", "split", "fold")

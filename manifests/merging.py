@@ -1,20 +1,20 @@
-"""How the videos that a corpus lists enter a catalogue: what is known keeps its place, what is new gets a shard."""
+"""Merging the videos that a corpus lists into a catalogue: known rows keep their place, new ones get a shard."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
-from portrait_prep.manifests.catalogue import CUT, Video
+from portrait_prep.manifests.video import CUT, Video
 
 
 class OnMerge(Enum):
-    """What becomes of a field of a known row when its corpus is looked at again."""
+    """What happens to a field of a known row when its corpus lists the video again."""
 
-    OWN = "the catalogue's own: a corpus does not say it"
-    FIXED = "stays, so that nothing moves to another side or subject under a trained model"
-    FOOTAGE = "is replaced with all others of its kind, or none is: where the footage lies, and what of it is taken"
-    CORRECTED = "is replaced: what a corpus says of a video, it may correct"
+    OWN = "kept: belongs to the catalogue, no corpus sets it"
+    FIXED = "kept: no video changes its split or subject under a trained model"
+    FOOTAGE = "replaced together with all other fields of this kind, or none is: file, interval and crop"
+    CORRECTED = "replaced: a corpus may correct its labels"
 
 
 ON_MERGE: Mapping[str, OnMerge] = {
@@ -28,10 +28,10 @@ ON_MERGE: Mapping[str, OnMerge] = {
 def merge(known: Sequence[Video], listed: Iterable[Video], shard_seconds: float) -> list[Video]:
     """Add to `known` the videos of `listed` whose id is new, each given a shard; the first of equal ids counts.
 
-    `ON_MERGE` says what a known row takes over; a file at hand is not given up for an address. No known row is left
-    out, and one of another corpus is another video, which stays as it is. A shard takes whole videos, in order, while
-    their footage stays within `shard_seconds`; a longer video gets a shard of its own. The last shard of the corpus is
-    filled up first; no video ever changes its shard.
+    `ON_MERGE` says which fields of a known row are replaced; a local file is never replaced by an address. Known rows
+    that are not listed are kept, and so are rows of another corpus with the same id. A shard takes whole videos, in
+    order, while their total duration is at most `shard_seconds`; a longer video gets a shard of its own. The last shard
+    of the corpus is filled up first; no video ever changes its shard.
     """
     merged = {video.video_id: video for video in known}
     last = _last_shards(known)

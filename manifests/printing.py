@@ -1,6 +1,7 @@
-"""How text of foreign origin is shown: names, ids and messages that a terminal, a log or a shell takes for text alone.
+"""Printing foreign text (file names, ids, messages) safely to a terminal, a log or a shell command.
 
-A file's name may hold what moves the cursor, rings, forges a line or turns the text around; it is shown as its escape.
+A file name may hold characters that move the cursor, ring the bell, start a line or reverse the direction of text; they
+are shown as escapes.
 """
 
 import json
@@ -11,15 +12,17 @@ from typing import Any
 
 
 def printable(value: Any) -> Any:
-    """Names come from foreign files: control characters, lone surrogates, line separators and marks that turn the text
-    around show as their escapes. What is no text stays as it is."""
+    """Replace the characters of a string that are not printable (`str.isprintable`) by their Python escapes.
+
+    A value that is no string is returned as it is.
+    """
     if not isinstance(value, str) or value.isprintable():
         return value
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value)
 
 
 def printable_json(value: Any) -> str:
-    """JSON for people and programs, a key a line; what does not print is escaped as JSON has it (RFC 8259, 7)."""
+    """JSON with one key a line; characters that are not printable are escaped as in RFC 8259, 7."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
     if text.replace("\n", "").isprintable():
         return text
@@ -32,8 +35,10 @@ def _json_escape(character: str) -> str:
 
 
 def shell_word(text: str) -> str:
-    """`text` quoted as one word of a shell command that can be read and pasted: `$'…'` (POSIX.1-2024, 2.2.4), with the
-    bytes of what does not print in octal."""
+    """Quote `text` as one word of a shell command, to be read and pasted.
+
+    Where it is not printable the form is `$'…'` (POSIX.1-2024, 2.2.4), with the bytes of such characters in octal.
+    """
     if text.isprintable():
         return shlex.quote(text)
     return f"$'{''.join(map(_shell_escape, text))}'"
@@ -46,7 +51,7 @@ def _shell_escape(character: str) -> str:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Formats a log record so that no text in it looks like another: lines after the first are indented."""
+    """Formats log records safely; lines after the first are indented, so that no message can forge a record."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's text."""
@@ -54,6 +59,6 @@ class PrintableFormatter(logging.Formatter):
 
 
 def print_logs_safely() -> None:
-    """Have what is logged and has no handler of its own, ours in every process, written by `PrintableFormatter`."""
+    """Use `PrintableFormatter` for records without a handler, as all of ours are (`logging.lastResort`)."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(PrintableFormatter())

@@ -23,7 +23,7 @@ class Failure(Model):
     @field_validator("message")
     @classmethod
     def _unicode(cls, message: str) -> str:
-        """A message may quote a file's name, which need not be Unicode; what holds it, as JSON and Parquet, is."""
+        """Escape lone surrogates: a message may quote a file name of any bytes; JSON and Parquet hold Unicode."""
         return message.encode("utf-8", "backslashreplace").decode()
 
 
@@ -37,7 +37,7 @@ class Output(Model):
     @field_validator("path")
     @classmethod
     def _is_inside(cls, path: str) -> str:
-        """What a record names may be deleted on its word, and so must not lead out of the workspace."""
+        """Files that a record names may be deleted, so a path must not lead out of the workspace."""
         if path.startswith("/") or ".." in path.split("/"):
             raise ValueError("leads out of the workspace")
         return path
@@ -86,7 +86,7 @@ class Record(Model):
     @field_validator("video_id", "stage")
     @classmethod
     def _is_name(cls, name: str) -> str:
-        """Files are called after it."""
+        """It becomes part of file names."""
         if not is_name(name):
             raise ValueError("is no name of a file")
         return name
@@ -94,7 +94,7 @@ class Record(Model):
     @field_validator("media")
     @classmethod
     def _is_media(cls, media: tuple[Output, ...], info: ValidationInfo) -> tuple[Output, ...]:
-        """They are this video's, and nothing else may be replaced or deleted on a record's word."""
+        """Media files that a record names may be replaced or deleted, so they must be those of its own video."""
         own = f"media/{info.data.get('video_id')}"
         if any(output.path.rpartition(".")[0] != own or output.path.count("/") > 1 for output in media):
             raise ValueError("names a file that is not the video's")

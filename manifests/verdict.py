@@ -19,7 +19,7 @@ from portrait_prep.manifests.record import Model
 from portrait_prep.media.file import regular
 
 MOST_LINE = 1 << 20
-"""Characters of a line that are read at a time: a review has some hundred."""
+"""Most characters of a line; a review has a few hundred."""
 
 
 class Verdict(Model):
@@ -119,7 +119,7 @@ def read_reviews(path: Path) -> dict[str, Review]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that is not blank; a longer one than any review comes in pieces, which are none."""
+    """Number and text of each line that is not blank. Of a line over MOST_LINE come pieces, no valid reviews."""
     with regular(path).open(encoding="utf-8") as file:
         for number, line in enumerate(iter(lambda: file.readline(MOST_LINE), ""), 1):
             if line.strip():

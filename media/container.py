@@ -1,6 +1,6 @@
-"""The one door to video and sound files of the world: only what is one, of this machine, whole by what it says.
+"""Opens video and sound files: only regular files of known formats, whose declared sizes fit the file.
 
-Whatever a library raises while one is read, of any type, is that file's own failure.
+Any error that a library raises about the content becomes NotAVideo, so that one file costs no other.
 """
 
 from __future__ import annotations
@@ -17,36 +17,39 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from portrait_prep.errors import PortraitPrepError
-from portrait_prep.media.boxes import declares_too_many, is_without_index
 from portrait_prep.media.formats import DECODER_OPTIONS, INPUT_OPTIONS, STILL
+from portrait_prep.media.iso_boxes import declares_too_many, is_without_index
 from portrait_prep.media.memory import bounded_memory
 
 BLOCK = 1 << 20
 """Bytes read at a time."""
 
-MOST_WORDS = 200
-"""Characters of a library's own words that are passed on."""
+MOST_QUOTED = 200
+"""Characters of a library's error message that are passed on."""
 
-REFUSED = "not on whitelist"
-"""What FFmpeg says of a format that it was not to open."""
+NOT_WHITELISTED = "not on whitelist"
+"""Part of FFmpeg's log line about a format outside `format_whitelist`."""
 
-
-OF_THE_SYSTEM = frozenset(
+SYSTEM_ERRORS = frozenset(
     {
         *(errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN),
         *(errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO),
     }
 )
-"""What no file is at fault of: network disks that went away, and too many open files."""
+"""Error numbers for which no file is to blame: lost network disks and devices, too many open files."""
 
 
 class NotAVideo(Exception):
-    """The file holds no usable video (or sound, where that is asked for); the message reads on after its name."""
+    """The file holds no usable video (or sound, where that is asked for). The message continues "<file> …"."""
 
 
 @contextmanager
 def opened(path: Path, kind: str = "video") -> Iterator[InputContainer]:
-    """Open for reading; what libraries raise until it is closed becomes NotAVideo, the system's stays OSError."""
+    """Open a file for reading and close it at the end.
+
+    Raises NotAVideo where it is none, or a library fails on its content inside the block; OSError where the system
+    fails. `kind` is the word for the file in messages.
+    """
     status = path.stat()
     if not S_ISREG(status.st_mode):
         raise NotAVideo("is not a regular file")
@@ -62,9 +65,10 @@ def opened(path: Path, kind: str = "video") -> Iterator[InputContainer]:
 
 
 def open_container(path: Path) -> InputContainer:
-    """A file of the formats that are opened. Raises what PyAV raises.
+    """Open a file of a known format. Raises what PyAV raises.
 
-    Tags are of any bytes. PyAV decodes them strictly unless it is told otherwise, in releases that can be told.
+    Tags may hold any bytes; PyAV fails on those that are no UTF-8 unless told to replace them, which older releases
+    cannot be told.
     """
     options = dict(INPUT_OPTIONS)
     try:
@@ -78,9 +82,9 @@ def open_container(path: Path) -> InputContainer:
 
 @contextmanager
 def guarded(path: Path, kind: str = "video") -> Iterator[None]:
-    """Turn what libraries raise about the content of a file into NotAVideo, whose sentence names what it was.
+    """Turn what libraries raise about the content of a file into NotAVideo, with their message.
 
-    Our own errors, those of the system and a full memory pass.
+    Errors of portrait_prep, OSError and MemoryError pass.
     """
     try:
         yield
@@ -90,13 +94,16 @@ def guarded(path: Path, kind: str = "video") -> Iterator[None]:
     except (NotAVideo, PortraitPrepError, OSError, MemoryError):
         raise
     except Exception as error:
-        words = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_WORDS]
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_QUOTED]
         raise NotAVideo(f"is not a readable {kind} ({words})") from error
 
 
 def _raise_if_of_the_system(path: Path, error: av.FFmpegError) -> None:
-    """Raise OSError where FFmpeg passed on what the system said; EIO, which it also says of files, where it is so."""
-    if error.errno in OF_THE_SYSTEM:
+    """Raise OSError where FFmpeg passed on an error of the system.
+
+    FFmpeg reports EIO for bad content as well; there the file is read to its end, which fails if the disk does.
+    """
+    if error.errno in SYSTEM_ERRORS:
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
     if error.errno == errno.EIO:
         with path.open("rb") as file:
@@ -105,12 +112,12 @@ def _raise_if_of_the_system(path: Path, error: av.FFmpegError) -> None:
 
 
 def has_decoder(stream: Stream) -> bool:
-    """Whether FFmpeg knows a decoder for a track; one without has no attributes of a codec either."""
+    """Whether FFmpeg has a decoder for a track; PyAV gives a track without one no codec context."""
     return getattr(stream, "codec_context", None) is not None
 
 
 def _why_unreadable(path: Path, kind: str, error: av.FFmpegError) -> str:
-    """In words that say what to make of it, where that is known."""
+    """The message of NotAVideo, as specific as can be told."""
     if is_without_index(path):
         return "is cut short: its index (moov) is missing"
     if isinstance(error, av.ArgumentError) and (name := _refused_format(path)):
@@ -121,7 +128,7 @@ def _why_unreadable(path: Path, kind: str, error: av.FFmpegError) -> str:
 
 
 def _refused_format(path: Path) -> str | None:
-    """The name of the format that FFmpeg recognized and was not to open, which it only logs; None where it was not."""
+    """FFmpeg's name of a format outside the whitelist, which it only logs; None where that was not the reason."""
     before = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)
@@ -129,7 +136,7 @@ def _refused_format(path: Path) -> str | None:
         with av.logging.Capture() as said, bounded_memory(path.stat().st_size):
             open_container(path).close()
     except av.FFmpegError:
-        return next((name for _, name, words in said if REFUSED in words), None)
+        return next((name for _, name, words in said if NOT_WHITELISTED in words), None)
     finally:
         av.logging.set_level(before[0])
         av.logging.set_skip_repeated(before[1])

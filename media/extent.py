@@ -1,4 +1,4 @@
-"""How far a file of video or sound goes by what it says of itself, and whether it is there so far, and not twice."""
+"""Whether a file of video or sound is as long as it declares to be, and is one file and not several joined."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ BLOCK = 1 << 20
 """Bytes read at a time where a file is searched."""
 
 MOST_PARTS = 4096
-"""Parts looked at; the longest films have some hundred."""
+"""Elements or chunks read of one file; the longest films have some hundred."""
 
 EBML = b"\x1a\x45\xdf\xa3"
 SEGMENT = b"\x18\x53\x80\x67"
 RIFF = b"RIFF"
-OPEN = 0xFFFFFFFF
-"""A RIFF size that nobody went back to fill in."""
+UNKNOWN_SIZE = 0xFFFFFFFF
+"""Size of a RIFF chunk whose writer never filled it in."""
 
 
 def declared_size(path: Path) -> int:
@@ -73,7 +73,7 @@ def _riff_ends(file: BinaryIO, size: int) -> Iterator[int]:
             until = position + 8 + length
             position += 12
         else:
-            if length == OPEN:
+            if length == UNKNOWN_SIZE:
                 return
             position += 8 + length
             yield position
@@ -81,7 +81,7 @@ def _riff_ends(file: BinaryIO, size: int) -> Iterator[int]:
 
 
 def check_extent(path: Path, container: InputContainer, streams: Iterable[Stream]) -> None:
-    """An index or a declared size that points beyond the end of the file proves that the file was cut."""
+    """Raise NotAVideo where an index or a declared size points beyond the end of the file: it was cut."""
     needed = declared_size(path)
     if container.format.name.startswith("mov"):
         entries = chain.from_iterable(stream.index_entries for stream in streams)
@@ -90,24 +90,24 @@ def check_extent(path: Path, container: InputContainer, streams: Iterable[Stream
         raise NotAVideo(f"is cut short: {size} of at least {needed} bytes are there")
 
 
-HEADS = re.compile(
+HEADERS = re.compile(
     rb"\x00\x00\x00.ftyp[ -~]{4}|FLV\x01[\x01\x04\x05]\x00\x00\x00\x09|RIFF....AVI LIST"
     rb"|\x1a\x45\xdf\xa3.{1,48}(?:matroska|webm)",
     re.DOTALL,
 )
 """How MP4, FLV, AVI and Matroska files begin."""
 
-LONGEST_HEAD = 64
-"""Bytes that one of these is long at most."""
+LONGEST_HEADER = 64
+"""Bytes of the longest match of HEADERS."""
 
 
-def second_head(path: Path, after: int) -> int | None:
-    """Where, behind this byte, another file begins; None where none does. Raises OSError."""
+def second_header(path: Path, after: int) -> int | None:
+    """Offset, from `after` on, at which another file begins; None where none does. Raises OSError."""
     with path.open("rb") as file:
         file.seek(after)
         tail = b""
         while block := file.read(BLOCK):
-            if found := HEADS.search(tail + block):
+            if found := HEADERS.search(tail + block):
                 return after - len(tail) + found.start()
-            tail, after = block[-LONGEST_HEAD:], after + len(block)
+            tail, after = block[-LONGEST_HEADER:], after + len(block)
     return None

@@ -1,4 +1,4 @@
-"""Files that may be read: whole, or at any place by many processes."""
+"""Reading files safely: only regular ones of bounded size, and at any offset by several processes at once."""
 
 import errno
 import os
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from portrait_prep.errors import Damaged
 
 MOST_TEXT = 1 << 26
-"""Bytes of a file of settings, a manifest, a list: the largest have a hundredth of these."""
+"""Most bytes of a text file that is read (settings, manifest, list): a hundred times the largest ones."""
 
 
 def regular(path: Path, most: int | None = None) -> Path:
-    """The path, where a regular file of at most so many bytes lies there: pipes and devices wait, or go on for ever.
+    """Return `path` if it is a regular file, or a link to one, of at most `most` bytes. Raises OSError otherwise.
 
-    To be asked before a file is opened that somebody else may have put there. Raises OSError.
+    Call it before opening a file that somebody else may have put there: a pipe or a device may block for ever.
     """
     status = path.stat()
     if S_ISDIR(status.st_mode):

@@ -1,8 +1,8 @@
-"""The formats that are opened: video and sound that lie in the one file, by FFmpeg's names of their demuxers.
+"""The formats that are opened, by FFmpeg's names of their demuxers: video and sound contained in one file.
 
-Whatever else FFmpeg reads stays closed. Playlists and the like (concat, hls, dash, imf, sdp, vobsub, image2, mlv) open
-other files and addresses: their bytes are not all there is to them. Texts, scripts, pictures, subtitles, games and
-tracker music are no video and no sound of a person.
+FFmpeg knows more, which are refused. Playlists and the like (concat, hls, dash, imf, sdp, vobsub, image2, mlv) open
+other files and addresses, so that their own bytes do not identify them. Texts, scripts, pictures, subtitles, games and
+tracker music are no recording of a person.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ BARE_VIDEO = (
     *("h264", "hevc", "vvc", "evc", "av1", "obu", "m4v", "mpegvideo", "mjpeg", "mjpeg_2000", "h261", "h263"),
     *("vc1", "vc1test", "dirac", "cavsvideo", "avs2", "avs3", "dnxhd", "apv", "ingenient"),
 )
-"""The stream of one codec, without a container."""
+"""Streams of one codec without a container."""
 
 SOUND = (
     *("wav", "w64", "aiff", "caf", "au", "voc", "ircam", "nistsphere", "sds", "sox", "avr", "paf", "pvf", "iff", "wve"),
@@ -29,17 +29,17 @@ SOUND = (
 )
 
 STILL = ("image2", "_pipe", "gif", "ico", "apng", "avif")
-"""Parts of the names of formats that mean a picture, not a film."""
+"""Parts of the names of formats of still images."""
 
 MOST_PIXELS = 1 << 27
-"""Pixels of the largest picture that is decoded; the largest film cameras make 80 million, 12288 x 6480."""
+"""Pixels of the largest picture that is decoded; the largest film cameras give 80 million, 12288 x 6480."""
 
 DECODER_OPTIONS: Mapping[str, str] = {"max_pixels": str(MOST_PIXELS)}
-"""What the decoders of pictures are told: a header of a few bytes may claim a picture that fills the memory."""
+"""Options of video decoders: a header of a few bytes may declare a picture that fills the memory."""
 
 INPUT_OPTIONS: Mapping[str, str] = {
     "format_whitelist": ",".join((*CONTAINERS, *BARE_VIDEO, *SOUND)),
     "protocol_whitelist": "file",
     **DECODER_OPTIONS,
 }
-"""What FFmpeg is told wherever it opens a file, as a library and as a program."""
+"""Options with which FFmpeg opens every input, as a library and as a program."""

@@ -1,4 +1,4 @@
-"""A bound on the memory that a library takes on the word of a file."""
+"""A bound on the memory that a library allocates because a file declares to need it."""
 
 import resource
 import threading
@@ -6,28 +6,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LEAST = 1 << 30
+BASE_ALLOWANCE = 1 << 30
 """Bytes that opening any file may take: pictures of 8192 x 4320 take half, an index of ten hours a quarter."""
 
-A_BYTE = 16
-"""Bytes of memory besides for each byte of the file: an entry of an index takes a few there, and some 40 when read."""
+ALLOWANCE_PER_BYTE = 16
+"""Further bytes for each byte of the file: an index entry takes a few bytes in the file and some 40 in memory."""
 
-ONE_AT_A_TIME = threading.RLock()
-"""The bound is one of the whole process: of two threads, the second would take that of the first for its own."""
+LOCK = threading.RLock()
+"""Held while the bound, which is of the whole process, is set: else a second thread would restore that of the first."""
 
-PAGES = Path("/proc/self/statm")
-"""What Linux tells of this process, in pages: its address space first. Other systems keep no such bound anyway."""
+STATM = Path("/proc/self/statm")
+"""Sizes of this process in pages, its address space first (Linux; other systems do not enforce RLIMIT_AS)."""
 
 
 @contextmanager
 def bounded_memory(size: int) -> Iterator[None]:
-    """What is done meanwhile, in C too, finds no memory beyond what a file of `size` bytes may need to be opened."""
-    if not PAGES.exists():
+    """Limit the address space of the process, native code included, to what opening a file of `size` bytes may need.
+
+    Allocations beyond it fail inside the block. Does nothing where there is no /proc.
+    """
+    if not STATM.exists():
         yield
         return
-    with ONE_AT_A_TIME:
+    with LOCK:
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        most = int(PAGES.read_text().split()[0]) * resource.getpagesize() + LEAST + A_BYTE * size
+        most = int(STATM.read_text().split()[0]) * resource.getpagesize() + BASE_ALLOWANCE + ALLOWANCE_PER_BYTE * size
         limits = [limit for limit in (soft, hard, most) if limit != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
         try:

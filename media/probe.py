@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.colours import Colours, colours_of
 from portrait_prep.media.container import NotAVideo, has_decoder, opened
-from portrait_prep.media.extent import SHORTFALL, check_extent, second_head
+from portrait_prep.media.extent import SHORTFALL, check_extent, second_header
 from portrait_prep.media.probe_sound import AudioTrack, default_track, tracks_of, undecodable_tracks
 
 STREAMED = "mpegts"
@@ -303,11 +303,11 @@ class _Clock:
 
 
 def _check_one(path: Path, packets: _Packets, origin: float) -> None:
-    """What lies behind a second head is not played: recordings joined byte by byte would lose all but the first."""
-    if head := second_head(path, packets.read):
+    """Raise NotAVideo where files were joined byte by byte: players, and FFmpeg, show the first one only."""
+    if offset := second_header(path, packets.read):
         end = float(packets.times[-1]) + packets.last - origin
         raise NotAVideo(
-            f"is several files joined: only the first is played, to {end:.2f} s, and the next begins at byte {head}"
+            f"is several files joined: only the first is played, to {end:.2f} s, and the next begins at byte {offset}"
         )
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from portrait_prep.manifests.catalogue import Video, require_sound, write_catalogue
+from portrait_prep.manifests.catalogue import require_valid, write_catalogue
 from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.session import Session
 
@@ -59,7 +60,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
         if not workspace.settings.exists():
             write_settings(workspace.settings, session.stages)
         merged = merge(known, taken, session.settings.run.shard_seconds)
-        require_sound(workspace.catalogue, merged)
+        require_valid(workspace.catalogue, merged)
         write_catalogue(workspace.catalogue, merged)
     ids = {(video.corpus, video.video_id) for video in taken}
     chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)

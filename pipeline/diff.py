@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.settings import Settings
 from portrait_prep.pipeline.declare.stage import Batch, Stage

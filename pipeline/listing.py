@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.result import Result, reasons_of, result_of

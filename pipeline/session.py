@@ -8,14 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Catalogue, Video, read_catalogue
+from portrait_prep.manifests.catalogue import Catalogue, read_catalogue
 from portrait_prep.manifests.verdict import Review, read_reviews
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.settings import Settings, read_settings
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.run.executor import open_executor
+from portrait_prep.pipeline.run.demands import Demands, packages_of_values
 from portrait_prep.pipeline.run.finalize import finalize
-from portrait_prep.pipeline.run.fitness import Demands, packages_of_values
+from portrait_prep.pipeline.run.opening import open_executor
 from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
@@ -144,12 +145,13 @@ class Session:
         )
 
     def _demands(self) -> Demands:
-        """What a worker must have: the packages that decide values, and the folders that stages write to."""
+        """What a worker must have: the packages that affect values, and the folders that stages write to."""
         packages = {*packages_of_values(), *(name for stage in self.stages for name in stage.distributions)}
         names = ("media", "cache", *(stage.name for stage in self.stages))
-        folders = [folder for name in names if (folder := self.workspace.root / name).is_dir()]
-        # Where a link leads is not ours to try.
-        return Demands(sorted(packages), [self.workspace.root, *(one for one in folders if not one.is_symlink())])
+        folders = [self.workspace.root / name for name in names]
+        # Behind a link nothing is written, not even to try whether a worker can.
+        own = [folder for folder in folders if folder.is_dir() and not folder.is_symlink()]
+        return Demands(sorted(packages), [self.workspace.root, *own])
 
     def _wants_gpu(self, selection: Selection) -> bool:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)

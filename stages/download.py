@@ -10,8 +10,8 @@ from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 
-from portrait_prep.manifests.catalogue import Video, is_address
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.video import Video, is_address
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Stage

@@ -80,9 +80,9 @@ def mean_face() -> NDArray[np.float64]:
         return np.asarray(file["points"], np.float64)
 
 
-def _exchanged(params: HeadposeParams, folder: Path) -> Iterator[Path]:
+def _altered_exports(params: HeadposeParams, folder: Path) -> Iterator[Path]:
     for model in BACKENDS[params.backend].models:
-        yield from tddfa.source(model).exchanged(folder)
+        yield from tddfa.source(model).altered_exports(folder)
 
 
 def process(job: Job[HeadposeParams]) -> Iterator[Batch]:
@@ -286,7 +286,7 @@ STAGE = Stage(
     metrics=METRICS,
     process=process,
     models=lambda params: digests("mean_face", *BACKENDS[params.backend].models),
-    exchanged=_exchanged,
+    altered_exports=_altered_exports,
     gpu=_sees_video,
     invariants=(
         Invariant(

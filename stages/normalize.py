@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.box import Box
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.ffmpeg import video_input

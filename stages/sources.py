@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from portrait_prep.errors import BadInput, Damaged, SourceAway
-from portrait_prep.manifests.catalogue import Video, is_address, path_of
 from portrait_prep.manifests.files import temporary_beside
+from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.pipeline.declare.stage import Job
 from portrait_prep.pipeline.declare.workspace import Workspace
 

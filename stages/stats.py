@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import safe_id, with_digest
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy

@@ -39,7 +39,7 @@ class Backend:
     `models` are its files in the registry and `size` the side of the frames that it looks at. `begin`, called for each
     video with whether there is a GPU, returns what makes a mask or a map of classes of each of some frames; `lines`
     finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
-    on with a GPU or without one; None: it always runs on the CPU. `exchanged` is that of the stage.
+    on with a GPU or without one; None: it always runs on the CPU. `altered_exports` is that of the stage.
     """
 
     models: tuple[str, ...]
@@ -47,7 +47,7 @@ class Backend:
     begin: Callable[[bool], Callable[[Sequence[Image]], Iterable[NDArray[Any]]]]
     lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
     provider: Callable[[bool], str] | None = None
-    exchanged: Callable[[Path], Iterable[Path]] = lambda _: ()
+    altered_exports: Callable[[Path], Iterable[Path]] = lambda _: ()
 
 
 def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
@@ -62,7 +62,9 @@ def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]
 
 BACKENDS: Mapping[str, Backend] = {
     "selfie": Backend(("selfie_segmentation",), MASK_SIZE, _person_masks, shoulder_lines),
-    "bisenet": Backend((bisenet.NAME,), SIZE, _parser, parsing.shoulder_lines, bisenet.provider, bisenet.exchanged),
+    "bisenet": Backend(
+        (bisenet.NAME,), SIZE, _parser, parsing.shoulder_lines, bisenet.provider, bisenet.altered_exports
+    ),
 }
 
 
@@ -275,7 +277,7 @@ STAGE = Stage(
     metrics=METRICS,
     process=process,
     models=lambda params: digests(*BACKENDS[params.backend].models),
-    exchanged=lambda params, folder: BACKENDS[params.backend].exchanged(folder),
+    altered_exports=lambda params, folder: BACKENDS[params.backend].altered_exports(folder),
     gpu=lambda params: BACKENDS[params.backend].provider is not None,
     invariants=(
         Invariant("shoulder points are evenly spaced in x", ("torso.shoulders",), _even),

@@ -7,8 +7,8 @@ from typing import Any, Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, P, Stage
 
 UNPADDED: Mapping[str, NDArray[Any]] = {

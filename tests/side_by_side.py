@@ -21,8 +21,8 @@ from portrait_prep.demo.animator import Animator, crop, portrait
 from portrait_prep.demo.motion import Pose, perform
 from portrait_prep.demo.voice import RATE as VOICE_RATE
 from portrait_prep.demo.voice import Voice
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.iemocap.catalogue import half
+from portrait_prep.manifests.video import Video
 from portrait_prep.stages.models.mediapipe import FaceMesh, face_detector
 
 Image = NDArray[np.uint8]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import LABELS, Video
 from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.video import LABELS, Video
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.views.reading.reader import Reader

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.ravdess.catalogue import CORPUS
 from portrait_prep.manifests.corpora.ravdess.names import EMOTIONS, INTENSITIES, STATEMENTS
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.frames import FPS, SIZE
 from portrait_prep.media.wav import FULL_SCALE, SAMPLES_PER_FRAME
 from portrait_prep.views.reading.mel import Mel, decibel_mel

@@ -6,8 +6,8 @@ from pydantic import Field, ValidationError
 from pydantic_core import from_json
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Model
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import MOST_TEXT, regular
 
 CORPUS = "demo"

@@ -7,7 +7,8 @@ the media, and joins the videos again. With a `sample` it recomputes some videos
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from portrait_prep.manifests.catalogue import Video, by_shard, read_rows
+from portrait_prep.manifests.catalogue import by_shard, read_rows
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.auditing import (
     catalogue,
     checksums,

@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from portrait_prep.manifests.catalogue import Video, problem_of
 from portrait_prep.manifests.ids import SAFE_ID, is_name
+from portrait_prep.manifests.video import Video, problem_of
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.auditing.finding import Finding, found
 

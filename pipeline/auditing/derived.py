@@ -1,4 +1,4 @@
-"""What is derived from model files and kept for the next run: it is what its name says, and what they come to."""
+"""Files derived from model files (exports in `cache/`): each has the digest in its name and is what its model gives."""
 
 import re
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from portrait_prep.pipeline.declare.workspace import CACHE
 from portrait_prep.pipeline.session import Session
 
 DIGEST = re.compile("-([0-9a-f]{64})$")
-"""Ends the name of a file that is called after its bytes. No other file in the folder is ever used."""
+"""End of the name of a derived file: the sha256 of its bytes. No other file in the folder is ever used."""
 
 
 def examine_derived(session: Session, deep: bool) -> Iterator[Finding]:
-    """Look at the files of the cache; `deep`: those that the stages use are also derived again."""
+    """Check the files of the cache; `deep`: also derive again those that the stages use, and compare."""
     workspace = session.workspace
     folder = workspace.root / CACHE
     spoilt = {path for path in sorted(folder.glob("*")) if _is_spoilt(path)}
     for path in sorted(spoilt):
         yield found("derived", workspace.relative(path))
     for stage in session.stages if deep else ():
-        for path in stage.exchanged(session.settings.params[stage.name], folder) if stage.exchanged else ():
+        for path in stage.altered_exports(session.settings.params[stage.name], folder) if stage.altered_exports else ():
             if path not in spoilt:
                 yield found("exchanged export", workspace.relative(path), stage=stage.name)
 

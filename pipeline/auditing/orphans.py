@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from portrait_prep.manifests.catalogue import Video, path_of
 from portrait_prep.manifests.files import TEMPORARY
+from portrait_prep.manifests.video import Video, path_of
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.workspace import Workspace
 
@@ -26,7 +26,7 @@ def examine_files(
     `known` are the files that are accounted for, relative to the workspace. What lies in `models/`, in folders below
     `sources/`, or in folders of other names, is the user's.
     """
-    for path in workspace.stray():
+    for path in workspace.leftovers():
         yield found("temporary", workspace.relative(path))
     for path in _files(workspace.root.iterdir()):
         if path.name not in OWN_FILES and not path.is_dir() and not path.name.startswith("."):

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import CACHE, Workspace

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from portrait_prep.manifests.files import lies_inside
+from portrait_prep.manifests.plain_files import lies_inside
 from portrait_prep.manifests.printing import shell_word
 
 

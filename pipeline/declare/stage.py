@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -158,9 +158,9 @@ class Stage(Generic[P]):
     catalogue: tuple[str, ...] = ()
     outside: Callable[[Video], Mapping[str, Any] | None] | None = None
     models: Callable[[P], Mapping[str, str]] | None = None
-    exchanged: Callable[[P, Path], Iterable[Path]] | None = None
-    """Of the files in a folder that are derived from its models and kept for the next run, those that are not what they
-    come to when they are derived again; each is called after its own digest."""
+    altered_exports: Callable[[P, Path], Iterable[Path]] | None = None
+    """Given a folder, returns the files in it that were derived from the stage's models (exports) and differ from what
+    these give when derived again. The name of each holds its own digest."""
     invariants: tuple[Invariant, ...] = ()
     reduce: Reduce | None = None
     proof: Proof | None = None

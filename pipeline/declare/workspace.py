@@ -1,4 +1,4 @@
-"""Where everything of a workspace lies, and the lock that keeps two runs out of each other's way."""
+"""The paths of a workspace, who may write to them, its lock, and what a killed run left behind."""
 
 import fcntl
 import os
@@ -11,23 +11,24 @@ from pathlib import Path
 from typing import IO
 
 from portrait_prep.errors import BadInput, MissingPrerequisite, WorkspaceBusy
-from portrait_prep.manifests.files import TEMPORARY, abandoned, is_plain, opened_plain, real, temporary_beside
+from portrait_prep.manifests.files import TEMPORARY, temporary_beside, writer_is_gone
+from portrait_prep.manifests.plain_files import is_plain, opened_plain, real_path
 from portrait_prep.manifests.printing import shell_word
+from portrait_prep.media.file import MOST_TEXT, regular
 
 LOCK = ".lock"
 
 CACHE = "cache"
-"""Folder of what is derived from model files: each file is called after the digest of its bytes."""
+"""Folder of files derived from model files; each has the digest of its bytes in its name."""
 
-CONSENT = ".portrait-prep"
-"""File in a folder elsewhere to which a workspace has a link; it holds the path of the one that may write there."""
+WRITE_PERMISSION = ".portrait-prep"
+"""File in a folder outside a workspace: it holds the real path of the workspace that may write there by a link."""
 
 WORKSPACE_VARIABLE = "PORTRAIT_PREP_WORKSPACE"
-"""Environment variable that names the workspace at which this process works."""
+"""Environment variable with the path of the workspace that this process works on."""
 
-
-GLANCE = 0.5
-"""Seconds: `require_idle` of another process holds the lock for much less."""
+LOCK_TIMEOUT = 0.5
+"""Seconds that a run waits for the lock: `require_idle` of another process holds it for much less."""
 
 
 @dataclass(frozen=True)
@@ -87,30 +88,32 @@ class Workspace:
     def folder(self, *names: str) -> Path:
         """A folder of the workspace to write into: made where it is not there.
 
-        Raises MissingPrerequisite where a link leads out of the workspace, to what may be anybody's; who owns the place
-        it leads to can say there that this workspace may write, in a file called `CONSENT`.
+        Raises MissingPrerequisite where a link leads out of the workspace, unless the folder it leads to holds a file
+        WRITE_PERMISSION that names this workspace.
         """
         folder = self.root
         for name in names:
             folder = folder / name
             if folder.is_symlink() and not self._may_write_behind(folder):
-                consent = shell_word(str(real(folder) / CONSENT))
+                permission = shell_word(str(real_path(folder) / WRITE_PERMISSION))
                 raise MissingPrerequisite(
                     f"{folder} is a link that leads out of the workspace, where nothing is written unasked: put a "
-                    f"folder in its place, or allow it by: realpath {shell_word(str(self.root))} > {consent}"
+                    f"folder in its place, or allow it by: realpath {shell_word(str(self.root))} > {permission}"
                 )
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def _may_write_behind(self, link: Path) -> bool:
-        root, target = real(self.root), real(link)
+        root, target = real_path(self.root), real_path(link)
+        if target.is_relative_to(root):
+            return True
         try:
-            return target.is_relative_to(root) or (target / CONSENT).read_text("utf-8").strip() == str(root)
+            return regular(target / WRITE_PERMISSION, MOST_TEXT).read_text("utf-8").strip() == str(root)
         except (OSError, UnicodeDecodeError):
             return False
 
     def log(self, name: str) -> Path:
-        """A log to add to. What lies under its name and is no plain file gives way to one."""
+        """Path of a log to append to. A link or special file of that name is removed."""
         path = self.folder("logs") / name
         if os.path.lexists(path) and not is_plain(path):
             path.unlink()
@@ -168,13 +171,13 @@ class Workspace:
         except BlockingIOError as error:
             raise WorkspaceBusy(f"A run holds the workspace {self.root}: wait for it or stop it.") from error
 
-    def stray(self) -> Iterator[Path]:
-        """Temporary files and folders that a killed process left; each stays nobody's until the next is asked for."""
+    def leftovers(self) -> Iterator[Path]:
+        """Temporary files and folders that a killed process left. None gets a writer until the next is asked for."""
         inner = [path for path in (self.sources, self.root / "report") if not path.is_symlink()]
         for folder in (self.root, *(folder for outer in (self.root, *inner) for folder in self._folders(outer))):
             for path in sorted(folder.glob(f"{TEMPORARY}*")):
-                with abandoned(path) as left:
-                    if left:
+                with writer_is_gone(path) as gone:
+                    if gone:
                         yield path
 
     @staticmethod
@@ -187,7 +190,7 @@ class Workspace:
 
     def sweep(self) -> None:
         """Remove what a killed run left. Call with the lock held and no unit under way."""
-        for path in self.stray():
+        for path in self.leftovers():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -195,8 +198,8 @@ class Workspace:
 
 
 def _lock(handle: IO[str] | int) -> None:
-    """Lock for this process alone. Raises BlockingIOError where another holds the lock, and not for a glance."""
-    end = time.monotonic() + GLANCE
+    """Take the exclusive lock. Raises BlockingIOError where another process holds it for longer than LOCK_TIMEOUT."""
+    end = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,12 +9,15 @@ from portrait_prep.errors import MissingPrerequisite, PortraitPrepError
 LOST = "The dask scheduler is gone: start it and run again; what is committed is kept."
 
 ANSWER_SECONDS = 60.0
-"""What does not answer for so long is gone."""
+"""A scheduler or worker that does not answer for so long counts as gone."""
 
 
 @contextmanager
-def said_if_lost() -> Iterator[None]:
-    """Around calls that do nothing but talk to the scheduler: whatever they raise, of dask's many types, it is gone."""
+def scheduler_loss_reported() -> Iterator[None]:
+    """Turn any error of the calls in the block into MissingPrerequisite(LOST).
+
+    For calls that only talk to the scheduler: dask reports its loss by errors of many types, and raises no others here.
+    """
     try:
         yield
     except PortraitPrepError:

@@ -1,7 +1,7 @@
-"""What a worker says of itself, and how it carries out tasks once it has passed.
+"""Runs in a worker: examines its process, and carries out tasks once it has passed.
 
-A worker may hold another portrait_prep, or none, or be another Python. So this file is sent as text, needs nothing but
-Python's own library, and is run there before anything of ours is unpickled.
+A worker may have another version of portrait_prep, or none, or another Python. So this file is sent as source text,
+imports only the standard library, and runs there before any object of portrait_prep is unpickled.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-KEPT = "_portrait_prep_examiner"
-"""Name of the module in which a process keeps what it was found to be, and which runs it passed for."""
+MODULE = "_portrait_prep_examiner"
+"""Name of the module that a worker process makes to keep its facts, and the runs that it passed for."""
 
 FACTS: dict[str, Callable[[], str]] = {
     "Python": lambda: "{}.{}".format(*sys.version_info),
@@ -27,16 +27,16 @@ FACTS: dict[str, Callable[[], str]] = {
     "portrait_prep": lambda: code_digest("portrait_prep"),
     "ffmpeg": lambda: _ffmpeg(os.environ.get("IMAGEIO_FFMPEG_EXE", "")),
 }
-"""What must be equal besides the versions of packages. An ffmpeg that no variable names comes with its package."""
+"""What must be equal besides versions of packages. Without IMAGEIO_FFMPEG_EXE ffmpeg is the one of its package."""
 
 SOURCES = (".py", ".npz", ".json")
-"""Endings of the files that decide what the code computes."""
+"""Suffixes of the files that make up the code."""
 
 BUILDS = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
-"""Packages that several distributions bring: the one for GPUs gives the same code for the CPU."""
+"""Package -> the distributions that provide it, any of which will do: both compute the same on a CPU."""
 
-PATIENCE = 2.0
-"""Seconds in which a network disk shows a new file."""
+VISIBLE_AFTER = 2.0
+"""Seconds after which a new file must be visible on a network disk."""
 
 
 def fact(name: str) -> str:
@@ -76,35 +76,38 @@ def _ffmpeg(executable: str) -> str:
     return told.stdout.partition("\n")[0]
 
 
-def _kept() -> Any:
-    """Facts are kept: what this process has loaded stays when files change beneath it."""
-    kept: Any = sys.modules.setdefault(KEPT, types.ModuleType(KEPT))
-    if not hasattr(kept, "facts"):
-        kept.process, kept.facts, kept.passed = uuid.uuid4().hex, {}, set()
-    return kept
+def _state() -> Any:
+    """The module MODULE, made at the first call: `process` (id), `facts` and `passed` (ids of runs).
 
-
-def examine(expected: dict[str, str], notes: Sequence[tuple[str, str]], run: str) -> tuple[str, dict[str, str], str]:
-    """Compare this process with what is `expected` of it, and let it work for `run` if it passes.
-
-    `notes` are files that the driver wrote, and their contents: an answer is left beside each. Returns an id of this
-    process, its facts, and what is wrong with the folders ("": nothing).
+    Facts are taken once, since what this process has loaded stays the same when its files change.
     """
-    kept = _kept()
+    state: Any = sys.modules.setdefault(MODULE, types.ModuleType(MODULE))
+    if not hasattr(state, "facts"):
+        state.process, state.facts, state.passed = uuid.uuid4().hex, {}, set()
+    return state
+
+
+def examine(expected: dict[str, str], probes: Sequence[tuple[str, str]], run: str) -> tuple[str, dict[str, str], str]:
+    """Compare this process with the `expected` facts, and let it carry out tasks of `run` if it passes.
+
+    `probes` are paths and contents of files that the driver wrote; this process writes an answer beside each. Returns
+    an id of this process, its facts, and what is wrong with the folders ("" if nothing).
+    """
+    state = _state()
     for name in expected:
-        if name not in kept.facts:
-            kept.facts[name] = fact(name)
-    facts = {name: kept.facts[name] for name in expected}
-    trouble = "" if facts != expected else _answered(notes, kept.process)
+        if name not in state.facts:
+            state.facts[name] = fact(name)
+    facts = {name: state.facts[name] for name in expected}
+    trouble = "" if facts != expected else _answer_all(probes, state.process)
     if facts == expected and not trouble:
-        kept.passed.add(run)
-        kept.perform = perform
-    return kept.process, facts, trouble
+        state.passed.add(run)
+        state.perform = perform
+    return state.process, facts, trouble
 
 
-def _answered(notes: Sequence[tuple[str, str]], process: str) -> str:
-    """Write below each note what it says. Returns what is wrong, "" where nothing is."""
-    for name, content in notes:
+def _answer_all(probes: Sequence[tuple[str, str]], process: str) -> str:
+    """Write the content of each probe file into its answer. Returns what is wrong, "" if nothing."""
+    for name, content in probes:
         folder = Path(name).parent
         if not _reads(Path(name), content):
             return f"it does not see {folder} as it is here: mount it there under the same path"
@@ -116,7 +119,7 @@ def _answered(notes: Sequence[tuple[str, str]], process: str) -> str:
 
 
 def _reads(path: Path, content: str) -> bool:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + VISIBLE_AFTER
     while True:
         try:
             return path.read_text() == content
@@ -126,14 +129,14 @@ def _reads(path: Path, content: str) -> bool:
             time.sleep(0.05)
 
 
-def answer_to(note: str, process: str) -> Path:
-    """Where a process answers a note."""
-    return Path(f"{note}.{process}")
+def answer_to(probe: str, process: str) -> Path:
+    """Where a process answers a probe file."""
+    return Path(f"{probe}.{process}")
 
 
 def perform(run: str, payload: bytes) -> Any:
-    """Carry out a task of a run, a pickled pair of function and arguments. Raises KeyError(KEPT) where not passed."""
-    if run not in _kept().passed:
-        raise KeyError(KEPT)
+    """Carry out a task, a pickled pair of function and arguments. Raises KeyError(MODULE) unless passed for `run`."""
+    if run not in _state().passed:
+        raise KeyError(MODULE)
     task, arguments = pickle.loads(payload)  # noqa: S301 (of our own driver, as all that dask brings)
     return task(*arguments)

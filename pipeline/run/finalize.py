@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from portrait_prep.manifests.catalogue import Video, by_shard
+from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.manifest import write_quality
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.cache import StatusCache, digest_of_verdicts
 from portrait_prep.pipeline.status.plan import Planner

@@ -1,7 +1,7 @@
-"""Which workers of a cluster may work: those that are as this process is, and share the workspace with it.
+"""Which workers of a cluster get tasks: those with the code and packages of this process that share its workspace.
 
-Each is examined when it is first seen, at whatever moment it joins; one that took another's address was never examined
-itself, and finds that out when a task comes (`examiner.perform`).
+A worker is examined when it is first seen, at whatever moment it joins. A process that took over the address of an
+examined worker is not seen here: it refuses its first task (`examiner.perform`), and all are examined again.
 """
 
 import inspect
@@ -12,30 +12,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
 from distributed import Client
-from packaging.requirements import Requirement
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.pipeline.run import examiner
-from portrait_prep.pipeline.run.connection import ANSWER_SECONDS, said_if_lost
+from portrait_prep.pipeline.run.connection import ANSWER_SECONDS, scheduler_loss_reported
+from portrait_prep.pipeline.run.demands import Demands
 
 log = logging.getLogger(__name__)
 
 GPU = "GPU"
-"""Name of dask's resource, as dask-cuda's users have it."""
-
-VALUELESS = frozenset(
-    {
-        *("cyclopts", "dask", "distributed", "filelock", "jinja2", "packaging"),
-        *("requests", "tomlkit", "tqdm", "urllib3", "yt-dlp"),
-    }
-)
-"""Packages whose version decides no value in a table: workers may have others."""
+"""Name of the dask resource that a worker with a GPU offers; dask-cuda's documentation uses the same."""
 
 ADVICE = {
     "Python": "start it with this one",
@@ -43,81 +34,63 @@ ADVICE = {
     "ffmpeg": "name the same in IMAGEIO_FFMPEG_EXE, or none, and start it again",
 }
 INSTALL = "install there what runs here and start it again"
+"""What to do about a difference in anything that ADVICE does not name."""
 
 ONE_THREAD = "'dask worker --nthreads 1'"
 
-AT_ONCE = 32
+MAX_CONCURRENT = 32
 """Workers examined at the same time."""
-SILENT_SECONDS = 10.0
-"""One that was out of reach for so long gets no work."""
-
-
-@dataclass(frozen=True)
-class Demands:
-    """What is asked of a worker: versions of `packages`, and to read and write in `folders` what this process does."""
-
-    packages: Sequence[str] = ()
-    folders: Sequence[Path] = ()
-
-
-def packages_of_values() -> list[str]:
-    """The packages that portrait-prep depends on, and that decide values."""
-    try:
-        needed = [Requirement(line) for line in requires("portrait-prep") or ()]
-    except PackageNotFoundError:
-        return []
-    return [
-        one.name
-        for one in needed
-        if one.name not in VALUELESS and (one.marker is None or one.marker.evaluate({"extra": ""}))
-    ]
+UNREACHABLE_SECONDS = 10.0
+"""A new worker that cannot be reached for longer gets no tasks."""
 
 
 @dataclass
 class Workers:
-    """The workers of a cluster that passed; `look` before they are asked for."""
+    """The workers of a cluster, examined. Call `look` before reading `fit`, `unfit` or `present`."""
 
     client: Client
     demands: Demands = field(default_factory=Demands)
     fit: dict[str, bool] = field(default_factory=dict)
-    """Address of each, and whether it owns a GPU."""
+    """Address of each worker that passed -> whether it owns a GPU."""
 
     def __post_init__(self) -> None:
         self.run = uuid.uuid4().hex
-        """Known to those that passed."""
+        """Id of this run; a process that passed keeps it, and carries out tasks of no other run."""
         self.unfit: dict[str, str] = {}
-        """Address -> what is wrong."""
+        """Address of each worker that did not pass -> what is wrong."""
         self.present: frozenset[str] = frozenset()
-        """Addresses of all that are there, examined or not."""
-        self._told: set[str] = set()
+        """Addresses of all workers that are there, examined or not."""
+        self._logged: set[str] = set()
+        """Addresses of those whose fault is in the log."""
         self._processes: dict[str, str] = {}
-        self._silent: dict[str, float] = {}
-        """Address -> when it was out of reach first."""
+        """Address -> id of the process that answered."""
+        self._unreachable_since: dict[str, float] = {}
+        """Address -> monotonic time of the first attempt to reach it, of those not reached yet."""
         names = dict.fromkeys([*examiner.FACTS, *self.demands.packages])
         self._expected = {name: examiner.fact(name) for name in names}
 
     def look(self) -> None:
-        """Examine who is new and forget who is gone. Raises MissingPrerequisite when the scheduler is gone."""
-        with said_if_lost():
+        """Examine new workers and forget those that are gone. Raises MissingPrerequisite when the scheduler is gone."""
+        with scheduler_loss_reported():
             threads = self.client.nthreads(callback_timeout=ANSWER_SECONDS)
         self.present = frozenset(threads)
-        for known in (self.fit, self.unfit, self._processes):
+        for known in (self.fit, self.unfit, self._processes, self._unreachable_since):
             for address in known.keys() - threads.keys():
                 del known[address]
         new = threads.keys() - self.fit.keys() - self.unfit.keys()
         if new:
             self._admit({address: threads[address] for address in sorted(new)})
 
-    def tell(self) -> None:
-        """Say once of each that does not fit why it gets no work."""
+    def log_unfit(self) -> None:
+        """Log once of each unfit worker why it gets no tasks."""
         for address, reason in self.unfit.items():
-            if address not in self._told:
+            if address not in self._logged:
                 log.warning("The worker %s gets no work: %s.", address, reason)
-                self._told.add(address)
+                self._logged.add(address)
 
-    def require(self, scheduler: str) -> None:
-        """Raise BadInput where none fits."""
-        while self.present and not self.fit and not self.unfit:  # out of reach
+    def require_one(self, scheduler: str) -> None:
+        """Raise BadInput unless at least one worker is fit."""
+        while self.present and not self.fit and not self.unfit:  # not reached yet
             time.sleep(0.1)
             self.look()
         if not self.fit:
@@ -125,52 +98,54 @@ class Workers:
             others = f" (and so on: none of {len(self.unfit)} fits)" if len(self.unfit) > 1 else ""
             raise BadInput(f"No worker of {scheduler} can be used: {address}: {reason}{others}.")
 
-    def distrust(self) -> None:
-        """Have all examined anew: a process that never was has one of their addresses."""
+    def reexamine_all(self) -> None:
+        """Have the next `look` examine all workers again, since an address changed hands."""
         self.fit.clear()
         self.unfit.clear()
         self._processes.clear()
 
     def _admit(self, threads: Mapping[str, int]) -> None:
-        """Sort the new ones, address -> number of threads, into those that fit and those that do not."""
-        with said_if_lost():
+        """Examine new workers, given as address -> number of threads, and sort them into `fit` and `unfit`."""
+        with scheduler_loss_reported():
             known = self.client.scheduler_info(n_workers=-1, callback_timeout=ANSWER_SECONDS)["workers"]
         single = [address for address, number in threads.items() if number == 1]
         troubles = dict.fromkeys(threads.keys() - single, "it has several threads: start it with " + ONE_THREAD)
-        with _notes(self.demands.folders) as notes, ThreadPoolExecutor(AT_ONCE) as pool:
-            for address, told in zip(single, pool.map(lambda one: self._ask(one, notes), single), strict=True):
-                if not isinstance(told, Exception):
-                    troubles[address] = self._judge(address, notes, *told)
-                elif not isinstance(told, OSError) or self._is_silent(address):
-                    troubles[address] = f"it cannot be examined ({type(told).__name__}): see its log"
+        with _probe_files(self.demands.folders) as probes, ThreadPoolExecutor(MAX_CONCURRENT) as pool:
+            for address, answer in zip(single, pool.map(lambda one: self._ask(one, probes), single), strict=True):
+                if not isinstance(answer, Exception):
+                    self._unreachable_since.pop(address, None)
+                    troubles[address] = self._fault(address, probes, *answer)
+                elif not isinstance(answer, OSError) or self._is_unreachable(address):
+                    troubles[address] = f"it cannot be examined ({type(answer).__name__}): see its log"
         for address, trouble in troubles.items():
             if trouble:
                 self.unfit[address] = trouble
             elif address in known:
                 self.fit[address] = known[address]["resources"].get(GPU, 0) >= 1
 
-    def _is_silent(self, address: str) -> bool:
-        """Whether it has been out of reach for long: one that died is soon gone."""
-        return time.monotonic() - self._silent.setdefault(address, time.monotonic()) > SILENT_SECONDS
+    def _is_unreachable(self, address: str) -> bool:
+        """Whether a worker could not be reached for long: one that died leaves the scheduler's list sooner."""
+        now = time.monotonic()
+        return now - self._unreachable_since.setdefault(address, now) > UNREACHABLE_SECONDS
 
-    def _judge(
-        self, address: str, notes: Sequence[tuple[str, str]], process: str, facts: Mapping[str, str], trouble: str
+    def _fault(
+        self, address: str, probes: Sequence[tuple[str, str]], process: str, facts: Mapping[str, str], trouble: str
     ) -> str:
-        """What is wrong with a worker by what `examiner.examine` told of it; "" if nothing."""
+        """What is wrong with a worker, given what `examiner.examine` returned there; "" if nothing."""
         twin = next((other for other, known in self._processes.items() if known == process), None)
         self._processes[address] = process
         if twin is not None:
             return f"it shares its process with {twin}: start it with {ONE_THREAD}"
-        return _difference(facts, self._expected) or trouble or _unread(notes, process)
+        return _difference(facts, self._expected) or trouble or _answer_fault(probes, process)
 
-    def _ask(self, address: str, notes: Sequence[tuple[str, str]]) -> Any:
+    def _ask(self, address: str, probes: Sequence[tuple[str, str]]) -> Any:
         """The outcome of `examiner.examine` there, or the exception that it ended in."""
-        arguments = {"text": inspect.getsource(examiner), "asked": (self._expected, list(notes), self.run)}
+        arguments = {"text": inspect.getsource(examiner), "asked": (self._expected, list(probes), self.run)}
         try:
             answers = self.client.run(
                 eval,
                 "exec(text) or examine(*asked)",
-                {"__name__": examiner.KEPT, **arguments},
+                {"__name__": examiner.MODULE, **arguments},
                 workers=[address],
                 on_error="return",
                 callback_timeout=ANSWER_SECONDS,
@@ -181,7 +156,7 @@ class Workers:
 
 
 def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str:
-    """What differs first, and what to do about it; "" if nothing."""
+    """The first fact that differs, and what to do about it; "" if none does."""
     for name, value in here.items():
         if there.get(name) != value:
             return f"its {name} is {there.get(name)}, not {value}: {ADVICE.get(name, INSTALL)}"
@@ -189,26 +164,29 @@ def _difference(there: Mapping[str, str], here: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _notes(folders: Iterable[Path]) -> Iterator[list[tuple[str, str]]]:
-    """A file in each folder to which this process may write, with what it says; at the end they are gone."""
-    notes: list[tuple[str, str]] = []
+def _probe_files(folders: Iterable[Path]) -> Iterator[list[tuple[str, str]]]:
+    """Path and content of a new file in each folder that this process can write to; workers write answers beside it.
+
+    At the end the files and the answers are removed.
+    """
+    probes: list[tuple[str, str]] = []
     try:
         for folder in folders:
-            note, content = temporary_beside(folder / "note"), uuid.uuid4().hex
+            path, content = temporary_beside(folder / "note"), uuid.uuid4().hex
             with suppress(OSError):
-                note.write_text(content)
-                notes.append((str(note), content))
-        yield notes
+                path.write_text(content)
+                probes.append((str(path), content))
+        yield probes
     finally:
-        for name, _ in notes:
+        for name, _ in probes:
             for path in (Path(name), *Path(name).parent.glob(f"{Path(name).name}.*")):
                 with suppress(OSError):
                     path.unlink()
 
 
-def _unread(notes: Iterable[tuple[str, str]], process: str) -> str:
+def _answer_fault(probes: Iterable[tuple[str, str]], process: str) -> str:
     """What is wrong with the answers that a worker wrote; "" if nothing."""
-    for name, content in notes:
+    for name, content in probes:
         answer = examiner.answer_to(name, process)
         try:
             if answer.read_text() == content:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from portrait_prep.manifests.files import opened_plain
+from portrait_prep.manifests.plain_files import opened_plain
 
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",

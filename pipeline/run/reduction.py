@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from portrait_prep.manifests.catalogue import Video, by_shard
+from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.files import replacing, sha256_of
 from portrait_prep.manifests.record import Model, Output
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -31,7 +32,7 @@ class Reduction(Model):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An accepted video, as short as can be, and the digest (sha256, 32 bytes) of what it brings in."""
+    """An accepted video, in few bytes, and the sha256 (32 bytes) of its columns."""
 
     video_id: str
     shard: str
@@ -40,15 +41,15 @@ class Member:
 
     @classmethod
     def of(cls, video: Video, digest: str) -> "Member":
-        """Names that many videos have are kept once."""
+        """Names of shards and subjects are interned: many videos share them."""
         return cls(video.video_id, intern(video.shard), intern(video.subject), bytes.fromhex(digest))
 
 
 class Reducer:
-    """Gathers the accepted videos of every stage that reduces; memory: some 300 bytes a video."""
+    """Collects the accepted videos for every stage with a reduction, and makes it; takes some 300 bytes a video."""
 
     def __init__(self, workspace: Workspace, stages: Sequence[Stage[Any]], videos: Iterable[Video]) -> None:
-        """`videos`: the catalogue, to which all belong."""
+        """`videos`: all rows of the catalogue."""
         self._workspace, self._shards = workspace, by_shard(videos)
         self._stages = [stage for stage in stages if stage.reduce]
         self._members: dict[str, list[Member]] = {stage.name: [] for stage in self._stages}

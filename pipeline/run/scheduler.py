@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from portrait_prep.errors import Damaged, MissingPrerequisite
-from portrait_prep.manifests.catalogue import Video, by_shard
+from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.record import Failure, Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.commit import Committed, commit
@@ -28,7 +29,7 @@ from portrait_prep.pipeline.store.shard_state import ShardState
 log = logging.getLogger(__name__)
 
 LONGEST_DEADLINE = 30 * 86_400.0
-"""Seconds: no watchdog takes more than its clock can hold, whatever length a catalogue believes."""
+"""Seconds; bounds the deadline of a video whose catalogued duration is absurd, which the watchdog could not hold."""
 
 DEATHS = 2
 """A video whose worker died this often while it was the only one in the task is set aside."""

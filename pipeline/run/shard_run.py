@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.run.task import Unit, VideoResult, VideoTask
 from portrait_prep.pipeline.status.plan import Planner, Selection

@@ -24,10 +24,10 @@ from portrait_prep.errors import (
     MissingPrerequisite,
     PortraitPrepError,
 )
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import is_intact, sha256_of, temporary_beside
 from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.manifests.record import Basis, Failure, Output, Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import fingerprint
@@ -37,10 +37,10 @@ from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter, by_sta
 log = logging.getLogger(__name__)
 
 MACHINE_ERRORS = (OSError, MemoryError, ImportError, NameError)
-"""What only a machine raises: its disks and mounts, files and processes that it has no room for, its memory, packages
-that do not load (NameError: that two threads loaded at once)."""
+"""Errors of the machine and not of a video: disks, mounts, processes, memory, and packages that do not load (NameError:
+of a module that two threads imported at once)."""
 
-MACHINE_WORDS = (
+MACHINE_MESSAGES = (
     "can't start new thread",  # CPython
     "partially initialized module",  # CPython, of a package that two threads load
     "Insufficient memory",  # OpenCV
@@ -48,7 +48,7 @@ MACHINE_WORDS = (
     "not enough memory",  # PyTorch
     "out of memory",  # CUDA
 )
-"""What the machine's errors say where they have the type of any other."""
+"""Parts of messages of such errors that libraries raise with other types."""
 
 
 class VideoJob(Generic[P]):
@@ -220,7 +220,7 @@ def _blamed(error: Exception) -> Exception:
     """The error to record: a MachineFault where the machine is at fault and not the video."""
     if isinstance(error, BadVideo | PortraitPrepError):
         return error
-    if isinstance(error, MACHINE_ERRORS) or any(words in str(error) for words in MACHINE_WORDS):
+    if isinstance(error, MACHINE_ERRORS) or any(message in str(error) for message in MACHINE_MESSAGES):
         return MachineFault(f"{type(error).__name__}: {error}")
     return error
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import from_json
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner

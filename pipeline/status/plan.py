@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from portrait_prep.errors import Damaged, MachineFault, SourceAway, TransferFailed
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.record import Basis, Failure, Record
 from portrait_prep.manifests.verdict import Review
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.quality import Rule, rules
 from portrait_prep.pipeline.declare.settings import Settings
 from portrait_prep.pipeline.declare.stage import Stage

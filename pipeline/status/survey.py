@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-from portrait_prep.manifests.catalogue import Video, by_shard
+from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.manifest import entry, manifest, write_manifest
 from portrait_prep.manifests.verdict import Verdict, reviewed
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.quality import Measured, judge
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner, StageStatus, State

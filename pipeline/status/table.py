@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import from_json
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.manifest import flat_rows, flat_verdict
 from portrait_prep.manifests.verdict import Verdict
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner, State
 from portrait_prep.pipeline.status.survey import VideoStatus, VideoSummary, failure_of, verdict_of

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic_core import from_json
 
 from portrait_prep.errors import Damaged
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.files import is_intact, sha256_of
 from portrait_prep.manifests.record import Output, Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace

@@ -23,9 +23,9 @@ from portrait_prep.pipeline.store.arrow import Digests, batch_of, encoding, sche
 
 FOOTER_KEY = b"portrait_prep"
 MOST_BYTES = 1 << 30
-"""Bytes of the rows that are read at a time; 250 frames of all columns of any stage have a hundredth."""
+"""Most bytes that are read at a time; 250 rows of all columns of any stage have a hundredth."""
 UNREADABLE = (pa.ArrowException, OSError, IndexError)
-"""What reading rows raises where a file does not hold them."""
+"""What pyarrow raises for rows that cannot be read."""
 
 
 class ShardReader:
@@ -101,7 +101,7 @@ class ShardReader:
         return map(batch_of, self.tables(video_id, columns))
 
     def _read(self, groups: Sequence[int], columns: Sequence[str] | None, most: int) -> pa.Table:
-        """The rows of some groups, which are not read where they claim to be more than `most`, or larger than any."""
+        """Read row groups. Raises ArrowInvalid when they declare more than `most` rows or MOST_BYTES."""
         claimed = [self._file.metadata.row_group(group) for group in groups]
         if (
             sum(group.num_rows for group in claimed) > most
@@ -120,7 +120,7 @@ class ShardReader:
         return batch_of(table.slice(offset, 1))
 
     def single_rows(self, video_ids: Sequence[str], columns: Sequence[str]) -> Iterator[Batch]:
-        """Of a stage with one row a video, those of several videos, in this order; read at once. Raises Damaged."""
+        """The one row of each of several videos, in this order, of a stage with one row a video. Raises Damaged."""
         try:
             groups = [group for video_id in video_ids for group in self._groups[video_id]]
             table = self._read(groups, columns, len(groups) * ROWS_PER_GROUP)

@@ -1,8 +1,8 @@
 """Whether a face is alive: how much eyes, brows and lips move on it, beyond what a flat picture of it would show.
 
-A photograph may be shown still, panned, zoomed, shaken, tilted or under grain: its points then move by a homography, up
-to the noise of the network. The best homography is taken away, fast noise by a mean over frames, and slow noise by how
-far the points do so that have nothing to express.
+The points of a photograph that is panned, zoomed, shaken or tilted move by a homography, up to noise of the network. So
+the best homography is removed from each frame; fast noise is removed by a mean over frames, and slow noise by
+subtracting the motion of points that express nothing.
 """
 
 from typing import Any
@@ -17,19 +17,19 @@ from portrait_prep.stages.face.points import EXPRESSIVE, JAW
 from portrait_prep.stages.streaming.moments import Moments
 
 WINDOW = 5
-"""Frames of that mean: 0.2 s, in which lips and lids still move."""
+"""Frames of that mean: 0.2 s, short enough for lips and lids to remain."""
 
-FULL = 3.5
-"""Seconds in which a living face has moved as far as it will: of less, the motion is scaled up to them."""
+FULL_MOTION_SECONDS = 3.5
+"""Seconds after which a living face has moved as far as it will; the motion of a shorter video is scaled up."""
 
-NOISE = 0.6
-"""Canonical px by which points of photographs move that have nothing to express; what goes beyond it is depth."""
+MOST_NOISE = 0.6
+"""Canonical px subtracted at most: inexpressive points of photographs move no more; beyond it is depth of a head."""
 
 PLANE = np.arange(0, 468, 3)
-"""Points on which the homography is fitted: every third one of the face, all over it."""
+"""Points to which the homography is fitted: every third one of the face mesh."""
 
 CALM = np.setdiff1d(PLANE, np.concatenate([EXPRESSIVE, JAW]))
-"""Points that tell the noise: those of them that neither express nor lie on the outline, where networks err most."""
+"""Points whose motion is the noise: neither expressive nor on the outline of the face, where networks err most."""
 
 Floats = NDArray[np.float64]
 
@@ -62,13 +62,14 @@ class FaceMotion:
 
     def __init__(self) -> None:
         self._first: Floats | None = None
+        """Points PLANE of the first face, [n, 2]."""
         shape = (len(EXPRESSIVE) + len(CALM), 2)
         self._moments = Moments.none(shape)
         self._tail = np.empty((0, *shape))
         self._seen = 0
 
     def add(self, canonical: NDArray[Any]) -> None:
-        """Take in the next frames [n, 478, 3], unsmoothed; NaN without a face."""
+        """Take in the canonical landmarks of the next frames, [n, 478, 3], not smoothed; NaN without a face."""
         points = (canonical[..., :2].astype(np.float64) - CANONICAL_CENTRE[:2]) / EYE_DISTANCE
         found = np.isfinite(points).all(axis=(1, 2))
         if self._first is None and found.any():
@@ -84,19 +85,20 @@ class FaceMotion:
         self._tail = rows[max(len(rows) - WINDOW + 1, 0) :]
 
     def metrics(self) -> dict[str, float | None]:
-        """`face_motion` in canonical px; None where the face is never seen for longer than a mean takes."""
+        """`face_motion` in canonical px; None with fewer than two means of WINDOW frames."""
         if self._moments.count < 2:
             return {"face_motion": None}
         squares = (EYE_DISTANCE * self._moments.deviation) ** 2
         expressed, noise = squares[: len(EXPRESSIVE)].mean(), squares[len(EXPRESSIVE) :].mean()
-        moved = np.sqrt(max(expressed - min(noise, NOISE**2), 0.0))
-        return {"face_motion": float(moved * max(FULL * FPS / self._seen, 1.0))}
+        moved = np.sqrt(max(expressed - min(noise, MOST_NOISE**2), 0.0))
+        return {"face_motion": float(moved * max(FULL_MOTION_SECONDS * FPS / self._seen, 1.0))}
 
 
 def _flattened(points: Floats, first: Floats) -> Floats:
-    """Of points [n, 478, 2] the expressive and the calm ones, under the homography that fits each frame to `first`.
+    """Map each frame of `points` [n, 478, 2] to `first` [len(PLANE), 2] by the homography that fits best.
 
-    It is the direct linear transform (Hartley and Zisserman, Multiple View Geometry, 2004, 4.1), its last entry 1.
+    Returns the expressive and the calm points, [n, m, 2]. Direct linear transform with the last entry fixed to 1
+    (Hartley and Zisserman, Multiple View Geometry, 2004, 4.1).
     """
     x, y = np.moveaxis(points[:, PLANE], -1, 0)
     (u, v), one, none = first.T, np.ones_like(x), np.zeros_like(x)

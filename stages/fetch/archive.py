@@ -1,4 +1,4 @@
-"""One member of a zip archive, taken out safely: an archive from elsewhere says neither where to write nor how much."""
+"""Extracting one member of a foreign zip archive, which decides neither where is written nor how much."""
 
 import copy
 import errno
@@ -23,10 +23,11 @@ BLOCK = 1 << 20
 MOST_BYTES = 4 << 30
 """Largest member that is taken out."""
 HIGHEST_RATIO = 100
-"""Most bytes out of one byte in, of a member larger than PLAUSIBLE; sound and video shrink to a half at best."""
-PLAUSIBLE = 1 << 24
+"""Highest ratio of compression of a member larger than ANY_RATIO; sound and video shrink to a half at best."""
+ANY_RATIO = 1 << 24
+"""Bytes up to which a member may have any ratio."""
 MOST_DIRECTORY = 1 << 21
-"""Bytes of an archive's directory: a release of 7000 files has a third; each entry takes 30 times that in memory."""
+"""Most bytes of an archive's directory; one of 7000 files has a third. In memory it takes 30 times as much."""
 METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 ENCRYPTED = 0x1
 """Bit of the general purpose flags (PKWARE APPNOTE 4.4.4)."""
@@ -40,14 +41,14 @@ class BrokenArchive(OSError):
 
 
 class _Bounded(io.BufferedReader):
-    """An archive whose directory, which the library reads in one piece, is not longer than that of any release."""
+    """An archive file whose directory, which zipfile reads in one piece, is limited to MOST_DIRECTORY."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(io.FileIO(regular(path)))
         self._path = path
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As for any file. Raises BadVideo for more than a directory has."""
+        """Read at most `size` bytes. Raises BadVideo for a longer piece than any directory."""
         if size is not None and size > MOST_DIRECTORY:
             raise BadVideo(f"{self._path} is not to be trusted: its directory would have {size} bytes")
         return super().read(size)
@@ -71,7 +72,7 @@ def extract(archive: Path, member: str, target: Path, reserve: float = 0.0) -> N
         _require_plain(archive, entry)
         target.parent.mkdir(parents=True, exist_ok=True)
         disk.require_space(target.parent, entry.file_size, reserve)
-        # One byte more than declared is asked for: the library would cut a longer member short without a word.
+        # zipfile silently cuts a member at its declared size; declared one byte longer, a longer one is noticed.
         one_more = copy.copy(entry)
         one_more.file_size += 1
         with opened.open(one_more) as source, replacing(target) as temporary, temporary.open("wb") as output:
@@ -83,19 +84,19 @@ def _damage_reported(archive: Path) -> Iterator[None]:
     try:
         yield
     except (*BROKEN, OSError) as error:
-        # An offset beyond what the file system can have is refused by the system itself.
+        # EINVAL: the archive has an offset beyond what the file system can have.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         raise BrokenArchive(f"{archive} is a damaged archive ({error})") from error
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """The name as the archive has it: the library's own ends at the first NUL."""
+    """The whole name; `filename` of zipfile ends at the first NUL."""
     return entry.orig_filename.replace("\\", "/")
 
 
 def _require_safe(archive: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse an archive that would write elsewhere: who made one such entry is not to be trusted with the others."""
+    """Raise BadVideo for an archive with any entry that leads out of its folder: then none is trusted."""
     for entry in entries:
         name = _name(entry)
         if name.startswith("/") or DRIVE.match(name) or "\0" in name or ".." in name.split("/"):
@@ -125,7 +126,7 @@ def _is_extra(entry: zipfile.ZipInfo) -> bool:
 def _require_plain(archive: Path, entry: zipfile.ZipInfo) -> None:
     """Raise BadVideo unless the entry is a regular file of plausible size that can be read here."""
     kind = stat.S_IFMT(entry.external_attr >> 16)
-    swollen = entry.file_size > max(PLAUSIBLE, HIGHEST_RATIO * entry.compress_size)
+    swollen = entry.file_size > max(ANY_RATIO, HIGHEST_RATIO * entry.compress_size)
     refusals = (
         (kind not in (0, stat.S_IFREG), "is a link or a device, not a file"),
         (entry.flag_bits & ENCRYPTED, "is encrypted"),

@@ -1,7 +1,7 @@
-"""A transfer's side of the disk: one process at a time a file, enough free space, and the part that has come so far.
+"""Transfers on disk: a lock for each file, enough free space, and the partial file.
 
-A part and the note of which file it is of have stable names beside the target, unlike temporary files, so that they
-outlive a killed process and the next one goes on where it stopped.
+A partial file and the note of its origin have stable names beside the target, unlike temporary files: after a process
+was killed the next one goes on where it stopped.
 """
 
 import shutil
@@ -14,7 +14,8 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from portrait_prep.errors import TransferFailed
-from portrait_prep.manifests.files import flush_and_rename, is_plain, replacing
+from portrait_prep.manifests.files import flush_and_rename, replacing
+from portrait_prep.manifests.plain_files import is_plain
 from portrait_prep.manifests.record import Model
 from portrait_prep.media.file import MOST_TEXT, regular
 
@@ -62,7 +63,7 @@ class Partial:
 
     @property
     def bytes(self) -> int:
-        """How many bytes are here; those of a file elsewhere, to which a link leads, are not."""
+        """How many bytes are here; 0 where the path is a link."""
         return self.path.stat().st_size if is_plain(self.path) else 0
 
     @property
@@ -85,7 +86,7 @@ class Partial:
             temporary.write_text(origin.model_dump_json())
 
     def append(self) -> BinaryIO:
-        """Open the bytes to add to them; what is no plain file gives way to one."""
+        """Open the file to append to it; a link or special file of that name is removed."""
         if not is_plain(self.path):
             self.path.unlink(missing_ok=True)
         return self.path.open("ab")

@@ -1,8 +1,8 @@
-"""What a catalogue's address names becomes a file of `sources/`: fetched once, however many videos need it.
+"""Fetches the source that an address of the catalogue names into `sources/`, once however many videos need it.
 
-Of two kinds: `https://…/Video_Speech_Actor_01.zip#Actor_01/01-01-….mp4` is a member of an archive; anything else is the
-page of a video. One worker at a time fetches a source, and one that just failed is not asked again for a moment: else
-a dead server would be waited for with each of the videos that need it.
+There are two kinds: `https://…/Video_Speech_Actor_01.zip#Actor_01/01-01-….mp4` is a member of an archive; any other
+address is the page of a video. One worker at a time fetches a source. One that just failed is not asked again for a
+while: else each video that needs it would wait for a dead server.
 """
 
 import re
@@ -29,12 +29,12 @@ RECORD = re.compile(r"(?P<site>https?://[^/]+)/records/(?P<id>[^/]+)/files/(?P<n
 COOLDOWN = 60.0
 """Seconds for which a source that failed is not asked again by this process."""
 FAILURES = (BadVideo, TransferFailed)
-"""What says something of the source, and would say the same a moment later."""
+"""Errors that would come again a moment later; others (a full disk, a setting) say nothing of the source."""
 
 _failed: dict[tuple[str, DownloadParams], tuple[float, Exception]] = {}
 """(address, params) -> when it failed, and how."""
 _fetched_anew: set[str] = set()
-"""Archives that this process has fetched a second time: what is damaged in them is damaged where they lie."""
+"""Archives that this process has fetched a second time: what is damaged in them now was published so."""
 
 
 def fetch_source(address: str, sources: Path, params: DownloadParams, height: int | None = None) -> Path:
@@ -72,7 +72,8 @@ def _fetch_member(address: str, match: re.Match[str], sources: Path, params: Dow
     member = PurePosixPath(unquote(match["member"]))
     target = sources / f"{with_digest(member.stem, address)}{member.suffix.lower()}"
     packed = sources / _archive_folder(match["archive"]) / unquote(match["name"]).replace("/", "_")
-    with exclusive_lock(sources / f"{packed.parent.name}-{packed.name}"):  # the archives' folder may be its user's
+    # The lock lies outside the archives' folder, which may be the user's own.
+    with exclusive_lock(sources / f"{packed.parent.name}-{packed.name}"):
         if target.is_file():
             return target
         with _fail_fast(match["archive"], params):
@@ -100,7 +101,7 @@ def _fetch_archive(address: str, target: Path, params: DownloadParams) -> None:
     """
     if target.is_file():
         return
-    _own_folder(target)
+    _make_folder(target)
     found = _published(address, target, params)
     try:
         if found is None:
@@ -114,7 +115,7 @@ def _fetch_archive(address: str, target: Path, params: DownloadParams) -> None:
 
 def _fetch_anew(address: str, target: Path, params: DownloadParams) -> None:
     """Replace an archive that is damaged, once the new one is here; one that is as published is left alone."""
-    _own_folder(target)
+    _make_folder(target)
     found = _published(address, target, params)
     as_published = found and target.stat().st_size == found.size and md5_of(target) == found.md5
     if as_published or address in _fetched_anew:
@@ -126,15 +127,15 @@ def _fetch_anew(address: str, target: Path, params: DownloadParams) -> None:
 
 
 def _extract_again(packed: Path, member: str, target: Path, params: DownloadParams) -> None:
-    """Out of the best archive there is. Raises BadVideo when the member is damaged in it, too."""
+    """Extract after the archive was fetched anew or found to be as published. Raises BadVideo when that is damaged."""
     try:
         archive.extract(packed, member, target, params.reserve)
     except archive.BrokenArchive as error:
         raise BadVideo(f"{member} cannot be taken out of what was published: {error}") from error
 
 
-def _own_folder(packed: Path) -> None:
-    """Make the folder of an archive in `sources`. Raises MissingPrerequisite where it is a link to one elsewhere."""
+def _make_folder(packed: Path) -> None:
+    """Make the folder of an archive in `sources`. Raises MissingPrerequisite where it is a link elsewhere."""
     sources = packed.parent.parent
     Workspace(sources.parent).folder(sources.name, packed.parent.name)
 

@@ -19,8 +19,8 @@ from yt_dlp.globals import plugin_dirs
 from yt_dlp.utils import YoutubeDLError
 
 from portrait_prep.errors import TransferFailed
-from portrait_prep.manifests.catalogue import ADDRESSES
 from portrait_prep.manifests.files import flush_and_rename
+from portrait_prep.manifests.video import ADDRESSES
 from portrait_prep.media import ffmpeg
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.probe import probe

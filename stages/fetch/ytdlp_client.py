@@ -19,7 +19,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import determine_protocol
 
-from portrait_prep.manifests.files import is_plain
+from portrait_prep.manifests.plain_files import is_plain
 from portrait_prep.stages.fetch.disk import Origin, Partial
 from portrait_prep.stages.fetch.session import content_length, content_range, validator
 
@@ -33,7 +33,7 @@ SAMPLE = 1 << 16
 
 
 def drop_unproved(work: Path) -> None:
-    """Delete of the folder `work` all that no note beside it tells the origin of, and what leads elsewhere."""
+    """Delete in the folder `work` every file without a note of its origin, and every link."""
     noted = {path.name for path in _noted(work)}
     for path in work.iterdir():
         if not is_plain(path) or not noted & {path.name, f"{path.name}{PART}", path.name.removesuffix(".json")}:

@@ -42,10 +42,10 @@ def provider(gpu: bool = False) -> str:
     return _network(gpu).provider
 
 
-def exchanged(folder: Path) -> list[Path]:
-    """The exports in `folder` that are not what the published weights come to. Raises as `parse` does."""
+def altered_exports(folder: Path) -> list[Path]:
+    """The exports in `folder` that differ from what the published weights give. Raises as `parse` does."""
     found = verified(NAME)
-    return _source(found.path, found.model.sha256).exchanged(folder)
+    return _source(found.path, found.model.sha256).altered_exports(folder)
 
 
 def _network(gpu: bool) -> Network:

@@ -19,7 +19,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from portrait_prep.stages.models.onnx import CPU, IMAGE, Provider, exchanged, exported, session
+from portrait_prep.stages.models.onnx import CPU, IMAGE, Provider, altered_exports, exported, session
 
 if TYPE_CHECKING:
     import torch
@@ -52,9 +52,9 @@ class NetworkSource:
         """Its ONNX file."""
         return exported(self.name, self.sha256, self.build, self.shape, self.folder)
 
-    def exchanged(self, folder: Path) -> list[Path]:
+    def altered_exports(self, folder: Path) -> list[Path]:
         """Its ONNX files in `folder` that are not what it comes to."""
-        return exchanged(self.name, self.sha256, self.build, self.shape, folder)
+        return altered_exports(self.name, self.sha256, self.build, self.shape, folder)
 
 
 class Network:

@@ -1,7 +1,7 @@
 """Networks that are published as PyTorch weights, run in ONNX Runtime: exported once, opened for one thread.
 
-An export lies in the folder `cache` of the workspace that PORTRAIT_PREP_WORKSPACE names, called after its own bytes, by
-which it is known again; that folder can be deleted at any time. PyTorch is needed to make an export, not to use one.
+An export lies in the folder `cache` of the workspace that PORTRAIT_PREP_WORKSPACE names. Its name holds the digest of
+its bytes, which is checked before use; the folder can be deleted at any time. Only making an export needs PyTorch.
 """
 
 from __future__ import annotations
@@ -43,12 +43,11 @@ def exported(
 ) -> Path:
     """The ONNX file of a network, made on first use.
 
-    `sha256` is that of the weights, and part of the file's name, as is that of its own bytes: a file that is not what
-    its name says, or of which there are several, is made anew. `build` returns the network with these weights loaded;
-    it takes one float32 tensor [n, *shape] and returns one tensor [n, ...], for any n. The file appears whole or not at
-    all, so that processes which make it at the same time do not disturb each other: the last one stays, and all are
-    equal. `folder` stands in for the workspace's cache. Raises MissingPrerequisite where the file must be made and
-    PyTorch is missing.
+    The file's name holds `sha256`, that of the weights, and the sha256 of its own bytes. It is made again where these
+    do not agree or several files have the same weights. `build` returns the network with these weights loaded; it takes
+    one float32 tensor [n, *shape] and returns one tensor [n, ...], for any n. The file appears whole or not at all:
+    processes that make it at the same time write equal files, and the last one stays. `folder` replaces the workspace's
+    cache. Raises MissingPrerequisite where the file must be made and PyTorch is missing.
     """
     stem = _stem(name, sha256)
     known = _known(folder or _cache(), stem)
@@ -62,13 +61,13 @@ def exported(
     return made
 
 
-def exchanged(
+def altered_exports(
     name: str, sha256: str, build: Callable[[], torch.nn.Module], shape: tuple[int, ...], folder: Path
 ) -> list[Path]:
-    """The exports of a network in `folder` that have other bytes than one that is made now, of these weights.
+    """The exports of a network in `folder` whose bytes differ from those of an export made now from the weights.
 
-    The arguments are those of `exported`, which believes a file that is what its name says. None where PyTorch, or what
-    its exporter needs, is missing.
+    `exported` compares a file only with its own name, which somebody who replaced the file may have changed with it.
+    The arguments are those of `exported`. Empty where PyTorch, or what its exporter needs, is missing.
     """
     stem = _stem(name, sha256)
     known = _known(folder, stem)
@@ -88,7 +87,7 @@ def _known(folder: Path, stem: str) -> list[Path]:
 
 
 def _made(network: torch.nn.Module, shape: tuple[int, ...], folder: Path, stem: str) -> Path:
-    """An export in `folder`, called after its bytes."""
+    """Export a network into `folder`; returns the path."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(folder / f"{stem}.onnx")
     try:
@@ -147,7 +146,7 @@ def _export(network: torch.nn.Module, shape: tuple[int, ...], path: Path) -> Non
 def session(path: Path, providers: Sequence[Provider] = CPU) -> onnxruntime.InferenceSession:
     """Open an ONNX file on one thread, with kernels that repeat bit for bit; `providers` in order of preference.
 
-    Of the providers, ONNX Runtime leaves out those that do not start: `get_providers` of the session tells.
+    ONNX Runtime leaves out providers that do not start; the session's `get_providers` names those in use.
     Raises MissingPrerequisite when the file is not a network that ONNX Runtime can load.
     """
     options = onnxruntime.SessionOptions()

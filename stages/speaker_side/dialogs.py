@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Literal
 
-from portrait_prep.manifests.catalogue import Video, path_of
+from portrait_prep.manifests.video import Video, path_of
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.probe import Probe, probe
 from portrait_prep.stages.sound.voice_activity import voice_activity

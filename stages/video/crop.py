@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.box import Box
 from portrait_prep.media.probe import Orientation
 

@@ -1,7 +1,7 @@
 """Whether something covers the mouth: a bar of subtitles, a mask, a microphone.
 
-The network draws lips upon whatever is there. Lips are blood under skin: however light or dark, they are as red, for
-their brightness, as the rest of the face or more. Paper, cloth, metal and letters are grey, or of another colour.
+The network places lips on whatever is there, so landmarks cannot tell; colour can. Lips of any skin are at least as
+red for their brightness as the rest of the face. Paper, cloth, metal and letters are grey, or of another colour.
 """
 
 from typing import Any
@@ -14,19 +14,19 @@ from portrait_prep.pipeline.declare.metric import Metric, at_most
 from portrait_prep.stages.face.points import LIPS, UPPER_FACE
 
 EVERY = 5
-"""Of the frames with a face, in every so many it is looked at."""
+"""One in so many frames with a face is looked at."""
 
-COLOURED = 10.0
-"""Cr - Cb of the upper face from which on its colour can be told: not in black and white, in blue light or the dark."""
+LEAST_REDNESS = 10.0
+"""Median Cr - Cb of the upper face below which a look tells nothing: black and white, blue light, darkness."""
 
-DARKEST = 16.0
-"""Luma down to which a colour counts for its brightness: below it is noise."""
+LEAST_LUMA = 16.0
+"""Redness is divided by the luma, but by no less than this: colours of darker pixels are noise."""
 
-REDDEST = 75
-"""Percentile of the points that stands for the lips: a beard may hide the others."""
+LIPS_PERCENTILE = 75
+"""Percentile of the points of the lips that is compared: a beard may hide some of them."""
 
-ALIKE = 0.3
-"""Share of the upper face's redness below which the lips are none. Lips come to 0.93 to 13, coverings to 0.2."""
+COVERED_BELOW = 0.3
+"""Share of the upper face's relative redness below which lips are covered. Lips come to 0.93 to 13, covers to 0.2."""
 
 METRICS = (
     Metric(
@@ -56,19 +56,20 @@ METRICS = (
 
 
 class MouthCover:
-    """Measures one video, frame by frame."""
+    """Measures one video, frame by frame: the values of METRICS."""
 
     def __init__(self) -> None:
         self._faces = self._looks = self._covered = 0
         self._run: list[int] = []
+        """First and last frame of the covered looks that are going on; empty if the last look was not covered."""
         self._longest: list[int] = []
 
     def add(self, frame: int, image: Image, landmarks: NDArray[np.float32]) -> None:
-        """Take in the next frame with a face: its number, RGB [height, width, 3] and its landmarks [478, 3]."""
+        """Take in the next frame with a face: its number, RGB uint8 [height, width, 3], landmarks [478, 3] in px."""
         if self._faces % EVERY == 0:
             lips, face = _redness(image, landmarks[LIPS]), _redness(image, landmarks[UPPER_FACE])
-            if np.median(face[0]) >= COLOURED:
-                self._look(frame, bool(np.percentile(lips[1], REDDEST) < ALIKE * np.median(face[1])))
+            if np.median(face[0]) >= LEAST_REDNESS:
+                self._look(frame, bool(np.percentile(lips[1], LIPS_PERCENTILE) < COVERED_BELOW * np.median(face[1])))
         self._faces += 1
 
     def _look(self, frame: int, covered: bool) -> None:
@@ -78,7 +79,10 @@ class MouthCover:
         self._longest = max(self._longest, self._run, key=lambda run: run[-1] - run[0] + 1 if run else 0)
 
     def metrics(self, start: float) -> dict[str, Any]:
-        """The share, None where half of the looks or more tell nothing; and its place, `start` s of the source on."""
+        """Values of METRICS; the first frame is shown at second `start` of the source.
+
+        The share is None where half of the looks or more tell nothing.
+        """
         told = 2 * self._looks * EVERY > self._faces
         times = [[start + frame / FPS for frame in (self._longest[0], self._longest[-1])]] if self._longest else []
         return {
@@ -88,10 +92,10 @@ class MouthCover:
 
 
 def _redness(image: Image, points: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cr - Cb (BT.601) of the pixels at points [n, 3], and the same for their brightness: [n] each."""
+    """Cr - Cb (BT.601) of the pixels at points [n, 3], and the same relative to their luma: float64 [n] each."""
     limits = np.array(image.shape[1::-1]) - 1
     columns, rows = np.clip(np.rint(points[:, :2]), 0, limits).astype(np.intp).T
     red, green, blue = image[rows, columns].astype(np.float64).T
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     redness = 0.713 * (red - luma) - 0.564 * (blue - luma)
-    return redness, redness / np.maximum(luma, DARKEST)
+    return redness, redness / np.maximum(luma, LEAST_LUMA)

@@ -1,9 +1,9 @@
-"""Repeated frames: a photograph, a webcam that froze, a few pictures a second that pass for twenty-five.
+"""Repeated frames: a photograph, a webcam that froze, a film of fewer than 25 pictures a second.
 
-An encoder does not give a repeated frame back as it was, and people who sit still change little. So a frame repeats the
-one before where hardly any pixel changed by more than a few grey levels, which a living face does not come to even when
-it was smoothed and compressed hard; or where the change is little beside the changes around it, as between the
-pictures of a film with too few of them. Only frames with a face count: black and titles are told by its absence.
+An encoder does not reproduce a repeated frame exactly, and people who sit still change little. So a frame counts as a
+repeat in two cases: hardly any pixel changed by more than a few grey levels (a living face changes more, even smoothed
+and compressed hard); or the change is small beside those of the neighbouring frames, as in a film of few pictures a
+second. Only frames with a face count: black and titles are found by its absence.
 """
 
 from array import array
@@ -18,28 +18,28 @@ from portrait_prep.media.frames import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 
 STRIDE = 8
-"""Of so many rows and columns one is looked at, not their mean: grain is life, too. 4096 pixels of a frame."""
+"""Every so many rows and columns one pixel is compared, 4096 of a frame. No averaging: grain would vanish."""
 
 LEVELS = 3.0
-"""Grey levels from which on a pixel has changed, at usual contrast."""
+"""Grey levels by which a pixel must differ to have changed, in a picture of usual contrast."""
 
 CONTRAST = 40.0
-"""Standard deviation of the grey levels of a picture of usual contrast; in a dim one less is a change, down to 1."""
+"""Usual standard deviation of grey levels. LEVELS shrinks in proportion in a flatter picture, down to 1."""
 
-FEW = 4
-"""Pixels that may have changed: one in a thousand."""
+MOST_CHANGED = 4
+"""Pixels of a repeat that may have changed: one in a thousand."""
 
-NOTHING = 0.12
-"""Share of the changes around it up to which a change is none."""
+RELATIVE_CHANGE = 0.12
+"""A frame is a repeat, too, if its mean change is below this share of the usual change around it."""
 
 AROUND = FPS
-"""Frames before and after that are around it: in a second either way even 2 pictures a second change four times."""
+"""Frames before and after that are compared with: in a second either way even 2 pictures a second change 4 times."""
 
 RANK = 4
-"""Of these changes the fourth largest is what it is compared with: a cut, a blink, a keyframe are none of a series."""
+"""The usual change is the fourth largest of these: a single cut, blink or keyframe does not decide it."""
 
 LASTING = 10
-"""Repeats in a row on both sides between which a single new picture is none: encoders brush up what stands still."""
+"""Between so many repeats before and after, one new picture does not end a stretch: encoders refine still pictures."""
 
 METRICS = (
     Metric(
@@ -110,20 +110,20 @@ METRICS = (
 
 
 class Repeats:
-    """Finds the repeated frames of one video, frame by frame; of each it keeps six bytes."""
+    """Finds the repeated frames of one video, frame by frame; keeps six bytes a frame."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.uint8] | None = None
         self._changes, self._still, self._seen = array("f"), array("b"), array("b")
 
     def add(self, image: Image, seen: bool) -> None:
-        """Take in the next frame, RGB [height, width, 3], and whether there is a face."""
+        """Take in the next frame, RGB uint8 [height, width, 3], and whether it shows a face."""
         sparse = np.ascontiguousarray(image[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
         grey = cv2.cvtColor(sparse, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
         change = np.full_like(grey, 255) if self._last is None else cv2.absdiff(grey, self._last)
         level = max(LEVELS * min(float(grey.std()) / CONTRAST, 1.0), 1.0)
         self._changes.append(float(change.mean()))
-        self._still.append(int(np.count_nonzero(change >= level)) <= FEW)
+        self._still.append(int(np.count_nonzero(change >= level)) <= MOST_CHANGED)
         self._seen.append(seen)
         self._last = grey
 
@@ -148,22 +148,23 @@ class Repeats:
         changes[0] = 0
         around = sliding_window_view(np.pad(changes, AROUND), 2 * AROUND + 1)
         usual = np.partition(around, -RANK, axis=1)[:, -RANK]
-        repeats = np.array(self._still, bool) | (changes < NOTHING * usual)
+        repeats = np.array(self._still, bool) | (changes < RELATIVE_CHANGE * usual)
         repeats[0] = False
         return repeats
 
 
 def longest_still(repeats: NDArray[np.bool_]) -> tuple[int, int]:
-    """The longest stretch that stands still, as the frame that it shows and the last repeat of it.
+    """The longest still stretch of `repeats`, bool [frames]: numbers of its first frame and of the last repeat.
 
-    A new picture with `LASTING` repeats before it and as many behind does not end it.
+    A new picture with LASTING repeats before and after it does not end a stretch. (0, 0) where there is no repeat.
     """
     new = np.append(np.flatnonzero(~repeats), len(repeats))
-    begin, longest = 0, (0, 0)
-    for one, (before, here) in enumerate(pairwise(new)):
-        lasting = here - before > LASTING
-        if not (lasting and one and before - new[one - 1] > LASTING):
-            begin = int(before)
-        if here - 1 - begin > longest[1] - longest[0]:
-            longest = begin, int(here) - 1
+    first, longest, was_lasting = 0, (0, 0), False
+    for picture, following in pairwise(new.tolist()):
+        is_lasting = following - picture > LASTING
+        if not (is_lasting and was_lasting):
+            first = picture
+        if following - 1 - first > longest[1] - longest[0]:
+            longest = first, following - 1
+        was_lasting = is_lasting
     return longest

@@ -7,7 +7,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait_prep.manifests.catalogue import SCHEMA, Catalogue, Video, by_shard, read_catalogue, write_catalogue
+from portrait_prep.manifests.catalogue import SCHEMA, Catalogue, by_shard, read_catalogue, write_catalogue
+from portrait_prep.manifests.video import Video
 
 
 def rows_of(shards: list[str]) -> list[Video]:
@@ -55,3 +56,7 @@ def test_memory_is_a_table_s_and_not_that_of_as_many_objects(tmp_path: Path) -> 
     finally:
         tracemalloc.stop()
     assert (peak + pa.total_allocated_bytes() - before) / count < 1000
+
+
+def test_an_id_in_bytes_that_are_no_text_is_not_found() -> None:
+    assert table_of(rows_of(["a-00000"])).find("\udcff") is None

@@ -2,9 +2,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.merging import ON_MERGE, OnMerge, merge
+from portrait_prep.manifests.video import Video
 
 
 def video(video_id: str, source: str = "https://x.org/v", **fields: Any) -> Video:

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.choice import EVERYTHING, Choice, Filter
+from portrait_prep.manifests.video import Video
 
 
 def video(video_id: str, subject: str = "s", session: int | None = None) -> Video:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from portrait_prep.manifests.files import TEMPORARY, abandoned, replacing
+from portrait_prep.manifests.files import TEMPORARY, replacing, writer_is_gone
 
 PROJECT = Path(__file__).parents[2]
 
@@ -21,12 +21,12 @@ def left(folder: Path) -> list[Path]:
     """The temporary files that a sweep would take."""
     found = []
     for path in folder.glob(f"{TEMPORARY}*"):
-        with abandoned(path) as nobodys:
-            found += [path] * nobodys
+        with writer_is_gone(path) as gone:
+            found += [path] * gone
     return found
 
 
-def test_what_is_being_written_is_not_abandoned(tmp_path: Path) -> None:
+def test_what_is_being_written_has_a_writer(tmp_path: Path) -> None:
     with replacing(tmp_path / "page.html") as temporary:
         assert left(tmp_path) == []
         temporary.write_text("half")
@@ -35,7 +35,7 @@ def test_what_is_being_written_is_not_abandoned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["os._exit(1)", "os.kill(os.getpid(), 9)", "os.abort()"])
-def test_what_a_dead_process_left_is_abandoned(tmp_path: Path, end: str) -> None:
+def test_what_a_dead_process_left_has_none(tmp_path: Path, end: str) -> None:
     script = (
         "import os, sys; from pathlib import Path; from portrait_prep.manifests.files import replacing\n"
         f"with replacing(Path(sys.argv[1], 'a')) as temporary: temporary.write_text('half'); {end}"
@@ -68,8 +68,8 @@ def test_writers_and_a_sweep_at_the_same_time(tmp_path: Path) -> None:
     def sweep() -> None:
         while not done.is_set():
             for path in tmp_path.glob(f"{TEMPORARY}*"):
-                with abandoned(path) as nobodys:
-                    if nobodys:
+                with writer_is_gone(path) as gone:
+                    if gone:
                         path.unlink(missing_ok=True)
 
     def write(number: int) -> None:
@@ -106,7 +106,7 @@ def test_rights_are_those_of_any_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
 
 
-def test_what_is_no_file_is_abandoned_and_never_waited_for(tmp_path: Path) -> None:
+def test_what_is_no_file_has_none_and_is_never_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / f"{TEMPORARY}pipe")
     (tmp_path / f"{TEMPORARY}folder").mkdir()
     (tmp_path / f"{TEMPORARY}link").symlink_to("/nowhere")

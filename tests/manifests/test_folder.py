@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.folder.catalogue import catalogue
 from portrait_prep.manifests.ids import safe_id
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from tests.clips import portrait, steady, write_clip
 
 

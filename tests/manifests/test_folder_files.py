@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.folder.catalogue import catalogue, listed
 from portrait_prep.manifests.corpora.folder.summary import summary
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from tests.clips import clicks, make, portrait, steady, write_clip
 
 TONE = ("-f", "lavfi", "-i", "sine=440:r=16000:d=1")

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import CUT, Video
 from portrait_prep.manifests.corpora.hdtf.annotations import read_annotations
 from portrait_prep.manifests.corpora.hdtf.catalogue import SplitBy, catalogue, subject_of, summary
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import CUT, Video
 from tests.clips import SHARED, portrait, steady, write_clip
 from tests.hdtf_lists import address, lists
 

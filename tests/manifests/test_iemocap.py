@@ -12,11 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video, read_catalogue, write_catalogue
+from portrait_prep.manifests.catalogue import read_catalogue, write_catalogue
 from portrait_prep.manifests.choice import Choice
 from portrait_prep.manifests.corpora.iemocap.catalogue import OTHER, Side, catalogue, half, of_classes, summary
 from portrait_prep.manifests.corpora.iemocap.evaluations import HOW_TO_OBTAIN, read_evaluations, votes_of, votes_text
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from tests.clips import make, steady, write_clip
 from tests.iemocap_release import (
     FOUR_CLASS_LABELS,

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.choice import Choice, Filter
 from portrait_prep.manifests.corpora.ravdess.catalogue import catalogue
 from portrait_prep.manifests.corpora.ravdess.names import Take, takes
 from portrait_prep.manifests.corpora.ravdess.summary import summary
 from portrait_prep.manifests.ids import SAFE_ID
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from tests.ravdess_release import STEREO, make_release, release_names, write_sound
 
 ONE = "Actor_12/{}-01-06-01-02-01-12.{}"

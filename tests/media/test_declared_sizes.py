@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from portrait_prep.media.boxes import HOLDERS, boxes, declares_too_many
 from portrait_prep.media.container import NotAVideo, opened
-from portrait_prep.media.memory import LEAST, bounded_memory
+from portrait_prep.media.iso_boxes import CONTAINER_BOXES, declares_too_many, iso_boxes
+from portrait_prep.media.memory import BASE_ALLOWANCE, bounded_memory
 from portrait_prep.media.probe import duration, probe
 from tests.clips import make
 
@@ -89,7 +89,7 @@ def test_what_is_there_may_be_declared(tmp_path: Path, seed: Path, name: str, op
 def test_an_old_movie_with_a_packed_index_is_read(tmp_path: Path, seed: Path) -> None:
     data, path = seed.read_bytes(), tmp_path / "a.mov"
     with seed.open("rb") as file:
-        parts = {part.name: data[part.start - 8 : part.end] for part in boxes(file, 0, len(data))}
+        parts = {part.name: data[part.start - 8 : part.end] for part in iso_boxes(file, 0, len(data))}
     path.write_bytes(b"".join(packed(part) if name == b"moov" else part for name, part in parts.items()))
     assert len(probe(path).times) == 15
 
@@ -98,7 +98,8 @@ def test_boxes_in_boxes_come_to_an_end(tmp_path: Path) -> None:
     nested = b""
     for _ in range(20000):
         nested = box(b"moov", nested)
-    for content in (nested, box(b"free", b"") * 200_000, b"\0\0\0\0moov", *(box(name, b"\0" * 8) for name in HOLDERS)):
+    empty = [box(name, bytes(8)) for name in CONTAINER_BOXES]
+    for content in (nested, box(b"free", b"") * 200_000, b"\0\0\0\0moov", *empty):
         (tmp_path / "a.mp4").write_bytes(content)
         begun = time.perf_counter()
         assert duration(tmp_path / "a.mp4") is None
@@ -129,13 +130,13 @@ def test_a_picture_larger_than_any_camera_makes_is_not_decoded(tmp_path: Path, s
 
 BOUNDED = """
 import numpy as np
-from portrait_prep.media.memory import LEAST, bounded_memory
+from portrait_prep.media.memory import BASE_ALLOWANCE, bounded_memory
 with bounded_memory(1000):
     try:
-        kept = np.empty(2 * LEAST, np.uint8)
+        kept = np.empty(2 * BASE_ALLOWANCE, np.uint8)
     except MemoryError:
         print("refused")
-kept = np.empty(2 * LEAST, np.uint8)
+kept = np.empty(2 * BASE_ALLOWANCE, np.uint8)
 """
 
 
@@ -154,8 +155,8 @@ def test_the_bound_grows_with_the_file_and_is_taken_back() -> None:
     before = resource.getrlimit(resource.RLIMIT_AS)
     with bounded_memory(10):
         small = resource.getrlimit(resource.RLIMIT_AS)[0]
-    with bounded_memory(LEAST):
-        assert resource.getrlimit(resource.RLIMIT_AS)[0] > small + 8 * LEAST
+    with bounded_memory(BASE_ALLOWANCE):
+        assert resource.getrlimit(resource.RLIMIT_AS)[0] > small + 8 * BASE_ALLOWANCE
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(open_a_while, range(8)))
     assert resource.getrlimit(resource.RLIMIT_AS) == before

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from portrait_prep.media.container import NotAVideo
-from portrait_prep.media.extent import second_head
+from portrait_prep.media.extent import second_header
 from portrait_prep.media.probe import HELD, probe
 from tests.clips import clicks, make, portrait, steady, write_clip
 
@@ -56,7 +56,7 @@ def test_a_second_file_that_would_not_be_played_is_told(tmp_path: Path, parts: t
     first = (tmp_path / f"0.{suffix}").stat().st_size
     with pytest.raises(NotAVideo, match=rf"only the first is played, to 1\.0\d s, and the next begins at byte {first}"):
         probe(path)
-    assert second_head(tmp_path / f"0.{suffix}", 16) is None
+    assert second_header(tmp_path / f"0.{suffix}", 16) is None
 
 
 def test_avi_goes_on_with_the_next_and_nothing_is_lost(tmp_path: Path, parts: tuple[Path, Path]) -> None:

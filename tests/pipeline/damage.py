@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from portrait_prep.manifests.catalogue import Video, read_rows, write_catalogue
+from portrait_prep.manifests.catalogue import read_rows, write_catalogue
 from portrait_prep.manifests.files import sha256_of
 from portrait_prep.manifests.record import Basis, Output, Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.auditing.audit import Audit, Finding
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.session import Session

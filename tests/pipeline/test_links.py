@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
-from portrait_prep.manifests.files import opened_plain
+from portrait_prep.manifests.plain_files import opened_plain
 from portrait_prep.manifests.verdict import Review
 from portrait_prep.pipeline.auditing.audit import Audit, Sample
 from portrait_prep.pipeline.declare.remedy import Remedy
-from portrait_prep.pipeline.declare.workspace import CONSENT, LOCK, Workspace
+from portrait_prep.pipeline.declare.workspace import LOCK, WRITE_PERMISSION, Workspace
 from portrait_prep.pipeline.reviewing import decide
 from portrait_prep.pipeline.run.process import quietly
 from portrait_prep.pipeline.session import Session
@@ -115,12 +115,21 @@ def test_who_owns_the_place_a_link_leads_to_can_allow_it(root: Path, tmp_path: P
         run(toy_session(root))
     os.system(str(refused.value).partition("allow it by: ")[2])
     run(toy_session(root))
-    assert {path.name for path in disk.iterdir()} == {CONSENT, "a1.txt", "a2.txt"}
+    assert {path.name for path in disk.iterdir()} == {WRITE_PERMISSION, "a1.txt", "a2.txt"}
     assert audited(toy_session(root)) == []
     other = add_videos(tmp_path / "other", {"a1": numbers(40)}).workspace.root
     (other / "media").symlink_to(disk)
     with pytest.raises(MissingPrerequisite):
         run(toy_session(other))
+
+
+def test_a_permission_that_is_no_file_is_none_and_never_waited_for(root: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    os.mkfifo(disk / WRITE_PERMISSION)
+    (root / "media").symlink_to(disk)
+    with pytest.raises(MissingPrerequisite, match="allow it by"):
+        Workspace(root).folder("media")
 
 
 def test_what_is_finished_and_lies_on_another_disk_is_read(root: Path, tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from portrait_prep.errors import Damaged, SourceAway
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.metric import Metric, at_least
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Invariant, Job, Params, Stage

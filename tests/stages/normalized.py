@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.stages.normalize import STAGE, NormalizeParams
 from tests.clips import Image, number_of, portrait
 from tests.memory_job import MemoryJob, collect

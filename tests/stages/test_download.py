@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from portrait_prep.manifests.catalogue import Video, source_of
 from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.manifests.video import Video, source_of
 from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.download import STAGE, proof, read_through

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.iemocap.catalogue import half
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.box import Box
 from portrait_prep.stages.normalize import NormalizeParams
 from portrait_prep.stages.video.crop import Region, region_of

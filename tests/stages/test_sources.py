@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from portrait_prep.errors import BadInput, Damaged, MissingPrerequisite, SourceAway
-from portrait_prep.manifests.catalogue import Video, source_of
 from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.manifests.video import Video, source_of
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.download import STAGE, proof
 from portrait_prep.stages.fetch.settings import DownloadParams

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.stages.stats import DESCRIBED, STAGE, StatsParams, file_names, reduce
 from tests.memory_job import MemoryJob, collect

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.wav import write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage

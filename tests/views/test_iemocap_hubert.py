@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.corpora.iemocap import catalogue as iemocap
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models.hubert import features
 from portrait_prep.views.iemocap_hubert import LABELS, SPEAKERS, folds, iemocap_hubert

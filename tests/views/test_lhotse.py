@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.views.lhotse import RECORDINGS, SUPERVISIONS, write_lhotse
 from tests.views.takes import renamed
 

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.ravdess import catalogue as ravdess
 from portrait_prep.manifests.corpora.ravdess.names import EMOTIONS, STATEMENTS
+from portrait_prep.manifests.video import Video
 from portrait_prep.stages.models.mediapipe import face_detector
 from portrait_prep.views.ravdess_multimodal import IMAGENET_MEAN, IMAGENET_STD, face_squares, ravdess_multimodal, spread
 from portrait_prep.views.reading.samples import Samples

@@ -10,9 +10,10 @@ from typing import Any
 import av
 import numpy as np
 
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.ids import safe_id
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from portrait_prep.cli.main import main
-from portrait_prep.manifests.catalogue import Video, read_catalogue
+from portrait_prep.manifests.catalogue import read_catalogue
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from tests.hdtf_lists import lists
 from tests.iemocap_release import evaluation_file, release

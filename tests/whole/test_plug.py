@@ -99,7 +99,7 @@ def test_plugs_pulled_at_random_cost_nothing_that_was_committed(
     assert found.keys() == quiet.keys()
     for name, table in found.items():
         assert table.equals(quiet[name]), name
-    assert not list(Workspace(root).stray())
+    assert not list(Workspace(root).leftovers())
     assert portrait_prep("audit", "-w", root, "--deep").returncode == 0
 
 

@@ -8,7 +8,8 @@ import pytest
 from portrait_prep.cli.sides import sides as check_sides
 from portrait_prep.cli.sides import summary
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
+from portrait_prep.manifests.video import Video
 from tests.side_by_side import TURNS, drawn, rows, spoken, write_dialog, write_wav
 from tests.whole.runs import portrait_prep
 

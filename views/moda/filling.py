@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.files import opened_plain
+from portrait_prep.manifests.plain_files import opened_plain
 
 UNFINISHED = ".unfinished"
 """Where, within the folder, files are until all are there."""

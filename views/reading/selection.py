@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 from pydantic_core import from_json
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video, read_catalogue
+from portrait_prep.manifests.catalogue import read_catalogue
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
 

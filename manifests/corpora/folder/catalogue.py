@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video, source_of
 from portrait_prep.manifests.corpora.folder.duplicates import mark_duplicates
 from portrait_prep.manifests.corpora.folder.files import PERHAPS, SUFFIXES, Search, search
 from portrait_prep.manifests.corpora.folder.halves import Halves, join
 from portrait_prep.manifests.corpora.folder.subjects import SubjectRule, subject_rule
 from portrait_prep.manifests.ids import safe_id, with_digest
+from portrait_prep.manifests.video import Video, source_of
 from portrait_prep.media.probe import duration
 
 CORPUS = "folder"

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from portrait_prep.manifests.catalogue import DUPLICATE_OF, Video, path_of
 from portrait_prep.manifests.files import sha256_of
+from portrait_prep.manifests.video import DUPLICATE_OF, Video, path_of
 
 GLIMPSE = 1 << 16
 """Bytes read at the beginning, the middle and the end of files of equal size, before they are read whole."""

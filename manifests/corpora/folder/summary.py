@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from portrait_prep.manifests.catalogue import DUPLICATE_OF, Video, path_of
 from portrait_prep.manifests.corpora.folder.catalogue import Listing
 from portrait_prep.manifests.corpora.folder.naming import warnings
+from portrait_prep.manifests.video import DUPLICATE_OF, Video, path_of
 from portrait_prep.manifests.wording import FEW, a_few
 
 

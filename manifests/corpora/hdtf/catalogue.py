@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import DUPLICATE_OF, Video
 from portrait_prep.manifests.corpora.hdtf.annotations import Annotations, Clip, read_annotations
 from portrait_prep.manifests.corpora.hdtf.files import Files, Take, find_files
 from portrait_prep.manifests.splits import by_subject, drawn
+from portrait_prep.manifests.video import DUPLICATE_OF, Video
 from portrait_prep.manifests.wording import a_few
 
 CORPUS = "hdtf"

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from portrait_prep.manifests.catalogue import source_of
 from portrait_prep.manifests.corpora.folder.files import videos_below
 from portrait_prep.manifests.corpora.hdtf.annotations import SUBSETS, Annotations, Clip
+from portrait_prep.manifests.video import source_of
 from portrait_prep.media.box import Box
 from portrait_prep.media.probe import duration
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video, path_of, source_of
 from portrait_prep.manifests.choice import Filter
 from portrait_prep.manifests.corpora.iemocap.evaluations import (
     SESSIONS,
@@ -28,6 +27,7 @@ from portrait_prep.manifests.corpora.iemocap.evaluations import (
     votes_text,
 )
 from portrait_prep.manifests.splits import TEST, TRAIN
+from portrait_prep.manifests.video import Video, path_of, source_of
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.probe import probe
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Video, is_address, source_of
 from portrait_prep.manifests.corpora.ravdess.files import Files, find_files
 from portrait_prep.manifests.corpora.ravdess.names import (
     AUDIO_ONLY,
@@ -31,6 +30,7 @@ from portrait_prep.manifests.corpora.ravdess.names import (
     takes,
 )
 from portrait_prep.manifests.corpora.ravdess.splits import PUBLISHED_SEED, SplitBy, fold_of, sides
+from portrait_prep.manifests.video import Video, is_address, source_of
 from portrait_prep.media.probe import duration
 from portrait_prep.media.probe_sound import sound_channels
 

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from portrait_prep.manifests.catalogue import Video, path_of
 from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.corpora.ravdess.catalogue import (
     HANDLED,
@@ -17,6 +16,7 @@ from portrait_prep.manifests.corpora.ravdess.catalogue import (
 )
 from portrait_prep.manifests.corpora.ravdess.files import Files, find_files
 from portrait_prep.manifests.corpora.ravdess.names import AUDIO_ONLY, CHANNELS, MODALITIES, Take, takes
+from portrait_prep.manifests.video import Video, path_of
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.media.probe_sound import sound_channels, sound_digest
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from portrait_prep.manifests.catalogue import Video
 from portrait_prep.manifests.corpora.hdtf import catalogue as hdtf
 from portrait_prep.manifests.corpora.ravdess import catalogue as ravdess
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.auditing.catalogue import examine_catalogue, usable
 from tests.whole.runs import SHARED
 

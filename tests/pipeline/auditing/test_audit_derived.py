@@ -25,10 +25,10 @@ def cache(tmp_path: Path) -> Path:
     return folder
 
 
-def opened(cache: Path, exchanged: list[Path]) -> Session:
-    """A session whose stage finds these files exchanged when it derives them again."""
+def opened(cache: Path, altered_exports: list[Path]) -> Session:
+    """A session whose stage finds these files altered when it derives them again."""
     session = toy_session(cache.parent)
-    stage = dataclasses.replace(COUNT, exchanged=lambda _, folder: exchanged if folder == cache else [])
+    stage = dataclasses.replace(COUNT, altered_exports=lambda _, folder: altered_exports if folder == cache else [])
     return Session(session.workspace, (stage, *session.stages[1:]))
 
 

@@ -27,7 +27,7 @@ def test_a_file_that_is_written_beside_a_run_stays_whole(tmp_path: Path, name: s
     with replacing(root / name) as temporary:
         temporary.write_text("")
         session.run(session.select((), (), False), workers=0)
-        assert list(session.workspace.stray()) == []
+        assert list(session.workspace.leftovers()) == []
     assert (root / name).exists()
 
 
@@ -37,7 +37,7 @@ def test_what_a_dead_process_left_goes_with_the_next_run(tmp_path: Path) -> None
     found = [temporary_beside(tmp_path / "w" / name) for name in ("x", "report/index.html", "report/overlay/a1.mp4")]
     for path in found:
         path.touch()
-    assert sorted(session.workspace.stray()) == sorted(found)
+    assert sorted(session.workspace.leftovers()) == sorted(found)
     session.run(session.select((), (), False), workers=0)
     assert not [path for path in found if path.exists()]
 

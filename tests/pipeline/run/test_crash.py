@@ -69,7 +69,7 @@ def test_a_killed_worker_costs_nothing(tmp_path: Path, quiet: dict[str, Any]) ->
     summary = finish(process)
     assert tables(root) == quiet
     assert not summary["status_counts"]["failed"]
-    assert not list(toy_session(root).workspace.stray())
+    assert not list(toy_session(root).workspace.leftovers())
 
 
 @pytest.mark.parametrize("delay", [0.3, 0.9])
@@ -91,7 +91,7 @@ def test_a_killed_driver_costs_only_what_was_not_committed(tmp_path: Path, quiet
     computed = {stage: summary["computed"].get(stage, 0) for stage in committed}
     assert {stage: committed[stage] + computed[stage] for stage in committed} == dict.fromkeys(committed, len(VIDEOS))
     assert tables(root) == quiet
-    assert not list(toy_session(root).workspace.stray())
+    assert not list(toy_session(root).workspace.leftovers())
     assert list(Audit(toy_session(root), deep=True).findings()) == []
 
 
@@ -115,7 +115,7 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, quiet: dict[str, Any]) -> Non
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert not list(toy_session(root).workspace.stray())
+    assert not list(toy_session(root).workspace.leftovers())
     finish(start(root))
     assert tables(root) == quiet
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Job
 from portrait_prep.pipeline.declare.workspace import Workspace

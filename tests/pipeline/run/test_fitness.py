@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,15 @@ from typing import Any
 import dask
 import pytest
 from distributed import Client, LocalCluster, Worker
-from distributed.protocol.pickle import dumps
 
 import portrait_prep
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.run import examiner, fitness
-from portrait_prep.pipeline.run.examiner import KEPT, code_digest, examine, fact, perform
-from portrait_prep.pipeline.run.executor import DaskExecutor, WorkerDied
-from portrait_prep.pipeline.run.fitness import Demands, Workers, packages_of_values
+from portrait_prep.pipeline.run.dask_executor import DaskExecutor
+from portrait_prep.pipeline.run.demands import Demands
+from portrait_prep.pipeline.run.examiner import MODULE
+from portrait_prep.pipeline.run.executor import WorkerDied
+from portrait_prep.pipeline.run.fitness import Workers
 from tests.pipeline.toy import add_videos, numbers, tables
 
 PROJECT = Path(__file__).parents[3]
@@ -170,12 +172,31 @@ def test_answers_are_read_and_nothing_is_left(tmp_path: Path, monkeypatch: pytes
         workers = Workers(client, demands)
         workers.look()
         assert (len(workers.fit), workers.unfit) == (1, {})
-        monkeypatch.setattr(examiner, "answer_to", lambda note, process: Path(f"{note}.of-somebody-else"))
-        workers.distrust()
+        monkeypatch.setattr(examiner, "answer_to", lambda probe, process: Path(f"{probe}.of-somebody-else"))
+        workers.reexamine_all()
         workers.look()
         (reason,) = workers.unfit.values()
         assert f"what it writes to {tmp_path} cannot be taken up here" in reason
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_wait_for_one_out_of_reach_begins_anew_once_it_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitness, "UNREACHABLE_SECONDS", 0.2)
+
+    def out_of_reach(*_: Any, **__: Any) -> None:
+        raise OSError
+
+    with LocalCluster(**QUICK) as cluster, Client(cluster) as client:
+        workers = Workers(client)
+        for _ in range(2):
+            with monkeypatch.context() as patch:
+                patch.setattr(client, "run", out_of_reach)
+                workers.look()
+                assert (workers.fit, workers.unfit) == ({}, {})
+            workers.look()
+            assert len(workers.fit) == 1
+            time.sleep(0.3)
+            workers.reexamine_all()
 
 
 def test_a_process_that_was_never_examined_does_nothing_whatever_its_address() -> None:
@@ -184,14 +205,14 @@ def test_a_process_that_was_never_examined_does_nothing_whatever_its_address() -
         workers.look()
         executor = DaskExecutor(client, workers)
         assert executor.result(executor.submit(max, 1, 2)) == 2
-        sys.modules.pop(KEPT)  # as in a process that took the place of the one that was examined
+        sys.modules.pop(MODULE)  # as in a process that took the place of the one that was examined
         with pytest.raises(WorkerDied, match="another worker"):
             executor.result(executor.submit(max, 1, 2))
         assert executor.result(executor.submit(max, 1, 2)) == 2
 
 
 def test_a_task_all_of_whose_workers_are_gone_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portrait_prep.pipeline.run.executor.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("portrait_prep.pipeline.run.dask_executor.POLL_SECONDS", 0.1)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 3}),
         LocalCluster(**QUICK | {"processes": True}) as cluster,
@@ -205,84 +226,3 @@ def test_a_task_all_of_whose_workers_are_gone_is_given_back(monkeypatch: pytest.
         with pytest.raises(WorkerDied, match="are gone"):
             executor.result(future)
         assert executor.result(executor.submit(max, 1, 2)) == 2, "a new one came"
-
-
-# --- the examination -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def _afresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that was never examined."""
-    monkeypatch.delitem(sys.modules, KEPT, raising=False)
-
-
-@pytest.mark.usefixtures("_afresh")
-def test_it_passes_for_one_run_who_is_as_expected_and_answers(tmp_path: Path) -> None:
-    expected = {name: fact(name) for name in ("Python", "portrait_prep", "numpy")}
-    process, facts, trouble = examine(expected, note(tmp_path, "something"), "this run")
-    assert (facts, trouble) == (expected, "")
-    assert (tmp_path / f"note.{process}").read_text() == "something"
-    assert perform("this run", dumps((max, (1, 2)))) == 2
-    with pytest.raises(KeyError, match=KEPT):
-        perform("another run", dumps((max, (1, 2))))
-
-
-def note(folder: Path, content: str, name: str = "note") -> Sequence[tuple[str, str]]:
-    (folder / name).write_text(content)
-    return [(str(folder / name), content)]
-
-
-@pytest.mark.usefixtures("_afresh")
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [("note", "another", "does not see"), ("away/note", "", "does not see"), ("n" * 240, "this", "may not write to")],
-)
-def test_what_it_cannot_do_with_the_folders_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, words: str
-) -> None:
-    monkeypatch.setattr(examiner, "PATIENCE", 0.1)
-    if content:
-        note(tmp_path, "this", name)
-    _, _, trouble = examine({}, [(str(tmp_path / name), content)], "this run")
-    assert words in trouble
-    with pytest.raises(KeyError, match=KEPT):
-        perform("this run", dumps((max, (1, 2))))
-
-
-@pytest.mark.usefixtures("_afresh")
-def test_what_a_process_has_loaded_stays_when_the_files_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(examiner.FACTS, "portrait_prep", lambda: "older")
-    assert examine({"portrait_prep": "older"}, [], "first run")[1] == {"portrait_prep": "older"}
-    monkeypatch.setitem(examiner.FACTS, "portrait_prep", lambda: "newer")
-    assert examine({"portrait_prep": "newer"}, [], "second run")[1] == {"portrait_prep": "older"}
-
-
-def test_code_is_known_by_names_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    room = tmp_path / "some_package" / "room"
-    room.mkdir(parents=True)
-    digests = [code_digest("some_package")]
-    for name, text in (("a.py", "1"), ("a.py", "2"), ("table.json", "{}"), ("points.npz", "")):
-        (room / name).write_text(text)
-        digests.append(code_digest("some_package"))
-    (room / "a.py").rename(room / "b.py")
-    digests.append(code_digest("some_package"))
-    assert len(set(digests)) == len(digests)
-    (room / "b.cpython-311.pyc").write_text("compiled")
-    (room / "notes.txt").write_text("none of ours")
-    assert code_digest("some_package") == digests[-1]
-    assert code_digest("no_package_at_all") == "none"
-
-
-def test_packages_that_decide_values_are_compared_and_no_others() -> None:
-    packages = packages_of_values()
-    assert {"numpy", "mediapipe", "pyarrow", "scipy", "onnxruntime"} <= set(packages)
-    assert not {"yt-dlp", "tqdm", "jinja2", "torch", "pytest"} & set(packages)
-    assert Demands(packages).folders == ()
-
-
-def test_the_build_for_gpus_is_the_same_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = fact("onnxruntime")
-    monkeypatch.setitem(examiner.BUILDS, "onnxruntime", ("onnxruntime-none", "onnxruntime"))
-    assert fact("onnxruntime") == here != "none"
-    assert fact("no-such-package") == "none"

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from portrait_prep.pipeline.declare.stage import Batch, Job, Stage
 from portrait_prep.pipeline.run import gpus
-from portrait_prep.pipeline.run.executor import Executor, InProcessExecutor, open_executor
+from portrait_prep.pipeline.run.executor import Executor, InProcessExecutor
 from portrait_prep.pipeline.run.gpus import VISIBLE, chosen, devices_of, find_devices, visible
+from portrait_prep.pipeline.run.opening import open_executor
 from portrait_prep.pipeline.run.scheduler import Scheduler
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.survey import survey

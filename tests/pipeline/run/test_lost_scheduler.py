@@ -15,7 +15,7 @@ import pytest
 from distributed import Client
 
 from portrait_prep.errors import MissingPrerequisite
-from portrait_prep.pipeline.run import connection, executor, fitness
+from portrait_prep.pipeline.run import connection, dask_executor, fitness, opening
 from portrait_prep.pipeline.run.connection import LOST
 from portrait_prep.pipeline.session import Session
 from tests.pipeline.toy import add_videos, numbers, tables, toy_session
@@ -57,10 +57,11 @@ def run(session: Session, address: str, progress: Callable[..., None]) -> None:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is waited for as long as elsewhere."""
-    for module in (connection, executor, fitness):
+    for module in (connection, dask_executor, fitness):
         monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
-    monkeypatch.setattr(executor, "CONNECT_SECONDS", 1.0)
-    monkeypatch.setattr(executor, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("portrait_prep.pipeline.run.cluster.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(opening, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(dask_executor, "POLL_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
@@ -86,10 +87,10 @@ def test_a_scheduler_that_goes_away_is_a_sentence(
     assert tables(tmp_path / "w") == tables(tmp_path / "quiet")
 
 
-@pytest.mark.parametrize("moment", ["look", "require", "submit", "wait", "result"])
+@pytest.mark.parametrize("moment", ["look", "require_one", "submit", "wait", "result"])
 def test_at_whatever_moment(tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     session = add_videos(tmp_path / "w", {"a1": "slow 1 2"})
-    owner = fitness.Workers if moment in ("look", "require") else executor.DaskExecutor
+    owner = fitness.Workers if moment in ("look", "require_one") else dask_executor.DaskExecutor
     itself = getattr(owner, moment)
     with cluster(tmp_path) as (scheduler, address):
 

@@ -288,16 +288,16 @@ def test_leftovers_of_a_killed_run_are_swept(root: Path) -> None:
     session = add_videos(root, FOUR)
     go(session)
     (root / "scale" / ".tmp-0123-x.parquet").touch()
-    assert list(session.workspace.stray())
+    assert list(session.workspace.leftovers())
     go(toy_session(root))
-    assert not list(session.workspace.stray())
+    assert not list(session.workspace.leftovers())
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_done(root: Path) -> None:
     session = add_videos(root, FOUR | {"b2": "full"})
     with pytest.raises(MissingPrerequisite, match="is full: free some space and run again"):
         go(session)
-    assert not list(session.workspace.stray())
+    assert not list(session.workspace.leftovers())
     Path(session.videos[3].source).write_text("1 2")
     run_counts, status_counts = go(toy_session(root))
     assert run_counts.computed["scale"] == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.frames import read_frames
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.stages import landmarks, normalize

@@ -217,14 +217,14 @@ def test_an_exchanged_export_that_has_the_right_name_is_found_by_deriving_it_aga
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = onnx.exported("small", "ab" * 32, small, (3,), tmp_path / "cache")
-    assert onnx.exchanged("small", "ab" * 32, small, (3,), path.parent) == []
+    assert onnx.altered_exports("small", "ab" * 32, small, (3,), path.parent) == []
     strange = onnx.exported("small", "ab" * 32, other, (3,), tmp_path / "strange")
     path.unlink()
     strange = strange.rename(path.with_name(strange.name))
-    assert onnx.exchanged("small", "ab" * 32, small, (3,), path.parent) == [strange]
-    assert onnx.exchanged("small", "cd" * 32, small, (3,), path.parent) == []
+    assert onnx.altered_exports("small", "ab" * 32, small, (3,), path.parent) == [strange]
+    assert onnx.altered_exports("small", "cd" * 32, small, (3,), path.parent) == []
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert onnx.exchanged("small", "ab" * 32, small, (3,), path.parent) == []
+    assert onnx.altered_exports("small", "ab" * 32, small, (3,), path.parent) == []
 
 
 def test_an_export_is_not_put_behind_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput, Damaged
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.stages import stats
 from portrait_prep.views.reading.reader import Reader
 from tests.views.small_corpus import COLUMNS, FRAMES, drawn, grey, make

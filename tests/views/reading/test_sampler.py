@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait_prep.manifests.catalogue import Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.views.reading.sampler import Sampler
 from portrait_prep.views.reading.selection import Footage
 from portrait_prep.views.reading.windows import Window, mask, padded, whole, windows

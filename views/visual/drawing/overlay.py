@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import is_address, path_of
 from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.video import is_address, path_of
 from portrait_prep.media.frames import FPS, SIZE, Image, read_frames
 from portrait_prep.media.mp4 import write_mp4
 from portrait_prep.media.wav import WavReader

@@ -21,7 +21,8 @@ from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.views.visual.report.charts import charts
 from portrait_prep.views.visual.report.detail import detail
 from portrait_prep.views.visual.report.pictures import PICTURES, pictured
-from portrait_prep.views.visual.report.row import Headings, Row
+from portrait_prep.views.visual.report.reasons import Headings
+from portrait_prep.views.visual.report.row import Row
 from portrait_prep.views.visual.report.rows import Rows
 from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts
 from portrait_prep.views.visual.report.totals import Totals
@@ -65,9 +66,9 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
 
 
 def render(session: Session, pictures: int = PICTURES, show: Collection[str] = ()) -> TemplateStream:
-    """The page, piece by piece; the same workspace gives the same page.
+    """The page as a stream; the same workspace gives the same page.
 
-    Memory grows by some hundred bytes a video: pictures are made as the page comes to them.
+    Takes some hundred bytes of memory a video: pictures are made while the stream is written.
     """
     stages = [stage.name for stage in session.stages]
     headings, shown, last_work = Headings(session.planner.rules), charts(session.stages), ""
@@ -106,7 +107,7 @@ def _starts(video_status: VideoStatus) -> Iterator[str]:
 
 
 def _details(session: Session, rows: Rows, drawn: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """The number of each row that is drawn with its detail, made as the page comes to it."""
+    """Number and embedded detail of each row that is drawn, made one at a time."""
     ids = {rows.video_id(number) for number in drawn}
     starts = {video.video_id: video.start for video in session.videos if video.video_id in ids}
     for number in drawn:
@@ -116,7 +117,7 @@ def _details(session: Session, rows: Rows, drawn: Sequence[int]) -> Iterator[tup
 
 
 def _printable_all(value: Any) -> Any:
-    """Every text in it made harmless."""
+    """A value whose texts are safe to print."""
     if isinstance(value, Mapping):
         return {name: _printable_all(part) for name, part in value.items()}
     return printable(value)
@@ -132,13 +133,13 @@ def _read(name: str) -> str:
 
 
 def _script() -> str:
-    """All scripts as one, which shares no name with anything else."""
+    """All scripts as one, in a scope of its own."""
     parts = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _hash(text: str) -> str:
-    """How a Content Security Policy (W3C, level 3) names the only style, or script, that may be applied, or run."""
+    """The hash by which a Content Security Policy (W3C, level 3) allows one inline style or script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
@@ -156,5 +157,5 @@ def _environment() -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """Foreign text made harmless; the page's own is marked as safe, and stays as it is."""
+    """Foreign text made safe to print; markup of the page itself stays as it is."""
     return value if hasattr(value, "__html__") else printable(value)

@@ -1,4 +1,4 @@
-"""Which videos the page shows pictures and curves of: problems first, from all over the catalogue."""
+"""Chooses the videos of which the page shows pictures and curves: mostly problems, from all over the catalogue."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,13 +8,13 @@ from portrait_prep.views.visual.report.rows import Rows
 PICTURES = 300
 """Videos with pictures and curves on a page: some 40 kB each."""
 PROBLEMS = 2 / 3
-"""Share of the pictures that goes to videos that are not accepted, as long as there are others that want the rest."""
+"""Share of the pictures for videos that are not accepted; more where there are too few accepted ones."""
 
 
 def pictured(rows: Rows, most: int, wanted: Collection[str] = ()) -> list[int]:
-    """Numbers, ascending, of up to `most` rows whose frames can be drawn, and of those that are `wanted` by id.
+    """Numbers, ascending, of up to `most` rows whose frames can be drawn, and of those whose id is `wanted`.
 
-    Problems and accepted videos are each taken evenly from all over the catalogue: a look at every part of it.
+    Problems and accepted videos are each taken at even distances through the catalogue.
     """
     there = rows.drawable()
     problems = [number for number in there if rows.result(number) is not Result.ACCEPTED]

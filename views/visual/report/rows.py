@@ -1,6 +1,6 @@
-"""The rows as the page's script reads them: column by column, names by number, measures as whole numbers.
+"""All rows of the report, stored and written by column: names as numbers, measures as integers.
 
-They are kept in this form as they come, some hundred bytes a video.
+This takes some hundred bytes a video, and is the form that the script of the page reads.
 """
 
 from array import array
@@ -20,10 +20,11 @@ from portrait_prep.views.visual.report.row import FACETS, Row
 
 RESULTS, STATES = list(Result), list(State)
 NOTHING = -1
+"""Number of a row without a name, or without frames."""
 
 
 class NamedColumn:
-    """A column of names, each of them kept once, by number in order of appearance."""
+    """A column of names; each name is stored once, and rows refer to it by number, in order of appearance."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -47,7 +48,7 @@ class NamedColumn:
         return list(self._numbers)
 
     def shown(self) -> list[str]:
-        """All of them, as they may be shown."""
+        """All of them, safe to print."""
         return [str(printable(name)) for name in self._numbers]
 
     def to_json(self) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class NamedColumn:
 
 
 class Rows:
-    """All rows of a corpus, numbered as they come."""
+    """All rows of a workspace, numbered in the order in which they are added. `shown` are the charts of the page."""
 
     def __init__(self, stages: Sequence[str], shown: Sequence[Chart]) -> None:
         self._stages, self._charts = list(stages), list(shown)
@@ -92,11 +93,11 @@ class Rows:
         self._frames.append(row.location.frames if row.location else NOTHING)
 
     def video_id(self, number: int) -> str:
-        """Whose it is."""
+        """The video of a row."""
         return self._ids[number]
 
     def result(self, number: int) -> Result:
-        """What became of the video."""
+        """The result of a row."""
         return RESULTS[self._results[number]]
 
     def drawable(self) -> list[int]:
@@ -104,7 +105,7 @@ class Rows:
         return [number for number, frames in enumerate(self._frames) if frames != NOTHING]
 
     def location(self, number: int) -> VideoLocation:
-        """Where the frames and columns of a drawable one are."""
+        """Where the frames and columns of a drawable row are."""
         states = zip(self._stages, self._states_of(number), strict=True)
         current = tuple(stage for stage, state in states if STATES[state] is State.DONE)
         return VideoLocation(self._ids[number], self._named["shard"][number], self._frames[number], current)
@@ -124,9 +125,9 @@ class Rows:
         return [c.metric.title for c, values in zip(self._charts, self._measures, strict=True) if _is_empty(values)]
 
     def parts(self, settings: QualitySettings, drawn: Collection[int]) -> Iterator[tuple[str, Any]]:
-        """Names and JSON-ready values; a value that is an iterator is an array, piece by piece.
+        """Names and JSON-ready values of the object that the script reads; an iterator stands for an array.
 
-        `drawn` are the numbers of the rows that have a detail on the page.
+        `drawn` are the numbers of the rows with pictures on the page.
         """
         yield "count", len(self)
         yield "stages", self._stages
@@ -155,7 +156,7 @@ def _is_empty(values: "array[float]") -> bool:
 
 
 def _measure(chart: Chart, values: "array[float]", settings: QualitySettings) -> dict[str, Any]:
-    """A chart with its values in whole steps of their last decimal; `values` is empty where no row has one."""
+    """A chart with its values as integers, in units of the last decimal; `values` is empty where no row has one."""
     metric = chart.metric
     steps = (None if isnan(value) else round(value * 10**metric.decimals) for value in values)
     return {

@@ -1,4 +1,4 @@
-"""How the report writes things: lengths as people read them, data for a script."""
+"""Formats of the report: durations for people, and JSON embedded in the page."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ def clock(seconds: float | None) -> str:
 
 
 def embedded(value: Any) -> str:
-    """JSON that can stand inside a `script` element: ASCII, and without the characters that could end it.
+    """JSON that can stand inside a `script` element: ASCII, with `<`, `>` and `&` escaped, which could end it.
 
     See "Restrictions for contents of script elements" in the HTML standard. Raises ValueError for NaN.
     """
@@ -29,7 +29,7 @@ def embedded(value: Any) -> str:
 
 
 def embedded_parts(parts: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    """An object in the same form, member by member; a value that is an iterator is an array, element by element."""
+    """A JSON object in the same form, member by member; an iterator among the values is written as an array."""
     before = "{"
     for name, value in parts:
         yield f"{before}{embedded(name)}:"

@@ -13,11 +13,12 @@ import av
 import numpy as np
 
 from portrait_prep.demo.animator import crop, portrait
-from portrait_prep.manifests.catalogue import Video, write_catalogue
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.files import sha256_of
 from portrait_prep.manifests.ids import safe_id
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.record import Failure, Output, Record
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.wav import RATE, write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import Batch, Column, Job, Params, Stage

@@ -18,7 +18,8 @@ from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart, charts
 from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, level, opening
 from portrait_prep.views.visual.report.pictures import pictured
-from portrait_prep.views.visual.report.row import FACETS, Headings, Reason, Row
+from portrait_prep.views.visual.report.reasons import Headings, Reason
+from portrait_prep.views.visual.report.row import FACETS, Row
 from portrait_prep.views.visual.report.rows import Rows
 from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts
 from tests.stages.judging import RULES, quality

@@ -1,0 +1,123 @@
+"""Dask clusters: workers started on this machine, or an existing scheduler that is joined."""
+
+import logging
+import os
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, Nanny, Scheduler, SpecCluster, WorkerPlugin
+from distributed.system import MEMORY_LIMIT
+from distributed.versions import VersionMismatchWarning
+from distributed.worker import Worker
+
+from portrait_prep.errors import BadInput, MissingPrerequisite
+from portrait_prep.manifests.printing import print_logs_safely
+from portrait_prep.pipeline.run.fitness import GPU
+from portrait_prep.pipeline.run.gpus import VISIBLE
+from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, send_stderr_to
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+
+DASK_LOGGERS = ("distributed", "distributed.client")
+"""Loggers that dask gives levels of their own; its other loggers inherit that of the first."""
+
+CONNECT_SECONDS = 15
+"""How long a scheduler may take to answer, and a first worker to appear."""
+
+START_ATTEMPTS = 3
+
+
+class WorkerSetup(WorkerPlugin):
+    """Makes a local worker quiet, and lets it die with the driver so that no orphan goes on writing."""
+
+    def __init__(self, log_file: Path, driver: int) -> None:
+        self._log_file, self._driver = log_file, driver
+
+    def setup(self, worker: Worker) -> None:
+        """Send what the libraries print to the log file; watch the driver."""
+        del worker
+        send_stderr_to(self._log_file)
+        print_logs_safely()
+        threading.Thread(target=self._die_with_driver, daemon=True).start()
+
+    def _die_with_driver(self) -> None:
+        while os.getppid() == self._driver:
+            time.sleep(0.2)
+        os._exit(1)
+
+
+@contextmanager
+def connected(scheduler: str) -> Iterator[Client]:
+    """A client of an existing scheduler, closed at the end. Raises BadInput when none answers.
+
+    Dask's own messages about versions and lost schedulers are silenced: the run reports both in a sentence.
+    """
+    with _dask_silent(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", VersionMismatchWarning)
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS)
+        except Exception as error:
+            raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
+        with client:
+            yield client
+
+
+@contextmanager
+def _dask_silent() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in DASK_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup) -> SpecCluster:
+    """Workers on this machine. Raises MissingPrerequisite when they do not start."""
+    dask.config.set(
+        {
+            "distributed.nanny.pre-spawn-environ": ONE_THREAD | QUIET,
+            # A unit whose worker died is taken apart by our scheduler, not blindly repeated by dask's.
+            "distributed.scheduler.allowed-failures": 0,
+            "distributed.worker.daemon": False,
+            # Dask's own profiler would stop each worker a hundred times a second; its monitor twice.
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.system-monitor.interval": "5s",
+        }
+    )
+    scheduler = {"cls": Scheduler, "options": {"host": HOST, "dashboard_address": f"{HOST}:0"}}
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            options = _worker_options(workers, devices, setup)
+            return SpecCluster(scheduler=scheduler, workers=options, silence_logs="CRITICAL")
+        except RuntimeError as error:  # a worker was killed while it started
+            if attempt == START_ATTEMPTS:
+                raise MissingPrerequisite(f"Dask cannot start {workers} workers here ({error}): try fewer.") from error
+            log.warning("dask could not start its workers: %s", error)
+    raise AssertionError
+
+
+def _worker_options(workers: int, devices: Sequence[str], setup: WorkerSetup) -> dict[int, dict[str, Any]]:
+    """Number of each worker -> how it is started, and restarted: an equal share of the memory, and one GPU or none."""
+    common: dict[str, Any] = {
+        "host": HOST,
+        "nthreads": 1,
+        "memory_limit": MEMORY_LIMIT // workers,
+        "silence_logs": "CRITICAL",
+        # Not registered with the scheduler afterwards: a worker that died meanwhile would fail the run.
+        "plugins": (setup,),
+    }
+    owning: list[dict[str, Any]] = [{"resources": {GPU: 1}, "env": {VISIBLE: device}} for device in devices]
+    others = [{"env": {VISIBLE: ""}}] * (workers - len(owning))
+    return {number: {"cls": Nanny, "options": common | own} for number, own in enumerate([*owning, *others])}

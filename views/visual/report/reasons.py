@@ -1,0 +1,86 @@
+"""Why videos were accepted, rejected or not finished, and the headings under which the page counts such reasons."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from portrait_prep.manifests.verdict import Reviewed
+from portrait_prep.manifests.video import DUPLICATE_OF
+from portrait_prep.pipeline.declare.quality import Rule
+from portrait_prep.pipeline.status.plan import StageStatus, State
+from portrait_prep.pipeline.status.survey import VideoStatus
+
+BLANK = "…"
+"""Stands for a name or number in a heading."""
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w]|\.\d)%?")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a video has its result. `rule`: the setting of `[quality]` that gave the reason, if one did."""
+
+    text: str
+    rule: str | None = None
+
+
+class Headings:
+    """Groups reasons that differ only in the numbers and names of each video, under a common heading."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = {rule.key: rule for rule in rules}
+
+    def of(self, reason: Reason, video_id: str, source: str) -> str:
+        """The heading of the rule; else the text of the reason, with video id, file name and numbers left BLANK."""
+        if reason.rule in self._rules:
+            return self._rules[reason.rule].heading
+        if reason.text.startswith(DUPLICATE_OF):
+            return f"{DUPLICATE_OF}{BLANK}"
+        text = reason.text
+        for own in sorted({video_id, source, PurePath(source).name} - {""}, key=len, reverse=True):
+            text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", BLANK, text)
+        return NUMBER.sub(BLANK, text)
+
+
+def reasons_of(video_status: VideoStatus) -> Iterator[Reason]:
+    """Why a video has its result, errors of stages first; what only repeats the state of a stage is left out."""
+    yield from map(Reason, _failures(video_status.statuses))
+    yield from list(_against(video_status)) or map(Reason, _waiting(video_status))
+    yield from _in_favour(video_status)
+
+
+def _failures(statuses: Mapping[str, StageStatus]) -> Iterator[str]:
+    """The error of each stage that failed, and what a retry would do."""
+    for stage, status in statuses.items():
+        record = status.record
+        if status.state is State.FAILED and record and record.error:
+            attempts = f"{record.attempts} attempt{'' if record.attempts == 1 else 's'}"
+            who = "every run" if status.again else "--retry-failed"
+            hope = "no retry will mend it" if record.error.permanent else f"{who} tries it again"
+            yield f"{stage}: {record.error.message} ({record.error.type}, {attempts}; {hope})"
+
+
+def _against(video_status: VideoStatus) -> Iterator[Reason]:
+    """Rejections: a person's, and those of the rules."""
+    verdict = video_status.verdict
+    if isinstance(verdict, Reviewed) and verdict.review.decision == "reject":
+        yield Reason(verdict.review.sentence)
+    yield from (Reason(text, rule) for text, rule in zip(verdict.reasons, verdict.rules, strict=True) if rule)
+
+
+def _in_favour(video_status: VideoStatus) -> Iterator[Reason]:
+    """A person's acceptance, and the rejections that it overruled."""
+    verdict = video_status.verdict
+    if isinstance(verdict, Reviewed) and verdict.review.decision == "accept":
+        yield Reason(verdict.review.sentence)
+        yield from (Reason(f"overruled: {text}") for text in verdict.overruled)
+
+
+def _waiting(video_status: VideoStatus) -> tuple[str, ...]:
+    """Why the first stage that is not current is not, or why the video is left out; for videos without a rejection."""
+    if not video_status.video.worked_on:
+        return (str(video_status.video.defect),)
+    for stage, status in video_status.statuses.items():
+        if status.state in (State.PENDING, State.STALE):
+            return (f"{stage} is {status.state}: {status.reason}",)
+    return ()
