@@ -7,6 +7,7 @@ from portrait_prep.manifests.catalogue import Video, require_sound, write_catalo
 from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.merging import merge
+from portrait_prep.pipeline.declare.apart import require_apart
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.session import Session
 
@@ -50,6 +51,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
     # Where there is no catalogue yet, what is wrong with the corpus is said before anything is made.
     listed = None if workspace.catalogue.exists() else find(())
     taken = [] if listed is None else choice.of(listed)
+    require_apart(workspace, session.stages, taken)
     workspace.create()
     with session.held():
         known = session.videos if workspace.catalogue.exists() else []
@@ -60,6 +62,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
             write_settings(workspace.settings, session.stages)
         merged = merge(known, taken, session.settings.run.shard_seconds)
         require_sound(workspace.catalogue, merged)
+        require_apart(workspace, session.stages, merged)
         write_catalogue(workspace.catalogue, merged)
     ids = {(video.corpus, video.video_id) for video in taken}
     chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)
