@@ -13,6 +13,7 @@ from typing import IO
 from portrait_prep.errors import BadInput, MissingPrerequisite, WorkspaceBusy
 from portrait_prep.manifests.files import TEMPORARY, abandoned, is_plain, opened_plain, real, temporary_beside
 from portrait_prep.manifests.printing import shell_word
+from portrait_prep.media.file import MOST_TEXT, regular
 
 LOCK = ".lock"
 
@@ -105,7 +106,8 @@ class Workspace:
     def _may_write_behind(self, link: Path) -> bool:
         root, target = real(self.root), real(link)
         try:
-            return target.is_relative_to(root) or (target / CONSENT).read_text("utf-8").strip() == str(root)
+            inside = target.is_relative_to(root)
+            return inside or regular(target / CONSENT, MOST_TEXT).read_text("utf-8").strip() == str(root)
         except (OSError, UnicodeDecodeError):
             return False
 
