@@ -31,6 +31,8 @@ ROWS_A_BYTE = 16
 """Rows of a catalogue in a byte of its file, at most: no two ids are the same, however well they are packed."""
 DUPLICATE_OF = "duplicate of "
 """Begins the defect of a row that only repeats another video."""
+TAKEN = frozenset({"subjects"})
+"""What no shard can be called: a stage keeps a table under this name that joins the videos of all shards."""
 SHOWN = 60
 """Characters of an id that a sentence about it quotes."""
 
@@ -156,6 +158,7 @@ def _is_side(pixels: int | None) -> bool:
 CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
     (lambda video: is_name(video.video_id), f"its video_id is no name of a file ({NAME_SAID})"),
     (lambda video: is_name(video.shard), f"its shard is no name of a file ({NAME_SAID})"),
+    (lambda video: video.shard not in TAKEN, "its shard has the name of a table of the workspace"),
     (lambda video: _is_time(video.start) and _is_time(video.end), "start and end must be seconds, 0 or more"),
     (lambda video: video.end is None or (video.start or 0.0) < video.end, "it must end after its start"),
     (lambda video: _is_time(video.duration), "its duration must be seconds, 0 or more"),
