@@ -11,6 +11,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Catalogue, read_catalogue
 from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.manifests.video import Video
+from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.declare.settings import Settings, read_settings
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -127,6 +128,7 @@ class Session:
             log_file = self.workspace.log("workers.log")
             run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
             if self._work_is_left(selection, cache):
+                require_sources_kept(self.workspace, self.stages, self.videos)
                 gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
                 demands = self._demands()
                 with open_executor(workers, scheduler, log_file, gpu, demands=demands) as executor:
