@@ -1,15 +1,17 @@
 """Reading files safely: only regular ones of bounded size, and at any offset by several processes at once."""
 
+from __future__ import annotations
+
 import errno
 import os
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from portrait_prep.errors import Damaged
+
+if TYPE_CHECKING:  # whoever only asks whether a file is regular, as the doctor, must do without
+    from numpy.typing import NDArray
 
 MOST_TEXT = 1 << 26
 """Most bytes of a text file that is read (settings, manifest, list): a hundred times the largest ones."""
@@ -61,7 +63,7 @@ class File:
 
     def read_into(self, target: NDArray[Any], offset: int) -> None:
         """Fill a contiguous array with the bytes from `offset` on. Raises Damaged when the file ends before."""
-        if os.preadv(self._open(), [target.reshape(-1).view(np.uint8).data], offset) != target.nbytes:
+        if os.preadv(self._open(), [target.reshape(-1).view("u1").data], offset) != target.nbytes:
             raise self._too_short()
 
     def _open(self) -> int:
