@@ -286,7 +286,7 @@ def test_a_published_frame_has_its_shoulders_where_it_was_published() -> None:
     path = SHARED / "data/moda/cathy_reference.png"
     if not path.exists():
         pytest.skip(f"{path.name} is not here")
-    image = np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), np.uint8)
+    image = np.asarray(np.asarray(cv2.imread(str(path)))[..., ::-1].copy(), np.uint8)
     landmarks = FaceMesh(tracking=False)(image)[0]
     mask = person_segmenter()(np.asarray(cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA), np.uint8))
     lines = shoulder_lines(mask, landmarks / 2 - 0.5, MIN_WIDTH) * 2 + 1
