@@ -14,7 +14,7 @@ INTERRUPTED = 130
 SENTENCE = "portrait-prep: interrupted; run again to go on from here\n"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
-PATIENCE = 1.0
+PATIENCE = 3.0
 """Seconds that the handler has to run."""
 
 _handled = threading.Event()

@@ -33,6 +33,7 @@ COMMANDS = (
     ("init", "init:init", "Make a workspace from a corpus, or add to it what is new."),
     ("run", "run:run", "Bring stages up to date: compute what is missing or stale, and nothing else."),
     ("status", "inspect:status", "Show how many videos and shards stand where at each stage, and what failed."),
+    ("list", "listing:list_", "List videos: what became of each, where it stands, and why."),
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
     ("audit", "inspect:audit", "Check every claim of the workspace."),
     ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),

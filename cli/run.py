@@ -77,7 +77,7 @@ def summary(session: Session, selection: Selection, run_counts: RunCounts, statu
     ]
     lines = [f"Computed (videos): {', '.join(computed)}."]
     lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in status_counts.failures]
-    lines.append(status_counts.verdicts)
+    lines += [*status_counts.rejections(), status_counts.verdicts]
     return lines
 
 

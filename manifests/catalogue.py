@@ -68,6 +68,10 @@ class Catalogue(Sequence[Video]):
         """The rows with these indices, int64 [n]."""
         return _videos(self._table.take(pa.array(indices)))
 
+    def ids(self) -> Iterator[str]:
+        """The ids of all videos, one by one."""
+        return (video_id.as_py() for video_id in self._table["video_id"])
+
     def find(self, video_id: str) -> Video | None:
         """The row of a video, or None."""
         try:
@@ -75,6 +79,10 @@ class Catalogue(Sequence[Video]):
         except UnicodeEncodeError:  # typed in bytes that are no UTF-8, which no row has
             return None
         return None if index < 0 else self[index]
+
+    def values_of(self, field: str) -> list[str | int | float]:
+        """The values that a field has, each once, null left out."""
+        return [value for value in pc.unique(self._table[field]).to_pylist() if value is not None]
 
     @cached_property
     def shards(self) -> "Shards":

@@ -15,6 +15,8 @@ FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
 CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 """Fields that say which part of a source is used: interval and crop."""
+TAKEN = frozenset({"subjects"})
+"""What no shard can be called: a stage keeps a table under this name that joins the videos of all shards."""
 DUPLICATE_OF = "duplicate of "
 """Start of the `defect` of a row whose file has the same bytes as another video's."""
 
@@ -126,6 +128,7 @@ def _is_side(pixels: int | None) -> bool:
 CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
     (lambda video: is_name(video.video_id), f"its video_id is no name of a file ({NAME_RULE})"),
     (lambda video: is_name(video.shard), f"its shard is no name of a file ({NAME_RULE})"),
+    (lambda video: video.shard not in TAKEN, "its shard has the name of a table of the workspace"),
     (lambda video: _is_time(video.start) and _is_time(video.end), "start and end must be seconds, 0 or more"),
     (lambda video: video.end is None or (video.start or 0.0) < video.end, "it must end after its start"),
     (lambda video: _is_time(video.duration), "its duration must be seconds, 0 or more"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from portrait_prep.errors import Damaged
 
-if TYPE_CHECKING:  # the doctor gets here, and must come where NumPy does not load
+if TYPE_CHECKING:  # whoever only asks whether a file is regular, as the doctor, must do without
     from numpy.typing import NDArray
 
 MOST_TEXT = 1 << 26
@@ -63,7 +63,7 @@ class File:
 
     def read_into(self, target: NDArray[Any], offset: int) -> None:
         """Fill a contiguous array with the bytes from `offset` on. Raises Damaged when the file ends before."""
-        if os.preadv(self._open(), [target.reshape(-1).view("uint8").data], offset) != target.nbytes:
+        if os.preadv(self._open(), [target.reshape(-1).view("u1").data], offset) != target.nbytes:
             raise self._too_short()
 
     def _open(self) -> int:

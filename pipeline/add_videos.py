@@ -8,6 +8,7 @@ from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.video import Video
+from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.session import Session
 
@@ -51,6 +52,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
     # Where there is no catalogue yet, what is wrong with the corpus is said before anything is made.
     listed = None if workspace.catalogue.exists() else find(())
     taken = [] if listed is None else choice.of(listed)
+    require_sources_kept(workspace, session.stages, taken)
     workspace.create()
     with session.held():
         known = session.videos if workspace.catalogue.exists() else []
@@ -61,6 +63,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
             write_settings(workspace.settings, session.stages)
         merged = merge(known, taken, session.settings.run.shard_seconds)
         require_valid(workspace.catalogue, merged)
+        require_sources_kept(workspace, session.stages, merged)
         write_catalogue(workspace.catalogue, merged)
     ids = {(video.corpus, video.video_id) for video in taken}
     chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Catalogue, read_catalogue
 from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.manifests.video import Video
+from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.declare.settings import Settings, read_settings
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -23,6 +25,9 @@ from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import Planner, Selection
 from portrait_prep.pipeline.status.survey import VideoStatus, survey, video_statuses
 from portrait_prep.pipeline.store.shard_state import ShardState
+
+NEAREST = 3
+"""Ids that are named where one is asked for that there is not."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,9 @@ class Session:
         """A row of the catalogue. Raises BadInput where there is none."""
         video = self.videos.find(video_id)
         if video is None:
-            raise BadInput(
-                f"There is no video '{video_id}' in the catalogue; 'portrait-prep status' lists what failed."
-            )
+            nearest = get_close_matches(video_id, self.videos.ids(), NEAREST)
+            meant = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+            raise BadInput(f"There is no video '{video_id}' in the catalogue; {meant}'portrait-prep list' lists all.")
         return video
 
     def require_videos(self, names: Sequence[str]) -> None:
@@ -123,6 +128,7 @@ class Session:
             log_file = self.workspace.log("workers.log")
             run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
             if self._work_is_left(selection, cache):
+                require_sources_kept(self.workspace, self.stages, self.videos)
                 gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
                 demands = self._demands()
                 with open_executor(workers, scheduler, log_file, gpu, demands=demands) as executor:

@@ -85,7 +85,7 @@ class Audit:
             yield from claims.examine_proofs(evidence)
         evidence.read_manifests()
         yield from checksums.examine_checksums(evidence)
-        table_rows = table.rows()
+        table_rows = table.rows(shard)
         yield from manifests.examine_manifests(evidence, table_rows)
         table.compare(evidence, table_rows)
         reducer.add(evidence.video_statuses)

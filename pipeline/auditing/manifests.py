@@ -14,7 +14,7 @@ from portrait_prep.media.file import regular
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.status.survey import VideoStatus
-from portrait_prep.pipeline.status.table import TABLE
+from portrait_prep.pipeline.status.table import MOST_ROWS, TABLE
 
 NAMED = 3
 """Differences that a finding names one by one."""
@@ -22,9 +22,6 @@ ROW = (*IDENTITY, "labels", "source")
 """Parts of a manifest that are the catalogue's row."""
 JUDGED = ("quality", "outcome", "reason")
 """Parts that change with settings and reviews while the shards stay as they are."""
-
-MOST_ROWS = 1 << 20
-"""Rows of one shard that are read: a hundred videos at ten stages have a thousandth."""
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Video id -> its rows of the table."""
@@ -106,11 +103,10 @@ def different(expected: Any, written: Any, where: str = "") -> Iterator[str]:
 
 
 class TableAudit:
-    """The table beside what it should say: a row group a shard, in the order of the survey."""
+    """The table beside what it should say: shard by shard, in the order of the survey."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._name = name
-        self._next = 0
         self._file: pq.ParquetFile | None = None
         self.findings: list[Finding] = []
         """Of the file as a whole; what its rows say wrong comes in as they are compared."""
@@ -120,22 +116,31 @@ class TableAudit:
             self.findings.append(found("missing table", name))
         except (OSError, ValueError) as error:
             self.findings.append(found("table", name, places=f"every row: it cannot be read ({error})"))
+        self._all = self._read()
+        self._ahead = next(self._all, None)
 
-    def rows(self) -> Rows:
+    def rows(self, shard: str) -> Rows:
         """The rows of the next shard."""
         rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        self._next += 1
-        if self._file is None or self._next > self._file.num_row_groups:
-            return rows
-        if self._file.metadata.row_group(self._next - 1).num_rows > MOST_ROWS:
-            self._note(f"row group {self._next - 1}: it claims more rows than a shard has")
-            return rows
-        try:
-            for row in self._file.read_row_group(self._next - 1).to_pylist():
-                rows[row["video_id"]].append(row)
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            self._note(f"row group {self._next - 1}: it cannot be read ({error})")
+        while self._ahead is not None and self._ahead.get("shard") == shard:
+            rows[str(self._ahead.get("video_id"))].append(self._ahead)
+            self._ahead = next(self._all, None)
         return rows
+
+    def _read(self) -> Iterator[Mapping[str, Any]]:
+        """All rows, in order; what cannot be read is noted and passed over."""
+        for group in range(self._file.num_row_groups if self._file else 0):
+            try:
+                yield from self._rows_of(group)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                self._note(f"row group {group}: it cannot be read ({error})")
+
+    def _rows_of(self, group: int) -> list[Mapping[str, Any]]:
+        if self._file is None:
+            return []
+        if self._file.metadata.row_group(group).num_rows > MOST_ROWS:
+            raise ValueError(f"it claims more than {MOST_ROWS} rows")
+        return list(self._file.read_row_group(group).to_pylist())
 
     def compare(self, evidence: Evidence, rows: Rows) -> None:
         """Compare the rows of a shard, but for videos about which something was found: a run writes all anew."""
@@ -152,7 +157,7 @@ class TableAudit:
 
     def finalize(self) -> list[Finding]:
         """What was found."""
-        if self._file is not None and self._file.num_row_groups > self._next:
+        if self._ahead is not None:
             self._note("rows of no shard of the catalogue")
         return self.findings
 

@@ -4,8 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from portrait_prep.manifests.files import TEMPORARY
+from portrait_prep.manifests.plain_files import real_path
 from portrait_prep.manifests.video import Video, path_of
 from portrait_prep.pipeline.auditing.finding import Finding, found
+from portrait_prep.pipeline.declare.inner_sources import sources_below
 from portrait_prep.pipeline.declare.workspace import Workspace
 
 OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl")
@@ -32,11 +34,13 @@ def examine_files(
         if path.name not in OWN_FILES and not path.is_dir() and not path.name.startswith("."):
             yield found("stranger", path.name)
     pages = {REPORT, *(OVERLAY.format(video_id) for video_id in videos)}
+    unknown = []
     for folder in (*stages, *OWN_FOLDERS):
-        for path in _files(_below(workspace.root / folder)):
-            name = workspace.relative(path)
-            if name not in known and name not in pages:
-                yield found("orphan", name)
+        names = [workspace.relative(path) for path in _files(_below(workspace.root / folder))]
+        unknown += [name for name in names if name not in known and name not in pages]
+    if unknown:
+        sources = {path for _, path in sources_below(workspace.root, workspace.root, videos.values())}
+        yield from (found("orphan", name) for name in unknown if real_path(workspace.root / name) not in sources)
     yield from _examine_sources(workspace, videos)
 
 

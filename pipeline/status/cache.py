@@ -8,9 +8,11 @@ otherwise than it says, the shard is surveyed.
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,9 @@ from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary
-from portrait_prep.pipeline.status.table import KEY, TABLE, CacheEntry
+from portrait_prep.pipeline.status.table import KEY, MOST_ROWS, TABLE, CacheEntry
 
-FORM = 2
+FORM = 3
 """To be raised when, of the same shards, a manifest or the table would tell otherwise than before."""
 
 FileStat = tuple[int, ...]
@@ -42,15 +44,25 @@ class StatusCache:
         self._workspace, self._planner = workspace, planner
         self._facts: dict[str, str] = {}
         self._entries: dict[str, CacheEntry] = {}
-        self._group: dict[str, int] = {}
+        self._rows: dict[str, tuple[int, int]] = {}
+        """Shard -> its first row, and how many it has."""
+        self._group: tuple[int, pa.Table] | None = None
         try:
             self._file = pq.ParquetFile(regular(workspace.manifests_table), page_checksum_verification=True)
             entries = from_json(self._file.metadata.metadata[KEY])
-            if self._file.num_row_groups == len(entries) and self._file.schema_arrow.equals(TABLE):
-                self._entries = {shard: CacheEntry(**entry) for shard, entry in entries}
-                self._group = {shard: number for number, shard in enumerate(self._entries)}
+            ends = list(accumulate(count for _, count, _ in entries))
+            if ends[-1:] == [self._file.metadata.num_rows] and self._file.schema_arrow.equals(TABLE):
+                self._entries = {shard: CacheEntry(**entry) for shard, _, entry in entries}
+                self._rows = {shard: (end - count, count) for (shard, count, _), end in zip(entries, ends, strict=True)}
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
             pass
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The first row of each row group."""
+        metadata = self._file.metadata
+        counts = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+        return list(accumulate(counts, initial=0))[:-1]
 
     def holds(self, shard: str, videos: Sequence[Video]) -> bool:
         """Whether all is as it was, and nothing was left to do then."""
@@ -63,13 +75,22 @@ class StatusCache:
         """The entry on a shard and its rows, if that holds."""
         if not self.holds(shard, videos):
             return None
-        group = self._group[shard]
-        if self._file.metadata.row_group(group).num_rows != len(videos) * len(self._planner.stages):
+        first, count = self._rows[shard]
+        if count != len(videos) * len(self._planner.stages):
             return None
         try:
-            return self._entries[shard], self._file.read_row_group(group)
+            return self._entries[shard], self._read(first, count)
         except (OSError, pa.ArrowException):
             return None
+
+    def _read(self, first: int, count: int) -> pa.Table:
+        """Some rows of one row group; the group is kept, since the shards after lie there, too."""
+        number = bisect_right(self._starts, first) - 1
+        if self._group is None or self._group[0] != number:
+            if self._file.metadata.row_group(number).num_rows > MOST_ROWS:
+                raise pa.ArrowInvalid("a row group claims more rows than are read")
+            self._group = number, self._file.read_row_group(number)
+        return self._group[1].slice(first - self._starts[number], count)
 
     def facts(self, shard: str, videos: Sequence[Video]) -> str:
         """Digest of all that the statuses of these videos are made from. Looked up once: before they are surveyed."""

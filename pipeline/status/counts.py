@@ -1,15 +1,19 @@
 """Counts: how many videos, and how many shards, stand where at each stage."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.result import Result, reasons_of, result_of
 from portrait_prep.pipeline.status.survey import VideoSummary
 
 WORST_FIRST = (State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DONE)
 """A shard counts as what its worst video is."""
+
+MOST_REJECTED = 20
+"""Rejected videos that `status` names."""
 
 
 class StatusCounts:
@@ -21,6 +25,7 @@ class StatusCounts:
         self.by_video: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.by_shard: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.failures: list[dict[str, Any]] = []
+        self.rejected: list[dict[str, Any]] = []
 
     def add(self, shard: Sequence[VideoSummary]) -> None:
         """Take in the videos of one shard."""
@@ -32,6 +37,8 @@ class StatusCounts:
             self.by_shard[stage][min(states, key=WORST_FIRST.index)] += 1
         for summary in shard:
             self.failures.extend(dict(failure) for failure in summary.failures)
+            if result_of(summary) is Result.REJECTED:
+                self.rejected.append({"video_id": summary.video.video_id, "reasons": list(reasons_of(summary))})
 
     @property
     def settled(self) -> frozenset[str]:
@@ -63,6 +70,7 @@ class StatusCounts:
                 for stage, counts in self.by_video.items()
             },
             "failed": self.failures,
+            "rejected": self.rejected,
         }
 
     def lines(self) -> list[str]:
@@ -76,4 +84,12 @@ class StatusCounts:
             f"{row['video_id']}: {row['stage']} failed after {row['attempts']} attempts: {row['message']}"
             for row in self.failures
         ]
-        return [f"{self.videos} videos, {self.accepted} accepted; videos (shards):", head, *rows, *failures]
+        counts = f"{self.videos} videos, {self.accepted} accepted; videos (shards):"
+        return [counts, head, *rows, *failures, *self.rejections()]
+
+    def rejections(self) -> Iterator[str]:
+        """The first of the rejected; where there are more, how they are listed."""
+        for row in self.rejected[:MOST_REJECTED]:
+            yield f"{row['video_id']}: rejected: {'; '.join(row['reasons'])}"
+        if (more := len(self.rejected) - MOST_REJECTED) > 0:
+            yield f"… and {more} more: 'portrait-prep list --rejected' names all."

@@ -1,4 +1,4 @@
-"""`manifests.parquet`: one row a video x stage, a row group a shard. Written, read back, and judged anew."""
+"""`manifests.parquet`: one row a video x stage, shard by shard. Written, read back, and judged anew."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,8 +42,17 @@ TABLE = pa.schema(
 )
 
 
+SOUGHT_BY = ("video_id", "shard", "stage")
+"""Columns of which the footer tells the range in each row group: of all it would be longer than the rows."""
+
 KEY = b"portrait_prep"
-"""Under which the footer keeps an entry for each shard."""
+"""Under which the footer keeps, for each shard in order, its name, how many rows it has, and an entry."""
+
+MOST_ROWS = 1 << 20
+"""Rows of a group that are read, whatever a file claims: a shard that is larger is surveyed."""
+
+GROUP_ROWS = 5000
+"""Rows of a row group, at least, but for the last: whole shards. A group has some kB in the footer, however small."""
 
 
 @dataclass(frozen=True)
@@ -129,19 +138,29 @@ def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table
 
 
 class Table:
-    """`manifests.parquet` as it is written: a row group a shard, and the entries."""
+    """`manifests.parquet` as it is written: the rows of whole shards, group by group, and the entries."""
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
-        self._entries: list[tuple[str, dict[str, str]]] = []
+        self._entries: list[tuple[str, int, dict[str, str]]] = []
+        self._waiting: list[pa.Table] = []
 
     def add(self, shard: str, rows: pa.Table, entry: CacheEntry) -> None:
         """The rows of the next shard."""
-        self._writer.write_table(rows, row_group_size=max(1, len(rows)))
-        self._entries.append((shard, asdict(entry)))
+        self._entries.append((shard, len(rows), asdict(entry)))
+        self._waiting.append(rows)
+        if sum(map(len, self._waiting)) >= GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            rows = pa.concat_tables(self._waiting)
+            self._writer.write_table(rows, row_group_size=max(1, len(rows)))
+        self._waiting = []
 
     def close(self) -> None:
         """The entries go last."""
+        self._flush()
         self._writer.add_key_value_metadata({KEY: json.dumps(self._entries)})
 
 
@@ -150,7 +169,7 @@ def writing_table(workspace: Workspace) -> Iterator[Table]:
     """Write the table, whole or not at all; its pages carry checksums, since it may be believed later."""
     with (
         replacing(workspace.manifests_table) as temporary,
-        pq.ParquetWriter(temporary, TABLE, write_page_checksum=True) as writer,
+        pq.ParquetWriter(temporary, TABLE, write_page_checksum=True, write_statistics=list(SOUGHT_BY)) as writer,
     ):
         table = Table(writer)
         yield table

@@ -6,6 +6,8 @@ One network of each kind lives in a process; `reset` between videos makes it equ
 import atexit
 import importlib
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -38,13 +40,44 @@ class Face(NamedTuple):
     """Scores in 0..1: [52] named in `stages.models.blendshapes`, or [0] from a network that gives none."""
 
 
+class _Network:
+    """A network that stays usable: MediaPipe's graphs refuse all that follows once one picture was an error to them."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._made = make, make()
+        atexit.register(self._close)
+
+    def __call__(self, image: Image) -> Any:
+        """What the network tells of an RGB image. Raises RuntimeError where it cannot look at it.
+
+        A picture of no pixels would end the process, or every later look.
+        """
+        if image.size == 0:
+            raise RuntimeError("a picture of no pixels cannot be looked at")
+        try:
+            return self._made.process(image)
+        except RuntimeError:
+            self._close()
+            self._made = self._make()
+            raise
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        self._made.reset()
+
+    def _close(self) -> None:
+        with suppress(RuntimeError):  # one that is broken says so once more
+            self._made.close()
+
+
 class FaceMesh:
     """The 478-point face mesh with attention, in tracking mode. See https://arxiv.org/abs/2006.10962."""
 
     def __init__(self, faces: int = 1, tracking: bool = True) -> None:
         networks = _solution("face_mesh")
-        self._network = networks.FaceMesh(static_image_mode=not tracking, max_num_faces=faces, refine_landmarks=True)
-        atexit.register(self._network.close)
+        self._network = _Network(
+            lambda: networks.FaceMesh(static_image_mode=not tracking, max_num_faces=faces, refine_landmarks=True)
+        )
 
     def reset(self) -> None:
         """Forget the tracked face: the next frame is searched afresh."""
@@ -55,7 +88,7 @@ class FaceMesh:
 
         x and y in pixels of the image, z on the scale of x (times the width), negative toward the camera.
         """
-        found = self._network.process(image).multi_face_landmarks or ()
+        found = self._network(image).multi_face_landmarks or ()
         return _in_pixels([_points(face) for face in found], image)
 
     def find(self, image: Image) -> list[Face]:
@@ -97,15 +130,14 @@ class FaceDetector:
 
     def __init__(self, confidence: float = 0.5) -> None:
         networks = _solution("face_detection")
-        self._network = networks.FaceDetection(min_detection_confidence=confidence, model_selection=1)
-        atexit.register(self._network.close)
+        self._network = _Network(lambda: networks.FaceDetection(min_detection_confidence=confidence, model_selection=1))
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
         """Find faces in an RGB image; return float32 [faces, 5]: x, y, width, height in pixels, and confidence."""
         height, width = image.shape[:2]
         boxes = [
             (box.xmin * width, box.ymin * height, box.width * width, box.height * height, detection.score[0])
-            for detection in self._network.process(image).detections or ()
+            for detection in self._network(image).detections or ()
             for box in (detection.location_data.relative_bounding_box,)
         ]
         return np.asarray(boxes, np.float32).reshape(-1, 5)
@@ -115,8 +147,8 @@ class PersonSegmenter:
     """MediaPipe SelfieSegmentation, the general 256x256 model."""
 
     def __init__(self) -> None:
-        self._network = _solution("selfie_segmentation").SelfieSegmentation(model_selection=0)
-        atexit.register(self._network.close)
+        networks = _solution("selfie_segmentation")
+        self._network = _Network(lambda: networks.SelfieSegmentation(model_selection=0))
 
     def reset(self) -> None:
         """Forget the previous frame's mask."""
@@ -124,7 +156,7 @@ class PersonSegmenter:
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
         """Probability of person for each pixel of an RGB image; float32 [height, width] in 0..1."""
-        return cast("NDArray[np.float32]", self._network.process(image).segmentation_mask)
+        return cast("NDArray[np.float32]", self._network(image).segmentation_mask)
 
 
 @lru_cache(maxsize=1)

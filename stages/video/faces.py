@@ -40,6 +40,11 @@ SMALLEST = 24
 """Pixels of the smallest face that counts: no landmark can be told on less."""
 
 
+LONGEST = 16
+"""A picture is not searched in parts where its sides are further apart: a strip is no picture of a person, and has
+thousands of parts."""
+
+
 def sample_faces(
     path: Path, probe: Probe, count: int, region: Box, look: Callable[[SourceFrame], object] = lambda _: None
 ) -> SampledFaces:
@@ -125,12 +130,16 @@ def _search_parts(image: Image) -> Faces:
     """Search squares of half the shorter side that overlap by a third."""
     height, width = image.shape[:2]
     side = min(height, width) // 2
+    if side < SMALLEST or max(height, width) > LONGEST * min(height, width):
+        return np.empty((0, 5), np.float32)
     parts = product(_starts(width, side), _starts(height, side))
     return np.concatenate([_search(image, x, y, side) for x, y in parts])
 
 
 def _search(image: Image, x: int, y: int, side: int) -> Faces:
-    """Faces in a square of the image, in pixels of the image."""
+    """Faces in a square of the image, in pixels of the image; none in one that has no room for any."""
+    if side < SMALLEST:
+        return np.empty((0, 5), np.float32)
     faces = face_detector()(np.ascontiguousarray(image[y : y + side, x : x + side]))
     faces[:, :2] += (x, y)
     return faces

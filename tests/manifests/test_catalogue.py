@@ -87,6 +87,7 @@ BAD_ROWS: dict[str, dict[str, object]] = {
     "has a crop of less than nothing": {"crop_w": 10, "crop_h": -10},
     "is of no height": {"source_height": -1},
     "repeats an id": {"video_id": "a"},
+    "is in a shard that is a table": {"shard": "subjects"},
 }
 
 

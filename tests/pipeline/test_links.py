@@ -123,13 +123,22 @@ def test_who_owns_the_place_a_link_leads_to_can_allow_it(root: Path, tmp_path: P
         run(toy_session(other))
 
 
-def test_a_permission_that_is_no_file_is_none_and_never_waited_for(root: Path, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    os.mkfifo(disk / WRITE_PERMISSION)
-    (root / "media").symlink_to(disk)
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", ["pipe", "device", "endless"])
+def test_a_consent_that_is_no_short_file_is_none(root: Path, tmp_path: Path, kind: str) -> None:
+    """Whoever owns the place may have put anything there: nothing waits on it or reads without end."""
+    consent = tmp_path / "disk" / WRITE_PERMISSION
+    consent.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(consent)
+    elif kind == "device":
+        consent.symlink_to("/dev/zero")
+    else:
+        with consent.open("wb") as file:
+            file.truncate(1 << 40)
+    (root / "media").symlink_to(consent.parent)
     with pytest.raises(MissingPrerequisite, match="allow it by"):
-        Workspace(root).folder("media")
+        run(toy_session(root))
 
 
 def test_what_is_finished_and_lies_on_another_disk_is_read(root: Path, tmp_path: Path) -> None:

@@ -316,7 +316,7 @@ def test_invariants_see_a_half_missing_face_and_a_lost_one() -> None:
 
 def test_reading_all_points_at_once_equals_asking_for_each() -> None:
     mesh = mediapipe.FaceMesh(tracking=False)
-    face = mesh._network.process(scene((PORTRAIT, 96, 60))).multi_face_landmarks[0]
+    face = mesh._network(scene((PORTRAIT, 96, 60))).multi_face_landmarks[0]
     slow = np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
     np.testing.assert_array_equal(mediapipe._points(face), slow)
     face.landmark[7].visibility = 0.5

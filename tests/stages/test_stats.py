@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.video import Video
+from portrait_prep.manifests.video import TAKEN, Video
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.stages.stats import DESCRIBED, STAGE, StatsParams, file_names, reduce
 from tests.memory_job import MemoryJob, collect
@@ -228,6 +228,10 @@ def test_every_subject_has_a_safe_file_of_its_own() -> None:
     assert len(set(names.values())) == len(subjects)
     assert all("/" not in name and not name.startswith(".") for name in names.values())
     assert file_names(reversed(subjects)) == names
+
+
+def test_no_shard_can_have_the_name_of_a_table(tmp_path: Path, rows: dict[str, tuple[Video, Batch]]) -> None:
+    assert {path.stem for path in reduce(rows.values(), tmp_path) if path.suffix == ".parquet"} == TAKEN
 
 
 def test_invariants_find_broken_moments(rows: dict[str, tuple[Video, Batch]]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,21 @@ def test_states_add_up_to_the_catalogue(finished: Path) -> None:
         assert sum(counts["videos"].values()) == told["videos"] == len(CLIPS)
         assert counts["videos"]["pending"] == counts["videos"]["stale"] == 0
     assert pq.read_table(finished / "manifests.parquet").num_rows == len(STAGES) * len(CLIPS)
+
+
+def test_videos_are_listed_with_result_and_reasons(finished: Path) -> None:
+    everyone = json.loads(portrait_prep("list", "-w", finished, "--json").stdout)
+    told = json.loads(portrait_prep("status", "-w", finished, "--json").stdout)
+    by_result = Counter(row["result"] for row in everyone)
+    assert (len(everyone), by_result["accepted"]) == (told["videos"], told["accepted"])
+    assert sorted({row["video_id"] for row in told["rejected"]}) == sorted(
+        line.split()[0] for line in portrait_prep("list", "--rejected", "-w", finished).stdout.splitlines()[:-1]
+    )
+    unknown = portrait_prep("manifest", everyone[0]["video_id"][:-1], "-w", finished)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert everyone[0]["video_id"] in unknown.stderr
+    both = portrait_prep("list", "--accepted", "--failed", "-w", finished)
+    assert (both.returncode, len(both.stderr.splitlines())) == (2, 1)
 
 
 def test_statistics_are_those_of_the_frames(finished: Path) -> None:

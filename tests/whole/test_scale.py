@@ -11,7 +11,7 @@ from benchmarks.multiply import finished, multiply
 FEW, MANY = 1000, 100_000
 EACH = 1000
 """Bytes a video, the catalogue included."""
-COMMANDS = (["run"], ["status"], ["run", "--dry-run"], ["report", "--pictures", "0"])
+COMMANDS = (["run"], ["status"], ["run", "--dry-run"], ["list"], ["list", "--json"], ["report", "--pictures", "0"])
 
 
 def peak(root: Path, command: list[str]) -> int:

@@ -75,7 +75,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (source / "joined.ts").write_bytes(first + first)
     root = folder / "W"
     portrait_prep("init", "folder", "-w", root, "--source", source)
-    portrait_prep("run", "-w", root)
+    done = portrait_prep("run", "-w", root)
+    assert done.returncode == 1, done.stderr  # what is joined fails
     manifests = [json.loads(path.read_text()) for path in (root / "manifests").rglob("*.json")]
     return {one["video_id"]: " | ".join(one["quality"]["reasons"]) for one in manifests}
 

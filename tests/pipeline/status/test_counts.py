@@ -12,7 +12,9 @@ WORST_FIRST = [State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DO
 
 
 def summary(state: State) -> Any:
-    return SimpleNamespace(states={"scale": state}, verdict=Verdict(accepted=True, reasons=()), failures=[])
+    video = SimpleNamespace(video_id="v", worked_on=True)
+    verdict = Verdict(accepted=True, reasons=())
+    return SimpleNamespace(video=video, states={"scale": state}, verdict=verdict, failures=[])
 
 
 def test_a_shard_counts_as_what_its_worst_video_is() -> None:

@@ -53,11 +53,13 @@ def _check(path: Path, session: Session) -> None:
     """Raise BadInput where the file to write is a folder, or one that is not to be written over."""
     if path.is_dir():
         raise BadInput(f"{path} is a folder: name the file to write.")
-    if not path.exists():
-        return
     root, target = session.workspace.root.resolve(), path.parent.resolve()
     if target.is_relative_to(root) and not target.is_relative_to(_folder(session.workspace).resolve()):
         raise BadInput(f"{path} is a file of the workspace: name another to write.")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise BadInput(f"{path} is a pipe or device: name a file to write.")
     if any(source.exists() and path.samefile(source) for source in _sources(session)):
         raise BadInput(f"{path} is the source of a video: name another file to write.")
 

@@ -15,13 +15,14 @@ from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.result import Result
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.views.visual.report.charts import charts
 from portrait_prep.views.visual.report.detail import detail
 from portrait_prep.views.visual.report.pictures import PICTURES, pictured
 from portrait_prep.views.visual.report.reasons import Headings
-from portrait_prep.views.visual.report.row import Result, Row
+from portrait_prep.views.visual.report.row import Row
 from portrait_prep.views.visual.report.rows import Rows
 from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts
 from portrait_prep.views.visual.report.totals import Totals

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from portrait_prep.views.visual.report.row import Result
+from portrait_prep.pipeline.status.result import Result
 from portrait_prep.views.visual.report.rows import Rows
 
 PICTURES = 300

@@ -2,25 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from portrait_prep.manifests.video import LABELS
 from portrait_prep.pipeline.status.plan import StageStatus, State
+from portrait_prep.pipeline.status.result import Result, result_of
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart, flat
 from portrait_prep.views.visual.report.reasons import Headings, reasons_of
-
-
-class Result(StrEnum):
-    """What became of a video, in the order in which the page lists it."""
-
-    FAILED = "failed"
-    REJECTED = "rejected"
-    UNFINISHED = "unfinished"
-    ACCEPTED = "accepted"
-    LEFT_OUT = "left out"
-
 
 COUNTED_LABELS = tuple(name for name, label in LABELS.items() if label.counted)
 FACETS = tuple(dict.fromkeys(("corpus", "split", "fold", "four_class", *COUNTED_LABELS, "licence")))
@@ -66,7 +55,7 @@ class Row:
             defect=video.defect,
             facets=tuple(None if value is None else str(value) for value in values),
             seconds=metrics["normalize.seconds"],
-            result=_result(video_status),
+            result=result_of(video_status),
             states=tuple(status.state for status in statuses.values()),
             notes=tuple(_note(status) for status in statuses.values()),
             reasons=tuple(
@@ -84,14 +73,3 @@ def _holds(status: StageStatus) -> bool:
 
 def _note(status: StageStatus) -> str:
     return "" if status.state is State.DONE else status.reason
-
-
-def _result(video_status: VideoStatus) -> Result:
-    states = {status.state for status in video_status.statuses.values()}
-    if not video_status.video.worked_on:
-        return Result.LEFT_OUT
-    if State.FAILED in states:
-        return Result.FAILED
-    if video_status.verdict.accepted:
-        return Result.ACCEPTED
-    return Result.UNFINISHED if states & {State.PENDING, State.STALE} else Result.REJECTED

@@ -5,6 +5,7 @@ This takes some hundred bytes a video, and is the form that the script of the pa
 
 from array import array
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.declare.quality import QualitySettings
 from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.result import Result
 from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart
-from portrait_prep.views.visual.report.row import FACETS, Result, Row
+from portrait_prep.views.visual.report.row import FACETS, Row
 
 RESULTS, STATES = list(Result), list(State)
 NOTHING = -1
@@ -62,8 +64,8 @@ class Rows:
         self._ids, self._files = list[str](), list[str]()
         self._named = {name: NamedColumn() for name in ("subject", "shard", "defect", "folder", "note")}
         self._facets = {name: NamedColumn() for name in FACETS}
-        self._headings = NamedColumn()
-        self._reasons: list[tuple[tuple[int, str], ...]] = []
+        self._headings, self._texts = NamedColumn(), NamedColumn()
+        self._reasons, self._reasons_end = array("l"), array("q")
         self._results, self._states, self._frames = bytearray(), bytearray(), array("q")
         self._measures = [array("d") for _ in shown]
 
@@ -83,7 +85,9 @@ class Rows:
             values.append(nan if value is None else value)
         self._ids.append(row.video_id)
         self._files.append(source.name)
-        self._reasons.append(tuple((self._headings.number(heading), text) for heading, text in row.reasons))
+        for heading, text in row.reasons:
+            self._reasons.extend((self._headings.number(heading), self._texts.number(text)))
+        self._reasons_end.append(len(self._reasons))
         self._results.append(RESULTS.index(row.result))
         self._states += bytes(STATES.index(state) for state in row.states)
         self._frames.append(row.location.frames if row.location else NOTHING)
@@ -109,6 +113,13 @@ class Rows:
     def _states_of(self, number: int) -> bytearray:
         return self._states[number * len(self._stages) : (number + 1) * len(self._stages)]
 
+    def _reasons_shown(self) -> Iterator[list[tuple[int, str]]]:
+        """Of each row the number of the heading and the text of each reason."""
+        texts = self._texts.shown()
+        for first, stop in pairwise([0, *self._reasons_end]):
+            numbers = self._reasons[first:stop]
+            yield [(heading, texts[text]) for heading, text in zip(numbers[::2], numbers[1::2], strict=True)]
+
     def unmeasured(self) -> list[str]:
         """Titles of the charts that have nothing to show."""
         return [c.metric.title for c, values in zip(self._charts, self._measures, strict=True) if _is_empty(values)]
@@ -127,7 +138,7 @@ class Rows:
         yield "file", (printable(file) for file in self._files)
         yield "result", _digits(self._results)
         yield "state", (_digits(self._states_of(number)) for number in range(len(self)))
-        yield "reason", ([[heading, printable(text)] for heading, text in reasons] for reasons in self._reasons)
+        yield "reason", self._reasons_shown()
         yield "headings", self._headings.shown()
         yield "drawn", sorted(drawn)
         facets = ((name, column) for name, column in self._facets.items() if column.names)

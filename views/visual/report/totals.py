@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.views.visual.report.row import Result, Row
+from portrait_prep.pipeline.status.result import Result
+from portrait_prep.views.visual.report.row import Row
 
 
 @dataclass

@@ -1,3 +1,4 @@
+import os
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -127,16 +128,25 @@ def test_damage_is_told_and_leaves_nothing(session: Session, harm: Callable[[Wor
         (0, "w/media/one.mp4", "is a file of the workspace"),
         (0, "w/catalogue.parquet", "is a file of the workspace"),
         (0, "w/report/../pipeline.toml", "is a file of the workspace"),
-        (0, "w/catalogue.parquet/o.mp4", "cannot be written"),
+        (0, "w/media/not there yet.mp4", "is a file of the workspace"),
+        (0, "w/new/o.mp4", "is a file of the workspace"),
+        (0, "pipe", "is a pipe or device"),
+        (0, "device", "is a pipe or device"),
+        (0, "file/o.mp4", "cannot be written"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
     session: Session, tmp_path: Path, video: str | int, out: str | None, told: str
 ) -> None:
     (tmp_path / "w" / "report").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
     video_id = video if isinstance(video, str) else session.videos[video].video_id
     with pytest.raises(BadInput, match=told):
         write_overlay(session, video_id, tmp_path / out if out else None)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "device").is_symlink()
 
 
 @pytest.mark.parametrize("field", ["source", "sound"])

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.result import Result
 from portrait_prep.stages.order import STAGES
 from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart, charts
 from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, level, opening
 from portrait_prep.views.visual.report.pictures import pictured
 from portrait_prep.views.visual.report.reasons import Headings, Reason
-from portrait_prep.views.visual.report.row import FACETS, Result, Row
+from portrait_prep.views.visual.report.row import FACETS, Row
 from portrait_prep.views.visual.report.rows import Rows
 from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts
 from tests.stages.judging import RULES, quality
