@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from sys import intern
 from typing import Any
 
 from portrait_prep.pipeline.declare.stage import Stage
@@ -25,7 +26,7 @@ class StatusCounts:
         self.by_video: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.by_shard: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.failures: list[dict[str, Any]] = []
-        self.rejected: list[dict[str, Any]] = []
+        self._rejected: list[tuple[str, tuple[str, ...]]] = []
 
     def add(self, shard: Sequence[VideoSummary]) -> None:
         """Take in the videos of one shard."""
@@ -38,7 +39,7 @@ class StatusCounts:
         for summary in shard:
             self.failures.extend(dict(failure) for failure in summary.failures)
             if result_of(summary) is Result.REJECTED:
-                self.rejected.append({"video_id": summary.video.video_id, "reasons": list(reasons_of(summary))})
+                self._rejected.append((summary.video.video_id, tuple(map(intern, reasons_of(summary)))))
 
     @property
     def settled(self) -> frozenset[str]:
@@ -70,7 +71,7 @@ class StatusCounts:
                 for stage, counts in self.by_video.items()
             },
             "failed": self.failures,
-            "rejected": self.rejected,
+            "rejected": [{"video_id": name, "reasons": list(reasons)} for name, reasons in self._rejected],
         }
 
     def lines(self) -> list[str]:
@@ -89,7 +90,7 @@ class StatusCounts:
 
     def rejections(self) -> Iterator[str]:
         """The first of the rejected; where there are more, how they are listed."""
-        for row in self.rejected[:MOST_REJECTED]:
-            yield f"{row['video_id']}: rejected: {'; '.join(row['reasons'])}"
-        if (more := len(self.rejected) - MOST_REJECTED) > 0:
+        for video_id, reasons in self._rejected[:MOST_REJECTED]:
+            yield f"{video_id}: rejected: {'; '.join(reasons)}"
+        if (more := len(self._rejected) - MOST_REJECTED) > 0:
             yield f"… and {more} more: 'portrait-prep list --rejected' names all."
