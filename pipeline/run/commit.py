@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from portrait_prep.errors import Damaged, MissingPrerequisite
 from portrait_prep.manifests.files import flush_and_rename, replacing
 from portrait_prep.manifests.record import Record
-from portrait_prep.pipeline.run.task import MACHINE_ERRORS, Unit, VideoResult, stop_where_disk_is_full
+from portrait_prep.pipeline.run.task import Unit, VideoResult, stop_where_disk_is_full
 from portrait_prep.pipeline.store.shard_state import Checksum, checksum_of, find_damaged
 from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
 
@@ -33,7 +33,7 @@ def commit(unit: Unit, videos: Sequence[str], results: Sequence[VideoResult]) ->
     """
     try:
         return _commit(unit, videos, {result.record.video_id: result for result in results})
-    except MACHINE_ERRORS as error:
+    except (OSError, MemoryError) as error:
         stop_where_disk_is_full(error, unit.workspace)
         raise MissingPrerequisite(
             f"{unit.path} cannot be written ({error or type(error).__name__}): what is committed is kept; run again."

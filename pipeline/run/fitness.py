@@ -4,6 +4,7 @@ A worker is examined when it is first seen, at whatever moment it joins. A proce
 examined worker is not seen here: it refuses its first task (`examiner.perform`), and all are examined again.
 """
 
+import asyncio
 import inspect
 import logging
 import time
@@ -112,7 +113,7 @@ class Workers:
         troubles = dict.fromkeys(threads.keys() - single, "it has several threads: start it with " + ONE_THREAD)
         with _probe_files(self.demands.folders) as probes, ThreadPoolExecutor(MAX_CONCURRENT) as pool:
             for address, answer in zip(single, pool.map(lambda one: self._ask(one, probes), single), strict=True):
-                if not isinstance(answer, Exception):
+                if not isinstance(answer, BaseException):
                     self._unreachable_since.pop(address, None)
                     troubles[address] = self._fault(address, probes, *answer)
                 elif not isinstance(answer, OSError) or self._is_unreachable(address):
@@ -151,7 +152,7 @@ class Workers:
                 callback_timeout=ANSWER_SECONDS,
             )
             return answers[address]
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             return error
 
 
