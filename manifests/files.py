@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,12 +12,18 @@ from pathlib import Path
 from portrait_prep.media.file import regular
 
 TEMPORARY = ".tmp-"
+TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]+-.+", re.DOTALL)
 """Prefix of the names of temporary files; a run removes those that a killed process left."""
 
 
 def temporary_beside(path: Path) -> Path:
     """A fresh temporary name in the folder of `path`, keeping its suffix."""
     return path.parent / f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}"
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file or folder has a name that `temporary_beside` gave it: other hidden ones may be the user's."""
+    return TEMPORARY_NAME.fullmatch(path.name) is not None
 
 
 def flush_and_rename(temporary: Path, path: Path) -> None:

@@ -35,6 +35,9 @@ FALL = 0.3
 REORDERED = 1.5
 """Seconds by which times of display may fall, where there are no others: packets lie in decoding order."""
 
+UNTIMED = "tells no times of its frames: make a video of it first, by 'ffmpeg -i OLD NEW.mp4'"
+"""Said of streams of H.264 and HEVC without a container: in which order their pictures are shown, decoding tells."""
+
 HELD = 1.0
 """Seconds for which a last frame is shown at most, whatever it claims: some claim hours."""
 
@@ -250,10 +253,11 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
     clocks: dict[int, _Clock] = {}
     shown: list[tuple[float, float]] = []
     keyframes: list[tuple[float, float]] = []
-    unkeyed, reached, read = 0, -np.inf, 0
+    unkeyed, reached, read, untimed = 0, -np.inf, 0, 0
     for packet in container.demux([stream, *container.streams.audio]):
         stamp = packet.dts if packet.pts is None else packet.pts
         if stamp is None:
+            untimed += packet.stream_index == stream.index and packet.size > 0
             continue
         begins, lasts = float(stamp * packet.time_base), float((packet.duration or 0) * packet.time_base)
         if clocks.setdefault(packet.stream_index, _Clock()).fell(packet):
@@ -272,7 +276,7 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
         if keyframes and not packet.is_discard:
             shown.append((begins, lasts))
     if not shown:
-        raise NotAVideo("has no video frame")
+        raise NotAVideo(UNTIMED if untimed else "has no video frame")
     shown.sort()
     keys = np.array(sorted(keyframes))
     return _Packets(np.array(shown)[:, 0], shown[-1][1], keys[:, 0], keys[:, 1], unkeyed, reached, read)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from portrait_prep.manifests.files import TEMPORARY
+from portrait_prep.manifests.files import is_temporary
 from portrait_prep.manifests.plain_files import real_path
 from portrait_prep.manifests.video import Video, path_of
 from portrait_prep.pipeline.auditing.finding import Finding, found
@@ -71,9 +71,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _files(paths: Iterable[Path]) -> list[Path]:
     """Files and links, by name; temporary ones are named elsewhere."""
-    return sorted(
-        path for path in paths if (path.is_symlink() or not path.is_dir()) and not path.name.startswith(TEMPORARY)
-    )
+    return sorted(path for path in paths if (path.is_symlink() or not path.is_dir()) and not is_temporary(path))
 
 
 def _is_of_some(name: str, ids: Collection[str]) -> bool:

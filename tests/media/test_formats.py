@@ -32,6 +32,8 @@ MADE = {
     **dict.fromkeys(("h264", "hevc", "m2v", "y4m", "ivf", "obu"), ("-an",)),
 }
 """Suffix -> how FFmpeg makes one."""
+UNTIMED = ("h264", "hevc")
+"""Streams whose pictures come in another order than they are shown in, with nothing that tells when."""
 SOUNDS = (
     *("wav", "w64", "mp3", "aac", "flac", "opus", "ogg", "oga", "m4a", "mka", "wma", "ac3", "aif", "aiff", "caf"),
     *("amr", "au", "eac3", "dts", "wv", "tta", "voc", "mp2"),
@@ -61,6 +63,12 @@ def test_a_video_of_every_kind_is_opened(tmp_path: Path, seed: Path, suffix: str
     make("-i", seed, *MADE[suffix], "-strict", "-2", path)
     with opened(path.rename(tmp_path / "a.dat")) as container:
         assert [stream.codec_context.width for stream in container.streams.video] in ([128], [176], [720])
+    if suffix in UNTIMED:
+        with pytest.raises(NotAVideo, match=r"tells no times of its frames: .* by 'ffmpeg"):
+            probe(tmp_path / "a.dat")
+        make("-i", tmp_path / "a.dat", tmp_path / "a.mp4")
+    probed = probe(tmp_path / ("a.mp4" if suffix in UNTIMED else "a.dat"))
+    assert 0.5 < probed.duration < 0.75
 
 
 @pytest.mark.parametrize("suffix", SOUNDS)
@@ -137,6 +145,7 @@ def test_a_numbered_name_is_no_series_of_pictures(tmp_path: Path, seed: Path) ->
 SAME = {
     **{"qt": "mov", "mp4v": "mp4", "divx": "avi", "xvid": "avi", "mpe": "mpg", "mts": "ts", "m2t": "ts", "ogm": "ogv"},
     **{"rmvb": "rm", "tod": "mpg", "mod": "mpg", "dat": "mpg", "mjpg": "mjpeg", "h265": "hevc", "weba": "webm"},
+    **{"ismv": "mp4"},
 }
 """Other endings of the same formats."""
 

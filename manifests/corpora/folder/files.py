@@ -12,6 +12,7 @@ SUFFIXES = frozenset(
         *(".mp4", ".m4v", ".mp4v", ".mov", ".qt", ".f4v", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".divx", ".xvid"),
         *(".flv", ".wmv", ".asf", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".m2t", ".mxf"),
         *(".ogv", ".ogm", ".dv", ".rmvb", ".tod", ".nut", ".mjpg", ".mjpeg", ".ivf", ".h264", ".h265", ".hevc"),
+        *(".wtv", ".gxf", ".y4m", ".ismv"),
     )
 )
 """What counts as a video, by its suffix in lower case."""

@@ -460,3 +460,14 @@ def test_commands_are_safe_in_a_shell(tmp_path: Path) -> None:
     (finding,) = (finding for finding in audited(toy_session(root)) if finding.kind == "orphan")
     obey(toy_session(root), [finding])
     assert list((root / "media").iterdir()) == []
+
+
+def test_a_hidden_file_of_somebody_else_is_neither_swept_nor_told(root: Path) -> None:
+    own = [root / name for name in (".tmp-photos", ".tmp-", ".tmp-2024", "sources/.tmp-notes/x")]
+    for path in own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    session = toy_session(root)
+    session.run(session.select((), (), retry_failed=False), workers=0)
+    assert all(path.exists() for path in own)
+    assert audited(toy_session(root)) == []

@@ -150,3 +150,10 @@ def test_real_voices_are_found(tmp_path: Path, name: str, other: str) -> None:
     maps = ["-map", "1:v", "-map", "0:a", "-map", "1:a", "-c", "copy", "-disposition:a:0", "default"]
     make("-t", "4", "-i", sounds, "-t", "4", "-i", clip, *maps, "-disposition:a:1", "0", tmp_path / "b.mkv")
     assert chosen(tmp_path / "b.mkv").number == 2
+
+
+def test_of_hundreds_of_tracks_some_are_listened_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portrait_prep.stages.sound.track_choice.MOST_HEARD", 1)
+    path = recorded(tmp_path / "a.mkv", "hum", "noise", "speech", "speech", default=3)
+    taken = chosen(path)
+    assert (taken.number, taken.why) == (3, "the default (1: no voice, 3: voice, 2 more were not listened to)")
