@@ -21,9 +21,9 @@ def temporary_beside(path: Path) -> Path:
     return path.parent / f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}"
 
 
-def is_temporary(path: Path) -> bool:
-    """Whether a file or folder has a name that `temporary_beside` gave it: other hidden ones may be the user's."""
-    return TEMPORARY_NAME.fullmatch(path.name) is not None
+def is_temporary(name: str) -> bool:
+    """Whether `temporary_beside` gave a file or folder its name: other hidden ones may be the user's."""
+    return TEMPORARY_NAME.fullmatch(name) is not None
 
 
 def flush_and_rename(temporary: Path, path: Path) -> None:

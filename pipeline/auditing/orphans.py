@@ -71,7 +71,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _files(paths: Iterable[Path]) -> list[Path]:
     """Files and links, by name; temporary ones are named elsewhere."""
-    return sorted(path for path in paths if (path.is_symlink() or not path.is_dir()) and not is_temporary(path))
+    return sorted(path for path in paths if (path.is_symlink() or not path.is_dir()) and not is_temporary(path.name))
 
 
 def _is_of_some(name: str, ids: Collection[str]) -> bool:

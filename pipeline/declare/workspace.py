@@ -5,13 +5,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from portrait_prep.errors import BadInput, MissingPrerequisite, WorkspaceBusy
-from portrait_prep.manifests.files import TEMPORARY, is_temporary, temporary_beside, writer_is_gone
+from portrait_prep.manifests.files import is_temporary, temporary_beside, writer_is_gone
 from portrait_prep.manifests.plain_files import is_plain, opened_plain, real_path
 from portrait_prep.manifests.printing import shell_word
 from portrait_prep.media.file import MOST_TEXT, regular
@@ -175,10 +175,17 @@ class Workspace:
         """Temporary files and folders that a killed process left. None gets a writer until the next is asked for."""
         inner = [path for path in (self.sources, self.root / "report") if not path.is_symlink()]
         for folder in (self.root, *(folder for outer in (self.root, *inner) for folder in self._folders(outer))):
-            for path in sorted(filter(is_temporary, folder.glob(f"{TEMPORARY}*"))):
-                with writer_is_gone(path) as gone:
+            for name in self._temporary_names(folder):
+                with writer_is_gone(folder / name) as gone:
                     if gone:
-                        yield path
+                        yield folder / name
+
+    @staticmethod
+    def _temporary_names(folder: Path) -> list[str]:
+        """In order; of the other names, of which there may be millions, none is kept."""
+        with suppress(OSError), os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if is_temporary(entry.name))
+        return []
 
     @staticmethod
     def _folders(folder: Path) -> list[Path]:
@@ -186,7 +193,7 @@ class Workspace:
             return []
         with os.scandir(folder) as entries:
             folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        return [path for path in folders if not is_temporary(path)]
+        return [path for path in folders if not is_temporary(path.name)]
 
     def sweep(self) -> None:
         """Remove what a killed run left. Call with the lock held and no unit under way."""
