@@ -1,7 +1,7 @@
 """`run`: brings stages up to date, with a progress bar on a terminal and one plain line a shard otherwise."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,12 +62,17 @@ def run(
 
 
 def carry_out(session: Session, selection: Selection, workers: int, scheduler: str | None = None) -> int:
-    """Run, and sum up. Exit code 1 when some video failed a stage."""
+    """Run, and sum up. Exit code 1 when some video failed a stage, of those that were asked for."""
     with _progress(session, selection) as progress:
         run_counts, status_counts = session.run(selection, workers, scheduler, progress)
     for line in summary(session, selection, run_counts, status_counts):
         say(line)
-    return 1 if status_counts.failed else 0
+    return 1 if any(covered(selection, failure) for failure in status_counts.failures) else 0
+
+
+def covered(selection: Selection, failure: Mapping[str, Any]) -> bool:
+    """Whether a failure is of a video and a stage that were asked for."""
+    return selection.covers(failure["stage"], failure["video_id"])
 
 
 def summary(session: Session, selection: Selection, run_counts: RunCounts, status_counts: StatusCounts) -> list[str]:
@@ -76,7 +81,10 @@ def summary(session: Session, selection: Selection, run_counts: RunCounts, statu
         f"{stage.name} {run_counts.computed[stage.name]}" for stage in session.stages if stage.name in selection.stages
     ]
     lines = [f"Computed (videos): {', '.join(computed)}."]
-    lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in status_counts.failures]
+    asked = [row for row in status_counts.failures if covered(selection, row)]
+    lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in asked]
+    if others := len(status_counts.failures) - len(asked):
+        lines.append(f"Failed, but not asked for now: {others} ('portrait-prep list --failed' names all).")
     lines += [*status_counts.rejections(), status_counts.verdicts]
     return lines
 

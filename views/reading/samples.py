@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from portrait_prep.errors import BadInput
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.windows import Window
 
@@ -27,6 +28,14 @@ class Samples(Sequence[Sample]):
     whichever process makes it and whatever was made before."""
 
     def __init__(self, reader: Reader, items: Sequence[Window], make: Make, seed: int = 0) -> None:
+        """Raise BadInput where there are no items, which a loader would pass over in silence."""
+        if not len(items):
+            longest = max((stop - first for footage in reader.videos for first, stop in footage.runs), default=0)
+            raise BadInput(
+                f"No sample can be made of the {len(reader.videos)} videos chosen from {reader.workspace.root}: their "
+                f"longest stretch without a gap has {longest} frames. Ask for shorter windows, or, where the view has "
+                "it, for short=True."
+            )
         self.reader, self.items, self.make, self.seed = reader, items, make, seed
 
     def __len__(self) -> int:

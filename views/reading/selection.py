@@ -83,7 +83,8 @@ def _against(
         return f"not done at {' and '.join(needed)}"
     if accepted is not None and summary.accepted is not accepted:
         return "not accepted" if accepted else "not rejected"
-    return next((f"of another {name}" for name, wish in wishes.items() if not _fulfils(getattr(video, name), wish)), "")
+    other = (name for name, wish in wishes.items() if not _fulfils(getattr(video, name), wish))
+    return next((f"with no {name}" if getattr(video, name) is None else f"of another {name}" for name in other), "")
 
 
 def _fulfils(value: Any, wish: Wish) -> bool:

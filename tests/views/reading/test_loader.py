@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
 
+from portrait_prep.errors import BadInput  # noqa: E402
 from portrait_prep.views.reading.loader import (  # noqa: E402
     Loader,
     Sampler,
@@ -35,6 +36,14 @@ def box(reader: Reader, window: Window, rng: np.random.Generator) -> Sample:
         "first": window.first,
         "lot": rng.integers(2**31),
     }
+
+
+def test_where_no_window_fits_that_is_said_and_not_read_as_an_empty_set(samples: Samples) -> None:
+    reader = samples.reader
+    longest = max(stop - first for footage in reader.videos for first, stop in footage.runs)
+    told = f"No sample can be made of the {len(reader.videos)} videos .* has {longest} frames"
+    with pytest.raises(BadInput, match=told):
+        Samples(reader, windows(reader.videos, longest + 1), box)
 
 
 def test_a_sample_is_the_same_whenever_it_is_made(samples: Samples) -> None:
