@@ -22,6 +22,9 @@ WINDOW = 5
 FULL_MOTION_SECONDS = 3.5
 """Seconds after which a living face has moved as far as it will; the motion of a shorter video is scaled up."""
 
+LEAST_SECONDS = 1.0
+"""Seconds before which a living face need not have moved at all."""
+
 MOST_NOISE = 0.6
 """Canonical px subtracted at most: inexpressive points of photographs move no more; beyond it is depth of a head."""
 
@@ -39,8 +42,9 @@ METRICS = (
         "canonical px",
         "how far eyes, brows and lips move on the face: rms deviation of these points over the video, as means of 5 "
         "frames, without what a flat picture of it would show (a homography) and without noise, for less than 3.5 s "
-        "scaled up to them; the eyes are 120 apart. People who talk come to 1.2 to 8; one who listens to 0.65 and "
-        "more; photographs, still, panned, zoomed, shaken, tilted, lit anew or under grain to 0.5 in 3.5 s",
+        "scaled up to them, for less than 1 s null; the eyes are 120 apart. People who talk come to 1.2 to 8; one who "
+        "listens to 0.65 and more; photographs, still, panned, zoomed, shaken, tilted, lit anew or under grain to 0.5 "
+        "in 3.5 s",
         title="Motion of the face",
         bounds=(
             at_least(
@@ -85,8 +89,8 @@ class FaceMotion:
         self._tail = rows[max(len(rows) - WINDOW + 1, 0) :]
 
     def metrics(self) -> dict[str, float | None]:
-        """`face_motion` in canonical px; None with fewer than two means of WINDOW frames."""
-        if self._moments.count < 2:
+        """`face_motion` in canonical px; None for less than LEAST_SECONDS of a face."""
+        if self._moments.count < 2 or self._seen < LEAST_SECONDS * FPS:
             return {"face_motion": None}
         squares = (EYE_DISTANCE * self._moments.deviation) ** 2
         expressed, noise = squares[: len(EXPRESSIVE)].mean(), squares[len(EXPRESSIVE) :].mean()

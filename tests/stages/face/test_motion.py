@@ -86,3 +86,9 @@ def test_frames_without_a_face_do_not_count() -> None:
     assert motion(points) == pytest.approx(motion(longer), rel=0.1)
     assert motion(np.full((FRAMES, 478, 3), np.nan)) is None
     assert motion(points[:3]) is None
+
+
+@pytest.mark.parametrize("frames", [1, 8, 24])
+def test_less_than_a_second_tells_nothing(frames: int) -> None:
+    assert motion(expressive(4.0)[:frames]) is None
+    assert motion(expressive(4.0)[:25]) is not None
