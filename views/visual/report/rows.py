@@ -28,7 +28,7 @@ class NamedColumn:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._column = array("l")
+        self._column = array("i")
 
     def __getitem__(self, row: int) -> str:
         """The name of a row that has one."""
