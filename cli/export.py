@@ -11,12 +11,16 @@ from portrait_prep.cli.terminal import Flag, Many, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import read_catalogue
 from portrait_prep.manifests.choice import Filter
+from portrait_prep.manifests.plain_files import lies_inside
 from portrait_prep.media.frames import FPS
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.views.dh_live.mouth_pca import COEFFICIENTS, COLUMNS, MouthPca, fit
 from portrait_prep.views.moda.export import LEAST, Exported, export_moda
 from portrait_prep.views.moda.targets import Targets
 from portrait_prep.views.reading.reader import Reader
+
+ENDING = ".npz"
+"""Of a file that may lie in a workspace beside its own, which are read under their names."""
 
 
 def moda(
@@ -82,7 +86,7 @@ def mouth_pca(
     """
     if frames < 1:
         raise BadInput(f"--frames must be positive, not {frames}.")
-    _check(file)
+    _check(file, workspace)
     reader = Reader(workspace, COLUMNS)
     with tqdm(total=len(reader), unit="video", disable=not sys.stderr.isatty()) as bar:
         analysis = fit(reader, frames, lambda _: bar.update())
@@ -94,10 +98,12 @@ def mouth_pca(
     return 0
 
 
-def _check(file: Path) -> None:
-    """Raise BadInput unless the file is to be made, or is an earlier analysis."""
+def _check(file: Path, workspace: Path) -> None:
+    """Raise BadInput unless the file is an earlier analysis, or not there and no name that the workspace reads."""
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name a file, {file / 'mouth.npz'} for one.")
+    if lies_inside(file, workspace) and file.suffix != ENDING:
+        raise BadInput(f"{file} could be taken for a file of the workspace: name one that ends in {ENDING}.")
     if file.exists():
         try:
             MouthPca.load(file)

@@ -1,10 +1,14 @@
 """The record: what one stage says of one video. Stored inside the shard file, so data and record cannot disagree."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from portrait_prep.manifests.ids import is_name
+
+MOST_ROWS = (1 << 31) - 1
+"""Frames are numbered by int32."""
+Count = Annotated[int, Field(ge=0, le=MOST_ROWS)]
 
 
 class Model(BaseModel):
@@ -74,10 +78,10 @@ class Record(Model):
     outcome: Literal["done", "failed"]
     fingerprint: str
     basis: Basis
-    digest: str = ""
+    digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     digests: dict[str, str] = Field(default_factory=dict)
-    rows: int = 0
-    frames: int = 0
+    rows: Count = 0
+    frames: Count = 0
     media: tuple[Output, ...] = ()
     metrics: dict[str, Any] = Field(default_factory=dict)
     error: Failure | None = None

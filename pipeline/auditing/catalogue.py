@@ -18,7 +18,7 @@ def examine_catalogue(path: str, videos: Sequence[Video]) -> Iterator[Finding]:
         if count > 1:
             yield found("repeated row", path, video_id, count=count)
     for video in videos:
-        if not _is_safe(video):
+        if not _has_names(video) or not all(map(SAFE_ID.fullmatch, (video.video_id, video.shard))):
             yield found("unsafe name", path, video.video_id)
         elif problem := problem_of(video):
             yield found("bad row", path, video.video_id, problem=problem)
@@ -39,14 +39,17 @@ def _leaks(path: str, field: str, videos: Iterable[Video]) -> Iterator[Finding]:
             yield found("leak", path, subject=subject, field=field, sides=text)
 
 
-def _is_safe(video: Video) -> bool:
-    return all(is_name(name) and SAFE_ID.fullmatch(name) for name in (video.video_id, video.shard))
+def _has_names(video: Video) -> bool:
+    return is_name(video.video_id) and is_name(video.shard)
 
 
 def usable(videos: Iterable[Video]) -> list[Video]:
-    """The rows that the rest of an audit goes by: the first of each id, and none that is no file's name."""
+    """The rows that the rest of an audit goes by: the first of each id, and none that is no file's name.
+
+    Names with a leading dash are taken, as every command takes them: else their files would be nobody's.
+    """
     rows: dict[str, Video] = {}
     for video in videos:
-        if _is_safe(video):
+        if _has_names(video):
             rows.setdefault(video.video_id, video)
     return list(rows.values())

@@ -7,7 +7,7 @@ of measures.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from sys import float_info
 from typing import Any, Literal
 
 Sense = Literal["at least", "at most", "within"]
@@ -145,7 +145,7 @@ class Metric:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= float_info.max
 
 
 def _are_numbers(value: Any) -> bool:

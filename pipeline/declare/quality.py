@@ -12,6 +12,9 @@ from portrait_prep.manifests.wording import at
 from portrait_prep.pipeline.declare.metric import Bound, Metric
 from portrait_prep.pipeline.declare.stage import Stage
 
+UNFIT = (TypeError, ValueError, ArithmeticError, LookupError)
+"""What comparing or formatting a value of another kind than declared may raise."""
+
 
 class QualitySettings(Model):
     """Thresholds of the verdict, a field each; see `quality_settings`."""
@@ -74,8 +77,14 @@ class Rule:
         return f"{sentence}, {at(places)}" if places else sentence
 
     def rejection_by(self, metrics: Mapping[str, Any]) -> str | None:
-        """The same of a video with these metrics of the stage."""
-        return self.rejection(metrics.get(self.metric), metrics.get(self.bound.places))
+        """The same of a video with these metrics of the stage.
+
+        A value that the stage cannot have written is a reason, too; `audit` names its file.
+        """
+        try:
+            return self.rejection(metrics.get(self.metric), metrics.get(self.bound.places))
+        except UNFIT:
+            return f"the record of {self.stage} has a {self.metric} that cannot be judged"
 
 
 def rules(stages: Sequence[Stage[Any]], settings: QualitySettings) -> tuple[Rule, ...]:

@@ -65,7 +65,7 @@ def read_settings(path: Path, stages: Sequence[Stage[Any]]) -> Settings:
         raise BadInput(f"{path} cannot be read ({error.strerror}): give the directory of a workspace.") from error
     except RecursionError as error:
         raise BadSetting(f"{path} is nested too deeply: it holds sections and their keys.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, or a number of thousands of digits
         raise BadSetting(f"{path} is not valid TOML: {error}.") from error
     sections = _sections(stages)
     unknown = sorted(set(document) - set(sections))

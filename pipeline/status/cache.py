@@ -50,6 +50,8 @@ class StatusCache:
         try:
             self._file = pq.ParquetFile(regular(workspace.manifests_table), page_checksum_verification=True)
             entries = from_json(self._file.metadata.metadata[KEY])
+            if not all(isinstance(count, int) and count >= 0 for _, count, _ in entries):
+                raise ValueError("a count of rows is none")
             ends = list(accumulate(count for _, count, _ in entries))
             if ends[-1:] == [self._file.metadata.num_rows] and self._file.schema_arrow.equals(TABLE):
                 self._entries = {shard: CacheEntry(**entry) for shard, _, entry in entries}

@@ -37,6 +37,8 @@ class ShardReader:
             self._file = pq.ParquetFile(regular(path))
             self.footer: str = self._file.metadata.metadata[FOOTER_KEY].decode()
             self.records = {row["video_id"]: Record(**row) for row in from_json(self.footer)["records"]}
+            if any(record.rows > self.rows for record in self.records.values()):
+                raise ValueError("a record claims more rows than there are")
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:

@@ -32,6 +32,8 @@ from portrait_prep.stages.fetch.settings import DownloadParams
 SCHEMES = ("http", "https")
 BLOCK = 1 << 18
 """Bytes read at once, at most."""
+LOOK = 1 << 24
+"""Bytes of a body of unknown length after which the space on the disk is looked at again."""
 MB = 1_000_000
 PASSING = frozenset(
     (
@@ -52,10 +54,18 @@ class _UnexpectedFile(Exception):
     """What came is not what was expected."""
 
 
-def fetch(address: str, target: Path, params: DownloadParams, size: int | None = None, md5: str | None = None) -> None:
+def fetch(
+    address: str,
+    target: Path,
+    params: DownloadParams,
+    size: int | None = None,
+    md5: str | None = None,
+    most: int | None = None,
+) -> None:
     """Bring what lies at `address` to `target`, whole or not at all; a target that is there is left alone.
 
-    `size` (bytes) and `md5` (hexadecimal) are what is expected of it, where that is known. A target of another size is
+    `size` (bytes) and `md5` (hexadecimal) are what is expected of it, where that is known; of a file of unknown size no
+    more than `most` bytes are taken. A target of another size is
     replaced; its digest was checked when it was put there. Bytes that came before are not asked for again (`Range`,
     RFC 9110) when the server (`If-Range`), the size or the digest can prove that they are of the same file. A file
     that is not as expected is fetched a second time from its beginning. One process at a time may fetch to a target.
@@ -70,7 +80,7 @@ def fetch(address: str, target: Path, params: DownloadParams, size: int | None =
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Partial(target)
     with open_session(params) as session:
-        transfer = _Transfer(session, address, partial, params, size, md5)
+        transfer = _Transfer(session, address, partial, params, size, md5, most)
         for last in (False, True):
             try:
                 transfer.complete()
@@ -119,9 +129,11 @@ class _Transfer:
         params: DownloadParams,
         size: int | None,
         md5: str | None,
+        most: int | None,
     ) -> None:
         self._session, self._proxies = session, proxies_of(params, address)
         self._address, self._partial, self._params, self._size, self._md5 = address, partial, params, size, md5
+        self._most = most
 
     def complete(self) -> None:
         """Ask until the file is whole."""
@@ -229,16 +241,21 @@ class _Transfer:
             raise _UnusablePart
 
     def _receive(self, response: requests.Response, total: int | None) -> None:
-        """Add the body to the partial file."""
+        """Add the body to the partial file. One of unknown length must leave the disk its reserve all the way."""
         expected, have = self._size if total is None else total, self._partial.bytes
+        most = self._most if expected is None else expected
         self._require_space(have, expected)
+        looked = have
         with self._partial.append() as file:
             for block in self._blocks(response):
                 file.write(block)
                 file.flush()
                 have += len(block)
-                if expected is not None and have > expected:
-                    raise _UnexpectedFile(f"has more than the {expected} bytes expected")
+                if most is not None and have > most:
+                    raise _UnexpectedFile(f"has more than the {most} bytes expected")
+                if expected is None and have - looked > LOOK:
+                    self._require_space(have, None)
+                    looked = have
         if expected is not None and have < expected:
             raise Interrupted(f"it broke off after {have} of {expected} bytes")
 

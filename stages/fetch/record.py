@@ -64,7 +64,7 @@ def files(record_address: str, cache: Path, params: DownloadParams) -> Mapping[s
     with suppress(TransferFailed, FileNotFoundError):
         return _read(cache, record_address)
     cache.unlink(missing_ok=True)
-    fetch(record_address, cache, params)
+    fetch(record_address, cache, params, most=MOST_BYTES)
     try:
         return _read(cache, record_address)
     except TransferFailed:

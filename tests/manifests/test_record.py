@@ -45,3 +45,12 @@ def test_its_own_media_are_taken() -> None:
 def test_what_leads_elsewhere_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Record(**GOOD | bad)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"rows": -1}, {"rows": 10**18}, {"frames": -5}, {"frames": 10**15}, {"digest": "zz"}, {"digest": "0" * 64 + "\n"}],
+)
+def test_numbers_and_digests_that_no_stage_writes_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Record(**GOOD | bad)

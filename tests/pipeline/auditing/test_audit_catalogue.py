@@ -73,6 +73,12 @@ def test_a_split_of_everything_at_random_would_leak() -> None:
 
 
 def test_repeated_and_unsafe_ids_are_named_and_passed_over() -> None:
-    rows = [*CLEAN, CLEAN[0], video("../x", "eve", None), video(".x", "eve", None), video("-x", "eve", None)]
-    assert [problem.partition(":")[0] for problem in problems(rows)] == ["repeated row", *["unsafe name"] * 3]
+    rows = [*CLEAN, CLEAN[0], video("../x", "eve", None), video(".x", "eve", None)]
+    assert [problem.partition(":")[0] for problem in problems(rows)] == ["repeated row", *["unsafe name"] * 2]
     assert usable(rows) == CLEAN
+
+
+def test_an_id_with_a_leading_dash_is_named_and_its_files_are_its_own() -> None:
+    rows = [*CLEAN, video("-x", "eve", None)]
+    assert [problem.partition(":")[0] for problem in problems(rows)] == ["unsafe name"]
+    assert usable(rows) == rows

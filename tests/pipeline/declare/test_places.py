@@ -1,5 +1,6 @@
 """A rejection says where: of the metric that its bound names for places."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,16 @@ def test_up_to_three_places_are_told(places: list[Any], told: str) -> None:
 def test_a_record_without_places_is_judged_all_the_same(metrics: dict[str, Any]) -> None:
     assert CUTS.rejection_by(metrics) == "2 cuts, more than 0"
     assert CUTS.heading == "… cuts, more than 0, …"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule.key))
+def test_what_no_stage_can_have_measured_is_not_accepted(rule: Rule) -> None:
+    strict = replace(rule, limit=0.0)
+    values: tuple[Any, ...] = ("many", [], {"a": 1})
+    for value in values:
+        said = strict.rejection_by({rule.metric: value})
+        assert said == f"the record of {rule.stage} has a {rule.metric} that cannot be judged"
+    assert CUTS.rejection_by({"cuts": 10**400, "cut_times": 5.0}) == "the record of s has a cuts that cannot be judged"
 
 
 def test_places_are_metrics_of_the_same_stage_in_seconds() -> None:

@@ -44,6 +44,7 @@ def test_what_is_left_out_takes_its_default(path: Path) -> None:
         ("[run]\ngpu = true\n", r"\[run\] gpu = True is not allowed"),
         ("[run]\ngpu = 1.0\n", r"\[run\] gpu = 1.0 is not allowed"),
         ("[scale\n", "not valid TOML"),
+        (f"[scale]\nfactor = {'9' * 5000}\n", "not valid TOML"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(path: Path, text: str, told: str) -> None:

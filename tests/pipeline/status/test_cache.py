@@ -1,5 +1,6 @@
 """What has not changed is not read again, and whatever has changed is noticed."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.status.counts import StatusCounts
+from portrait_prep.pipeline.status.table import KEY, TABLE
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FIVE = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(12), "c1": numbers(40)}
@@ -172,6 +174,22 @@ def test_rows_that_a_stranger_wrote_are_not_believed(root: Path, column: str, va
             strange = pa.array([value] * len(group), pa.string())
             writer.write_table(group.set_column(number, group.schema.field(number), strange))
         writer.add_key_value_metadata(groups[0].schema.metadata or {})
+    go(root)
+    assert told(root) == expected
+
+
+@pytest.mark.parametrize("change", [float, lambda count: -count, str])
+def test_entries_that_a_stranger_wrote_are_not_believed(root: Path, change: Callable[[int], Any]) -> None:
+    expected, path = told(root), root / "manifests.parquet"
+    with pq.ParquetFile(path) as file:
+        rows, entries = file.read(), json.loads(file.metadata.metadata[KEY])
+    counts = [change(count) for _, count, _ in entries]
+    if not isinstance(counts[0], str):
+        counts[-1] = len(rows) - sum(counts[:-1])
+    strange = [(shard, count, entry) for (shard, _, entry), count in zip(entries, counts, strict=True)]
+    with pq.ParquetWriter(path, TABLE, write_page_checksum=True) as writer:
+        writer.write_table(rows)
+        writer.add_key_value_metadata({KEY: json.dumps(strange)})
     go(root)
     assert told(root) == expected
 

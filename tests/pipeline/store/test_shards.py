@@ -97,3 +97,12 @@ def test_a_checksum_is_known_only_while_footer_and_size_are_those_of_the_file(
     assert known() == {"count", "scale", "total"}
     change(root)
     assert known() == {"scale", "total"}
+
+
+def test_a_record_that_claims_more_rows_than_the_file_has_is_no_record_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    with ShardWriter(path, STAGE, Params()) as writer:
+        rows, digests = writer.rows("a", iter([{"number": np.arange(2, dtype=np.int32)}]))
+        writer.record(record("a", rows + 1, digests))
+    with pytest.raises(Damaged, match="is not a whole shard"):
+        ShardReader(path)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from portrait_prep.errors import BadSetting, MissingPrerequisite, TransferFailed
 from portrait_prep.manifests.files import TEMPORARY
 from portrait_prep.pipeline.declare.stage import BadVideo
-from portrait_prep.stages.fetch import session
+from portrait_prep.stages.fetch import http, session
 from portrait_prep.stages.fetch.disk import Partial
 from portrait_prep.stages.fetch.http import fetch
 from portrait_prep.stages.fetch.session import Span, content_length, content_range, retry_after
@@ -483,6 +483,26 @@ def test_too_little_disk_space_is_reported_before_the_first_byte(
     assert not partial(tmp_path / "a.zip").exists()
     fetch(address, tmp_path / "a.zip", params(reserve=limit), size=size)
     assert_whole(tmp_path / "a.zip")
+
+
+def test_a_body_of_unknown_length_leaves_the_disk_its_reserve(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "LOOK", 1 << 16)
+    free = iter([3_000_000_000, 3_000_000_000])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free, 1_000_000_000)))
+    address = server.put(PATH, CONTENT, always=Turn(chunked=True, drip=0.01))
+    with pytest.raises(TransferFailed, match=r"has 1 GB free, .* make room"):
+        fetch(address, tmp_path / "a.zip", params(reserve=2.0))
+    assert server.sent() < len(CONTENT)
+
+
+def test_a_body_of_unknown_length_is_cut_at_the_most_that_is_taken(server: Server, tmp_path: Path) -> None:
+    address = server.put(PATH, CONTENT, always=Turn(chunked=True, drip=0.02))
+    with pytest.raises(TransferFailed, match="has more than the 1000 bytes expected, twice in a row"):
+        fetch(address, tmp_path / "a.zip", params(), most=1000)
+    assert server.sent() < len(CONTENT)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_what_is_still_to_come_needs_room(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from portrait_prep.errors import TransferFailed
 from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch import record
 from portrait_prep.stages.fetch.http import fetch
 from portrait_prep.stages.fetch.record import RecordFile, files
 from portrait_prep.stages.fetch.settings import DownloadParams
@@ -155,6 +156,15 @@ def test_an_answer_that_is_no_json_is_one_sentence(server: Server, tmp_path: Pat
     server.put(RECORD, body)
     with pytest.raises(TransferFailed, match=r"^[^\n]*did not answer with a record[^\n]*$"):
         ask(server, tmp_path / "record.json")
+
+
+def test_an_answer_without_end_is_cut(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "MOST_BYTES", 1000)
+    server.put(RECORD, b"[" * (1 << 20), always=Turn(chunked=True, drip=0.02))
+    with pytest.raises(TransferFailed, match="has more than the 1000 bytes expected"):
+        ask(server, tmp_path / "record.json")
+    assert server.sent() < 1 << 20
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_kept_answer_that_was_spoilt_is_asked_for_again(server: Server, tmp_path: Path) -> None:

@@ -298,12 +298,14 @@ def test_a_pca_that_does_not_fit_is_told_of(workspace: Path, pca: Path, tmp_path
     [
         ("new.npz", 0, "--frames must be positive"),
         ("", 9, "is a folder: name a file"),
-        ("clip.mp4", 9, "is there already and no mouth PCA: name another file"),
+        ("clip.npz", 9, "is there already and no mouth PCA: name another file"),
+        ("reviews.jsonl", 9, "could be taken for a file of the workspace"),
+        ("media/a.wav", 9, "could be taken for a file of the workspace"),
         ("new.npz", 9, "run 'portrait-prep run' to its end first"),
     ],
 )
 def test_a_file_that_is_no_analysis_stays(tmp_path: Path, name: str, frames: int, told: str) -> None:
-    (tmp_path / "clip.mp4").write_bytes(b"a film")
+    (tmp_path / "clip.npz").write_bytes(b"a film")
     with pytest.raises(BadInput, match=told):
         mouth_pca(tmp_path / name, frames=frames, workspace=tmp_path)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"a film"]

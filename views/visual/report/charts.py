@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from sys import float_info
 from typing import Any
 
 from portrait_prep.manifests.record import Record
@@ -38,7 +38,7 @@ class Chart:
 
     def of(self, metrics: Mapping[str, Any]) -> float | None:
         """The number of a video, given its metrics as `stage.metric`; None where no stage measured it."""
-        values = _numbers(metrics.get(f"{self.stage}.{self.metric.view_of or self.metric.name}"))
+        values = numbers(metrics.get(f"{self.stage}.{self.metric.view_of or self.metric.name}"))
         return round(self.metric.take(values) * self.scale, self.metric.decimals) if values else None
 
     def limits(self, settings: QualitySettings) -> dict[str, float]:
@@ -66,7 +66,7 @@ def flat(records: Mapping[str, Record]) -> dict[str, Any]:
     return {f"{stage}.{name}": value for stage, record in records.items() for name, value in record.metrics.items()}
 
 
-def _numbers(value: Any) -> list[float]:
-    """The finite numbers in a metric that may be one, a list, or nothing."""
+def numbers(value: Any) -> list[float]:
+    """The finite numbers in a metric that may be one, a list, or nothing; what else somebody wrote there is none."""
     values = value if isinstance(value, list) else [value]
-    return [float(one) for one in values if isinstance(one, int | float) and isfinite(one)]
+    return [float(one) for one in values if isinstance(one, int | float) and abs(one) <= float_info.max]

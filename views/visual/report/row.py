@@ -8,7 +8,7 @@ from portrait_prep.pipeline.status.plan import StageStatus, State
 from portrait_prep.pipeline.status.result import Result, result_of
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.views.visual.drawing.still import VideoLocation
-from portrait_prep.views.visual.report.charts import Chart, flat
+from portrait_prep.views.visual.report.charts import Chart, flat, numbers
 from portrait_prep.views.visual.report.reasons import Headings, reasons_of
 
 COUNTED_LABELS = tuple(name for name, label in LABELS.items() if label.counted)
@@ -54,7 +54,7 @@ class Row:
             shard=video.shard,
             defect=video.defect,
             facets=tuple(None if value is None else str(value) for value in values),
-            seconds=metrics["normalize.seconds"],
+            seconds=next(iter(numbers(metrics["normalize.seconds"])), None),
             result=result_of(video_status),
             states=tuple(status.state for status in statuses.values()),
             notes=tuple(_note(status) for status in statuses.values()),

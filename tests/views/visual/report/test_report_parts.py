@@ -15,7 +15,7 @@ from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.result import Result
 from portrait_prep.stages.order import STAGES
 from portrait_prep.views.visual.drawing.still import VideoLocation
-from portrait_prep.views.visual.report.charts import Chart, charts
+from portrait_prep.views.visual.report.charts import Chart, charts, numbers
 from portrait_prep.views.visual.report.detail import LEVELS, STRETCHES, Curves, level, opening
 from portrait_prep.views.visual.report.pictures import pictured
 from portrait_prep.views.visual.report.reasons import Headings, Reason
@@ -218,3 +218,9 @@ def test_an_object_in_parts_is_the_same_as_in_one(parts: dict[str, tuple[Any, bo
         (name, iter(value) if apart and isinstance(value, list) else value) for name, (value, apart) in parts.items()
     )
     assert "".join(embedded_parts(pieces)) == embedded({name: value for name, (value, _) in parts.items()})
+
+
+@pytest.mark.parametrize("value", ["many", {"a": 1}, [[1, 2]], 10**400, float("nan"), [float("-inf")], None])
+def test_what_is_no_finite_number_is_not_drawn(value: object) -> None:
+    assert numbers(value) == []
+    assert numbers([2, value]) == [2.0]
