@@ -65,23 +65,24 @@ def carry_out(session: Session, selection: Selection, workers: int, scheduler: s
     """Run, and sum up. Exit code 1 when some video failed a stage, of those that were asked for."""
     with _progress(session, selection) as progress:
         run_counts, status_counts = session.run(selection, workers, scheduler, progress)
-    for line in summary(session, selection, run_counts, status_counts):
+    asked = [row for row in status_counts.failures if selection.covers(row["stage"], row["video_id"])]
+    for line in summary(session, selection, run_counts, status_counts, asked):
         say(line)
-    return 1 if any(covered(selection, failure) for failure in status_counts.failures) else 0
+    return 1 if asked else 0
 
 
-def covered(selection: Selection, failure: Mapping[str, Any]) -> bool:
-    """Whether a failure is of a video and a stage that were asked for."""
-    return selection.covers(failure["stage"], failure["video_id"])
-
-
-def summary(session: Session, selection: Selection, run_counts: RunCounts, status_counts: StatusCounts) -> list[str]:
-    """What a run did, and what failed."""
+def summary(
+    session: Session,
+    selection: Selection,
+    run_counts: RunCounts,
+    status_counts: StatusCounts,
+    asked: Sequence[Mapping[str, Any]],
+) -> list[str]:
+    """What a run did, and what failed; `asked` are the failures of what was asked for."""
     computed = [
         f"{stage.name} {run_counts.computed[stage.name]}" for stage in session.stages if stage.name in selection.stages
     ]
     lines = [f"Computed (videos): {', '.join(computed)}."]
-    asked = [row for row in status_counts.failures if covered(selection, row)]
     lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in asked]
     if others := len(status_counts.failures) - len(asked):
         lines.append(f"Failed, but not asked for now: {others} ('portrait-prep list --failed' names all).")

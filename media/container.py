@@ -22,7 +22,7 @@ from portrait_prep.media.iso_boxes import declares_too_many, is_without_index
 from portrait_prep.media.memory import bounded_memory
 
 BLOCK = 1 << 20
-"""Bytes read at a time."""
+"""Bytes of a file that are read at a time."""
 
 MOST_QUOTED = 200
 """Characters of a library's error message that are passed on."""

@@ -11,13 +11,10 @@ from typing import BinaryIO
 from av.container import InputContainer
 from av.stream import Stream
 
-from portrait_prep.media.container import NotAVideo
+from portrait_prep.media.container import BLOCK, NotAVideo
 
 SHORTFALL = 1.0
 """Seconds by which packets may end before the declared duration: players hold a last frame, writers round up."""
-
-BLOCK = 1 << 20
-"""Bytes read at a time where a file is searched."""
 
 MOST_PARTS = 4096
 """Elements or chunks read of one file; the longest films have some hundred."""

@@ -7,7 +7,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.pipeline.status.result import Result, reasons_of, result_of
+from portrait_prep.pipeline.status.result import Result, reasons_against, result_of
 from portrait_prep.pipeline.status.survey import VideoSummary
 
 MOST_TOLD = 12
@@ -66,7 +66,7 @@ class Listed:
             result=result_of(summary),
             stage=stage,
             state=states[stage],
-            reasons=reasons_of(summary),
+            reasons=reasons_against(summary),
         )
 
 

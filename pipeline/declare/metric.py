@@ -144,8 +144,13 @@ class Metric:
         return value is None or FITTING[self.kind](value)
 
 
+def is_finite(value: float) -> bool:
+    """Whether a number is not NaN, infinite, or an integer beyond all floats (for which `math.isfinite` raises)."""
+    return abs(value) <= float_info.max
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and is_finite(value)
 
 
 def _are_numbers(value: Any) -> bool:

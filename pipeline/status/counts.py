@@ -7,7 +7,7 @@ from typing import Any
 
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.pipeline.status.result import Result, reasons_of, result_of
+from portrait_prep.pipeline.status.result import Result, reasons_against, result_of
 from portrait_prep.pipeline.status.survey import VideoSummary
 
 WORST_FIRST = (State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DONE)
@@ -39,7 +39,7 @@ class StatusCounts:
         for summary in shard:
             self.failures.extend(dict(failure) for failure in summary.failures)
             if result_of(summary) is Result.REJECTED:
-                self._rejected.append((summary.video.video_id, tuple(map(intern, reasons_of(summary)))))
+                self._rejected.append((summary.video.video_id, tuple(map(intern, reasons_against(summary)))))
 
     @property
     def settled(self) -> frozenset[str]:

@@ -28,7 +28,7 @@ def result_of(summary: VideoSummary) -> Result:
     return Result.UNFINISHED if states & {State.PENDING, State.STALE} else Result.REJECTED
 
 
-def reasons_of(summary: VideoSummary) -> tuple[str, ...]:
+def reasons_against(summary: VideoSummary) -> tuple[str, ...]:
     """Why a video is not accepted. What only follows from a stage that failed or waits is left out."""
     match result_of(summary):
         case Result.LEFT_OUT:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from sys import float_info
 from typing import Any
 
 from portrait_prep.manifests.record import Record
-from portrait_prep.pipeline.declare.metric import Metric
+from portrait_prep.pipeline.declare.metric import Metric, is_finite
 from portrait_prep.pipeline.declare.quality import QualitySettings, limit_of
 from portrait_prep.pipeline.declare.stage import Stage
 
@@ -69,4 +68,4 @@ def flat(records: Mapping[str, Record]) -> dict[str, Any]:
 def numbers(value: Any) -> list[float]:
     """The finite numbers in a metric that may be one, a list, or nothing; what else somebody wrote there is none."""
     values = value if isinstance(value, list) else [value]
-    return [float(one) for one in values if isinstance(one, int | float) and abs(one) <= float_info.max]
+    return [float(one) for one in values if isinstance(one, int | float) and is_finite(one)]
