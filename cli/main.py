@@ -37,6 +37,7 @@ COMMANDS = (
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
     ("audit", "inspect:audit", "Check every claim of the workspace."),
     ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),
+    ("remove", "remove:remove", "Take videos out of everything, and keep them out: by id, by subject, by lost source."),
     ("diff", "diff:diff", "Say what changed between two workspaces; exit code 1 when something did."),
     ("sides", "sides:sides", "Check with mouths and sound where the speakers of IEMOCAP's dialogs sit."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),

@@ -1,7 +1,5 @@
 """`review`: what people decide of videos, over the rules."""
 
-import getpass
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +9,7 @@ from cyclopts import App, Parameter
 from pydantic import ValidationError
 
 from portrait_prep.cli.opening import open_session
-from portrait_prep.cli.terminal import AsJson, WorkspaceOption, say, say_json
+from portrait_prep.cli.terminal import AsJson, Who, WorkspaceOption, say, say_json, user_name
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.verdict import Decision, Review
 from portrait_prep.pipeline.reviewing import ReviewResult, decide
@@ -20,7 +18,6 @@ from portrait_prep.pipeline.status.survey import VideoStatus
 review = App(name="review", help="Accept or reject videos as a person who looked at them; that outranks the rules.")
 
 Why = Annotated[str, Parameter(help="The reason, for those who come after; it stands in the manifest.")]
-Who = Annotated[str | None, Parameter(name="--by", help="Who decides. Default: the user's name here.")]
 
 
 @review.command
@@ -84,17 +81,9 @@ def list_(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
 def _review(decision: Decision, why: str, who: str | None) -> Review:
     try:
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        return Review(decision=decision, why=why, who=who or _user(), when=when)
+        return Review(decision=decision, why=why, who=who or user_name(), when=when)
     except ValidationError as error:
         raise BadInput("--why needs a reason in words (and --by a name), in valid UTF-8.") from error
-
-
-def _user() -> str:
-    """The name of whoever runs this; the number where there is none, as in many containers."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _decide(video_ids: tuple[str, ...], review: Review | None, workspace: Path) -> int:

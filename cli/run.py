@@ -13,8 +13,9 @@ from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import Flag, Workers, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.pipeline.dry_run import stale_units
+from portrait_prep.pipeline.dry_run import DryRun
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts
 from portrait_prep.pipeline.session import Session
@@ -53,7 +54,7 @@ def run(
     session = open_session(workspace)
     selection = session.select(stages, only or (), retry_failed)
     if dry_run:
-        for line in stale_units(session, selection):
+        for line in DryRun(session, selection).lines():
             say(line)
         return 0
     if workers < 0:
@@ -83,6 +84,8 @@ def summary(
         f"{stage.name} {run_counts.computed[stage.name]}" for stage in session.stages if stage.name in selection.stages
     ]
     lines = [f"Computed (videos): {', '.join(computed)}."]
+    if status_counts.taken_out:
+        lines.append(f"Taken out, since the catalogue no longer has them: {a_few(status_counts.taken_out)}.")
     lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in asked]
     if others := len(status_counts.failures) - len(asked):
         lines.append(f"Failed, but not asked for now: {others} ('portrait-prep list --failed' names all).")

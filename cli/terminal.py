@@ -1,5 +1,7 @@
 """What the commands share of the terminal: common options, and one way to say things."""
 
+import getpass
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +16,15 @@ Workers = Annotated[
 Flag = Parameter(negative=())
 Many = Parameter(consume_multiple=True, negative=())
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
+Who = Annotated[str | None, Parameter(name="--by", help="Who decides. Default: the user's name here.")]
+
+
+def user_name() -> str:
+    """The name of whoever runs this; the number where there is none, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def say(line: str) -> None:

@@ -1,6 +1,6 @@
 """The catalogue: `catalogue.parquet`, one row a video, read as a table and checked row by row."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -83,6 +83,18 @@ class Catalogue(Sequence[Video]):
     def values_of(self, field: str) -> list[str | int | float]:
         """The values that a field has, each once, null left out."""
         return [value for value in pc.unique(self._table[field]).to_pylist() if value is not None]
+
+    def having(self, field: str, values: Collection[str]) -> list[str]:
+        """The ids of the rows whose `field` is one of `values`."""
+        if not values:
+            return []
+        rows = self._table.filter(pc.is_in(self._table[field], pa.array(sorted(values), pa.string())))
+        return [str(video_id) for video_id in rows["video_id"].to_pylist()]
+
+    def lacking(self, ids: Iterable[str]) -> list[str]:
+        """Those of `ids` that no row has, in the order given."""
+        asked = pa.array(ids, pa.string())
+        return [str(name) for name in asked.filter(pc.invert(pc.is_in(asked, self._table["video_id"]))).to_pylist()]
 
     @cached_property
     def shards(self) -> "Shards":

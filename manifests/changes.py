@@ -11,6 +11,8 @@ from portrait_prep.manifests.wording import a_few
 
 SOURCE_AWAY = "where the file is gone, give the folder that it lies in now as --source, or put it back"
 """What to do about a source that is kept: an address is not taken for a file, which may only be away for a while."""
+LET_IN = "to take them all the same: 'portrait-prep remove --forget' with their ids, then init"
+TAKE_OUT = "'portrait-prep remove' takes them out"
 SHARED_IDS = "videos of another corpus have these ids here: make a workspace of its own for each of the two"
 
 
@@ -19,12 +21,14 @@ class Changes:
     """Ids of videos that are new, that the corpus no longer has (their rows stay), and of those that changed, by field.
 
     `kept` names, by field, those that stay as they were although they would be given another value now; `left_out`
-    those of the corpus that are not taken, since videos of other corpora have their ids.
+    those of the corpus that are not taken, since videos of other corpora have their ids; `kept_out` those that were
+    removed from this workspace.
     """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    kept_out: tuple[str, ...] = ()
     changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -34,8 +38,10 @@ class Changes:
             yield f"Added: {a_few(self.added)}."
         if self.left_out:
             yield f"Left out: {a_few(self.left_out)}; {SHARED_IDS}."
+        if self.kept_out:
+            yield f"Kept out, since removed before: {a_few(self.kept_out)}; {LET_IN}."
         if self.removed:
-            yield f"Removed from the corpus: {a_few(self.removed)}; their rows are kept."
+            yield f"No longer in the source: {a_few(self.removed)}; still in the workspace; {TAKE_OUT}."
         if self.changed:
             yield f"Changed: {_by_field(self.changed)}."
         if self.kept:

@@ -34,3 +34,9 @@ def with_digest(text: str, salt: str) -> str:
 def is_name(text: str) -> bool:
     """Whether an id or shard name read from a file can be part of a file name, and leads to no other folder."""
     return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None
+
+
+def ids_in(file_name: str) -> list[str]:
+    """The ids that a file can be called after: whatever stands before one of its dots."""
+    parts = file_name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]

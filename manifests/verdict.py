@@ -1,25 +1,19 @@
 """The verdict on a video, by the rules of quality; and reviews, what a person decided of it.
 
-Reviews outrank the rules, and only `review clear` takes them back. They lie in the workspace as `reviews.jsonl`, JSON
-Lines (jsonlines.org) in UTF-8, one line a video in order of `video_id`; nothing that the pipeline computes is kept
-there, and nothing else of the workspace can restore it.
+Reviews outrank the rules, and only `review clear` takes them back. They lie in the workspace as `reviews.jsonl`, one
+line a video in order of `video_id`; nothing that the pipeline computes is kept there.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError, field_validator
+from pydantic import field_validator
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import is_name
+from portrait_prep.manifests.json_lines import read_lines, write_lines
 from portrait_prep.manifests.record import Model, encodable
-from portrait_prep.media.file import regular
-
-MOST_LINE = 1 << 20
-"""Most characters of a line; a review has a few hundred."""
 
 
 class Verdict(Model):
@@ -106,33 +100,15 @@ def reviewed(verdict: Verdict, review: Review | None, finished: bool) -> Verdict
 
 
 def read_reviews(path: Path) -> dict[str, Review]:
-    """Video id -> review; none where there is no file. Raises BadInput: a decision is never passed over in silence."""
+    """Video id -> review. Raises BadInput as `read_lines` does, and for a second review of a video."""
     found: dict[str, Review] = {}
-    try:
-        for number, text in _lines(path):
-            line = Line.model_validate_json(text)
-            if line.video_id in found:
-                raise BadInput(f"{path}, line {number}, is a second review of {line.video_id}: remove one of the two.")
-            found[line.video_id] = Review(**line.model_dump(exclude={"video_id"}))
-    except FileNotFoundError:
-        return {}
-    except ValidationError as error:
-        raise BadInput(f"{path}, line {number}, is not a review: mend or remove the line.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read ({error}): restore it, or move it away to do without it.") from error
+    for number, line in read_lines(path, Line, "review"):
+        if line.video_id in found:
+            raise BadInput(f"{path}, line {number}, is a second review of {line.video_id}: remove one of the two.")
+        found[line.video_id] = Review(**line.model_dump(exclude={"video_id"}))
     return found
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that is not blank. Of a line over MOST_LINE come pieces, no valid reviews."""
-    with regular(path).open(encoding="utf-8") as file:
-        for number, line in enumerate(iter(lambda: file.readline(MOST_LINE), ""), 1):
-            if line.strip():
-                yield number, line
 
 
 def write_reviews(path: Path, reviews: Mapping[str, Review]) -> None:
     """Write all reviews, whole or not at all."""
-    rows = [{"video_id": video_id, **reviews[video_id].model_dump()} for video_id in sorted(reviews)]
-    with replacing(path) as temporary:
-        temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    write_lines(path, ({"video_id": video_id, **reviews[video_id].model_dump()} for video_id in sorted(reviews)))

@@ -1,5 +1,6 @@
-"""How long lists are shortened for people, and moments told."""
+"""How long lists are shortened for people, and how numbers, times and moments are told."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,23 @@ FEW = 3
 def a_few(names: Sequence[str]) -> str:
     """How many and the first of them: `4 (a, b, c …)`."""
     return f"{len(names)} ({', '.join(names[:FEW])}{' …' if len(names) > FEW else ''})"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: `1 video`, `2 videos`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+UNITS = (("s", 1, 90), ("min", 60, 90), ("h", 3600, 72), ("days", 86400, math.inf))
+"""Name, seconds, and the number from which the next larger unit is used."""
+
+
+def lasting(seconds: float) -> str:
+    """How long something takes, in the unit in which people would say it: `40 s`, `12 min`, `21 h`."""
+    for name, length, most in UNITS:
+        if seconds / length < most:
+            return f"{seconds / length:.{0 if length < 3600 or seconds / length >= 10 else 1}f} {name}"
+    raise ValueError(f"{seconds} s is no time")
 
 
 def at(places: Sequence[Any]) -> str:

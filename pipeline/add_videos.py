@@ -1,7 +1,7 @@
 """Adding videos: those that a corpus lists enter a workspace's catalogue."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portrait_prep.manifests.catalogue import require_valid, write_catalogue
 from portrait_prep.manifests.changes import Changes, changes
@@ -34,7 +34,7 @@ class AddedVideos:
     def lines(self) -> Iterator[str]:
         """The same, and what is otherwise than it was, where there was a catalogue."""
         yield self.line()
-        if len(self.changes.added) < len(self.videos):
+        if len(self.changes.added) < len(self.videos) or self.changes.kept_out:
             yield from self.changes.lines()
 
 
@@ -51,14 +51,17 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
     workspace = session.workspace
     # Where there is no catalogue yet, what is wrong with the corpus is said before anything is made.
     listed = None if workspace.catalogue.exists() else find(())
-    taken = [] if listed is None else choice.of(listed)
+    taken, out = _divided(session, choice, listed or ())
     require_sources_kept(workspace, session.stages, taken)
     workspace.create()
     with session.held():
-        known = session.videos if workspace.catalogue.exists() else []
+        known: Sequence[Video] = []
+        if workspace.catalogue.exists():
+            session.drop_removed()
+            known = session.videos
         if known or listed is None:
             listed = find(known)
-            taken = choice.of(listed)
+            taken, out = _divided(session, choice, listed)
         if not workspace.settings.exists():
             write_settings(workspace.settings, session.stages)
         merged = merge(known, taken, session.settings.run.shard_seconds)
@@ -67,4 +70,10 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
         write_catalogue(workspace.catalogue, merged)
     ids = {(video.corpus, video.video_id) for video in taken}
     chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)
-    return AddedVideos(tuple(merged), chosen, changes(known, listed, taken, merged, whole))
+    removed = tuple(video.video_id for video in out)
+    return AddedVideos(tuple(merged), chosen, replace(changes(known, listed, taken, merged, whole), kept_out=removed))
+
+
+def _divided(session: Session, choice: Choice, listed: Sequence[Video]) -> tuple[list[Video], list[Video]]:
+    """What is chosen, and of that what stays out since it was removed here."""
+    return session.removals.divide(choice.of(listed)) if listed else ([], [])

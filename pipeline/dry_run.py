@@ -1,11 +1,99 @@
-"""`run --dry-run`: what would be computed, why, and about how long it would take."""
+"""`run --dry-run`: what a run would do, why, and about how long it would take."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from portrait_prep.manifests.wording import a_few, counted, lasting
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import Selection, State
 from portrait_prep.pipeline.status.survey import VideoStatus
+from portrait_prep.pipeline.status.table import read_rows
+
+FRAME_RATE = 25
+JUDGED_BY = ("subject", "split", "fold")
+"""Fields of the catalogue that are no input of a stage, and that views and statistics go by."""
+
+
+class DryRun:
+    """Goes through all videos once; `lines` tells."""
+
+    def __init__(self, session: Session, selection: Selection) -> None:
+        self._session, self._selection = session, selection
+        self._pace = Pace()
+        self._footage: dict[str, float] = defaultdict(float)
+        """Stage -> seconds that would be worked on."""
+        self._certain, self._failed = True, 0
+        self._unknown: set[str] = set()
+        """Videos to be worked on of which nobody knows how long they are."""
+        self._told = read_rows(session.workspace, session.stages[0].name, (*JUDGED_BY, "accepted"))
+        self._edits: dict[str, list[str]] = defaultdict(list)
+        """What would be told otherwise -> videos."""
+
+    def lines(self) -> Iterator[str]:
+        """One line a unit and reason, then what else would change, and how long it would take."""
+        gone = sorted({*self._session.pruning().gone, *self._session.removed_again()})
+        for found in self._session.video_statuses():
+            yield from self._shard(found)
+        if gone:
+            yield f"Not in the catalogue any more, and to be taken out of everything: {a_few(gone)}."
+        for edit, names in sorted(self._edits.items()):
+            yield f"{edit}: {a_few(names)}."
+        if self._footage:
+            yield self._estimate()
+        elif not gone and not self._edits:
+            yield "Everything is up to date."
+        if self._failed:
+            yield f"{self._failed} failed before: --retry-failed tries them again."
+
+    def _shard(self, found: list[VideoStatus]) -> Iterator[str]:
+        reasons: Counter[tuple[str, str]] = Counter()
+        for video_status in found:
+            self._pace.learn(video_status)
+            reasons.update(self._work(video_status))
+            self._compare(video_status)
+        for (stage, reason), count in reasons.items():
+            yield f"{stage} {found[0].video.shard}: {counted(count, 'video')} {reason}"
+
+    def _work(self, video_status: VideoStatus) -> Iterator[tuple[str, str]]:
+        """Stage and reason of what would be computed of a video, and of what may be."""
+        video_id = video_status.video.video_id
+        for stage, status in video_status.statuses.items():
+            if not self._selection.covers(stage, video_id):
+                continue
+            wanted = self._selection.wants(stage, video_id, status)
+            if not wanted and status.settled:
+                self._failed += status.state is State.FAILED
+                continue
+            self._certain &= wanted
+            hope = ", may stay current" if not wanted and status.state is State.STALE else ""
+            seconds = footage(video_status)
+            self._footage[stage] += seconds or 0.0
+            if seconds is None:
+                self._unknown.add(video_id)
+            yield stage, f"{status.state}: {status.reason or 'failed before, tried again'}{hope}"
+
+    def _compare(self, video_status: VideoStatus) -> None:
+        """Note where the manifests tell of a finished video what is true no longer."""
+        video, verdict = video_status.video, video_status.verdict
+        told = self._told.get(video.video_id)
+        if told is None:
+            return
+        for field, before in zip(JUDGED_BY, told, strict=False):
+            if before != getattr(video, field):
+                self._edits[f"The catalogue has another {field}; manifests and statistics would follow"].append(
+                    video.video_id
+                )
+        if told[-1] != verdict.accepted and all(status.settled for status in video_status.statuses.values()):
+            turned = "accepted" if verdict.accepted else "rejected"
+            self._edits[f"Would be {turned} by the settings and reviews of now"].append(video.video_id)
+
+    def _estimate(self) -> str:
+        estimates = [self._pace.estimate(stage, seconds) for stage, seconds in self._footage.items()]
+        known = [estimate for estimate in estimates if estimate is not None]
+        if len(known) < len(estimates):
+            return "How long it will take is not known before every stage has run once."
+        unknown = f", and {counted(len(self._unknown), 'video')} of unknown length" if self._unknown else ""
+        return f"{'About' if self._certain else 'At most about'} {lasting(sum(known))} of work for one worker{unknown}."
 
 
 class Pace:
@@ -17,51 +105,18 @@ class Pace:
 
     def learn(self, video_status: VideoStatus) -> None:
         """Take in what was measured on one video."""
+        seconds = footage(video_status)
         for stage, status in video_status.statuses.items():
-            if status.record and status.record.done and video_status.video.duration:
+            if status.record and status.record.done and seconds:
                 self._work[stage] += status.record.seconds
-                self._footage[stage] += video_status.video.duration
+                self._footage[stage] += seconds
 
     def estimate(self, stage: str, footage: float) -> float | None:
         """Seconds of one worker's time, or None when nothing was measured yet."""
         return self._work[stage] / self._footage[stage] * footage if self._footage[stage] else None
 
 
-def stale_units(session: Session, selection: Selection) -> Iterator[str]:
-    """One line a unit and reason, then a line that sums up."""
-    pace = Pace()
-    footage: dict[str, float] = defaultdict(float)
-    certain, failed = True, 0
-    for found in session.video_statuses():
-        reasons: Counter[tuple[str, str, str]] = Counter()
-        for video_status in found:
-            pace.learn(video_status)
-            for stage, status in video_status.statuses.items():
-                if not selection.covers(stage, video_status.video.video_id):
-                    continue
-                if selection.wants(stage, video_status.video.video_id, status):
-                    reason = status.reason or "failed before, tried again"
-                    reasons[stage, video_status.video.shard, f"{status.state}: {reason}"] += 1
-                    footage[stage] += video_status.video.duration or 0.0
-                elif status.state is State.FAILED:
-                    failed += 1
-                elif not status.settled:
-                    hope = ", may stay current" if status.state is State.STALE else ""
-                    reasons[stage, video_status.video.shard, f"{status.state}: {status.reason}{hope}"] += 1
-                    footage[stage] += video_status.video.duration or 0.0
-                    certain = False
-        for (stage, shard, reason), count in reasons.items():
-            yield f"{stage} {shard}: {count} video{'s' if count != 1 else ''} {reason}"
-    yield _summary(pace, footage, certain)
-    if failed:
-        yield f"{failed} failed before: --retry-failed tries them again."
-
-
-def _summary(pace: Pace, footage: Mapping[str, float], certain: bool) -> str:
-    if not footage:
-        return "Everything is up to date."
-    estimates = [pace.estimate(stage, seconds) for stage, seconds in footage.items()]
-    known = [estimate for estimate in estimates if estimate is not None]
-    if len(known) < len(estimates):
-        return "How long it will take is not known before every stage has run once."
-    return f"{'About' if certain else 'At most about'} {sum(known):.0f} s of work for one worker."
+def footage(video_status: VideoStatus) -> float | None:
+    """Seconds of a video, by the catalogue or by what was recorded; None where neither tells."""
+    frames = max((status.record.frames for status in video_status.statuses.values() if status.record), default=0)
+    return video_status.video.duration or frames / FRAME_RATE or None

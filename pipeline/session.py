@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import Catalogue, read_catalogue
+from portrait_prep.manifests.catalogue import Catalogue, read_catalogue, write_catalogue
+from portrait_prep.manifests.removals import Removals, read_removals
 from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
@@ -18,6 +19,7 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.demands import Demands, packages_of_values
 from portrait_prep.pipeline.run.finalize import finalize
 from portrait_prep.pipeline.run.opening import open_executor
+from portrait_prep.pipeline.run.pruning import Pruning
 from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
@@ -51,6 +53,11 @@ class Session:
     def reviews(self) -> dict[str, Review]:
         """Video id -> what a person decided."""
         return read_reviews(self.workspace.reviews)
+
+    @cached_property
+    def removals(self) -> Removals:
+        """What was removed, and stays out."""
+        return read_removals(self.workspace.removals)
 
     @cached_property
     def planner(self) -> Planner:
@@ -123,8 +130,9 @@ class Session:
         self, selection: Selection, workers: int, scheduler: str | None = None, progress: Progress = lambda *_: None
     ) -> tuple[RunCounts, StatusCounts]:
         """Bring the selected stages up to date, then the manifests and whatever joins videos."""
-        _ = self.videos, self.settings, self.reviews
+        _ = self.videos, self.settings, self.reviews, self.removals
         with self.held():
+            self.drop_removed()
             log_file = self.workspace.log("workers.log")
             run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
             if self._work_is_left(selection, cache):
@@ -136,6 +144,22 @@ class Session:
                     run_counts = work.run()
                 cache = StatusCache(self.workspace, self.planner)
             return run_counts, self.finalize(selection.stages, cache)
+
+    def removed_again(self) -> list[str]:
+        """Videos that were removed and have a row all the same."""
+        removals, videos = self.removals, self.videos
+        return [*videos.having("video_id", removals.videos), *videos.having("subject", removals.subjects)]
+
+    def drop_removed(self) -> None:
+        """Write the catalogue without what was removed, where any of it is there. Call while `held`."""
+        left = self.removals.leave(self.videos)
+        if left is not self.videos:
+            write_catalogue(self.workspace.catalogue, left)
+            vars(self)["videos"] = read_catalogue(self.workspace.catalogue)
+
+    def pruning(self) -> Pruning:
+        """What lies here of videos that the catalogue has no longer."""
+        return Pruning(self.workspace, self.stages, self.videos, self.removals.videos)
 
     def _work_is_left(self, selection: Selection, cache: StatusCache) -> bool:
         found = self.video_statuses(verified=True) if selection.retry_failed else self.unfinished(cache, verified=True)
@@ -162,12 +186,15 @@ class Session:
     def finalize(self, stages: frozenset[str] | None = None, cache: StatusCache | None = None) -> StatusCounts:
         """One pass over all shards: manifests, their table, the counts, and the reductions. Call while `held`.
 
+        What lies there of videos that the catalogue no longer has is taken out.
+
         `stages`: those whose reduction is wanted; None: those with which every video is through.
         """
         status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages, self.videos)
-        cache = cache or StatusCache(self.workspace, self.planner)
-        for summaries in finalize(self.workspace, self.planner, self.videos, cache):
+        cache, pruning = cache or StatusCache(self.workspace, self.planner), self.pruning()
+        for summaries in finalize(self.workspace, self.planner, self.videos, cache, pruning):
             status_counts.add(summaries)
             reducer.add(summaries)
+        status_counts.taken_out = pruning.finish()
         reducer.reduce(status_counts.settled if stages is None else stages)
         return status_counts

@@ -5,9 +5,9 @@ shards, what joins the videos, and what lies there unaccounted for. With `deep` 
 the media, and joins the videos again. With a `sample` it recomputes some videos from their sources.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from portrait_prep.manifests.catalogue import by_shard, read_rows
+from portrait_prep.manifests.catalogue import Catalogue, by_shard, read_rows
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.auditing import (
     catalogue,
@@ -21,9 +21,10 @@ from portrait_prep.pipeline.auditing import (
     status,
 )
 from portrait_prep.pipeline.auditing.evidence import Evidence
-from portrait_prep.pipeline.auditing.finding import Finding
+from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.auditing.manifests import TableAudit
 from portrait_prep.pipeline.auditing.sample import Sample, examine_sample
+from portrait_prep.pipeline.run.pruning import Pruning
 from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.store.shard_state import ShardState
@@ -45,6 +46,8 @@ class Audit:
         self._finished: list[Video] = []
         """Videos that are done at every stage and about which nothing was found."""
         self._work_is_left = False
+        self._gone: frozenset[str] = frozenset()
+        """Videos of which there are files and no row."""
 
     def findings(self) -> Iterator[Finding]:
         """All findings."""
@@ -52,8 +55,9 @@ class Audit:
         listed = read_rows(workspace.catalogue)
         videos = catalogue.usable(listed)
         yield from catalogue.examine_catalogue(workspace.relative(workspace.catalogue), listed)
+        yield from self._removals(listed)
         reducer = Reducer(workspace, self._stages, videos)
-        table = TableAudit(workspace.manifests_table, workspace.relative(workspace.manifests_table))
+        table = TableAudit(workspace.manifests_table, workspace.relative(workspace.manifests_table), self._gone)
         rows_by_id = {video.video_id: video for video in videos}
         places = {video.video_id: video.shard for video in videos}
         for shard, members in by_shard(videos).items():
@@ -61,10 +65,22 @@ class Audit:
         yield from self._reductions(reducer)
         yield from table.finalize()
         names = [stage.name for stage in self._stages]
-        yield from orphans.examine_files(workspace, names, self._known, rows_by_id)
+        yield from orphans.examine_files(workspace, names, self._known, rows_by_id, self._gone)
         yield from derived.examine_derived(self._session, self._deep)
         if self._sample:
             yield from examine_sample(self._session, self._sample, self._finished)
+
+    def _removals(self, listed: Catalogue) -> Iterator[Finding]:
+        """Videos whose rows went and whose files did not, and the other way round."""
+        pruning = Pruning(self._workspace, self._stages, listed)
+        self._gone = frozenset(pruning.gone)
+        for video_id in pruning.gone:
+            yield found("gone", self._workspace.relative(self._workspace.manifest(video_id)), video_id)
+        for video in self._session.removals.divide(listed)[1]:
+            yield found("back", self._workspace.relative(self._workspace.catalogue), video.video_id)
+        self._known.update(map(self._workspace.relative, pruning.lone_shards))
+        self._account_for(pruning.gone)
+        self._work_is_left |= bool(pruning.gone)
 
     def _shard(
         self,
@@ -74,7 +90,8 @@ class Audit:
         reducer: Reducer,
         table: TableAudit,
     ) -> Iterator[Finding]:
-        evidence = Evidence(self._session, ShardState.load(self._workspace, shard, videos, self._stages))
+        state = ShardState.load(self._workspace, shard, videos, self._stages)
+        evidence = Evidence(self._session, state, gone=self._gone)
         yield from rows.examine_files(evidence, places)
         yield from status.examine_media(evidence)
         yield from status.examine_fingerprints(evidence)
@@ -93,16 +110,20 @@ class Audit:
 
     def _account(self, evidence: Evidence) -> None:
         """Note what stays of a shard when it is left."""
-        workspace = self._workspace
         self._work_is_left |= bool(evidence.doubted)
+        self._account_for(evidence.ids)
         for stage in self._stages:
             self._known.add(evidence.path(stage.name))
         for video_status in evidence.video_statuses:
-            video_id = video_status.video.video_id
-            media = [workspace.media(video_id, suffix) for stage in self._stages for suffix in stage.media]
-            self._known |= {workspace.relative(path) for path in (workspace.manifest(video_id), *media)}
             if status.is_finished(evidence, video_status):
                 self._finished.append(video_status.video)
+
+    def _account_for(self, video_ids: Iterable[str]) -> None:
+        """Note the manifests and media files of these videos."""
+        workspace, suffixes = self._workspace, [suffix for stage in self._stages for suffix in stage.media]
+        for video_id in video_ids:
+            media = [workspace.media(video_id, suffix) for suffix in suffixes]
+            self._known |= {workspace.relative(path) for path in (workspace.manifest(video_id), *media)}
 
     def _reductions(self, reducer: Reducer) -> Iterator[Finding]:
         audit = reductions.ReductionAudit(self._workspace, reducer, self._deep)

@@ -1,6 +1,6 @@
 """What an audit knows of one shard while it looks at it, so that one damage makes one finding."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,10 +17,14 @@ from portrait_prep.pipeline.store.shard_state import Checksum, ShardState
 
 @dataclass
 class Evidence:
-    """The files of one shard as they lie there now; `doubted` (stage, video) is accounted for by a finding."""
+    """The files of one shard as they lie there now.
+
+    `doubted` (stage, video) is accounted for by a finding, and so are the `gone`, videos without a row.
+    """
 
     session: Session
     shard_state: ShardState
+    gone: Collection[str] = ()
     doubted: set[tuple[str, str]] = field(default_factory=set)
     written: dict[str, Any] = field(default_factory=dict)
     """Video id -> its manifest, where that can be read."""

@@ -55,6 +55,13 @@ KINDS = {
         "give them the same, or say in split_by what the split is by if not by subject; then run again",
         run=False,
     ),
+    "gone": Kind(
+        "the catalogue no longer has it", "run again: it is taken out of everything; or put the video's row back"
+    ),
+    "back": Kind(
+        "it was removed, and has a row again",
+        "run again: it is taken out; or let it in by 'portrait-prep remove --forget'",
+    ),
     "row": Kind(
         "its row says otherwise than its manifest at {places}",
         "put the row back, or, if it is right as it is, run again",
@@ -66,8 +73,7 @@ KINDS = {
     "row count": Kind("it holds {rows} rows but records {recorded}", REDO, delete=True),
     "unknown video": Kind(
         "it holds a video that the catalogue does not place here",
-        "put the video's row back, or delete the file and run again",
-        delete=True,
+        "run again: it is taken out; or put the video's row back",
     ),
     "values": Kind("its values are not those recorded", REDO, delete=True),
     "keys": Kind("its rows do not carry this video's id and the frames from 0 on", REDO, delete=True),

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,9 @@ def different(expected: Any, written: Any, where: str = "") -> Iterator[str]:
 class TableAudit:
     """The table beside what it should say: shard by shard, in the order of the survey."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._name = name
+    def __init__(self, path: Path, name: str, gone: Collection[str] = ()) -> None:
+        """Rows of the videos `gone` are passed over: another finding accounts for them."""
+        self._name, self._gone = name, gone
         self._file: pq.ParquetFile | None = None
         self.findings: list[Finding] = []
         """Of the file as a whole; what its rows say wrong comes in as they are compared."""
@@ -140,7 +141,8 @@ class TableAudit:
             return []
         if self._file.metadata.row_group(group).num_rows > MOST_ROWS:
             raise ValueError(f"it claims more than {MOST_ROWS} rows")
-        return list(self._file.read_row_group(group).to_pylist())
+        rows = self._file.read_row_group(group).to_pylist()
+        return [row for row in rows if row.get("video_id") not in self._gone]
 
     def compare(self, evidence: Evidence, rows: Rows) -> None:
         """Compare the rows of a shard, but for videos about which something was found: a run writes all anew."""

@@ -4,13 +4,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from portrait_prep.manifests.files import is_temporary
+from portrait_prep.manifests.ids import ids_in
 from portrait_prep.manifests.plain_files import real_path
 from portrait_prep.manifests.video import Video, path_of
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.inner_sources import sources_below
 from portrait_prep.pipeline.declare.workspace import Workspace
 
-OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl")
+OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl", "removed.jsonl")
 """Files of the workspace's root; hidden ones there are others' business, but for temporary ones."""
 
 OWN_FOLDERS = ("media", "manifests", "report")
@@ -21,19 +22,23 @@ OVERLAY = "report/overlay/{}.mp4"
 
 
 def examine_files(
-    workspace: Workspace, stages: Iterable[str], known: Collection[str], videos: Mapping[str, Video]
+    workspace: Workspace,
+    stages: Iterable[str],
+    known: Collection[str],
+    videos: Mapping[str, Video],
+    gone: Collection[str] = (),
 ) -> Iterator[Finding]:
     """Look for files that nothing accounts for, and for what a killed run left.
 
-    `known` are the files that are accounted for, relative to the workspace. What lies in `models/`, in folders below
-    `sources/`, or in folders of other names, is the user's.
+    `known` are the files that are accounted for, relative to the workspace; and so are those of videos that are `gone`.
+    What lies in `models/`, in folders below `sources/`, or in folders of other names, is the user's.
     """
     for path in workspace.leftovers():
         yield found("temporary", workspace.relative(path))
     for path in _files(workspace.root.iterdir()):
         if path.name not in OWN_FILES and not path.is_dir() and not path.name.startswith("."):
             yield found("stranger", path.name)
-    pages = {REPORT, *(OVERLAY.format(video_id) for video_id in videos)}
+    pages = {REPORT, *(OVERLAY.format(video_id) for video_id in (*videos, *gone))}
     unknown = []
     for folder in (*stages, *OWN_FOLDERS):
         names = [workspace.relative(path) for path in _files(_below(workspace.root / folder))]
@@ -41,10 +46,10 @@ def examine_files(
     if unknown:
         sources = {path for _, path in sources_below(workspace.root, workspace.root, videos.values())}
         yield from (found("orphan", name) for name in unknown if real_path(workspace.root / name) not in sources)
-    yield from _examine_sources(workspace, videos)
+    yield from _examine_sources(workspace, videos, gone)
 
 
-def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Iterator[Finding]:
+def _examine_sources(workspace: Workspace, videos: Mapping[str, Video], gone: Collection[str]) -> Iterator[Finding]:
     """Links are of some video, and to what was fetched leads a link; hidden files are those of transfers.
 
     Where the catalogue names files of this very folder, it is the user's, who may keep anything there.
@@ -54,7 +59,7 @@ def _examine_sources(workspace: Workspace, videos: Mapping[str, Video]) -> Itera
     files = _files(workspace.sources.iterdir())
     links = [path for path in files if path.is_symlink()]
     for path in links:
-        if not _is_of_some(path.name, videos):
+        if not any(name in videos or name in gone for name in ids_in(path.name)):
             yield found("orphan", workspace.relative(path))
     if any(path_of(video.source).parent == workspace.sources for video in videos.values() if not video.remote):
         return
@@ -72,9 +77,3 @@ def _below(folder: Path) -> Iterator[Path]:
 def _files(paths: Iterable[Path]) -> list[Path]:
     """Files and links, by name; temporary ones are named elsewhere."""
     return sorted(path for path in paths if (path.is_symlink() or not path.is_dir()) and not is_temporary(path.name))
-
-
-def _is_of_some(name: str, ids: Collection[str]) -> bool:
-    """Whether a file is called after one of the videos: its id, and a dot."""
-    parts = name.split(".")
-    return any(".".join(parts[:count]) in ids for count in range(1, len(parts)))

@@ -52,7 +52,8 @@ def _examine_file(
         return
     for video_id, record in reader.records.items():
         if video_id not in evidence.ids:
-            yield found("unknown video", path, video_id)
+            if video_id not in evidence.gone:
+                yield found("unknown video", path, video_id)
             continue
         gaps = _gaps(evidence, stage, video_id)
         for kind, details in _flaws(stage, reader, record, gaps):

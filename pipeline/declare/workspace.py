@@ -59,6 +59,11 @@ class Workspace:
         return self.root / "reviews.jsonl"
 
     @property
+    def removals(self) -> Path:
+        """What was removed, and stays out."""
+        return self.root / "removed.jsonl"
+
+    @property
     def sources(self) -> Path:
         """Downloads and links to the originals."""
         return self.root / "sources"
@@ -102,6 +107,11 @@ class Workspace:
                 )
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def owns(self, *names: str) -> bool:
+        """Whether there is such a folder, and it may be written into."""
+        folders = [self.root.joinpath(*names[:count]) for count in range(1, len(names) + 1)]
+        return all(path.is_dir() and (not path.is_symlink() or self._may_write_behind(path)) for path in folders)
 
     def _may_write_behind(self, link: Path) -> bool:
         root, target = real_path(self.root), real_path(link)

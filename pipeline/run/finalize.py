@@ -12,6 +12,7 @@ from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.manifest import write_quality
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.pruning import Pruning
 from portrait_prep.pipeline.status.cache import StatusCache, digest_of_verdicts
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary, video_statuses, write_manifests
@@ -23,7 +24,7 @@ WRITERS = 4
 
 
 def finalize(
-    workspace: Workspace, planner: Planner, videos: Sequence[Video], cache: StatusCache
+    workspace: Workspace, planner: Planner, videos: Sequence[Video], cache: StatusCache, pruning: Pruning
 ) -> Iterator[Sequence[VideoSummary]]:
     """Yield the summaries of each shard once its manifests are written; the table is there when all are taken."""
     with writing_table(workspace) as table:
@@ -36,7 +37,7 @@ def finalize(
             if known and recalled:
                 summaries, rows, entry = _judged_anew(workspace, cache, recalled, *known)
             else:
-                summaries, rows, entry = _surveyed(workspace, planner, cache, members)
+                summaries, rows, entry = _surveyed(workspace, planner, cache, members, pruning)
             table.add(shard, rows, entry)
             yield summaries
 
@@ -61,11 +62,16 @@ def _judged_anew(
     return summaries, with_verdicts(rows, summaries), CacheEntry(entry.facts, manifests, verdicts)
 
 
-def _surveyed(workspace: Workspace, planner: Planner, cache: StatusCache, members: Sequence[Video]) -> Result:
+def _surveyed(
+    workspace: Workspace, planner: Planner, cache: StatusCache, members: Sequence[Video], pruning: Pruning
+) -> Result:
     """What no manifest vouches for is verified first. Where work is left, that is not kept in mind."""
     shard = members[0].shard
     facts = cache.facts(shard, members)
     shard_state = ShardState.load(workspace, shard, members, planner.stages)
+    if pruning.prune_shard(shard_state):
+        facts = cache.facts(shard, members, anew=True)
+        shard_state = ShardState.load(workspace, shard, members, planner.stages)
     shard_state.verify(planner.stages)
     found = video_statuses(planner, shard_state)
     write_manifests(workspace, found)

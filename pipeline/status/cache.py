@@ -94,9 +94,9 @@ class StatusCache:
             self._group = number, self._file.read_row_group(number)
         return self._group[1].slice(first - self._starts[number], count)
 
-    def facts(self, shard: str, videos: Sequence[Video]) -> str:
+    def facts(self, shard: str, videos: Sequence[Video], anew: bool = False) -> str:
         """Digest of all that the statuses of these videos are made from. Looked up once: before they are surveyed."""
-        if shard not in self._facts:
+        if anew or shard not in self._facts:
             digest = hashlib.sha256(self._constants)
             for stage in self._planner.stages:
                 digest.update(repr(_stat(self._workspace.shard(stage.name, shard))).encode())

@@ -26,6 +26,8 @@ class StatusCounts:
         self.by_video: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.by_shard: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.failures: list[dict[str, Any]] = []
+        self.taken_out: list[str] = []
+        """Videos that the catalogue no longer has, and of which files were deleted."""
         self._rejected: list[tuple[str, tuple[str, ...]]] = []
 
     def add(self, shard: Sequence[VideoSummary]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic_core import from_json
 
@@ -14,6 +15,7 @@ from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.manifest import flat_rows, flat_verdict
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.manifests.video import Video
+from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner, State
 from portrait_prep.pipeline.status.survey import VideoStatus, VideoSummary, failure_of, verdict_of
@@ -124,6 +126,21 @@ def _from_rows(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) 
         raise ValueError("its stages are others")
     verdict = verdict_of(planner, video, states, reasons, records)
     return CachedStatus(video, states, digests, failures, verdict)
+
+
+def read_rows(workspace: Workspace, stage: str, fields: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """Video id -> the values of `fields` at a stage; empty where the table cannot be read."""
+    found: dict[str, tuple[Any, ...]] = {}
+    try:
+        file = pq.ParquetFile(regular(workspace.manifests_table))
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group, columns=["video_id", "stage", *fields])
+            rows = rows.filter(pc.equal(rows["stage"], stage))
+            values = zip(*(rows[name].to_pylist() for name in fields), strict=True)
+            found.update(zip(rows["video_id"].to_pylist(), values, strict=True))
+    except (OSError, pa.ArrowException):
+        return {}
+    return found
 
 
 def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table:

@@ -65,6 +65,11 @@ class ShardState:
         self.damaged: dict[str, str] = {}
         """Stage -> why its file could not be read."""
 
+    @property
+    def strangers(self) -> set[str]:
+        """Videos that the files hold and that are not of this shard."""
+        return {name for records in self.records.values() for name in records} - {v.video_id for v in self.videos}
+
     @classmethod
     def load(
         cls, workspace: Workspace, shard: str, videos: Sequence[Video], stages: Iterable[Stage[Any]]

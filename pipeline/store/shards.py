@@ -139,11 +139,21 @@ class ShardWriter:
     """Writes one shard file: rows video by video, then the records. The caller commits the file."""
 
     def __init__(self, path: Path, stage: Stage[P], params: P) -> None:
-        self._stage = stage.name
-        self._columns = stage.columns_under(params)
-        self._schema = schema(stage, params)
+        self._open(path, stage, stage.columns_under(params), schema(stage, params))
+
+    @classmethod
+    def like(cls, reader: ShardReader, path: Path, stage: Stage[Any]) -> Self:
+        """Write a file of the columns that another one has, whatever the parameters are now."""
+        writer = cls.__new__(cls)
+        found = reader.file.schema_arrow
+        metadata = {key: value for key, value in (found.metadata or {}).items() if key != FOOTER_KEY}
+        writer._open(path, stage, reader.columns(stage), found.with_metadata(metadata))
+        return writer
+
+    def _open(self, path: Path, stage: Stage[Any], columns: tuple[Column, ...], schema_: pa.Schema) -> None:
+        self._stage, self._columns, self._schema = stage.name, columns, schema_
         self._records: list[Record] = []
-        self._writer = pq.ParquetWriter(path, self._schema, **encoding(stage, self._columns))
+        self._writer = pq.ParquetWriter(path, schema_, **encoding(stage, columns))
 
     def __enter__(self) -> Self:
         return self

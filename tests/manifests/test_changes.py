@@ -33,7 +33,7 @@ def test_what_is_new_what_is_gone_and_what_changed_are_told_with_number_and_name
     assert (found.added, found.removed) == (("f", "g"), ("a", "b", "c", "d"))
     assert list(found.lines()) == [
         "Added: 2 (f, g).",
-        "Removed from the corpus: 4 (a, b, c …); their rows are kept.",
+        "No longer in the source: 4 (a, b, c …); still in the workspace; 'portrait-prep remove' takes them out.",
         "Changed: emotion of 1 (e).",
         "Kept as before, though it would now be another: split of 1 (e).",
     ]

@@ -16,7 +16,8 @@ import pytest
 from portrait_prep.errors import BadInput, BadSetting, Damaged, PortraitPrepError
 from portrait_prep.manifests.catalogue import read_catalogue
 from portrait_prep.manifests.files import sha256_of
-from portrait_prep.manifests.verdict import MOST_LINE, read_reviews
+from portrait_prep.manifests.json_lines import MOST_LINE
+from portrait_prep.manifests.verdict import read_reviews
 from portrait_prep.media.container import NotAVideo, opened
 from portrait_prep.media.file import File, regular
 from portrait_prep.media.frames import read_frames

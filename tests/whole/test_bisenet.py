@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.dry_run import stale_units
+from portrait_prep.pipeline.dry_run import DryRun
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.order import STAGES
 from tests.stages.models.random_bisenet import publish
@@ -21,7 +21,7 @@ def bring_up_to_date(root: Path) -> list[str]:
     """Run all stages in this process, which alone knows the random weights; return what was told to be stale."""
     session = Session(Workspace(root), STAGES)
     selection = session.select((), (), retry_failed=False)
-    told = list(stale_units(session, selection))
+    told = list(DryRun(session, selection).lines())
     run_counts, _ = session.run(selection, workers=0)
     assert run_counts.failed.total() == 0
     return told

@@ -101,7 +101,8 @@ def test_ravdess_whose_files_have_changed(tmp_path: Path, init: Init) -> None:
     lines = init("ravdess", "-w", root, "--source", source)
     assert told(lines) == [
         "Added: 1 (01-01-06-01-02-01-13).",
-        "Removed from the corpus: 1 (01-01-06-01-02-01-12); their rows are kept.",
+        "No longer in the source: 1 (01-01-06-01-02-01-12); still in the workspace; "
+        "'portrait-prep remove' takes them out.",
         "Changed: sound of 1 (01-01-06-01-02-02-12).",
     ]
     after = rows_in(root)
@@ -178,7 +179,10 @@ def test_iemocap_whose_labels_were_corrected(tmp_path: Path, init: Init) -> None
     lines = init("iemocap", "-w", root, "--source", source, "--marker-side", "right", "--test-session", 1)
     added, removed, changed, kept = told(lines)
     assert added == f"Added: 1 ({new})."
-    assert removed == f"Removed from the corpus: 1 ({gone}); their rows are kept."
+    assert (
+        removed
+        == f"No longer in the source: 1 ({gone}); still in the workspace; 'portrait-prep remove' takes them out."
+    )
     assert changed == (
         "Changed: crop_x of 11 (Ses01F_impro01_M000, Ses01F_impro01_F001, Ses01F_impro01_M001 …); "
         f"emotion, four_class, votes of 1 ({corrected})."
@@ -226,7 +230,7 @@ def test_hdtf_whose_lists_have_changed(tmp_path: Path, init: Init) -> None:
     )
     assert told(init("hdtf", "-w", root, "--annotations", second)) == [
         "Added: 1 (WDA_Dee_000).",
-        "Removed from the corpus: 1 (WDA_Ann_000); their rows are kept.",
+        "No longer in the source: 1 (WDA_Ann_000); still in the workspace; 'portrait-prep remove' takes them out.",
         "Changed: end, crop_x, crop_y, crop_w, crop_h, duration, defect of 1 (WDA_Cy_000).",
     ]
     after = rows_in(root)
@@ -250,7 +254,7 @@ def test_folders_and_their_filters(tmp_path: Path, init: Init) -> None:
     (tmp_path / "one/ann_2.mp4").unlink()
     lines = init("folder", "-w", root, "--source", tmp_path / "one", "--subject-from", "each")
     assert told(lines) == [
-        "Removed from the corpus: 1 (ann_2); their rows are kept.",
+        "No longer in the source: 1 (ann_2); still in the workspace; 'portrait-prep remove' takes them out.",
         "Kept as before, though it would now be another: subject of 2 (ann_1, bob_1).",
     ]
     assert len(rows_in(root)) == 4

@@ -12,7 +12,7 @@ import pytest
 from portrait_prep.errors import BadInput, MissingPrerequisite, WorkspaceBusy
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.pipeline.auditing.audit import Audit
-from portrait_prep.pipeline.dry_run import stale_units
+from portrait_prep.pipeline.dry_run import DryRun
 from portrait_prep.pipeline.run.executor import InProcessExecutor
 from portrait_prep.pipeline.run.scheduler import RunCounts, Scheduler
 from portrait_prep.pipeline.run.task import compute
@@ -312,7 +312,7 @@ def test_a_media_file_of_another_size_is_made_again(root: Path) -> None:
     path.write_text(before[:-1])
     everything = session.select((), (), retry_failed=False)
     assert "count toy-00000: 1 video stale: media/a2.txt has another size than recorded" in list(
-        stale_units(toy_session(root), everything)
+        DryRun(toy_session(root), everything).lines()
     )
     assert go(toy_session(root))[0].computed == {"count": 1}
     assert path.read_text() == before

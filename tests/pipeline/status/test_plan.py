@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_prep.manifests.record import Basis
-from portrait_prep.pipeline.dry_run import stale_units
+from portrait_prep.pipeline.dry_run import DryRun
 from portrait_prep.pipeline.status.plan import State, difference, fingerprint
 from portrait_prep.pipeline.store.shard_state import ShardState
 from tests.pipeline.toy import add_videos, numbers, toy_session
@@ -42,14 +42,14 @@ def test_a_dry_run_says_what_why_and_how_long(tmp_path: Path) -> None:
     root = tmp_path / "w"
     session = add_videos(root, {"a1": numbers(30), "a2": numbers(30, 2), "b1": numbers(20, 1)})
     everything = session.select((), (), retry_failed=False)
-    lines = list(stale_units(session, everything))
+    lines = list(DryRun(session, everything).lines())
     assert "count toy-00000: 2 videos pending: not computed yet" in lines
     assert "scale toy-00000: 2 videos pending: waits for count" in lines
     session.run(everything, workers=0)
-    assert list(stale_units(toy_session(root), everything)) == ["Everything is up to date."]
+    assert list(DryRun(toy_session(root), everything).lines()) == ["Everything is up to date."]
     settings = root / "pipeline.toml"
     settings.write_text(settings.read_text().replace("factor = 2.0", "factor = 3.0"))
-    lines = list(stale_units(toy_session(root), everything))
+    lines = list(DryRun(toy_session(root), everything).lines())
     assert "scale toy-00000: 2 videos stale: setting factor changed: 2.0 -> 3.0" in lines
     assert not any(line.startswith("count") for line in lines)
     assert (root / "scale" / "toy-00000.parquet").stat().st_size

@@ -1,0 +1,163 @@
+"""Removing: videos leave a workspace for good, with everything that was made of them; no stage is computed."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from portrait_prep.errors import BadInput
+from portrait_prep.manifests.removals import Removal, Removals, original_of, write_removals
+from portrait_prep.manifests.video import Video, is_address, path_of
+from portrait_prep.manifests.wording import a_few
+from portrait_prep.pipeline.session import NEAREST, Session
+from portrait_prep.pipeline.status.counts import StatusCounts
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to remove: videos, all of some subjects, or (alone) those whose source is gone."""
+
+    videos: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    missing: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a wish comes to: rows that were meant, copies of them, and videos that seem missing and may only be away."""
+
+    meant: tuple[Video, ...]
+    copies: tuple[Video, ...] = ()
+    away: tuple[Video, ...] = ()
+
+
+def ids(videos: Sequence[Video]) -> list[str]:
+    """The ids of some rows."""
+    return [video.video_id for video in videos]
+
+
+def find(session: Session, wish: Wish) -> Found:
+    """The rows that a wish is about.
+
+    Raises BadInput for a video or subject that is neither there nor was removed before, and where all that is missing
+    may only be away.
+    """
+    _require_known(session, wish)
+    if wish.missing:
+        return _missing(session.videos)
+    names, subjects = set(wish.videos), set(wish.subjects)
+    meant = tuple(video for video in session.videos if video.video_id in names or video.subject in subjects)
+    originals = {video.video_id for video in meant}
+    copies = (video for video in session.videos if original_of(video) in originals)
+    return Found(meant, tuple(video for video in copies if video.video_id not in originals))
+
+
+def _require_known(session: Session, wish: Wish) -> None:
+    removed, videos = session.removals, session.videos
+    unknown = [name for name in videos.lacking(wish.videos) if name not in removed.videos]
+    if unknown:
+        left = session.pruning().gone  # a row that was deleted by hand
+        session.require_videos([name for name in unknown if name not in left])
+    there = sorted(map(str, videos.values_of("subject")))
+    for subject in wish.subjects:
+        if subject not in there and subject not in removed.subjects:
+            nearest = get_close_matches(subject, there, NEAREST)
+            meant = (
+                f"did you mean {' or '.join(nearest)}?"
+                if nearest
+                else "'portrait-prep list --json' tells whose each is."
+            )
+            raise BadInput(f"No video of the catalogue is of the subject '{subject}': {meant}")
+
+
+def _missing(videos: Sequence[Video]) -> Found:
+    """A source is gone where the nearest folder of its path that is there still holds another source of the workspace.
+
+    Else its disk may not be mounted, and it is taken for away.
+    """
+    lost = [video for video in videos if any(not os.path.exists(path) for path in _own_files(video))]  # noqa: PTH110
+    lost_ids = set(ids(lost))
+    alive = {
+        str(folder)
+        for video in videos
+        if video.video_id not in lost_ids
+        for path in _own_files(video)
+        for folder in path.absolute().parents
+    }
+    gone = [video for video in lost if all(str(_nearest(path)) in alive for path in _own_files(video))]
+    away = tuple(video for video in lost if video not in gone)
+    if away and not gone:
+        folder = _nearest(_own_files(away[0])[0])
+        raise BadInput(
+            f"The sources of {a_few(ids(away))} are not there, nor is any other source in {folder}: mount their disk, "
+            "or name the videos to remove them all the same."
+        )
+    return Found(tuple(gone), away=away)
+
+
+def _own_files(video: Video) -> list[Path]:
+    return [path_of(source) for source in (video.source, video.sound) if source is not None and not is_address(source)]
+
+
+def _nearest(path: Path) -> Path:
+    """The innermost folder of its path that is there."""
+    return next(folder for folder in path.absolute().parents if folder.is_dir())
+
+
+def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> tuple[Found, StatusCounts]:
+    """Take what a wish is about out of catalogue, shards, media, manifests and statistics, and remember it.
+
+    Once it is noted it is carried out: by this command or, where that is killed, by the next `remove`, `run` or `init`.
+    Raises BadInput as `find` does, with nothing noted.
+    """
+    with session.held():
+        found = find(session, wish)
+        session.workspace.folder("manifests")  # nothing is noted that could not be followed
+        known = session.removals
+        new = [Removal(subject=subject, why=why, who=who, when=when) for subject in wish.subjects]
+        new += [
+            Removal(video_id=name, subject=subject, why=why, who=who, when=when)
+            for name, subject in _with_subjects(found, wish).items()
+        ]
+        told = [one for one in new if one.video_id not in known.videos and one.subject not in known.subjects]
+        if told:
+            write_removals(session.workspace.removals, (*known.made, *told))
+        afresh = Session(session.workspace, session.stages)
+        afresh.drop_removed()
+        return found, afresh.finalize()
+
+
+def _with_subjects(found: Found, wish: Wish) -> dict[str, str | None]:
+    """Id of each video to remember -> the subject that it goes with; None where it, or its original, was named."""
+    subjects = {video.video_id: video.subject for video in found.meant}
+    names: dict[str, str | None] = dict.fromkeys(wish.videos)
+    for video in (*found.meant, *found.copies):
+        subject = subjects[original_of(video) or video.video_id] if video not in found.meant else video.subject
+        names.setdefault(video.video_id, subject if subject in wish.subjects else None)
+    return names
+
+
+def forget(session: Session, wish: Wish) -> str:
+    """Let what was removed come in again when its corpus is added, and tell what that is.
+
+    A subject's videos that went with it are let in, too. Raises BadInput for what was not removed.
+    """
+    with session.held():
+        known = session.removals
+        for name in (*(set(wish.videos) - known.videos), *(set(wish.subjects) - known.subjects)):
+            raise BadInput(f"'{name}' was not removed from this workspace ({told(known)}).")
+        left = known.without(wish.videos, wish.subjects)
+        write_removals(session.workspace.removals, left.made)
+        return _named(tuple(one for one in known.made if one not in left.made))
+
+
+def told(removals: Removals) -> str:
+    """What was removed, in a few words."""
+    return f"removed before: {_named(removals.made)}" if removals.made else "nothing was removed before"
+
+
+def _named(made: Sequence[Removal]) -> str:
+    names = [one.video_id for one in made if one.video_id is not None]
+    subjects = [one.subject for one in made if one.video_id is None]
+    return " and ".join([*([a_few(names)] if names else []), *(f"all of {subject}" for subject in subjects)])
