@@ -22,7 +22,9 @@ from portrait_prep.manifests.corpora.ravdess import summary as ravdess_summary
 from portrait_prep.manifests.corpora.ravdess.names import RECORD, folder_of
 from portrait_prep.manifests.printing import shell_word
 from portrait_prep.manifests.video import Video
+from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.add_videos import Find, add_videos
+from portrait_prep.stages.sources import here
 
 
 @Parameter(name="*")
@@ -197,6 +199,9 @@ def _add(
     for line in (*added.lines(), *summary(added.chosen)):
         say(line)
     say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shell_word(str(workspace))}")
+    wanted = [video for video in added.videos if video.worked_on]
+    if downloads := len(wanted) - sum(1 for _ in here(session.workspace, wanted)):
+        say(f"It would start {counted(downloads, 'download')}; with --local it starts none, and does what is here.")
     return 0
 
 

@@ -21,6 +21,7 @@ from portrait_prep.pipeline.run.scheduler import Progress, RunCounts
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import Selection
+from portrait_prep.stages.sources import here
 
 
 def run(
@@ -31,6 +32,7 @@ def run(
     retry_failed: Annotated[bool, Flag] = False,
     dry_run: Annotated[bool, Flag] = False,
     only: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative=())] = None,
+    local: Annotated[bool, Flag] = False,
 ) -> int:
     """Bring stages up to date: compute what is missing or stale, and nothing else.
 
@@ -48,10 +50,16 @@ def run(
         Say what would be computed, and why; compute nothing.
     only
         Videos to work on. Default: all.
+    local
+        Videos whose source is here: nothing is downloaded.
     """
-    if only == ():
-        raise BadInput("--only needs the id of at least one video.")
+    if only == () or (only and local):
+        raise BadInput("--only needs the id of at least one video, and goes without --local.")
     session = open_session(workspace)
+    if local:
+        only = tuple(video.video_id for video in here(session.workspace, session.videos))
+        if not only:
+            raise BadInput("No video of the catalogue has its source here: run without --local to download them.")
     selection = session.select(stages, only or (), retry_failed)
     if dry_run:
         for line in DryRun(session, selection).lines():

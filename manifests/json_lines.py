@@ -26,7 +26,7 @@ def read_lines(path: Path, model: type[Line], name: str) -> Iterator[tuple[int, 
     try:
         for number, text in _lines(path):
             yield number, model.model_validate_json(text)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except ValidationError as error:
         raise BadInput(f"{path}, line {number}, is not a {name}: mend or remove the line.") from error

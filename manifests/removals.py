@@ -79,13 +79,25 @@ class Removals:
     def leave(self, catalogue: Catalogue) -> Sequence[Video]:
         """The rows that stay: the catalogue itself where that is all of them.
 
-        Where the original of copies is in it no longer, the first copy takes its place, and the others repeat it.
+        Of copies that stay although their original was removed, the first takes its place, and the others repeat it.
         """
-        copied = [_original(defect) for defect in catalogue.values_of("defect") if is_copy(str(defect))]
+        copied = {_original(defect) for defect in catalogue.values_of("defect") if is_copy(str(defect))}
         gone = [*catalogue.having("video_id", self.videos), *catalogue.having("subject", self.subjects)]
-        if not gone and not catalogue.lacking(copied):
+        if not gone and not catalogue.lacking(sorted(copied & self.videos)):
             return catalogue
-        return list(_with_originals([video for video in catalogue if not self._covers(video)]))
+        return list(self._with_heirs([video for video in catalogue if not self._covers(video)]))
+
+    def _with_heirs(self, videos: Sequence[Video]) -> Iterator[Video]:
+        there, heirs = {video.video_id for video in videos}, dict[str, str]()
+        for video in videos:
+            original = original_of(video)
+            if original is None or original in there or original not in self.videos:
+                yield video
+            elif original in heirs:
+                yield video.model_copy(update={"defect": DUPLICATE_OF + heirs[original]})
+            else:
+                heirs[original] = video.video_id
+                yield video.model_copy(update={"defect": None})
 
     def _covers(self, video: Video) -> bool:
         return video.video_id in self.videos or video.subject in self.subjects
@@ -103,20 +115,6 @@ def original_of(video: Video) -> str | None:
 
 def _original(defect: object) -> str:
     return str(defect).removeprefix(DUPLICATE_OF)
-
-
-def _with_originals(videos: Sequence[Video]) -> Iterator[Video]:
-    there = {video.video_id for video in videos}
-    heirs: dict[str, str] = {}
-    for video in videos:
-        original = original_of(video)
-        if original is None or original in there:
-            yield video
-        elif original in heirs:
-            yield video.model_copy(update={"defect": DUPLICATE_OF + heirs[original]})
-        else:
-            heirs[original] = video.video_id
-            yield video.model_copy(update={"defect": None})
 
 
 def read_removals(path: Path) -> Removals:

@@ -1,10 +1,10 @@
 """How long lists are shortened for people, and how numbers, times and moments are told."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-FEW = 3
+FEW, MANY = 3, 12
 
 
 def a_few(names: Sequence[str]) -> str:
@@ -12,9 +12,9 @@ def a_few(names: Sequence[str]) -> str:
     return f"{len(names)} ({', '.join(names[:FEW])}{' …' if len(names) > FEW else ''})"
 
 
-def counted(count: int, noun: str) -> str:
-    """A number and its noun: `1 video`, `2 videos`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str, one: str = "", many: str = "") -> str:
+    """A number, its noun, and what goes on by the number: `1 video has`, `2 videos have`."""
+    return f"{count} {noun} {one}".rstrip() if count == 1 else f"{count} {noun}s {many}".rstrip()
 
 
 UNITS = (("s", 1, 90), ("min", 60, 90), ("h", 3600, 72), ("days", 86400, math.inf))
@@ -27,6 +27,13 @@ def lasting(seconds: float) -> str:
         if seconds / length < most:
             return f"{seconds / length:.{0 if length < 3600 or seconds / length >= 10 else 1}f} {name}"
     raise ValueError(f"{seconds} s is no time")
+
+
+def largest(counts: Mapping[str, int]) -> str:
+    """The names with the highest counts, and how many more there are: `ann: 3, bob: 1 and 2 more`."""
+    named = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    more = f" and {len(named) - MANY} more" if len(named) > MANY else ""
+    return ", ".join(f"{name}: {count}" for name, count in named[:MANY]) + more
 
 
 def at(places: Sequence[Any]) -> str:

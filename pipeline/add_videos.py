@@ -8,6 +8,7 @@ from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.video import Video
+from portrait_prep.manifests.wording import counted, lasting
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.session import Session
@@ -25,10 +26,13 @@ class AddedVideos:
         """One sentence about the catalogue."""
         subjects = {video.subject for video in self.videos}
         shards = {video.shard for video in self.videos}
-        hours = sum(video.duration or 0.0 for video in self.videos) / 3600
+        seconds = sum(video.duration or 0.0 for video in self.videos)
+        footage = f"{seconds / 3600:.2f} h" if seconds >= 3600 else lasting(seconds)
+        unknown = sum(video.duration is None for video in self.videos)
+        more = f" and {unknown} of unknown length" if unknown else ""
         return (
-            f"{len(self.videos)} videos ({len(self.changes.added)} new) of {len(subjects)} subjects in {len(shards)} "
-            f"shards, {hours:.2f} h."
+            f"{counted(len(self.videos), 'video')} ({len(self.changes.added)} new) of "
+            f"{counted(len(subjects), 'subject')} in {counted(len(shards), 'shard')}, {footage}{more}."
         )
 
     def lines(self) -> Iterator[str]:

@@ -22,7 +22,9 @@ class DryRun:
         self._pace = Pace()
         self._footage: dict[str, float] = defaultdict(float)
         """Stage -> seconds that would be worked on."""
-        self._certain, self._failed = True, 0
+        self._certain = True
+        self._failed: Counter[bool] = Counter()
+        """Whether a failure is for good -> how many there are."""
         self._unknown: set[str] = set()
         """Videos to be worked on of which nobody knows how long they are."""
         self._told = read_rows(session.workspace, session.stages[0].name, (*JUDGED_BY, "accepted"))
@@ -42,8 +44,10 @@ class DryRun:
             yield self._estimate()
         elif not gone and not self._edits:
             yield "Everything is up to date."
-        if self._failed:
-            yield f"{self._failed} failed before: --retry-failed tries them again."
+        if self._failed[False]:
+            yield f"{self._failed[False]} failed before: --retry-failed tries them again."
+        if self._failed[True]:
+            yield f"{self._failed[True]} failed for good: 'portrait-prep list --failed' says why."
 
     def _shard(self, found: list[VideoStatus]) -> Iterator[str]:
         reasons: Counter[tuple[str, str]] = Counter()
@@ -62,7 +66,8 @@ class DryRun:
                 continue
             wanted = self._selection.wants(stage, video_id, status)
             if not wanted and status.settled:
-                self._failed += status.state is State.FAILED
+                if status.failure:
+                    self._failed[status.failure.permanent] += 1
                 continue
             self._certain &= wanted
             hope = ", may stay current" if not wanted and status.state is State.STALE else ""
@@ -92,8 +97,11 @@ class DryRun:
         known = [estimate for estimate in estimates if estimate is not None]
         if len(known) < len(estimates):
             return "How long it will take is not known before every stage has run once."
-        unknown = f", and {counted(len(self._unknown), 'video')} of unknown length" if self._unknown else ""
-        return f"{'About' if self._certain else 'At most about'} {lasting(sum(known))} of work for one worker{unknown}."
+        unknown = f"{counted(len(self._unknown), 'video')} of unknown length" if self._unknown else ""
+        if not any(known):
+            return f"How long it will take is not known: {unknown}."
+        about = "About" if self._certain else "At most about"
+        return f"{about} {lasting(sum(known))} of work for one worker{f', and {unknown}' if unknown else ''}."
 
 
 class Pace:

@@ -3,13 +3,14 @@
 `sources/<video_id>.<suffix>` is a link: to the user's own file, or to what was fetched, which lies beside it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from portrait_prep.errors import BadInput, Damaged, SourceAway
 from portrait_prep.manifests.files import temporary_beside
+from portrait_prep.manifests.ids import ids_in
 from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.pipeline.declare.stage import Job
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -77,6 +78,16 @@ def _written(name: Path, target: Path) -> Path:
     """What the link says: within one folder only a name, so that a workspace can be moved."""
     target = target.absolute()
     return Path(target.name) if target.parent == name.parent.absolute() else target
+
+
+def here(workspace: Workspace, videos: Iterable[Video]) -> Iterator[Video]:
+    """The videos for which nothing has to be fetched: their files are the user's, or came before."""
+    folder = workspace.sources
+    linked = {name for path in folder.iterdir() for name in ids_in(path.name)} if folder.is_dir() else set[str]()
+    for video in videos:
+        remote = any(source is not None and is_address(source) for source in (video.source, video.sound))
+        if not remote or video.video_id in linked:
+            yield video
 
 
 def require(job: Job[Any]) -> None:

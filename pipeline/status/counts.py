@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from sys import intern
 from typing import Any
 
+from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.result import Result, reasons_against, result_of
@@ -23,6 +24,8 @@ class StatusCounts:
     def __init__(self, stages: Sequence[Stage[Any]]) -> None:
         self.videos = 0
         self.accepted = 0
+        self.accepted_earlier = 0
+        """Videos that wait to be computed anew, and were accepted by what was computed before."""
         self.by_video: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.by_shard: dict[str, Counter[State]] = {stage.name: Counter() for stage in stages}
         self.failures: list[dict[str, Any]] = []
@@ -34,6 +37,7 @@ class StatusCounts:
         """Take in the videos of one shard."""
         self.videos += len(shard)
         self.accepted += sum(summary.verdict.accepted for summary in shard)
+        self.accepted_earlier += sum(summary.earlier is not None and summary.earlier.accepted for summary in shard)
         for stage, counts in self.by_video.items():
             states = [summary.states[stage] for summary in shard]
             counts.update(states)
@@ -58,13 +62,21 @@ class StatusCounts:
     @property
     def verdicts(self) -> str:
         """How many videos are accepted, in words."""
-        return f"{self.videos} videos: {self.accepted} accepted, {self.videos - self.accepted} not."
+        others = self.videos - self.accepted
+        return f"{counted(self.videos, 'video')}: {self.accepted} accepted, {others} not{self._earlier}."
+
+    @property
+    def _earlier(self) -> str:
+        if not self.accepted_earlier:
+            return ""
+        return f" ({self.accepted_earlier} that wait were accepted by what was computed before)"
 
     def to_json(self) -> dict[str, Any]:
         """As `status --json` prints it."""
         return {
             "videos": self.videos,
             "accepted": self.accepted,
+            "accepted_earlier": self.accepted_earlier,
             "stages": {
                 stage: {
                     "videos": {state.value: counts[state] for state in State},
@@ -84,10 +96,10 @@ class StatusCounts:
             for stage, counts in self.by_video.items()
         ]
         failures = [
-            f"{row['video_id']}: {row['stage']} failed after {row['attempts']} attempts: {row['message']}"
+            f"{row['video_id']}: {row['stage']} failed after {counted(row['attempts'], 'attempt')}: {row['message']}"
             for row in self.failures
         ]
-        counts = f"{self.videos} videos, {self.accepted} accepted; videos (shards):"
+        counts = f"{counted(self.videos, 'video')}, {self.accepted} accepted{self._earlier}; videos (shards):"
         return [counts, head, *rows, *failures, *self.rejections()]
 
     def rejections(self) -> Iterator[str]:

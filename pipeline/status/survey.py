@@ -38,6 +38,10 @@ class VideoSummary(Protocol):
     def failures(self) -> Sequence[Mapping[str, Any]]:
         """One a stage that failed, as `status --json` tells it."""
 
+    @property
+    def earlier(self) -> Verdict | None:
+        """The verdict by what was computed before, of a video that was finished and waits to be computed anew."""
+
 
 @dataclass(frozen=True)
 class VideoStatus:
@@ -47,6 +51,7 @@ class VideoStatus:
     statuses: Mapping[str, StageStatus]
     checksums: Mapping[str, Checksum]
     verdict: Verdict
+    earlier: Verdict | None = None
 
     @cached_property
     def states(self) -> dict[str, State]:
@@ -87,7 +92,8 @@ def video_statuses(planner: Planner, shard_state: ShardState) -> list[VideoStatu
     found = []
     for video in shard_state.videos:
         own = {stage: by_video[video.video_id] for stage, by_video in statuses.items()}
-        found.append(VideoStatus(video, own, shard_state.checksums, _verdict(planner, video, own)))
+        verdict, earlier = _verdict(planner, video, own), _earlier(planner, video, own)
+        found.append(VideoStatus(video, own, shard_state.checksums, verdict, earlier))
     return found
 
 
@@ -95,6 +101,14 @@ def _verdict(planner: Planner, video: Video, statuses: Mapping[str, StageStatus]
     reasons = {name: _reason(status) for name, status in statuses.items()}
     records = {name: status.record for name, status in statuses.items() if status.record}
     return verdict_of(planner, video, {name: status.state for name, status in statuses.items()}, reasons, records)
+
+
+def _earlier(planner: Planner, video: Video, statuses: Mapping[str, StageStatus]) -> Verdict | None:
+    judged = [statuses[stage.name] for stage in planner.stages if stage.reduce is None]
+    records = {status.record.stage: status.record for status in judged if status.record and status.record.done}
+    if len(records) < len(judged) or all(status.state is State.DONE for status in judged):
+        return None
+    return reviewed(judge(records, {}, planner.rules), planner.reviews.get(video.video_id), finished=True)
 
 
 def _reason(status: StageStatus) -> str:

@@ -85,6 +85,7 @@ class CachedStatus:
     digests: Mapping[str, str]
     failures: Sequence[Mapping[str, Any]]
     verdict: Verdict
+    earlier: None = None
 
 
 @dataclass(frozen=True, slots=True)

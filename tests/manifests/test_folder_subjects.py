@@ -92,7 +92,7 @@ def test_videos_of_which_the_rule_says_nothing_are_left_out_and_named(tmp_path: 
 def test_three_examples_and_the_largest_subjects_are_shown(tmp_path: Path) -> None:
     told = lines(fill(tmp_path, "ann_1.mp4", "ann_2.mp4", "bob_1.mp4", "carl_1.mp4", "dan_1.mp4"))
     assert told[:4] == [
-        "By subject (stem-prefix): ann: 2, bob: 1, carl: 1 ….",
+        "By subject (stem-prefix): ann: 2, bob: 1, carl: 1, dan: 1.",
         "  ann_1.mp4 -> ann",
         "  carl_1.mp4 -> carl",
         "  dan_1.mp4 -> dan",

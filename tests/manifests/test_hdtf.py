@@ -276,7 +276,7 @@ def test_a_ready_clip_is_taken_as_it_is_and_told_where_shorter(tmp_path: Path) -
     )
     assert f"3 (WDA_bob1_000.mp4, WRA_Ann_000.mp4, notes.mov) in {source}, of no video of HDTF: left out." in lines
     assert "2 of 3 videos have a file." in lines
-    assert "1 videos have only an address: 'portrait-prep run download' gets them, with yt-dlp." in lines
+    assert "1 video has only an address: 'portrait-prep run download' gets it, with yt-dlp." in lines
 
 
 @pytest.mark.parametrize("name", ["Ann.mp4", "WDA_Ann.mp4"])
@@ -347,7 +347,7 @@ def test_a_ready_clip_serves_all_names_that_its_footage_is_listed_under(tmp_path
     rows = catalogue(folder, source)
     assert [(row.path.name, row.worked_on) for row in rows] == [(name, False), (name, True)]
     lines = summary(rows, folder, source)
-    assert "1 of 1 videos have a file." in lines
+    assert "1 of 1 video has a file." in lines
     assert not any("only an address" in line for line in lines)
 
 

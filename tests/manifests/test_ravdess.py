@@ -152,7 +152,7 @@ def test_a_take_that_is_only_heard_is_told_and_no_row(tmp_path: Path) -> None:
     source = make_release(tmp_path / "some", [FULL, WAV, WAV.replace("-02-01-12", "-02-02-12")])
     rows = catalogue(source)
     assert only(rows).video_id == "01-01-06-01-02-01-12"
-    assert "1 takes have only a sound file: left out." in summary(rows, source)
+    assert "1 take has only a sound file: left out." in summary(rows, source)
 
 
 def test_files_are_found_by_name_wherever_they_lie_and_once(tmp_path: Path) -> None:
@@ -208,9 +208,9 @@ def test_what_was_not_asked_for_is_not_missed(tmp_path: Path) -> None:
         "59 full-AV speech files of the release are not there.",
         "60 video-only speech files of the release are not there.",
         "58 audio-only speech files of the release are not there.",
-        "1 takes have only a sound file: left out.",
+        "1 take has only a sound file: left out.",
     ]
-    assert missed(Choice((actor,), limit=1)) == ["1 video-only speech files of the release are not there."]
+    assert missed(Choice((actor,), limit=1)) == ["1 video-only speech file of the release is not there."]
     with pytest.raises(BadInput, match="song"):
         missed(Choice((sung,)))
 

@@ -59,7 +59,7 @@ def rows_in(root: Path) -> Mapping[str, Video]:
 
 def told(lines: Sequence[str], *kinds: str) -> list[str]:
     """Those of the lines that tell what changed."""
-    return [line for line in lines if line.startswith(kinds or ("Added", "Removed", "Changed", "Kept"))]
+    return [line for line in lines if line.startswith(kinds or ("Added", "No longer", "Changed", "Kept"))]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def two_actors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_ravdess_from_files_in_parts(tmp_path: Path, init: Init, two_actors: Path) -> None:
     root = tmp_path / "w"
     lines = init("ravdess", "-w", root, "--source", two_actors, "--actor", 20, "--channel", "song", "--limit", 40)
-    assert lines[0].startswith("40 videos (40 new) of 1 subjects")
+    assert lines[0].startswith("40 videos (40 new) of 1 subject in")
     assert not [line for line in lines if "not there" in line]
     part = rows_in(root)
     assert {(row.subject, row.channel, row.split, row.fold) for row in part.values()} == {
@@ -115,7 +115,7 @@ def test_ravdess_of_which_some_files_are_there(tmp_path: Path, init: Init, two_a
     init("ravdess", "-w", root)
     lines = init("ravdess", "-w", root, "--source", two_actors)
     assert lines[0].startswith("2452 videos (0 new)")
-    assert told(lines, "Removed") == []  # the others are where they were
+    assert told(lines, "No longer") == []  # the others are where they were
     lines = init("ravdess", "-w", root, "--actor", 11, 12)
     assert told(lines) == []
     assert any(line.startswith("104 takes have only an address") for line in lines)
@@ -134,7 +134,7 @@ def test_ravdess_from_a_mirror_of_its_archives(tmp_path: Path, init: Init) -> No
     )
     assert told(lines, "Changed")[0].startswith("Changed: source, sound of 1 (01-01-06-01-02-01-12)")
     again = rows_in(root)
-    assert any(line.startswith("1 takes have only an address: 'portrait-prep run download' gets") for line in lines)
+    assert any(line.startswith("1 take has only an address: 'portrait-prep run download' gets") for line in lines)
     assert again["01-01-06-01-02-01-12"].source.startswith("https://zenodo.org/records/1188976/files/Video_Speech_")
     assert {name: row.split for name, row in again.items()} == {name: row.split for name, row in found.items()}
     lines = init("ravdess", "-w", root, "--split", "stratified", "--record", "http://127.0.0.1:8000/record")
@@ -152,7 +152,7 @@ def test_iemocap_and_its_filters(tmp_path: Path, init: Init) -> None:
     source = release(tmp_path, LABELLED)
     root = tmp_path / "w"
     lines = init("iemocap", "-w", root, "--source", source, "--session", 1, "--subject", "Ses01M", "--limit", 2)
-    assert lines[0].startswith("2 videos (2 new) of 1 subjects")
+    assert lines[0].startswith("2 videos (2 new) of 1 subject in")
     assert f"12 labelled utterances of 2 dialogs are in {source}." in lines
     first = rows_in(root)
     assert list(first) == ["Ses01F_impro01_M000", "Ses01F_impro01_M001"]
@@ -160,7 +160,7 @@ def test_iemocap_and_its_filters(tmp_path: Path, init: Init) -> None:
     assert lines[0].startswith("6 videos (4 new)")
     lines = init("iemocap", "-w", root, "--source", source, "--test-session", 2)
     assert lines[0].startswith("12 videos (6 new) of 4 subjects")
-    assert told(lines, "Removed", "Changed", "Kept") == []
+    assert told(lines, "No longer", "Changed", "Kept") == []
     found = rows_in(root)
     assert first.items() <= found.items()
     assert Counter((row.session, row.split) for row in found.values()) == {(1, "train"): 6, (2, "test"): 6}
@@ -206,7 +206,7 @@ def test_hdtf_by_its_lists(tmp_path: Path, init: Init) -> None:
     lines = init("hdtf", "-w", root, "--annotations", HDTF)
     assert lines[0].startswith("436 videos (434 new) of 220 subjects")
     assert "435 videos have only an address: 'portrait-prep run download' gets them, with yt-dlp." in lines
-    assert told(lines, "Removed", "Changed", "Kept") == []
+    assert told(lines, "No longer", "Changed", "Kept") == []
     assert part.items() <= rows_in(root).items()
     whole = tmp_path / "whole"
     init("hdtf", "-w", whole, "--annotations", HDTF)

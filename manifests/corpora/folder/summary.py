@@ -7,7 +7,7 @@ from pathlib import Path
 from portrait_prep.manifests.corpora.folder.catalogue import Listing
 from portrait_prep.manifests.corpora.folder.naming import warnings
 from portrait_prep.manifests.video import DUPLICATE_OF, Video, path_of
-from portrait_prep.manifests.wording import FEW, a_few
+from portrait_prep.manifests.wording import FEW, a_few, largest
 
 
 def summary(listing: Listing, rows: Sequence[Video]) -> list[str]:
@@ -16,7 +16,7 @@ def summary(listing: Listing, rows: Sequence[Video]) -> list[str]:
     for row in rows:
         by_subject[row.subject].append(_below(listing, row.source))
     return [
-        f"By subject ({listing.rule.text}): {_counts(by_subject)}.",
+        f"By subject ({listing.rule.text}): {largest({subject: len(paths) for subject, paths in by_subject.items()})}.",
         *(f"  {path} -> {subject}" for path, subject in _examples(by_subject)),
         *warnings(listing.rule.text, by_subject),
         *_joined(listing, rows),
@@ -27,12 +27,6 @@ def summary(listing: Listing, rows: Sequence[Video]) -> list[str]:
 def _below(listing: Listing, source: str) -> Path:
     path, root = path_of(source), listing.found.root
     return path.relative_to(root) if path.is_relative_to(root) else path
-
-
-def _counts(by_subject: Mapping[str, Sequence[Path]]) -> str:
-    """The subjects with most videos and their numbers."""
-    largest = sorted(by_subject.items(), key=lambda item: (-len(item[1]), item[0]))
-    return ", ".join(f"{subject}: {len(paths)}" for subject, paths in largest[:FEW]) + " …" * (len(largest) > FEW)
 
 
 def _examples(by_subject: Mapping[str, Sequence[Path]]) -> list[tuple[Path, str]]:

@@ -16,7 +16,7 @@ from portrait_prep.manifests.corpora.hdtf.annotations import Annotations, Clip, 
 from portrait_prep.manifests.corpora.hdtf.files import Files, Take, find_files
 from portrait_prep.manifests.splits import by_subject, drawn
 from portrait_prep.manifests.video import DUPLICATE_OF, Video
-from portrait_prep.manifests.wording import a_few
+from portrait_prep.manifests.wording import a_few, counted, largest
 
 CORPUS = "hdtf"
 LICENCE = "annotations CC BY 4.0; the video's rights are its owner's on YouTube"
@@ -160,14 +160,16 @@ def summary(rows: Sequence[Video], annotations: Path, source: Path | None = None
         for defect in (row.defect or "").split("; ")
         if defect
     )
-    lines = [f"{count} x {kind}: {HANDLED[kind]}." for kind, count in kinds.items()]
+    lines = [f"By subject: {largest(Counter(row.subject for row in rows))}."]
+    lines += [f"{count} x {kind}: {HANDLED[kind]}." for kind, count in kinds.items()]
     lines += [f"{name} has no interval: left out." for name in lists.without_interval]
     lines += [f"{oddity}: read all the same." for oddity in lists.oddities]
     wanted = [row for row in rows if row.worked_on]
     if source is not None:
         lines += _of_files(wanted, lists, find_files(source, lists), source)
     if away := sum(row.remote for row in wanted):
-        lines.append(f"{away} videos have only an address: 'portrait-prep run download' gets them, with yt-dlp.")
+        asked = counted(away, "video", "has only an address: {} gets it", "have only an address: {} gets them")
+        lines.append(asked.format("'portrait-prep run download'") + ", with yt-dlp.")
     return lines
 
 
@@ -175,7 +177,7 @@ def _of_files(rows: Sequence[Video], lists: Annotations, files: Files, source: P
     seconds = {clip.clip_id: clip.end - clip.start for clip in lists.clips}
     here = [row for row in rows if not row.remote]
     short = [row.video_id for row in here if row.duration and seconds[row.video_id] - row.duration > CUT_SHORT]
-    lines = [f"{len(here)} of {len(rows)} videos have a file."]
+    lines = [f"{len(here)} of {counted(len(rows), 'video')} {'has' if len(here) == 1 else 'have'} a file."]
     if short:
         lines.append(f"{a_few(short)} shorter than annotated: taken as they are.")
     for paths, what in (

@@ -17,7 +17,7 @@ from portrait_prep.manifests.corpora.ravdess.catalogue import (
 from portrait_prep.manifests.corpora.ravdess.files import Files, find_files
 from portrait_prep.manifests.corpora.ravdess.names import AUDIO_ONLY, CHANNELS, MODALITIES, Take, takes
 from portrait_prep.manifests.video import Video, path_of
-from portrait_prep.manifests.wording import a_few
+from portrait_prep.manifests.wording import a_few, counted, largest
 from portrait_prep.media.probe_sound import sound_channels, sound_digest
 
 
@@ -27,7 +27,8 @@ def summary(rows: Sequence[Video], source: Path | None = None, choice: Choice = 
     `choice` is what was asked for: what else is not there is not missed.
     """
     of_files = _of_addresses(rows) if source is None else _of_files(rows, source, choice)
-    return [*_of_defects(rows), *_of_splits(rows), *of_files]
+    subjects = f"By subject: {largest(Counter(row.subject for row in rows))}."
+    return [subjects, *_of_defects(rows), *_of_splits(rows), *of_files]
 
 
 def _of_defects(rows: Sequence[Video]) -> Iterator[str]:
@@ -43,15 +44,16 @@ def _of_defects(rows: Sequence[Video]) -> Iterator[str]:
 def _of_splits(rows: Sequence[Video]) -> Iterator[str]:
     sides = Counter(actor for actor, _ in {(row.subject, row.split) for row in rows if row.split})
     if leaking := sum(count > 1 for count in sides.values()):
-        yield f"{leaking} actors are on more than one side of the split: it does not tell how unknown people fare."
+        actors = counted(leaking, "actor", "is", "are")
+        yield f"{actors} on more than one side of the split: it does not tell how unknown people fare."
     if without := sum(row.split is None for row in rows):
-        yield f"{without} songs have no split: the published one is of speech."
+        yield f"{counted(without, 'song', 'has', 'have')} no split: the published one is of speech."
 
 
 def _of_addresses(rows: Sequence[Video]) -> Iterator[str]:
     if away := sum(row.remote for row in rows):
         yield (
-            f"{away} takes have only an address: 'portrait-prep run download' gets the archives they are in; their "
+            f"{counted(away, 'take', 'has', 'have')} only an address: 'portrait-prep run download' gets the archives; "
             f"durations are estimates ({TYPICAL['speech']} s for speech, {TYPICAL['song']} s for song)."
         )
 
@@ -59,15 +61,14 @@ def _of_addresses(rows: Sequence[Video]) -> Iterator[str]:
 def _of_files(rows: Sequence[Video], source: Path, choice: Choice) -> Iterator[str]:
     files = find_files(source)
     asked = _asked(rows, choice)
-    yield f"{len(rows)} takes are taken from {source}."
+    yield f"{counted(len(rows), 'take', 'is', 'are')} taken from {source}."
     for (modality, channel), count in sorted(files.missing(asked).items()):
-        yield f"{count} {MODALITIES[modality]} {CHANNELS[channel]} files of the release are not there."
-    for count, words in (
-        (files.only_heard(asked), "takes have only a sound file: left out"),
-        (len(files.again), "files are there again: the first by path is taken"),
-    ):
-        if count:
-            yield f"{count} {words}."
+        kind = f"{MODALITIES[modality]} {CHANNELS[channel]} file"
+        yield counted(count, kind, "of the release is not there.", "of the release are not there.")
+    if heard := files.only_heard(asked):
+        yield counted(heard, "take", "has only a sound file: left out.", "have only a sound file: left out.")
+    if files.again:
+        yield f"{counted(len(files.again), 'file', 'is', 'are')} there again: the first by path is taken."
     if files.misnamed:
         yield f"{a_few(_names(files.misnamed))} named as no file of the release is: left out."
     if files.others:

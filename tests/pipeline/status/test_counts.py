@@ -6,7 +6,7 @@ from typing import Any
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import State
-from tests.pipeline.toy import SCALE, add_videos, toy_session
+from tests.pipeline.toy import SCALE, add_videos, numbers, toy_session
 
 WORST_FIRST = [State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DONE]
 
@@ -14,7 +14,7 @@ WORST_FIRST = [State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DO
 def summary(state: State) -> Any:
     video = SimpleNamespace(video_id="v", worked_on=True)
     verdict = Verdict(accepted=True, reasons=())
-    return SimpleNamespace(video=video, states={"scale": state}, verdict=verdict, failures=[])
+    return SimpleNamespace(video=video, states={"scale": state}, verdict=verdict, failures=[], earlier=None)
 
 
 def test_a_shard_counts_as_what_its_worst_video_is() -> None:
@@ -37,3 +37,18 @@ def test_while_a_source_is_away_what_is_done_stays_and_what_failed_is_to_be_trie
     for video in session.videos:
         Path(video.source).unlink()
     assert toy_session(tmp_path / "w").status_counts().by_video["count"] == {State.DONE: 1, State.STALE: 1}
+
+
+def test_what_was_accepted_before_a_setting_changed_is_told_beside_what_waits(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    session = add_videos(root, {"a1": numbers(30), "a2": numbers(12), "b1": "1 bad"})
+    session.run(session.select((), (), retry_failed=False), workers=0)
+    assert toy_session(root).status_counts().verdicts == "3 videos: 2 accepted, 1 not."
+    settings = root / "pipeline.toml"
+    settings.write_text(settings.read_text().replace("factor = 2.0", "factor = 3.0"))
+    waiting = "0 accepted (2 that wait were accepted by what was computed before); videos (shards):"
+    counts = toy_session(root).status_counts()
+    assert counts.lines()[0] == f"3 videos, {waiting}"
+    assert counts.to_json()["accepted_earlier"] == 2
+    settings.write_text(settings.read_text().replace("min_seconds = 0.0", "min_seconds = 1.0"))
+    assert toy_session(root).status_counts().to_json()["accepted_earlier"] == 1

@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_prep.manifests.record import Basis
-from portrait_prep.pipeline.dry_run import DryRun
 from portrait_prep.pipeline.status.plan import State, difference, fingerprint
 from portrait_prep.pipeline.store.shard_state import ShardState
-from tests.pipeline.toy import add_videos, numbers, toy_session
+from tests.pipeline.toy import add_videos, toy_session
 
 FACTS = st.dictionaries(st.text(max_size=4), st.integers(), max_size=3)
 BASES = st.builds(Basis, version=st.integers(1, 3), params=FACTS, catalogue=FACTS, outside=FACTS)
@@ -36,23 +35,6 @@ def test_what_changed_is_named() -> None:
     assert "model mesh changed" in told
     assert "input count.number changed" in told
     assert "sigma" not in told
-
-
-def test_a_dry_run_says_what_why_and_how_long(tmp_path: Path) -> None:
-    root = tmp_path / "w"
-    session = add_videos(root, {"a1": numbers(30), "a2": numbers(30, 2), "b1": numbers(20, 1)})
-    everything = session.select((), (), retry_failed=False)
-    lines = list(DryRun(session, everything).lines())
-    assert "count toy-00000: 2 videos pending: not computed yet" in lines
-    assert "scale toy-00000: 2 videos pending: waits for count" in lines
-    session.run(everything, workers=0)
-    assert list(DryRun(toy_session(root), everything).lines()) == ["Everything is up to date."]
-    settings = root / "pipeline.toml"
-    settings.write_text(settings.read_text().replace("factor = 2.0", "factor = 3.0"))
-    lines = list(DryRun(toy_session(root), everything).lines())
-    assert "scale toy-00000: 2 videos stale: setting factor changed: 2.0 -> 3.0" in lines
-    assert not any(line.startswith("count") for line in lines)
-    assert (root / "scale" / "toy-00000.parquet").stat().st_size
 
 
 def test_what_is_blocked_names_the_stage_that_failed_however_far_above(tmp_path: Path) -> None:

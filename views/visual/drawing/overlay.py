@@ -20,6 +20,7 @@ from portrait_prep.media.wav import WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.pipeline.store.shards import ShardReader, joined
 from portrait_prep.views.visual.drawing.picture import annotate
 from portrait_prep.views.visual.drawing.still import OVERLAYS, Still, VideoLocation, still
@@ -77,13 +78,23 @@ def _folder(workspace: Workspace) -> Path:
 
 
 def _location(session: Session, video_id: str) -> VideoLocation:
-    location = VideoLocation.of(session.video_status(video_id))
+    video_status = session.video_status(video_id)
+    location = VideoLocation.of(video_status)
     if location is None:
-        raise BadInput(
-            f"{video_id} has no normalized frames: run 'portrait-prep run normalize --only {video_id}' first, "
-            f"or see why with 'portrait-prep manifest {video_id}'."
-        )
+        raise BadInput(f"{video_id} has no frames to draw on: {_way_out(video_status)}.")
     return location
+
+
+def _way_out(video_status: VideoStatus) -> str:
+    """What brings its frames, where anything does."""
+    video = video_status.video
+    if not video.worked_on:
+        return f"it is a {video.defect}"
+    for failure in video_status.failures:
+        told = f"{failure['stage']} failed ({failure['message']})"
+        retry = f"'portrait-prep run --retry-failed --only {video.video_id}' tries again"
+        return f"{told}, and no retry will mend that" if failure["permanent"] else f"{told}; {retry}"
+    return f"run 'portrait-prep run normalize --only {video.video_id}' first"
 
 
 def _drawn(location: VideoLocation, workspace: Workspace) -> Iterator[Image]:

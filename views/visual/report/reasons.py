@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from portrait_prep.manifests.verdict import Reviewed
 from portrait_prep.manifests.video import DUPLICATE_OF
+from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.declare.quality import Rule
 from portrait_prep.pipeline.status.plan import StageStatus, State
 from portrait_prep.pipeline.status.survey import VideoStatus
@@ -54,7 +55,7 @@ def _failures(statuses: Mapping[str, StageStatus]) -> Iterator[str]:
     for stage, status in statuses.items():
         record = status.record
         if status.state is State.FAILED and record and record.error:
-            attempts = f"{record.attempts} attempt{'' if record.attempts == 1 else 's'}"
+            attempts = counted(record.attempts, "attempt")
             who = "every run" if status.again else "--retry-failed"
             hope = "no retry will mend it" if record.error.permanent else f"{who} tries it again"
             yield f"{stage}: {record.error.message} ({record.error.type}, {attempts}; {hope})"

@@ -123,7 +123,7 @@ def test_damage_is_told_and_leaves_nothing(session: Session, harm: Callable[[Wor
     ("video", "out", "told"),
     [
         ("nobody", None, "There is no video 'nobody'"),
-        (3, None, "has no normalized frames: run"),
+        (3, None, "has no frames to draw on: run"),
         (0, "w/report", "is a folder"),
         (0, "w/media/one.mp4", "is a file of the workspace"),
         (0, "w/catalogue.parquet", "is a file of the workspace"),

@@ -58,6 +58,8 @@ function why(i) {
   return el("ul", { class: kind }, ...reasons.map(([, text]) => el("li", {}, el("bdi", {}, text))));
 }
 
+const hasFrames = (i) => corpus.state[i][corpus.stages.indexOf("normalize")] === String(corpus.states.indexOf("done"));
+
 function pictures(i, found) {
   if (found.sheet) {
     const frames = found.frames.join(", ");
@@ -66,8 +68,7 @@ function pictures(i, found) {
     return el("figure", { class: "sheet" }, image, el("figcaption", {}, `${first} ${frames} of ${count(found.total)}: landmarks (eyes yellow, lips pink), shoulders (green: seen, orange: filled), axes of the head (red: right, green: down, blue: out of the face).`));
   }
   if (drawn.has(i)) return el("p", { class: "notice soft" }, document.readyState === "loading" ? "The page is still being read." : "No frame of it can be read.");
-  const hasFrames = Boolean(Number(corpus.state[i][corpus.stages.indexOf("normalize")]) === corpus.states.indexOf("done"));
-  return el("p", { class: "notice soft" }, hasFrames ? "Not among the videos that have pictures on this page; the command below adds it." : "There are no frames of it.");
+  return el("p", { class: "notice soft" }, hasFrames(i) ? "Not among the videos that have pictures on this page; the command below adds it." : "There are no frames of it.");
 }
 
 const ranks = new Map();
@@ -104,7 +105,7 @@ function numbers(i) {
 function facts(i, { source: from }) {
   const link = (path, text) => el("a", { href: `../${path.split("/").map(encodeURIComponent).join("/")}` }, text);
   const files = [link(`manifests/${corpus.id[i]}.json`, "manifest")];
-  if (corpus.state[i][corpus.stages.indexOf("normalize")] === String(corpus.states.indexOf("done"))) {
+  if (hasFrames(i)) {
     files.push(" · ", link(`media/${corpus.id[i]}.mp4`, "mp4"), " · ", link(`media/${corpus.id[i]}.wav`, "wav"));
   }
   const notes = (name(corpus.note, i) ?? "").split("\n");
@@ -124,13 +125,18 @@ function facts(i, { source: from }) {
     el("dt", {}, "Files"), el("dd", {}, ...files)));
 }
 
+// Only commands that do something for this video.
 function commands(i) {
   const id = /^[\w.-]+$/.test(corpus.id[i]) ? corpus.id[i] : `'${corpus.id[i].replaceAll("'", "'\\''")}'`;
+  const failed = [...corpus.state[i]].some((state) => ["failed", "blocked"].includes(corpus.states[Number(state)]));
+  const retried = corpus.reason[i].some(([, text]) => text.includes("--retry-failed"));
   const lines = [
-    `portrait-prep overlay ${id}`,
-    `portrait-prep review ${isAccepted(i) ? "reject" : "accept"} ${id} --why "…"`,
-    ...(drawn.has(i) ? [] : [`portrait-prep report --show ${id}`]),
-  ];
+    hasFrames(i) && `portrait-prep overlay ${id}`,
+    retried && `portrait-prep run --retry-failed --only ${id}`,
+    !failed && `portrait-prep review ${isAccepted(i) ? "reject" : "accept"} ${id} --why "…"`,
+    hasFrames(i) && !drawn.has(i) && `portrait-prep report --show ${id}`,
+    `portrait-prep manifest ${id}`,
+  ].filter(Boolean);
   return [el("h3", {}, "In the workspace's folder"), el("pre", { class: "commands" }, lines.join("\n"))];
 }
 
