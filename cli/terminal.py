@@ -13,6 +13,7 @@ Workers = Annotated[
 ]
 Flag = Parameter(negative=())
 Many = Parameter(consume_multiple=True, negative=())
+DryRun = Annotated[bool, Parameter(negative=(), help="Only say what would change, and write nothing.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MAX_ID = 96
@@ -34,3 +36,13 @@ def with_digest(text: str, salt: str) -> str:
 def is_name(text: str) -> bool:
     """Whether an id or shard name read from a file can be part of a file name, and leads to no other folder."""
     return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None
+
+
+NEAREST = 3
+"""Ids that are named where one is asked for that there is not."""
+
+
+def did_you_mean(name: str, ids: Iterable[str]) -> str:
+    """The ids nearest to a name or pattern, as the first part of a sentence; empty where none is near."""
+    nearest = get_close_matches(name, ids, NEAREST)
+    return f"did you mean {' or '.join(nearest)}? " if nearest else ""

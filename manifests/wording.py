@@ -1,4 +1,4 @@
-"""How long lists are shortened for people, and moments told."""
+"""How long lists are shortened for people, and numbers, footage and moments told."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,18 @@ FEW = 3
 def a_few(names: Sequence[str]) -> str:
     """How many and the first of them: `4 (a, b, c …)`."""
     return f"{len(names)} ({', '.join(names[:FEW])}{' …' if len(names) > FEW else ''})"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 video`, `2 videos`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def lasting(seconds: float) -> str:
+    """Some footage, in the unit in which people count so much of it: `16 s`, `3.5 min`, `1.20 h`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.2f} h"
 
 
 def at(places: Sequence[Any]) -> str:

@@ -1,6 +1,6 @@
 """Adding videos: those that a corpus lists enter a workspace's catalogue."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from portrait_prep.manifests.catalogue import require_valid, write_catalogue
@@ -31,11 +31,11 @@ class AddedVideos:
             f"shards, {hours:.2f} h."
         )
 
-    def lines(self) -> Iterator[str]:
-        """The same, and what is otherwise than it was, where there was a catalogue."""
+    def lines(self, remedies: Mapping[str, str]) -> Iterator[str]:
+        """The same, and what is otherwise than it was, where there was a catalogue; see `Changes.lines`."""
         yield self.line()
         if len(self.changes.added) < len(self.videos):
-            yield from self.changes.lines()
+            yield from self.changes.lines(remedies)
 
 
 Find = Callable[[Sequence[Video]], Sequence[Video]]
