@@ -47,7 +47,7 @@ def split(  # noqa: PLR0913 (one for each option)
     corpus
         Split only the videos of this corpus.
     only_new
-        Split only videos that have no split; the others keep theirs, and count in the shares.
+        Split only videos that have no split; the others keep theirs. Without --ratios the shares stay as they are.
     as_
         Instead of ratios, a published split: hdtf:subject, hdtf:random, ravdess:actor, ravdess:stratified; or iemocap:1
         to iemocap:5, by the session to test on. Only videos of that corpus change.
@@ -56,15 +56,15 @@ def split(  # noqa: PLR0913 (one for each option)
     seed
         Another number draws another split.
     """
-    if (ratios is None) == (as_ is None):
-        raise BadInput("Say how to split, by one of two: --ratios (such as 80/10/10), or --as (such as ravdess:actor).")
     change: Change
-    if as_ is None:
-        change = Ratios(read_ratios(ratios or ""), by, seed or 0, corpus, only_new).split
-    else:
-        if only_new or corpus is not None or by != "subject":
-            raise BadInput("--as takes a split as it was published: leave out --by, --corpus and --only-new.")
+    if as_ is not None:
+        if ratios is not None or only_new or corpus is not None or by != "subject":
+            raise BadInput("--as takes a split as it was published: leave out --ratios, --by, --corpus and --only-new.")
         change = partial(published, name=as_, draw=Draw(seed, annotations))
+    elif ratios is None and not only_new:
+        raise BadInput("Say how to split: --ratios (such as 80/10/10), --only-new, or --as (such as ravdess:actor).")
+    else:
+        change = Ratios(read_ratios(ratios) if ratios is not None else {}, by, seed or 0, corpus, only_new).split
     way_out = "split all corpora together, or give that subject another name in one of them (portrait-prep assign)"
     result = reassign(open_session(workspace), change, way_out, dry_run)
     for line in (*_table(result.videos), *_people_cut(result.videos), *result.lines(workspace, dry_run)):

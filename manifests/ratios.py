@@ -3,7 +3,7 @@
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,10 +23,11 @@ NAMES = {2: (TRAIN, TEST), 3: (TRAIN, VAL, TEST)}
 class Ratios:
     """A split to be made: side -> ratio of footage, what stays whole, and which videos it is about.
 
-    `corpus`: only those of this corpus. `only_new`: only those of which no split has decided; others stay, and count.
+    Without `ratios` the shares are those of the videos that have a split already. `corpus`: only videos of this corpus.
+    `only_new`: only those of which no split has decided; the others stay, and count.
     """
 
-    shares: Mapping[str, float]
+    ratios: Mapping[str, float]
     by: By = "subject"
     seed: int = 0
     corpus: str | None = None
@@ -39,7 +40,7 @@ class Ratios:
         ratio 0 stays empty. Raises BadInput where there are fewer subjects (sessions …) than sides, or a video is of
         none.
         """
-        chosen = [video for video in videos if self.corpus in (None, video.corpus)]
+        chosen = [video for video in videos if self.corpus in (None, video.corpus) and not self._left_out(video)]
         if not chosen:
             there = ", ".join(dict.fromkeys(video.corpus for video in videos)) or "none at all"
             raise BadInput(f"There is no video of the corpus '{self.corpus}' here; there are: {there}.")
@@ -53,6 +54,10 @@ class Ratios:
             else video
             for video in videos
         ]
+
+    def _left_out(self, video: Video) -> bool:
+        """Whether a split that stays left this video out on purpose."""
+        return self.only_new and video.split is None and not is_unsplit(video)
 
     def _groups(self, videos: Sequence[Video]) -> dict[str, str]:
         """Video -> what stays whole with it, for those that are worked on."""
@@ -69,12 +74,13 @@ class Ratios:
         settled = {}
         if self.only_new:
             settled = {groups[video.video_id]: video.split for video in videos if video.worked_on and video.split}
-        shares = {side: share for side, share in self.shares.items() if share}
-        parts: dict[str, list[float]] = defaultdict(list)
-        for video_id, seconds in footage(videos).items():
-            if settled.get(groups[video_id]) in (None, *shares):  # what is on another side has no part in this
-                parts[groups[video_id]].append(seconds)
-        weights = {group: math.fsum(seconds) for group, seconds in parts.items()}
+        weights = _summed((groups[video_id], seconds) for video_id, seconds in footage(videos).items())
+        ratios = self.ratios or _summed((side, weights[group]) for group, side in settled.items())
+        shares = {side: ratio for side, ratio in ratios.items() if ratio}
+        if not shares:
+            raise BadInput("No video has a split yet that new ones could follow: say --ratios, such as 80/10/10.")
+        # What is on another side has no part in this.
+        weights = {group: seconds for group, seconds in weights.items() if settled.get(group) in (None, *shares)}
         free, empty = weights.keys() - settled.keys(), shares.keys() - settled.values()
         if len(free) < len(empty) and not (self.only_new and not free):
             raise BadInput(
@@ -82,6 +88,14 @@ class Ratios:
                 f"{'' if self.by == 'video' else ', or split by video (--by video)'}."
             )
         return settled | apportioned(weights, shares, self.seed, settled)
+
+
+def _summed(parts: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """The sum of each name's numbers, the same in whatever order they come."""
+    numbers: dict[str, list[float]] = defaultdict(list)
+    for name, number in parts:
+        numbers[name].append(number)
+    return {name: math.fsum(own) for name, own in numbers.items()}
 
 
 def footage(videos: Sequence[Video]) -> dict[str, float]:

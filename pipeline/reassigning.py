@@ -81,8 +81,8 @@ def split_hint(videos: Sequence[Video], root: Path, begun: bool = True) -> Itera
             subjects.add(video.subject)
     if not waiting or len(videos) < 2 or (begun and not has_split):
         return
-    by = "subject" if len(subjects) > 1 or has_split else "video"
-    ratios = "80/10/10" if len(subjects) > 2 or has_split else "80/20"
-    options = f"--ratios {ratios} --by {by}{' --only-new' if has_split else ''}"
-    have = "has" if waiting == 1 else "have"
-    yield f"{counted(waiting, 'video')} {have} no split: portrait-prep split {options} -w {shell_word(str(root))}"
+    ratios = (
+        f"--ratios {'80/10/10' if len(subjects) > 2 else '80/20'} --by {'subject' if len(subjects) > 1 else 'video'}"
+    )
+    command = f"portrait-prep split {'--only-new' if has_split else ratios} -w {shell_word(str(root))}"
+    yield f"{counted(waiting, 'video')} {'has' if waiting == 1 else 'have'} no split: {command}"
