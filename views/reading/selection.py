@@ -72,7 +72,7 @@ def select(
             chosen.append(Footage(video, summary.frames, summary.accepted, summary.gaps, summary.digests))
     if not chosen:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there is none"
-        way_out = f" ({HOW_TO_SPLIT})" if "with no split" in left_out else ""
+        way_out = f" ({HOW_TO_SPLIT})" if "with no split" in left_out and "of another split" not in left_out else ""
         raise BadInput(f"No video of {workspace.root} is chosen: {reasons}{way_out}.")
     return tuple(chosen)
 
