@@ -55,6 +55,8 @@ def read_assignment(path: Path) -> list[Line]:
     rows = _rows(path)
     _, head = next(rows, (0, []))
     columns = [cell.lower() for cell in head]
+    while columns and not columns[-1]:  # spreadsheets write columns that once held something
+        columns.pop()
     if NAME not in columns or len(columns) < 2 or not {NAME, *FIELDS}.issuperset(columns) or _repeats(columns):
         found = ", ".join(f"'{cell}'" for cell in head) or "nothing"
         raise BadInput(

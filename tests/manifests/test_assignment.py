@@ -52,6 +52,12 @@ def test_other_separators(tmp_path: Path, delimiter: str) -> None:
     assert facts(applied(tmp_path, text)) == EXPECTED
 
 
+def test_empty_columns_at_the_end(tmp_path: Path) -> None:
+    assert facts(applied(tmp_path, "video_id,fold,,\nann_1,0,,\n"))[0] == ("ann", "train", None, 0)
+    with pytest.raises(BadInput, match="line 2, has more cells than the head"):
+        applied(tmp_path, "video_id,fold,\nann_1,0,x\n")
+
+
 def test_folds_that_a_data_frame_made_floats(tmp_path: Path) -> None:
     assert [row.fold for row in applied(tmp_path, "Video_ID,fold\nann_*,1.0\n")] == [1, 1, 3]
 

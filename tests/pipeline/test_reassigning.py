@@ -96,6 +96,11 @@ def test_manifests_their_table_and_reductions_follow_and_nothing_is_computed(roo
     assert go(root) == 0
 
 
+def test_a_table_may_lie_in_the_workspace(root: Path) -> None:
+    (root / "who.csv").write_text("video_id,split\n")
+    assert findings(root) == []
+
+
 def test_a_dry_run_tells_the_same_and_writes_nothing(root: Path) -> None:
     before = digests(root)
     told = changed(root, dry_run=True, split={"a1": "test"})
