@@ -65,7 +65,7 @@ def split(  # noqa: PLR0913 (one for each option)
         raise BadInput("Say how to split: --ratios (such as 80/10/10), --only-new, or --as (such as ravdess:actor).")
     else:
         change = Ratios(read_ratios(ratios) if ratios is not None else {}, by, seed or 0, corpus, only_new).split
-    way_out = "split all corpora together, or give that subject another name in one of them (portrait-prep assign)"
+    way_out = "split all corpora together, or mend that by 'portrait-prep assign'"
     result = reassign(open_session(workspace), change, way_out, dry_run)
     for line in (*_table(result.videos), *_people_cut(result.videos), *result.lines(workspace, dry_run)):
         say(line)
