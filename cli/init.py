@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from portrait_prep.manifests.corpora.folder import summary as folder_summary
 from portrait_prep.manifests.corpora.hdtf import catalogue as hdtf_release
 from portrait_prep.manifests.corpora.iemocap import catalogue as iemocap_release
 from portrait_prep.manifests.corpora.iemocap.evaluations import HOW_TO_OBTAIN
+from portrait_prep.manifests.corpora.published import name_of
 from portrait_prep.manifests.corpora.ravdess import catalogue as ravdess_release
 from portrait_prep.manifests.corpora.ravdess import splits as ravdess_splits
 from portrait_prep.manifests.corpora.ravdess import summary as ravdess_summary
@@ -24,6 +26,7 @@ from portrait_prep.manifests.printing import shell_word
 from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.add_videos import Find, add_videos
+from portrait_prep.pipeline.reassigning import split_hint
 from portrait_prep.stages.sources import here
 
 
@@ -104,6 +107,7 @@ def hdtf(
         lambda _: hdtf_release.catalogue(annotations, source, split, seed),
         wanted.choice(),
         lambda rows: hdtf_release.summary(rows, annotations, source),
+        published=_as(hdtf_release.CORPUS, split, seed=seed or None, annotations=annotations),
     )
 
 
@@ -148,6 +152,7 @@ def ravdess(  # noqa: PLR0913 (one for each option)
         choice,
         lambda rows: ravdess_summary.summary(rows, source, choice),
         whole=source is None,
+        published=_as(ravdess_release.CORPUS, split, seed=seed),
     )
 
 
@@ -183,7 +188,14 @@ def iemocap(
         lambda _: iemocap_release.catalogue(source, marker_side, test_session),
         wanted.choice(Filter("--session", "session", session), iemocap_release.of_classes(classes)),
         lambda rows: iemocap_release.summary(rows, source),
+        published=_as(iemocap_release.CORPUS, test_session),
     )
+
+
+def _as(corpus: str, split: str | int, **options: object) -> tuple[str, ...]:
+    """The words by which `split` makes a published split."""
+    given = {f"--{name}": str(value) for name, value in options.items() if value is not None}
+    return ("--as", name_of(corpus, split), *chain.from_iterable(given.items()))
 
 
 def _add(
@@ -192,11 +204,24 @@ def _add(
     choice: Choice,
     summary: Callable[[Sequence[Video]], Sequence[str]] = lambda _: (),
     whole: bool = True,
+    published: Sequence[str] = (),
 ) -> int:
-    """Add what is chosen of a corpus (see `add_videos`), and say what there is to say of it."""
+    """Add what is chosen of a corpus (see `add_videos`), and say what there is to say of it.
+
+    `published`: the options by which `split` gives videos that are known the split that new ones get.
+    """
     session = open_session(workspace)
     added = add_videos(session, find, choice, whole)
-    for line in (*added.lines(), *summary(added.chosen)):
+    commands = {
+        "split": ("split", *published),
+        "fold": ("assign", "--template"),
+        "subject": ("assign", "--template"),
+    }
+    remedies = {
+        name: f"portrait-prep {' '.join(map(shell_word, (*words, '-w', str(workspace))))}"
+        for name, words in commands.items()
+    }
+    for line in (*added.lines(remedies), *summary(added.chosen), *split_hint(added.videos, workspace, begun=False)):
         say(line)
     say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shell_word(str(workspace))}")
     wanted = [video for video in added.videos if video.worked_on]

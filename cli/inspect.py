@@ -10,16 +10,18 @@ from portrait_prep.cli.terminal import AsJson, Flag, Workers, WorkspaceOption, s
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.auditing.audit import Audit, Finding, Sample
 from portrait_prep.pipeline.declare.remedy import Remedy
+from portrait_prep.pipeline.reassigning import split_hint
 from portrait_prep.pipeline.run.process import CORES
 
 
 def status(*, workspace: WorkspaceOption = Path(), json_: AsJson = False) -> int:
     """Show how many videos and shards stand where at each stage, and what failed."""
-    status_counts = open_session(workspace).status_counts()
+    session = open_session(workspace)
+    status_counts = session.status_counts()
     if json_:
         say_json(status_counts.to_json())
     else:
-        for line in status_counts.lines():
+        for line in (*status_counts.lines(), *split_hint(session.videos, workspace)):
             say(line)
     return 0
 

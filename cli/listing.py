@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from portrait_prep.cli.terminal import AsJson, Flag, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.printing import printable, printable_json
 from portrait_prep.pipeline.listing import Listed, Wish, listed
+from portrait_prep.pipeline.reassigning import split_hint
 from portrait_prep.pipeline.status.result import Result
 
 COLUMNS = [field.name for field in fields(Listed)]
@@ -52,9 +54,11 @@ def list_(  # noqa: PLR0913 (one for each option)
     results = [result for result, wanted in asked.items() if wanted]
     if len(results) > 1 or (json_ and csv_):
         raise BadInput("Of --accepted, --rejected and --failed, and of --json and --csv, one can be given at a time.")
-    found = listed(open_session(workspace), Wish(results[0] if results else None, stage, subject, split))
+    session = open_session(workspace)
+    found = listed(session, Wish(results[0] if results else None, stage, subject, split))
     written: Callable[[Iterable[Listed]], Iterator[str]] = _json if json_ else _csv if csv_ else _text
-    for line in written(found):
+    hint = () if json_ or csv_ else split_hint(session.videos, workspace)
+    for line in chain(written(found), hint):
         say(line)
     return 0
 

@@ -34,6 +34,8 @@ COMMANDS = (
     ("run", "run:run", "Bring stages up to date: compute what is missing or stale, and nothing else."),
     ("status", "inspect:status", "Show how many videos and shards stand where at each stage, and what failed."),
     ("list", "listing:list_", "List videos: what became of each, where it stands, and why."),
+    ("assign", "assign:assign", "Give videos other subjects, splits or folds, by a table; no stage is computed."),
+    ("split", "split:split", "Split the videos anew, by ratios or as published; no stage is computed."),
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
     ("audit", "inspect:audit", "Check every claim of the workspace."),
     ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),

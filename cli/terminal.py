@@ -15,6 +15,7 @@ Workers = Annotated[
 ]
 Flag = Parameter(negative=())
 Many = Parameter(consume_multiple=True, negative=())
+DryRun = Annotated[bool, Parameter(negative=(), help="Only say what would change, and write nothing.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON.")]
 Who = Annotated[str | None, Parameter(name="--by", help="Who decides. Default: the user's name here.")]
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from portrait_prep.manifests.merging import ON_MERGE, OnMerge
+from portrait_prep.manifests.merging import ON_MERGE
 from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import a_few
 
@@ -13,6 +13,8 @@ SOURCE_AWAY = "where the file is gone, give the folder that it lies in now as --
 """What to do about a source that is kept: an address is not taken for a file, which may only be away for a while."""
 LET_IN = "to take them all the same: 'portrait-prep remove --forget' with their ids, then init"
 TAKE_OUT = "'portrait-prep remove' takes them out"
+TO_CHANGE = {"split": "to re-split", "subject": "to change it", "fold": "to change it"}
+"""Fields that a command gives anew, and how a sentence goes on about it."""
 SHARED_IDS = "videos of another corpus have these ids here: make a workspace of its own for each of the two"
 
 
@@ -32,8 +34,8 @@ class Changes:
     changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def lines(self) -> Iterator[str]:
-        """One line for each kind of change that there is."""
+    def lines(self, remedies: Mapping[str, str]) -> Iterator[str]:
+        """One line for each kind of change that there is. `remedies`: field -> a command by which it is changed."""
         if self.added:
             yield f"Added: {a_few(self.added)}."
         if self.left_out:
@@ -43,13 +45,14 @@ class Changes:
         if self.removed:
             yield f"No longer in the source: {a_few(self.removed)}; still in the workspace; {TAKE_OUT}."
         if self.changed:
-            yield f"Changed: {_by_field(self.changed)}."
-        if self.kept:
-            way_out = f"; {SOURCE_AWAY}" if "source" in self.kept else ""
-            yield f"Kept as before, though it would now be another: {_by_field(self.kept)}{way_out}."
+            yield f"Changed: {by_field(self.changed)}."
+        for name, ids in self.kept.items():
+            whose = "video keeps its" if len(ids) == 1 else "videos keep their"
+            way_out = f"{TO_CHANGE[name]}: {remedies[name]}" if name in TO_CHANGE else f"{SOURCE_AWAY}: {a_few(ids)}."
+            yield f"{len(ids)} {whose} old {name}; {way_out}"
 
 
-def _by_field(ids_by_field: Mapping[str, Sequence[str]]) -> str:
+def by_field(ids_by_field: Mapping[str, Sequence[str]]) -> str:
     """Which fields of how many videos; fields of the same videos stand together."""
     fields: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name, ids in ids_by_field.items():
@@ -74,20 +77,28 @@ def changes(
         added=tuple(name for name in after if name not in before),
         removed=tuple(video.video_id for video in missing if whole or _gone(video)),
         left_out=tuple(dict.fromkeys(video.video_id for video in taken if video.video_id not in now)),
-        changed=_by_name(
-            (name, video.video_id) for video in known for name in _differing(video, after[video.video_id])
-        ),
+        changed=differing_fields((video, after[video.video_id]) for video in known),
         kept=_by_name(
             (name, video.video_id) for video in known for name in _kept(video, now.get(video.video_id, video))
         ),
     )
 
 
+def differing_fields(pairs: Iterable[tuple[Video, Video]]) -> Mapping[str, Sequence[str]]:
+    """Field -> ids of the videos of which two rows differ in it."""
+    return _by_name((name, old.video_id) for old, new in pairs for name in _differing(old, new))
+
+
 def _kept(old: Video, new: Video) -> Iterator[str]:
-    """Fields that a known row keeps against the corpus; a file that is there goes unmentioned."""
-    for name in _differing(old, new):
-        if ON_MERGE[name] is OnMerge.FIXED or (name == "source" and new.remote and _gone(old)):
-            yield name
+    """Fields that a known row keeps against the corpus. A file that is there goes unmentioned, and so does a side of
+    which the corpus says nothing."""
+    told = {
+        "subject": True,
+        "split": new.split is not None or new.split_by is not None,
+        "fold": new.fold is not None,
+        "source": new.remote and _gone(old),
+    }
+    return (name for name in _differing(old, new) if told.get(name))
 
 
 def _differing(one: Video, other: Video) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MAX_ID = 96
@@ -40,3 +42,13 @@ def ids_in(file_name: str) -> list[str]:
     """The ids that a file can be called after: whatever stands before one of its dots."""
     parts = file_name.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+NEAREST = 3
+"""Ids that are named where one is asked for that there is not."""
+
+
+def did_you_mean(name: str, ids: Iterable[str]) -> str:
+    """The ids nearest to a name or pattern, as the first part of a sentence; empty where none is near."""
+    nearest = get_close_matches(name, ids, NEAREST)
+    return f"did you mean {' or '.join(nearest)}? " if nearest else ""

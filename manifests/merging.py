@@ -4,7 +4,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from typing import Any
 
+from portrait_prep.manifests.splits import BY_SUBJECT, SIDES
 from portrait_prep.manifests.video import CUT, Video
 
 
@@ -31,10 +33,11 @@ def merge(known: Sequence[Video], listed: Iterable[Video], shard_seconds: float)
     `ON_MERGE` says which fields of a known row are replaced; a local file is never replaced by an address. Known rows
     that are not listed are kept, and so are rows of another corpus with the same id. A shard takes whole videos, in
     order, while their total duration is at most `shard_seconds`; a longer video gets a shard of its own. The last shard
-    of the corpus is filled up first; no video ever changes its shard.
+    of the corpus is filled up first; no video ever changes its shard. New videos follow a split that was made since;
+    see `_Placing`.
     """
     merged = {video.video_id: video for video in known}
-    last = _last_shards(known)
+    last, placing = _last_shards(known), _Placing(known)
     seen: set[str] = set()
     for video in listed:
         if video.video_id in seen:
@@ -48,8 +51,33 @@ def merge(known: Sequence[Video], listed: Iterable[Video], shard_seconds: float)
         if footage + seconds > shard_seconds:
             number, footage = number + 1, 0.0
         last[video.corpus] = (number, footage + seconds)
-        merged[video.video_id] = video.model_copy(update={"shard": f"{video.corpus}-{number:05d}"})
+        placed = placing.placed(video)
+        merged[video.video_id] = placed.model_copy(update={"shard": f"{video.corpus}-{number:05d}"})
     return list(merged.values())
+
+
+class _Placing:
+    """On which side of a split or fold a new video is: nobody gets on two sides, and no two splits are mixed."""
+
+    def __init__(self, known: Iterable[Video]) -> None:
+        self._subjects: dict[str, dict[str, Any]] = defaultdict(dict)
+        """Subject -> fields that all its new videos have, too."""
+        self._ways: dict[str, set[str | None]] = defaultdict(set)
+        """Corpus -> what its splits keep whole."""
+        for video in known:
+            if not video.worked_on:
+                continue
+            if video.split is not None:
+                self._ways[video.corpus].add(video.split_by)
+            if video.split_by in BY_SUBJECT:
+                sides = {name: side for name in SIDES if (side := getattr(video, name)) is not None}
+                self._subjects[video.subject] |= sides | ({"split_by": video.split_by} if "split" in sides else {})
+
+    def placed(self, video: Video) -> Video:
+        """A new video of a known subject is on its side. Of others, a split that the corpus has no more is dropped."""
+        ways = self._ways.get(video.corpus, {None})
+        given = {} if ways & {None, video.split_by} else {"split": None, "split_by": None}
+        return video.model_copy(update=given | self._subjects.get(video.subject, {}))
 
 
 def _updated(old: Video, new: Video) -> Video:

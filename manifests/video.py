@@ -35,8 +35,8 @@ class Video(Model):
     `source_height` is the height of the picture that the crop is meant for: a picture of another height has the crop
     scaled. 0: nobody knows which, so that the crop cannot be used; null: the source's own.
 
-    `split_by` tells what a split keeps whole: `subject` (so does null), or something less, as `video` or `take`, where
-    the same person is on several sides on purpose.
+    `split_by` tells what split and fold keep whole: `subject` (so does null), or something less, as `video` or `take`,
+    where the same person is on several sides on purpose.
 
     A new label is one more field that is marked as `LabelField`: manifests, exports and the report take it from here.
     """
@@ -82,6 +82,11 @@ class Video(Model):
     def remote(self) -> bool:
         """Whether `source` is an address, not a file of this machine."""
         return is_address(self.source)
+
+    @property
+    def repeats(self) -> str | None:
+        """The id of the video of which this row is only a duplicate."""
+        return None if self.worked_on else str(self.defect).removeprefix(DUPLICATE_OF).partition(";")[0]
 
     @property
     def worked_on(self) -> bool:

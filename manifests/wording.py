@@ -1,4 +1,4 @@
-"""How long lists are shortened for people, and how numbers, times and moments are told."""
+"""How long lists are shortened for people, and how numbers, times, footage and moments are told."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -34,6 +34,13 @@ def largest(counts: Mapping[str, int]) -> str:
     named = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     more = f" and {len(named) - MANY} more" if len(named) > MANY else ""
     return ", ".join(f"{name}: {count}" for name, count in named[:MANY]) + more
+
+
+def footage(seconds: float) -> str:
+    """Some footage, in the unit in which people count so much of it: `16 s`, `3.5 min`, `1.20 h`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.2f} h"
 
 
 def at(places: Sequence[Any]) -> str:

@@ -1,6 +1,6 @@
 """Adding videos: those that a corpus lists enter a workspace's catalogue."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from portrait_prep.manifests.catalogue import require_valid, write_catalogue
@@ -8,7 +8,7 @@ from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.video import Video
-from portrait_prep.manifests.wording import counted, lasting
+from portrait_prep.manifests.wording import counted, footage
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.session import Session
@@ -27,19 +27,18 @@ class AddedVideos:
         subjects = {video.subject for video in self.videos}
         shards = {video.shard for video in self.videos}
         seconds = sum(video.duration or 0.0 for video in self.videos)
-        footage = f"{seconds / 3600:.2f} h" if seconds >= 3600 else lasting(seconds)
         unknown = sum(video.duration is None for video in self.videos)
         more = f" and {unknown} of unknown length" if unknown else ""
         return (
             f"{counted(len(self.videos), 'video')} ({len(self.changes.added)} new) of "
-            f"{counted(len(subjects), 'subject')} in {counted(len(shards), 'shard')}, {footage}{more}."
+            f"{counted(len(subjects), 'subject')} in {counted(len(shards), 'shard')}, {footage(seconds)}{more}."
         )
 
-    def lines(self) -> Iterator[str]:
-        """The same, and what is otherwise than it was, where there was a catalogue."""
+    def lines(self, remedies: Mapping[str, str]) -> Iterator[str]:
+        """The same, and what is otherwise than it was, where there was a catalogue; see `Changes.lines`."""
         yield self.line()
         if len(self.changes.added) < len(self.videos) or self.changes.kept_out:
-            yield from self.changes.lines()
+            yield from self.changes.lines(remedies)
 
 
 Find = Callable[[Sequence[Video]], Sequence[Video]]

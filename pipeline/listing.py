@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from portrait_prep.errors import BadInput
+from portrait_prep.manifests.splits import HOW_TO_SPLIT
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
@@ -85,7 +86,7 @@ def listed(session: Session, wish: Wish) -> Iterator[Listed]:
 def _require(session: Session, field: str, value: str) -> None:
     known = session.videos.values_of(field)
     if not known:
-        raise BadInput(f"No video of this catalogue has a {field}.")
+        raise BadInput(f"No video of this catalogue has a {field}: {HOW_TO_SPLIT}.")
     if value not in known:
         told = ", ".join(sorted(map(str, known))[:MOST_TOLD]) + (", …" if len(known) > MOST_TOLD else "")
         raise BadInput(f"No video has the {field} '{value}'; there are: {told}.")

@@ -3,14 +3,14 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
+from portrait_prep.manifests.ids import did_you_mean
 from portrait_prep.manifests.removals import Removal, Removals, original_of, write_removals
 from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.manifests.wording import a_few
-from portrait_prep.pipeline.session import NEAREST, Session
+from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
 
 
@@ -62,13 +62,10 @@ def _require_known(session: Session, wish: Wish) -> None:
     there = sorted(map(str, videos.values_of("subject")))
     for subject in wish.subjects:
         if subject not in there and subject not in removed.subjects:
-            nearest = get_close_matches(subject, there, NEAREST)
-            meant = (
-                f"did you mean {' or '.join(nearest)}?"
-                if nearest
-                else "'portrait-prep list --json' tells whose each is."
+            raise BadInput(
+                f"No video of the catalogue is of the subject '{subject}'; {did_you_mean(subject, there)}"
+                "'portrait-prep list --json' tells whose each is."
             )
-            raise BadInput(f"No video of the catalogue is of the subject '{subject}': {meant}")
 
 
 def _missing(videos: Sequence[Video]) -> Found:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Catalogue, read_catalogue, write_catalogue
+from portrait_prep.manifests.ids import did_you_mean
 from portrait_prep.manifests.removals import Removals, read_removals
 from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.manifests.video import Video
@@ -27,9 +27,6 @@ from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import Planner, Selection
 from portrait_prep.pipeline.status.survey import VideoStatus, survey, video_statuses
 from portrait_prep.pipeline.store.shard_state import ShardState
-
-NEAREST = 3
-"""Ids that are named where one is asked for that there is not."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,7 @@ class Session:
         """A row of the catalogue. Raises BadInput where there is none."""
         video = self.videos.find(video_id)
         if video is None:
-            nearest = get_close_matches(video_id, self.videos.ids(), NEAREST)
-            meant = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+            meant = did_you_mean(video_id, self.videos.ids())
             raise BadInput(f"There is no video '{video_id}' in the catalogue; {meant}'portrait-prep list' lists all.")
         return video
 

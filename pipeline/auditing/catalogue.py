@@ -1,15 +1,12 @@
 """The catalogue: one row a video, under a name that can be a file's, and nobody on two sides of a split."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from portrait_prep.manifests.ids import SAFE_ID, is_name
+from portrait_prep.manifests.splits import leaks
 from portrait_prep.manifests.video import Video, problem_of
-from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.auditing.finding import Finding, found
-
-BY_SUBJECT = (None, "subject")
-"""What `split_by` says where nobody may be on two sides."""
 
 
 def examine_catalogue(path: str, videos: Sequence[Video]) -> Iterator[Finding]:
@@ -22,21 +19,8 @@ def examine_catalogue(path: str, videos: Sequence[Video]) -> Iterator[Finding]:
             yield found("unsafe name", path, video.video_id)
         elif problem := problem_of(video):
             yield found("bad row", path, video.video_id, problem=problem)
-    worked_on = [video for video in videos if video.worked_on]
-    yield from _leaks(path, "split", [video for video in worked_on if video.split_by in BY_SUBJECT])
-    yield from _leaks(path, "fold", worked_on)
-
-
-def _leaks(path: str, field: str, videos: Iterable[Video]) -> Iterator[Finding]:
-    """Subjects who are on two sides; a video without a side is on none."""
-    sides: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for video in videos:
-        if (side := getattr(video, field)) is not None:
-            sides[video.subject][str(side)].append(video.video_id)
-    for subject, by_side in sides.items():
-        if len(by_side) > 1:
-            text = ", ".join(f"{side}: {a_few(ids)}" for side, ids in sorted(by_side.items()))
-            yield found("leak", path, subject=subject, field=field, sides=text)
+    for leak in leaks(videos):
+        yield found("leak", path, subject=leak.subject, field=leak.field, sides=str(leak))
 
 
 def _has_names(video: Video) -> bool:

@@ -52,7 +52,7 @@ KINDS = {
     "bad row": Kind("{problem}", "mend the row, and run again", run=False),
     "leak": Kind(
         "{subject} has videos in more than one {field}: {sides}",
-        "give them the same, or say in split_by what the split is by if not by subject; then run again",
+        "give them the same by 'portrait-prep assign', or allow it by its --split-by",
         run=False,
     ),
     "gone": Kind(

@@ -18,6 +18,8 @@ OWN_FOLDERS = ("media", "manifests", "report")
 """Folders that the pipeline alone writes into, besides those of the stages."""
 
 REPORT = "report/index.html"
+TABLE = ".csv"
+"""Ending of the user's tables for `assign`, which may lie in the workspace's root."""
 OVERLAY = "report/overlay/{}.mp4"
 
 
@@ -36,7 +38,7 @@ def examine_files(
     for path in workspace.leftovers():
         yield found("temporary", workspace.relative(path))
     for path in _files(workspace.root.iterdir()):
-        if path.name not in OWN_FILES and not path.is_dir() and not path.name.startswith("."):
+        if path.name not in OWN_FILES and path.suffix != TABLE and not path.is_dir() and not path.name.startswith("."):
             yield found("stranger", path.name)
     pages = {REPORT, *(OVERLAY.format(video_id) for video_id in (*videos, *gone))}
     unknown = []

@@ -6,6 +6,8 @@ from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.merging import ON_MERGE, OnMerge, merge
 from portrait_prep.manifests.video import Video
 
+COMMANDS = {"split": "portrait-prep split --as hdtf:subject -w W", "subject": "assign", "fold": "assign"}
+
 
 def video(video_id: str, source: str = "https://x.org/v", **fields: Any) -> Video:
     return Video(video_id=video_id, corpus="hdtf", subject="s", source=source).model_copy(update=fields)
@@ -23,7 +25,7 @@ def test_every_field_is_fixed_or_not_and_a_label_is_corrected() -> None:
 
 def test_nothing_is_told_of_a_corpus_that_is_as_it_was() -> None:
     rows = merge([], [video("a", split="test"), video("b")], 120)
-    assert list(compared(rows, [video("a", split="test"), video("b")]).lines()) == []
+    assert list(compared(rows, [video("a", split="test"), video("b")]).lines(COMMANDS)) == []
 
 
 def test_what_is_new_what_is_gone_and_what_changed_are_told_with_number_and_names() -> None:
@@ -31,11 +33,11 @@ def test_what_is_new_what_is_gone_and_what_changed_are_told_with_number_and_name
     listed = [video("e", emotion="ang", split="test"), *(video(name, emotion="neu", split="train") for name in "fg")]
     found = compared(known, listed)
     assert (found.added, found.removed) == (("f", "g"), ("a", "b", "c", "d"))
-    assert list(found.lines()) == [
+    assert list(found.lines(COMMANDS)) == [
         "Added: 2 (f, g).",
         "No longer in the source: 4 (a, b, c …); still in the workspace; 'portrait-prep remove' takes them out.",
         "Changed: emotion of 1 (e).",
-        "Kept as before, though it would now be another: split of 1 (e).",
+        "1 video keeps its old split; to re-split: portrait-prep split --as hdtf:subject -w W",
     ]
 
 
@@ -48,13 +50,13 @@ def test_fields_are_told_in_their_order_each_with_its_videos() -> None:
         "licence": ["b"],
     }
     assert not found.kept
-    assert list(found.lines()) == ["Changed: source of 2 (a, b); start of 1 (a); licence of 1 (b)."]
+    assert list(found.lines(COMMANDS)) == ["Changed: source of 2 (a, b); start of 1 (a); licence of 1 (b)."]
 
 
 def test_fields_of_the_same_videos_are_told_together() -> None:
     known = merge([], [video("a", start=1.0, end=2.0, emotion="neu")], 120)
     found = compared(known, [video("a", start=2.0, end=3.0, emotion="sad")])
-    assert list(found.lines()) == ["Changed: start, end, emotion of 1 (a)."]
+    assert list(found.lines(COMMANDS)) == ["Changed: start, end, emotion of 1 (a)."]
 
 
 def test_what_a_filter_leaves_out_is_neither_gone_nor_changed() -> None:
@@ -84,9 +86,9 @@ def test_a_file_that_is_gone_is_kept_against_an_address_and_told(tmp_path: Path)
     found = compared(known, [video("there"), video("gone")])
     assert not found.changed
     assert {name: list(ids) for name, ids in found.kept.items()} == {"source": ["gone"]}
-    assert list(found.lines()) == [
-        "Kept as before, though it would now be another: source of 1 (gone); "
-        "where the file is gone, give the folder that it lies in now as --source, or put it back."
+    assert list(found.lines(COMMANDS)) == [
+        "1 video keeps its old source; where the file is gone, give the folder that it lies in now as --source, "
+        "or put it back: 1 (gone)."
     ]
 
 
@@ -94,7 +96,7 @@ def test_a_file_that_is_gone_is_taken_from_where_it_lies_now(tmp_path: Path) -> 
     known = merge([], [video("a", str(tmp_path / "gone.mp4"))], 120)
     (tmp_path / "now.mp4").touch()
     found = compared(known, [video("a", str(tmp_path / "now.mp4"))])
-    assert list(found.lines()) == ["Changed: source of 1 (a)."]
+    assert list(found.lines(COMMANDS)) == ["Changed: source of 1 (a)."]
 
 
 def test_a_video_whose_id_another_corpus_has_is_left_out_and_told(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_a_video_whose_id_another_corpus_has_is_left_out_and_told(tmp_path: Path
     known = merge([], [other], 120)
     found = [video("a", str(tmp_path / "whole.mp4"), emotion="sad", start=1.0, subject="bob"), video("b")]
     assert merge(known, found, 120)[0] == known[0]
-    assert list(compared(known, found).lines()) == [
+    assert list(compared(known, found).lines(COMMANDS)) == [
         "Added: 1 (b).",
         "Left out: 1 (a); videos of another corpus have these ids here: "
         "make a workspace of its own for each of the two.",

@@ -96,3 +96,46 @@ def test_labels_come_to_a_file_that_is_kept() -> None:
 def test_a_shard_that_a_person_named_is_left_as_it_is() -> None:
     known = [video("a").model_copy(update={"shard": "mine"}), video("b").model_copy(update={"shard": "folder-x"})]
     assert [row.shard for row in merge(known, [video("c")], 120)] == ["mine", "folder-x", "folder-00000"]
+
+
+def rows_with(*facts: tuple[str, str, str | None, str | None]) -> list[Video]:
+    return [
+        video(name, 10).model_copy(update={"subject": subject, "split": split, "split_by": by})
+        for name, subject, split, by in facts
+    ]
+
+
+def split_of(known: list[Video], new: list[Video]) -> dict[str, tuple[str | None, str | None]]:
+    merged = merge(merge([], known, 120), new, 120)
+    return {row.video_id: (row.split, row.split_by) for row in merged[len(known) :]}
+
+
+def test_a_new_video_of_a_known_subject_is_on_its_side() -> None:
+    known = rows_with(("a1", "ann", "test", "subject"), ("b1", "bob", "train", "subject"))
+    new = rows_with(("a2", "ann", None, None), ("b2", "bob", "val", "take"))
+    assert split_of(known, new) == {"a2": ("test", "subject"), "b2": ("train", "subject")}
+
+
+def test_a_new_video_keeps_a_fold_that_its_subject_was_given() -> None:
+    known = [row.model_copy(update={"fold": 0}) for row in rows_with(("a1", "ann", None, None))]
+    new = [row.model_copy(update={"fold": 4}) for row in rows_with(("a2", "ann", None, None))]
+    assert merge(merge([], known, 120), new, 120)[1].fold == 0
+
+
+def test_where_people_are_on_several_sides_on_purpose_new_videos_have_their_own() -> None:
+    known = rows_with(("a1", "ann", "test", "take"))
+    assert split_of(known, rows_with(("a2", "ann", "train", "take"))) == {"a2": ("train", "take")}
+
+
+def test_a_corpus_that_was_split_anew_gives_unknown_subjects_no_split() -> None:
+    new = rows_with(("c1", "cat", "train", None))
+    assert split_of(rows_with(("a1", "ann", "test", "subject")), new) == {"c1": (None, None)}
+    assert split_of(rows_with(("a1", "ann", "test", None)), new) == {"c1": ("train", None)}
+    assert split_of(rows_with(("a1", "ann", "test", "subject"), ("b1", "bob", "train", None)), new) == {
+        "c1": ("train", None)
+    }
+
+
+def test_a_duplicate_says_nothing_of_its_subject() -> None:
+    known = [row.model_copy(update={"defect": "duplicate of x"}) for row in rows_with(("a1", "ann", "test", None))]
+    assert split_of(known, rows_with(("a2", "ann", "train", None))) == {"a2": ("train", None)}

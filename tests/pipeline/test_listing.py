@@ -81,7 +81,10 @@ def test_a_stage_tells_where_everybody_stands_there(root: Path) -> None:
     [
         ({"stage": "sclae"}, "There is no stage 'sclae'"),
         ({"subject": "z"}, "No video has the subject 'z'; there are: a, b, c, d."),
-        ({"split": "train"}, "No video of this catalogue has a split."),
+        (
+            {"split": "train"},
+            "No video of this catalogue has a split: 'portrait-prep split --ratios 80/10/10' gives them one.",
+        ),
     ],
 )
 def test_what_there_is_not_is_said(root: Path, wish: dict[str, object], sentence: str) -> None:

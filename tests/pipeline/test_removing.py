@@ -259,8 +259,8 @@ def test_the_last_video_can_be_removed(root: Path) -> None:
     ("wish", "message"),
     [
         (Wish(("b11",)), "There is no video 'b11' in the catalogue; did you mean b1"),
-        (Wish(subjects=("aa",)), "No video of the catalogue is of the subject 'aa': did you mean a"),
-        (Wish(subjects=("zoe",)), "No video of the catalogue is of the subject 'zoe': 'portrait-prep list --json'"),
+        (Wish(subjects=("aa",)), "No video of the catalogue is of the subject 'aa'; did you mean a"),
+        (Wish(subjects=("zoe",)), "No video of the catalogue is of the subject 'zoe'; 'portrait-prep list --json'"),
     ],
 )
 def test_what_is_not_there_is_said_and_nothing_noted(root: Path, wish: Wish, message: str) -> None:

@@ -58,8 +58,9 @@ def rows_in(root: Path) -> Mapping[str, Video]:
 
 
 def told(lines: Sequence[str], *kinds: str) -> list[str]:
-    """Those of the lines that tell what changed."""
-    return [line for line in lines if line.startswith(kinds or ("Added", "No longer", "Changed", "Kept"))]
+    """Those of the lines that tell what changed; `Kept`: what stays as it was."""
+    found = (("Kept" if " old " in line.partition(";")[0] else line, line) for line in lines)
+    return [line for kind, line in found if kind.startswith(kinds or ("Added", "No longer", "Changed", "Kept"))]
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,8 @@ def test_ravdess_from_a_mirror_of_its_archives(tmp_path: Path, init: Init) -> No
     assert again["01-01-06-01-02-01-12"].source.startswith("https://zenodo.org/records/1188976/files/Video_Speech_")
     assert {name: row.split for name, row in again.items()} == {name: row.split for name, row in found.items()}
     lines = init("ravdess", "-w", root, "--split", "stratified", "--record", "http://127.0.0.1:8000/record")
-    assert "split of" in told(lines, "Kept")[0]
+    (kept,) = told(lines, "Kept")
+    assert kept.endswith(f"to re-split: portrait-prep split --as ravdess:stratified --seed 42 -w {root}")
     assert rows_in(root) == found
 
 
@@ -187,14 +189,13 @@ def test_iemocap_whose_labels_were_corrected(tmp_path: Path, init: Init) -> None
         "Changed: crop_x of 11 (Ses01F_impro01_M000, Ses01F_impro01_F001, Ses01F_impro01_M001 …); "
         f"emotion, four_class, votes of 1 ({corrected})."
     )
-    assert kept.startswith("Kept as before, though it would now be another: split of 5 (")
+    assert kept == f"5 videos keep their old split; to re-split: portrait-prep split --as iemocap:1 -w {root}"
     after = rows_in(root)
     assert after[gone] == before[gone]
     assert (after[corrected].emotion, after[corrected].split) == ("ang", "train")
     assert [row.shard for row in after.values()][:12] == [row.shard for row in before.values()]
-    assert told(init("iemocap", "-w", root, "--source", source, "--marker-side", "right"), "Changed", "Kept") == [
-        f"Kept as before, though it would now be another: split of 1 ({new})."
-    ]
+    assert after[new].split == "train"  # as its speaker
+    assert told(init("iemocap", "-w", root, "--source", source, "--marker-side", "right"), "Changed", "Kept") == []
 
 
 @pytest.mark.skipif(not HDTF.is_dir(), reason=f"the lists of HDTF are not at {HDTF}")
@@ -255,7 +256,7 @@ def test_folders_and_their_filters(tmp_path: Path, init: Init) -> None:
     lines = init("folder", "-w", root, "--source", tmp_path / "one", "--subject-from", "each")
     assert told(lines) == [
         "No longer in the source: 1 (ann_2); still in the workspace; 'portrait-prep remove' takes them out.",
-        "Kept as before, though it would now be another: subject of 2 (ann_1, bob_1).",
+        f"2 videos keep their old subject; to change it: portrait-prep assign --template -w {root}",
     ]
     assert len(rows_in(root)) == 4
 

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import read_catalogue
+from portrait_prep.manifests.splits import HOW_TO_SPLIT
 from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -71,7 +72,8 @@ def select(
             chosen.append(Footage(video, summary.frames, summary.accepted, summary.gaps, summary.digests))
     if not chosen:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there is none"
-        raise BadInput(f"No video of {workspace.root} is chosen: {reasons}.")
+        way_out = f" ({HOW_TO_SPLIT})" if "with no split" in left_out and "of another split" not in left_out else ""
+        raise BadInput(f"No video of {workspace.root} is chosen: {reasons}{way_out}.")
     return tuple(chosen)
 
 

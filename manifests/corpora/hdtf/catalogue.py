@@ -63,16 +63,33 @@ def catalogue(annotations: Path, source: Path | None = None, split: SplitBy = "s
     `source` is a folder with files that are there already. A row whose file is not there has the video's address as its
     source. Raises BadInput when a list or the folder cannot be used, and when there is nothing to list.
     """
-    if split not in get_args(SplitBy):
-        raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
+    _check(split)
     lists = read_annotations(annotations)
     clips = lists.clips
     if not clips:
         raise BadInput(f"The lists in {annotations} have no interval: get HDTF_dataset again as published.")
     files = Files() if source is None else find_files(source, lists)
-    defects, sides = _defects(clips), _sides(clips, split, seed)
-    rows = [_row(clip, files.take(clip), "; ".join(defects[clip.clip_id]), sides.get(clip.video_key)) for clip in clips]
-    return rows if split == "subject" else [row.model_copy(update={"split_by": "video"}) for row in rows]
+    defects = _defects(clips)
+    rows = [_row(clip, files.take(clip), "; ".join(defects[clip.clip_id])) for clip in clips]
+    return with_sides(rows, clips, split, seed)
+
+
+def with_sides(rows: Sequence[Video], clips: Sequence[Clip], split: SplitBy = "subject", seed: int = 0) -> list[Video]:
+    """The rows with this split. A random one is of all `clips` of the lists: one that is listed twice is on one side.
+
+    Raises BadInput for a way to split that there is not.
+    """
+    _check(split)
+    if split == "subject":
+        return [row.model_copy(update={"split": by_subject(row.subject, seed=seed), "split_by": None}) for row in rows]
+    sides = drawn((clip.video_key for clip in clips), PAPER["train"], PAPER["test"], seed)
+    found = {clip.clip_id: sides.get(clip.video_key) for clip in clips}
+    return [row.model_copy(update={"split": found.get(row.video_id), "split_by": "video"}) for row in rows]
+
+
+def _check(split: str) -> None:
+    if split not in get_args(SplitBy):
+        raise BadInput(f"'{split}' is no way to split: use {', '.join(get_args(SplitBy))}.")
 
 
 def subject_of(name: str) -> str:
@@ -81,13 +98,12 @@ def subject_of(name: str) -> str:
     return ALSO.get(person, person)
 
 
-def _row(clip: Clip, take: Take, defect: str, side: str | None) -> Video:
+def _row(clip: Clip, take: Take, defect: str) -> Video:
     crop = take.crop
     return Video(
         video_id=clip.clip_id,
         corpus=CORPUS,
         subject=subject_of(clip.name),
-        split=side,
         source=take.source,
         start=take.start,
         end=take.end,
@@ -100,13 +116,6 @@ def _row(clip: Clip, take: Take, defect: str, side: str | None) -> Video:
         licence=LICENCE,
         defect=defect or None,
     )
-
-
-def _sides(clips: Sequence[Clip], split: SplitBy, seed: int) -> Mapping[str, str]:
-    """video_key -> split: a video that is listed twice is on one side only."""
-    if split == "random":
-        return drawn((clip.video_key for clip in clips), PAPER["train"], PAPER["test"], seed)
-    return {clip.video_key: by_subject(subject_of(clip.name), seed=seed) for clip in clips}
 
 
 def _defects(clips: Sequence[Clip]) -> Mapping[str, list[str]]:

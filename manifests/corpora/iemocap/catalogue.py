@@ -69,8 +69,23 @@ def catalogue(source: Path, marker_side: Side = "left", test_session: int = 5) -
             evaluation.dialog, _Dialog.of(evaluation, release.root)
         )
         side = marker_side if evaluation.wearer == evaluation.speaker else OTHER[marker_side]
-        rows.append(_row(evaluation, dialog, side, TEST if evaluation.session == test_session else TRAIN))
-    return rows
+        rows.append(_row(evaluation, dialog, side))
+    return with_sides(rows, test_session)
+
+
+def with_sides(rows: Sequence[Video], test_session: int = 5) -> list[Video]:
+    """The rows with the split that tests this session, and the sessions as folds. Raises BadInput for no session."""
+    _check("session to test", test_session, SESSIONS)
+    return [
+        row.model_copy(
+            update={
+                "split": TEST if row.session == test_session else TRAIN,
+                "split_by": None,
+                "fold": row.session,
+            }
+        )
+        for row in rows
+    ]
 
 
 def of_classes(classes: Classes) -> Filter:
@@ -132,7 +147,7 @@ def half(picture: tuple[int, int], side: Side) -> tuple[int, int, int, int]:
     return (0 if side == "left" else width - taken), 0, taken, height
 
 
-def _row(evaluation: Evaluation, dialog: _Dialog, side: Side, split: str) -> Video:
+def _row(evaluation: Evaluation, dialog: _Dialog, side: Side) -> Video:
     sound = dialog.sound(evaluation.utterance)
     x, y, w, h = half(dialog.picture, side)
     valence, activation, dominance = evaluation.means
@@ -140,8 +155,6 @@ def _row(evaluation: Evaluation, dialog: _Dialog, side: Side, split: str) -> Vid
         video_id=evaluation.utterance,
         corpus=CORPUS,
         subject=evaluation.subject,
-        split=split,
-        fold=evaluation.session,
         source=source_of(dialog.video),
         sound=sound and source_of(sound),
         start=evaluation.start,

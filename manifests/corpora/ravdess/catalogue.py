@@ -12,7 +12,7 @@ Facts of the release: `ravdess.names`. Known defects: an audit of the published 
 be stereo and two to be the same.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,12 +89,23 @@ def catalogue(
     another stratified split than the published one, and is nothing to the split by actor. Raises BadInput for options
     that make no sense, a folder that cannot be used, and when there is nothing to list.
     """
-    side = sides(split, seed)
     if not is_address(record):
         raise BadInput(f"'{record}' is no address of a record: give one such as {RECORD}.")
     sources = _published(record.rstrip("/")) if source is None else _at_hand(source)
-    rows = [_row(take, footage, side.get(take)) for take, footage in sources]
-    return rows if split == "actor" else [row.model_copy(update={"split_by": "take"}) for row in rows]
+    return with_sides([_row(take, footage) for take, footage in sources], split, seed)
+
+
+def with_sides(rows: Sequence[Video], split: SplitBy = "actor", seed: int = PUBLISHED_SEED) -> list[Video]:
+    """The rows with a published split, and with EmoBox's folds; see `ravdess.splits`. Raises BadInput as it does."""
+    found = {video_id(take): side for take, side in sides(split, seed).items()}
+    folds = {video_id(take): fold_of(take.actor) for take in takes()}
+    by = None if split == "actor" else "take"
+    return [
+        row.model_copy(
+            update={"split": found.get(row.video_id), "split_by": by, "fold": folds.get(row.video_id, row.fold)}
+        )
+        for row in rows
+    ]
 
 
 def video_id(take: Take) -> str:
@@ -102,14 +113,12 @@ def video_id(take: Take) -> str:
     return f"{FULL_AV:02d}-{take.code}"
 
 
-def _row(take: Take, source: TakeSource, side: str | None) -> Video:
+def _row(take: Take, source: TakeSource) -> Video:
     emotion = EMOTIONS[take.emotion - 1]
     return Video(
         video_id=video_id(take),
         corpus=CORPUS,
         subject=take.folder,
-        split=side,
-        fold=fold_of(take.actor),
         source=source.path,
         sound=source.sound,
         duration=source.duration,

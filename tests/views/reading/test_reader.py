@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.manifests.catalogue import read_catalogue, write_catalogue
 from portrait_prep.manifests.video import Video
 from portrait_prep.stages import stats
 from portrait_prep.views.reading.reader import Reader
@@ -184,6 +185,14 @@ def test_videos_are_chosen_by_what_is_known_of_them(written: Path) -> None:
 def test_a_choice_that_cannot_be_met_is_told(written: Path, choice: dict[str, Any], told: str) -> None:
     with pytest.raises(BadInput, match=told):
         Reader(written, **({"columns": ["headpose.box"], "accepted": None} | choice))
+
+
+def test_where_nothing_is_split_the_command_that_splits_is_told(written: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(written, tmp_path / "w"))
+    rows = [row.model_copy(update={"split": None}) for row in read_catalogue(root / "catalogue.parquet")]
+    write_catalogue(root / "catalogue.parquet", rows)
+    with pytest.raises(BadInput, match=r"with no split.* \('portrait-prep split --ratios 80/10/10' gives them one\)"):
+        Reader(root, split="train")
 
 
 @pytest.mark.parametrize("column", ["headpose.scale", "landmarks.detected", "landmarks"])
