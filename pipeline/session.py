@@ -19,6 +19,7 @@ from portrait_prep.pipeline.run.demands import Demands, packages_of_values
 from portrait_prep.pipeline.run.finalize import finalize
 from portrait_prep.pipeline.run.opening import open_executor
 from portrait_prep.pipeline.run.reduction import Reducer
+from portrait_prep.pipeline.run.results import discard_useless, left_results
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
 from portrait_prep.pipeline.status.counts import StatusCounts
@@ -111,13 +112,17 @@ class Session:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the workspace, sweep away what a killed run left, and leave nothing temporary behind."""
+        """Hold the workspace; before and after, sweep away what is temporary, but for results that a run may use."""
         with self.workspace.lock():
-            self.workspace.sweep()
+            self._sweep()
             try:
                 yield
             finally:
-                self.workspace.sweep()
+                self._sweep()
+
+    def _sweep(self) -> None:
+        results = left_results(self.workspace, self.stages)
+        self.workspace.sweep(keep={path for result in results for path in result.files})
 
     def run(
         self, selection: Selection, workers: int, scheduler: str | None = None, progress: Progress = lambda *_: None
@@ -162,6 +167,8 @@ class Session:
     def finalize(self, stages: frozenset[str] | None = None, cache: StatusCache | None = None) -> StatusCounts:
         """One pass over all shards: manifests, their table, the counts, and the reductions. Call while `held`.
 
+        Results that no run would use are removed.
+
         `stages`: those whose reduction is wanted; None: those with which every video is through.
         """
         status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages, self.videos)
@@ -170,4 +177,5 @@ class Session:
             status_counts.add(summaries)
             reducer.add(summaries)
         reducer.reduce(status_counts.settled if stages is None else stages)
+        discard_useless(self.workspace, self.planner, self.videos)
         return status_counts
