@@ -114,11 +114,14 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, quiet: dict[str, Any]) -> Non
     add_videos(root, VIDEOS)
     process = start(root)
     workers_of(process, 2)
+    log = root / "logs" / "workers.log"
+    while not log.exists():
+        time.sleep(0.05)
     time.sleep(0.8)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert (root / "logs" / "workers.log").read_text() == ""
+    assert log.read_text() == ""
     session = toy_session(root)
     results = {path for result in left_results(session.workspace, session.stages) for path in result.files}
     assert set(session.workspace.leftovers()) == results, "what is not whole is swept away"
