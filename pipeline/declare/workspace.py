@@ -103,6 +103,11 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def owns(self, name: str) -> bool:
+        """Whether there is a folder of this name that may be written into."""
+        folder = self.root / name
+        return folder.is_dir() and (not folder.is_symlink() or self._may_write_behind(folder))
+
     def _may_write_behind(self, link: Path) -> bool:
         root, target = real_path(self.root), real_path(link)
         if target.is_relative_to(root):
@@ -174,11 +179,18 @@ class Workspace:
     def leftovers(self) -> Iterator[Path]:
         """Temporary files and folders that a killed process left. None gets a writer until the next is asked for."""
         inner = [path for path in (self.sources, self.root / "report") if not path.is_symlink()]
-        for folder in (self.root, *(folder for outer in (self.root, *inner) for folder in self._folders(outer))):
+        within = (folder for outer in (self.root, *inner) for folder in self._folders(outer))
+        for folder in (self.root, *within, *self._allowed_links()):
             for name in self.temporary_names(folder):
                 with writer_is_gone(folder / name) as gone:
                     if gone:
                         yield folder / name
+
+    def _allowed_links(self) -> list[Path]:
+        """Links in the root to folders elsewhere that may be written into."""
+        root = real_path(self.root)
+        links = [path for path in self.root.glob("*") if path.is_symlink()]
+        return [path for path in links if self.owns(path.name) and not real_path(path).is_relative_to(root)]
 
     @staticmethod
     def temporary_names(folder: Path) -> list[str]:

@@ -83,9 +83,9 @@ class LeftTables:
 
 
 def _tables_in(workspace: Workspace, stage: str) -> list[Path]:
-    """Temporary tables in the folder of a stage; none where that is a link."""
+    """Temporary tables in the folder of a stage, where that may be written into."""
     folder = workspace.root / stage
-    names = [] if folder.is_symlink() else workspace.temporary_names(folder)
+    names = workspace.temporary_names(folder) if workspace.owns(stage) else ()
     return [folder / name for name in names if name.endswith(TABLE)]
 
 

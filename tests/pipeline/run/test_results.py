@@ -15,7 +15,7 @@ from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.files import parts_of_temporary, temporary_beside
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.declare.stage import Batch, Job
-from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.declare.workspace import WRITE_PERMISSION, Workspace
 from portrait_prep.pipeline.run import commit
 from portrait_prep.pipeline.run.executor import InProcessExecutor, WorkerDied
 from portrait_prep.pipeline.run.scheduler import RunCounts, Scheduler
@@ -215,6 +215,29 @@ def test_nothing_is_removed_behind_a_link(root: Path, tmp_path: Path) -> None:
     with session.held():
         session.finalize()
     assert sorted(path.name for path in (tmp_path / "victim").iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["media", "count"])
+def test_on_another_disk_that_may_be_written_to_it_is_the_same(root: Path, tmp_path: Path, name: str) -> None:
+    disk = tmp_path / "disk"
+    (root / name).rename(disk)
+    (root / name).symlink_to(disk)
+    (disk / WRITE_PERMISSION).write_text(os.path.realpath(root))
+    (disk / ".tmp-0123-a3.txt").touch()
+    assert run(root)[1] == ["a3", "a4"]
+    assert not list(disk.glob(".tmp-*"))
+
+
+def test_what_a_worker_that_outlived_its_run_finishes_later_is_removed(root: Path) -> None:
+    session = toy_session(root)
+    kept = {path: path.read_bytes() for path in (table(root, "a1"), text(root, "a1"))}
+
+    def finish_late(*_: Any) -> None:
+        for path, content in kept.items():
+            (path.parent / f".tmp-0123-{parts_of_temporary(path.name)[1]}").write_bytes(content)
+
+    session.run(session.select((), (), False), 0, None, finish_late)
+    assert left(root) == set()
 
 
 def test_what_another_command_does_in_between_costs_nothing(root: Path) -> None:
