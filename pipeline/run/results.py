@@ -66,7 +66,7 @@ class LeftTables:
         for stage in stages:
             self.look(stage.name)
         self.at_start = frozenset(
-            path for stage in stages for paths in self._tables[stage.name].values() for path in paths
+            path for tables in self._tables.values() for paths in tables.values() for path in paths
         )
         """Those of an earlier run."""
 
