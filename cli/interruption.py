@@ -2,12 +2,14 @@
 
 Python runs signal handlers only between its own instructions. But it writes the number of each signal at once to a pipe
 set by `signal.set_wakeup_fd`. A thread reads that pipe and ends the process if the handler has not run soon after. That
-is safe at any moment, since a file with its final name is whole.
+is safe at any moment, since a file with its final name is whole. A signal is sent again after a while, since a library
+may swallow what the handler raises (a bare `except:`, while it is imported).
 """
 
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import NoReturn
 
 INTERRUPTED = 130
@@ -16,6 +18,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
 PATIENCE = 3.0
 """Seconds that the handler has to run."""
+AGAIN = 10.0
+"""Seconds after which a signal that was handled is sent again: closing takes less."""
 
 _handled = threading.Event()
 """Set by the handler, cleared by the watching thread."""
@@ -43,7 +47,18 @@ def _interrupt(*_: object) -> NoReturn:
 def _watch(reader: int) -> None:
     """End the process after a signal that `_interrupt` does not handle in time. Other handlers are left alone."""
     while number := os.read(reader, 1):
-        if number[0] in SIGNALS and not _handled.wait(PATIENCE) and signal.getsignal(number[0]) is _interrupt:
-            os.write(STDERR, SENTENCE.encode())
-            os._exit(INTERRUPTED)
+        if number[0] not in SIGNALS or signal.getsignal(number[0]) is not _interrupt:
+            continue
+        if not _handled.wait(PATIENCE):
+            end_interrupted()
         _handled.clear()
+        again = threading.Timer(AGAIN, signal.raise_signal, number)
+        again.daemon = True
+        again.start()
+
+
+def end_interrupted() -> NoReturn:
+    """End the process at once: what libraries do at exit may fail after an interrupt, and say so at length."""
+    with suppress(OSError):
+        os.write(STDERR, SENTENCE.encode())
+    os._exit(INTERRUPTED)

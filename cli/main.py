@@ -8,12 +8,13 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
-from portrait_prep.cli.interruption import INTERRUPTED, SENTENCE, raise_on_signals
+from portrait_prep.cli.interruption import end_interrupted, raise_on_signals
 from portrait_prep.errors import FULL_DISK, PortraitPrepError
 from portrait_prep.manifests.printing import print_logs_safely, printable
 
@@ -73,8 +74,10 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FINDINGS)
     except (KeyboardInterrupt, InterruptedError):  # some libraries turn a signal into the second
-        sys.stderr.write(SENTENCE)
-        sys.exit(INTERRUPTED)
+        with suppress(OSError, KeyboardInterrupt):
+            if sys.stdout:
+                sys.stdout.flush()
+        end_interrupted()
     except OSError as error:
         if error.errno in FULL_DISK:
             _refuse("The disk is full: free some space and run again; what is done is kept.")

@@ -36,7 +36,7 @@ def run(
 ) -> int:
     """Bring stages up to date: compute what is missing or stale, and nothing else.
 
-    Interrupt it at any moment and run it again: it goes on from what is committed.
+    Interrupt it at any moment and run it again: at most the video that each worker was at is computed twice.
 
     Parameters
     ----------
@@ -92,6 +92,8 @@ def summary(
         f"{stage.name} {run_counts.computed[stage.name]}" for stage in session.stages if stage.name in selection.stages
     ]
     lines = [f"Computed (videos): {', '.join(computed)}."]
+    if taken_over := run_counts.taken_over.total():
+        lines.append(f"Taken over from an interrupted run: {taken_over}.")
     if status_counts.taken_out:
         lines.append(f"Taken out, since the catalogue no longer has them: {a_few(status_counts.taken_out)}.")
     lines += [f"{row['video_id']}: {row['stage']} failed: {row['message']}" for row in asked]
@@ -116,14 +118,15 @@ def _progress(session: Session, selection: Selection) -> Iterator[Progress]:
     )
     with tqdm(total=total, unit="video", smoothing=0.1) as bar:
 
-        def advance(stage: Stage[Any], shard: str, records: Sequence[Record]) -> None:
+        def advance(stage: Stage[Any], shard: str, records: Sequence[Record], taken_over: int) -> None:
             bar.set_postfix_str(f"{stage.name} {shard}")
-            bar.update(len(records))
+            bar.update(len(records) + taken_over)
 
         yield advance
 
 
-def _say_shard(stage: Stage[Any], shard: str, records: Sequence[Record]) -> None:
+def _say_shard(stage: Stage[Any], shard: str, records: Sequence[Record], taken_over: int) -> None:
     failed = sum(not record.done for record in records)
     seconds = sum(record.seconds for record in records)
-    say(f"{stage.name} {shard}: {len(records) - failed} done, {failed} failed, {seconds:.1f} s of work")
+    before = f", {taken_over} taken over" if taken_over else ""
+    say(f"{stage.name} {shard}: {len(records) - failed} done, {failed} failed{before}, {seconds:.1f} s of work")

@@ -15,7 +15,7 @@ from portrait_prep.manifests.corpora.published import Draw, published
 from portrait_prep.manifests.ratios import NAMES, By, Ratios, footage, read_ratios
 from portrait_prep.manifests.splits import BY_SUBJECT
 from portrait_prep.manifests.video import Video
-from portrait_prep.manifests.wording import counted, footage
+from portrait_prep.manifests.wording import counted, hours
 from portrait_prep.pipeline.reassigning import Change, reassign
 
 NO_SPLIT = "(none)"
@@ -85,7 +85,7 @@ def _table(videos: Sequence[Video]) -> Iterator[str]:
         if own:
             subjects, known = len({video.subject for video in own}), sum(video.duration or 0.0 for video in own)
             share = f"{100 * sum(seconds[video.video_id] for video in own) / total:.1f} %"
-            yield f"{side:<10}{subjects:>10}{len(own):>10}{footage(known):>12}{share:>10}"
+            yield f"{side:<10}{subjects:>10}{len(own):>10}{hours(known):>12}{share:>10}"
 
 
 def _people_cut(videos: Sequence[Video]) -> Iterator[str]:

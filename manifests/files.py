@@ -12,13 +12,26 @@ from pathlib import Path
 from portrait_prep.media.file import regular
 
 TEMPORARY = ".tmp-"
-TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]+-.+", re.DOTALL)
+TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]+)-(.+)", re.DOTALL)
 """Prefix of the names of temporary files; a run removes those that a killed process left."""
 
 
-def temporary_beside(path: Path) -> Path:
-    """A fresh temporary name in the folder of `path`, keeping its suffix."""
-    return path.parent / f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}"
+def fresh_token() -> str:
+    """What makes a temporary name unique; files that belong together share one."""
+    return uuid.uuid4().hex[:12]
+
+
+def temporary_beside(path: Path, token: str = "") -> Path:
+    """A temporary name in the folder of `path`, keeping its suffix: with this token, or else with a fresh one."""
+    return path.parent / f"{TEMPORARY}{token or fresh_token()}-{path.name}"
+
+
+def parts_of_temporary(name: str) -> tuple[str, str]:
+    """Token and final name, of a name that `temporary_beside` gave. Raises ValueError for any other."""
+    found = TEMPORARY_NAME.fullmatch(name)
+    if found is None:
+        raise ValueError(f"{name} is no temporary name")
+    return found[1], found[2]
 
 
 def is_temporary(name: str) -> bool:

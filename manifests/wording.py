@@ -36,7 +36,7 @@ def largest(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in named[:MANY]) + more
 
 
-def footage(seconds: float) -> str:
+def hours(seconds: float) -> str:
     """Some footage, in the unit in which people count so much of it: `16 s`, `3.5 min`, `1.20 h`."""
     if seconds < 60:
         return f"{seconds:.0f} s"

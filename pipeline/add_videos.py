@@ -8,7 +8,7 @@ from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.video import Video
-from portrait_prep.manifests.wording import counted, footage
+from portrait_prep.manifests.wording import counted, hours
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.session import Session
@@ -31,7 +31,7 @@ class AddedVideos:
         more = f" and {unknown} of unknown length" if unknown else ""
         return (
             f"{counted(len(self.videos), 'video')} ({len(self.changes.added)} new) of "
-            f"{counted(len(subjects), 'subject')} in {counted(len(shards), 'shard')}, {footage(seconds)}{more}."
+            f"{counted(len(subjects), 'subject')} in {counted(len(shards), 'shard')}, {hours(seconds)}{more}."
         )
 
     def lines(self, remedies: Mapping[str, str]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from portrait_prep.pipeline.run.finalize import finalize
 from portrait_prep.pipeline.run.opening import open_executor
 from portrait_prep.pipeline.run.pruning import Pruning
 from portrait_prep.pipeline.run.reduction import Reducer
+from portrait_prep.pipeline.run.results import discard_useless, left_results
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
 from portrait_prep.pipeline.status.counts import StatusCounts
@@ -114,13 +115,17 @@ class Session:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the workspace, sweep away what a killed run left, and leave nothing temporary behind."""
+        """Hold the workspace; before and after, sweep away what is temporary, but for results that a run may use."""
         with self.workspace.lock():
-            self.workspace.sweep()
+            self._sweep()
             try:
                 yield
             finally:
-                self.workspace.sweep()
+                self._sweep()
+
+    def _sweep(self) -> None:
+        results = left_results(self.workspace, self.stages)
+        self.workspace.sweep(keep={path for result in results for path in result.files})
 
     def run(
         self, selection: Selection, workers: int, scheduler: str | None = None, progress: Progress = lambda *_: None
@@ -182,7 +187,7 @@ class Session:
     def finalize(self, stages: frozenset[str] | None = None, cache: StatusCache | None = None) -> StatusCounts:
         """One pass over all shards: manifests, their table, the counts, and the reductions. Call while `held`.
 
-        What lies there of videos that the catalogue no longer has is taken out.
+        What lies there of videos that the catalogue no longer has is taken out, and so are results that no run would use.
 
         `stages`: those whose reduction is wanted; None: those with which every video is through.
         """
@@ -193,4 +198,5 @@ class Session:
             reducer.add(summaries)
         status_counts.taken_out = pruning.finish()
         reducer.reduce(status_counts.settled if stages is None else stages)
+        discard_useless(self.workspace, self.planner, self.videos)
         return status_counts

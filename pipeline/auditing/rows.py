@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.stage import Batch, Column, Stage
-from portrait_prep.pipeline.store.arrow import Digests, digest_of, keys
+from portrait_prep.pipeline.store.arrow import Digests
+from portrait_prep.pipeline.store.coherence import are_keyed, contradictions
 from portrait_prep.pipeline.store.shard_state import checksum_of
 from portrait_prep.pipeline.store.shards import ShardReader
 
@@ -100,7 +100,7 @@ Flaw = tuple[str, dict[str, object]]
 
 def _flaws(stage: Stage[Any], reader: ShardReader, record: Record, gaps: Gaps | None) -> Iterator[Flaw]:
     """What is wrong with one video's rows, the gravest first."""
-    for contradiction in _contradictions(stage, record):
+    for contradiction in contradictions(stage, record):
         yield "record", {"detail": contradiction}
     columns = reader.columns(stage)
     digests, checked = Digests(columns), list[Flaw]()
@@ -109,7 +109,8 @@ def _flaws(stage: Stage[Any], reader: ShardReader, record: Record, gaps: Gaps | 
         for batch in reader.batches(record.video_id, reader.column_names):
             digests.update(batch)
             if not checked:
-                checked.extend(_of_keys(stage, record, batch, row))
+                if not are_keyed(stage, record, batch, row):
+                    checked.append(("keys", {}))
                 checked.extend(_of_gaps(stage, columns, batch, row, gaps, GAPS in record.metrics))
             row += len(next(iter(batch.values())))
     except (Damaged, KeyError, ValueError):
@@ -119,46 +120,6 @@ def _flaws(stage: Stage[Any], reader: ShardReader, record: Record, gaps: Gaps | 
     if row != record.rows or (digests.results() if record.done else {}) != recorded:
         yield "values", {}
     yield from checked
-
-
-def _contradictions(stage: Stage[Any], record: Record) -> Iterator[str]:
-    """What a record says twice, and differently."""
-    if not record.done:
-        if record.rows:
-            yield f"it failed, and has {record.rows} rows"
-        return
-    if record.digest != digest_of(record.digests.items()):
-        yield "its digest is not that of its columns' digests"
-    expected = 1 if stage.rows == "video" else record.frames
-    if record.rows != expected:
-        yield f"{record.rows} rows for {expected} frames"
-    media = {output.path.rpartition(".")[2]: output.sha256 for output in record.media}
-    if media != {suffix: record.digests.get(suffix) for suffix in stage.media}:
-        yield "its media files are told in two ways"
-    if record.basis.version == stage.version:
-        yield from _undeclared(stage, record.metrics)
-
-
-def _undeclared(stage: Stage[Any], metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Where a record's metrics are not those that its stage, at this version, declares."""
-    declared = {metric.name: metric for metric in stage.metrics if metric.recorded}
-    for name in sorted(metrics.keys() - declared.keys()):
-        yield f"{stage.name} measures no {name}"
-    for name, metric in declared.items():
-        if name not in metrics and not metric.optional:
-            yield f"it has no {name}"
-        elif name in metrics and not metric.fits(metrics[name]):
-            yield f"its {name} is no {metric.kind}"
-
-
-def _of_keys(stage: Stage[Any], record: Record, batch: Batch, start: int) -> Iterator[Flaw]:
-    count = len(batch["video_id"])
-    expected: dict[str, NDArray[Any]] = {
-        "video_id": np.full(count, record.video_id, object),
-        "frame": np.arange(start, start + count),
-    }
-    if not all(np.array_equal(batch[key.name], expected[key.name]) for key in keys(stage)):
-        yield "keys", {}
 
 
 def _of_gaps(

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,15 +184,22 @@ class Workspace:
     def leftovers(self) -> Iterator[Path]:
         """Temporary files and folders that a killed process left. None gets a writer until the next is asked for."""
         inner = [path for path in (self.sources, self.root / "report") if not path.is_symlink()]
-        for folder in (self.root, *(folder for outer in (self.root, *inner) for folder in self._folders(outer))):
-            for name in self._temporary_names(folder):
+        within = (folder for outer in (self.root, *inner) for folder in self._folders(outer))
+        for folder in (self.root, *within, *self._allowed_links()):
+            for name in self.temporary_names(folder):
                 with writer_is_gone(folder / name) as gone:
                     if gone:
                         yield folder / name
 
+    def _allowed_links(self) -> list[Path]:
+        """Links in the root to folders elsewhere that may be written into."""
+        root = real_path(self.root)
+        links = [path for path in self.root.glob("*") if path.is_symlink()]
+        return [path for path in links if self.owns(path.name) and not real_path(path).is_relative_to(root)]
+
     @staticmethod
-    def _temporary_names(folder: Path) -> list[str]:
-        """In order; of the other names, of which there may be millions, none is kept."""
+    def temporary_names(folder: Path) -> list[str]:
+        """Of what lies in a folder, in order; of the other names, of which there may be millions, none is kept."""
         with suppress(OSError), os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if is_temporary(entry.name))
         return []
@@ -205,9 +212,11 @@ class Workspace:
             folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
         return [path for path in folders if not is_temporary(path.name)]
 
-    def sweep(self) -> None:
-        """Remove what a killed run left. Call with the lock held and no unit under way."""
+    def sweep(self, keep: Collection[Path] = ()) -> None:
+        """Remove what a killed run left, but for the files to keep. Call with the lock held and no unit under way."""
         for path in self.leftovers():
+            if path in keep:
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 
-DASK_LOGGERS = ("distributed", "distributed.client")
-"""Loggers that dask gives levels of their own; its other loggers inherit that of the first."""
+DASK_LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
+"""Loggers of dask, and of what it stands on, that have levels of their own; its others inherit that of the first."""
 
 CONNECT_SECONDS = 15
 """How long a scheduler may take to answer, and a first worker to appear."""
@@ -36,7 +36,10 @@ START_ATTEMPTS = 3
 
 
 class WorkerSetup(WorkerPlugin):
-    """Makes a local worker quiet, and lets it die with the driver so that no orphan goes on writing."""
+    """Makes a local worker quiet, and lets it end at once when it is told to, or with the driver.
+
+    So no orphan goes on writing, and nobody waits for a task that is not wanted any more: results lie in files.
+    """
 
     def __init__(self, log_file: Path, driver: int) -> None:
         self._log_file, self._driver = log_file, driver
@@ -46,7 +49,13 @@ class WorkerSetup(WorkerPlugin):
         del worker
         send_stderr_to(self._log_file)
         print_logs_safely()
+        silence_dask()
         threading.Thread(target=self._die_with_driver, daemon=True).start()
+
+    def teardown(self, worker: Worker) -> None:
+        """End the process, whatever its task is doing."""
+        del worker
+        os._exit(0)
 
     def _die_with_driver(self) -> None:
         while os.getppid() == self._driver:
@@ -60,7 +69,8 @@ def connected(scheduler: str) -> Iterator[Client]:
 
     Dask's own messages about versions and lost schedulers are silenced: the run reports both in a sentence.
     """
-    with _dask_silent(), warnings.catch_warnings():
+    silence_dask()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", VersionMismatchWarning)
         try:
             client = Client(scheduler, timeout=CONNECT_SECONDS)
@@ -70,21 +80,21 @@ def connected(scheduler: str) -> Iterator[Client]:
             yield client
 
 
-@contextmanager
-def _dask_silent() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in DASK_LOGGERS]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def silence_dask() -> None:
+    """Let dask log nothing in this process: what matters of it, a run says in a sentence.
+
+    Its own way ends with the cluster, and connections that break as that closes are told with tracebacks.
+    """
+    for name in DASK_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup) -> SpecCluster:
-    """Workers on this machine. Raises MissingPrerequisite when they do not start."""
+def local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup, signals: Sequence[int]) -> SpecCluster:
+    """Workers on this machine; `signals` are those held back meanwhile.
+
+    Raises MissingPrerequisite when the workers do not start, KeyboardInterrupt when that may be due to a signal.
+    """
+    silence_dask()
     dask.config.set(
         {
             "distributed.nanny.pre-spawn-environ": ONE_THREAD | QUIET,
@@ -102,6 +112,8 @@ def local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup) -> S
             options = _worker_options(workers, devices, setup)
             return SpecCluster(scheduler=scheduler, workers=options, silence_logs="CRITICAL")
         except RuntimeError as error:  # a worker was killed while it started
+            if signals:
+                raise KeyboardInterrupt from error
             if attempt == START_ATTEMPTS:
                 raise MissingPrerequisite(f"Dask cannot start {workers} workers here ({error}): try fewer.") from error
             log.warning("dask could not start its workers: %s", error)

@@ -1,14 +1,15 @@
 """Commits a unit: one shard file from new results and unchanged videos of the old file, whole or not at all."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from portrait_prep.errors import Damaged, MissingPrerequisite
 from portrait_prep.manifests.files import flush_and_rename, replacing
 from portrait_prep.manifests.record import Record
-from portrait_prep.pipeline.run.task import Unit, VideoResult, stop_where_disk_is_full
+from portrait_prep.pipeline.run.results import VideoResult
+from portrait_prep.pipeline.run.task import Unit, stop_where_disk_is_full
 from portrait_prep.pipeline.store.shard_state import Checksum, checksum_of, find_damaged
 from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
 
@@ -29,20 +30,18 @@ def commit(unit: Unit, videos: Sequence[str], results: Sequence[VideoResult]) ->
     Old rows are verified before they are taken over; damaged ones are left out, to be computed again. So are stale
     ones with other columns than are written now, since columns may depend on parameters and a file has one schema.
     Where media files are replaced, the old shard file goes first, so that data and record cannot disagree however this
-    is interrupted.
+    is interrupted. The files of results stay until all is done.
     """
     try:
-        return _commit(unit, videos, {result.record.video_id: result for result in results})
+        committed = _commit(unit, videos, {result.record.video_id: result for result in results})
     except (OSError, MemoryError) as error:
         stop_where_disk_is_full(error, unit.workspace)
         raise MissingPrerequisite(
             f"{unit.path} cannot be written ({error or type(error).__name__}): what is committed is kept; run again."
         ) from error
-    finally:
-        for result in results:
-            for path in (result.table, *(temporary for temporary, _ in result.media)):
-                if path is not None:
-                    path.unlink(missing_ok=True)
+    for result in results:
+        result.discard()
+    return committed
 
 
 def _commit(unit: Unit, videos: Sequence[str], results: Mapping[str, VideoResult]) -> Committed:
@@ -66,10 +65,11 @@ def _commit(unit: Unit, videos: Sequence[str], results: Mapping[str, VideoResult
     return Committed(tuple(records), checksum)
 
 
-def _replace_media(unit: Unit, results: Iterable[VideoResult]) -> None:
+def _replace_media(unit: Unit, results: Collection[VideoResult]) -> None:
     """Move new media files into place, and remove those of videos that will never come out of their source again."""
     if unit.stage.media:
         unit.workspace.folder("media")
+    if unit.stage.media and _old_file_names_media(unit, results):
         unit.path.unlink(missing_ok=True)
     for result in results:
         for made, final in result.media:
@@ -77,6 +77,17 @@ def _replace_media(unit: Unit, results: Iterable[VideoResult]) -> None:
         if result.record.error and result.record.error.permanent:
             for suffix in unit.stage.media:
                 unit.workspace.media(result.record.video_id, suffix).unlink(missing_ok=True)
+
+
+def _old_file_names_media(unit: Unit, results: Collection[VideoResult]) -> bool:
+    """Whether the old file tells of media files of these videos, as far as it can be read."""
+    try:
+        with ShardReader(unit.path) as old:
+            return any(old.records[name].media for name in old.records.keys() & {r.record.video_id for r in results})
+    except FileNotFoundError:
+        return False
+    except Damaged:
+        return True
 
 
 def _take_result(writer: ShardWriter, result: VideoResult) -> None:

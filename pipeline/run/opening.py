@@ -8,7 +8,7 @@ existing cluster brings its own: `dask worker --nthreads 1 --resources GPU=1`, o
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from portrait_prep.pipeline.run.demands import Demands
 from portrait_prep.pipeline.run.executor import Executor, InProcessExecutor
 from portrait_prep.pipeline.run.fitness import GPU, Workers
 from portrait_prep.pipeline.run.gpus import Find, chosen, find_devices, most
-from portrait_prep.pipeline.run.process import QUIET, signals_held
+from portrait_prep.pipeline.run.process import QUIET, children_uninterrupted, signals_held
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +61,11 @@ def _opened(
         yield InProcessExecutor(gpus=len(chosen(gpu, find)[:1]))
     else:
         devices = chosen(gpu, find)[:workers]
-        with signals_held():
-            cluster = local_cluster(workers, devices, WorkerSetup(log_file, os.getpid()))
-        with cluster, Client(cluster) as client:
+        with ExitStack() as opened:
+            with signals_held() as signals, children_uninterrupted():
+                setup = WorkerSetup(log_file, os.getpid())
+                cluster = opened.enter_context(local_cluster(workers, devices, setup, signals))
+            client = opened.enter_context(Client(cluster))
             # Local workers run as this user and so share the folders.
             yield DaskExecutor(
                 client, _examined_workers(client, "this machine", replace(demands, folders=())), len(devices)

@@ -4,8 +4,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from portrait_prep.manifests.plain_files import opened_plain
@@ -48,17 +49,34 @@ def quietly(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def signals_held() -> Iterator[None]:
-    """Hold interrupts back until the end of the block: dask cannot be interrupted while it builds a cluster."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def signals_held() -> Iterator[Sequence[int]]:
+    """Hold interrupts back until the end of the block: dask cannot be interrupted while it builds a cluster.
+
+    Yields the numbers of those that came, as they come.
+    """
     came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
     before = {number: signal.signal(number, lambda got, _: came.append(got)) for number in INTERRUPTS}
     try:
-        yield
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-    if came:
-        raise KeyboardInterrupt
+        if came:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def children_uninterrupted() -> Iterator[None]:
+    """Let no SIGINT reach the threads started in the block, and the processes that these start, then or later.
+
+    Ctrl-C goes to all processes of a terminal at once; only this one is to act on it, and ends the others.
+    """
+    resource_tracker.ensure_running()  # multiprocessing starts it on first use, and unblocks SIGINT as it does
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

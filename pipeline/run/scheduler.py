@@ -8,7 +8,7 @@ held in memory.
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,8 +20,9 @@ from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.commit import Committed, commit
 from portrait_prep.pipeline.run.executor import Executor, WorkerDied
+from portrait_prep.pipeline.run.results import LeftTables, VideoResult
 from portrait_prep.pipeline.run.shard_run import OpenUnit, ShardRun, Submission
-from portrait_prep.pipeline.run.task import Unit, VideoResult, VideoTask, compute
+from portrait_prep.pipeline.run.task import Unit, VideoTask, compute
 from portrait_prep.pipeline.status.plan import Planner, Selection, fingerprint
 from portrait_prep.pipeline.status.survey import video_statuses, write_manifests
 from portrait_prep.pipeline.store.shard_state import ShardState
@@ -37,14 +38,15 @@ DEATHS = 2
 
 @dataclass
 class RunCounts:
-    """What a run did: how many videos it computed and how many it found failed, by stage."""
+    """How many videos a run computed, found failed, and took over from an interrupted run, by stage."""
 
     computed: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    taken_over: Counter[str] = field(default_factory=Counter)
 
 
-Progress = Callable[[Stage[Any], str, Sequence[Record]], None]
-"""Called after each commit with stage, shard and the records of the videos that were computed."""
+Progress = Callable[[Stage[Any], str, Sequence[Record], int], None]
+"""Called after each commit: stage, shard, records of the videos that were computed, number of those taken over."""
 
 
 class Scheduler:
@@ -66,6 +68,7 @@ class Scheduler:
         self._closed = deque(sorted(footage, key=lambda shard: (-footage[shard], shard)))
         self._shard_runs: list[ShardRun] = []
         self._under_way: dict[Any, Submission] = {}
+        self._left = LeftTables(workspace, planner.stages)
         self.run_counts = RunCounts()
 
     def run(self) -> RunCounts:
@@ -158,6 +161,7 @@ class Scheduler:
             attempts=known.attempts if known and retried else 0,
             retries=settings.retries,
             deadline=None if unhurried else min(deadline, LONGEST_DEADLINE),
+            left=self._left.of(stage.name, video.video_id),
         )
 
     def _unit(self, stage: Stage[Any], shard: str) -> Unit:
@@ -196,10 +200,14 @@ class Scheduler:
             self._submit(Submission(unit))
 
     def _handle_dead_worker(self, submission: Submission) -> None:
-        """A worker died. Its videos are tried one by one, so that the one that kills is found and set aside."""
+        """A worker died. What it finished is taken over; its other videos are tried one by one.
+
+        So the one that kills is found, and set aside.
+        """
         unit = submission.unit
+        self._left.look(unit.stage.name)
         if not submission.tasks:
-            log.warning("a worker died while it committed %s: the unit is computed again", unit.unit.path)
+            log.warning("a worker died while it committed %s: it is committed again", unit.unit.path)
             unit.shard_run.lost_commits[unit.stage.name] += 1
             if unit.shard_run.lost_commits[unit.stage.name] >= DEATHS:
                 raise MissingPrerequisite(
@@ -210,12 +218,13 @@ class Scheduler:
         unit.out -= 1
         log.warning("a worker died at %s: %s", unit.unit.path, [task.video.video_id for task in submission.tasks])
         if len(submission.tasks) > 1:
-            unit.waiting.extend([task] for task in submission.tasks)
+            for task in submission.tasks:
+                unit.waiting.append([replace(task, left=self._left.of(unit.stage.name, task.video.video_id))])
             return
         task = submission.tasks[0]
         unit.deaths[task.video.video_id] += 1
         if unit.deaths[task.video.video_id] < DEATHS:
-            unit.waiting.append([task])
+            unit.waiting.append([replace(task, left=())])  # which may be what kills
         else:
             unit.results.append(_set_aside(unit.stage.name, task))
 
@@ -231,20 +240,22 @@ class Scheduler:
     def _committed(self, unit: OpenUnit, committed: Committed) -> None:
         shard_run, stage = unit.shard_run, unit.stage
         del shard_run.open[stage.name]
-        computed = [result.record for result in unit.results]
-        shard_run.attempted |= {(stage.name, record.video_id) for record in computed}
+        records = [result.record for result in unit.results]
+        computed = [result.record for result in unit.results if result.table not in self._left.at_start]
+        shard_run.attempted |= {(stage.name, record.video_id) for record in records}
         shard_run.state.records[stage.name] = {record.video_id: record for record in committed.records}
         shard_run.state.checksums[stage.name] = committed.checksum
-        self._repair_inputs(shard_run, stage, computed)
+        self._repair_inputs(shard_run, stage, records)
         shard_run.refresh()
         write_manifests(self._workspace, video_statuses(self._planner, shard_run.state))
         self.run_counts.computed[stage.name] += len(computed)
         self.run_counts.failed[stage.name] += sum(not record.done for record in computed)
-        self._progress(stage, shard_run.state.shard, computed)
+        self.run_counts.taken_over[stage.name] += len(records) - len(computed)
+        self._progress(stage, shard_run.state.shard, computed, len(records) - len(computed))
 
-    def _repair_inputs(self, shard_run: ShardRun, stage: Stage[Any], computed: Sequence[Record]) -> None:
+    def _repair_inputs(self, shard_run: ShardRun, stage: Stage[Any], records: Sequence[Record]) -> None:
         """Where a video found its inputs damaged: have them computed again, and then try it once more."""
-        damaged = {record.video_id for record in computed if record.error and record.error.type == Damaged.__name__}
+        damaged = {record.video_id for record in records if record.error and record.error.type == Damaged.__name__}
         above = [other for other in self._planner.stages if other.name in stage.upstream]
         if damaged - shard_run.repaired and shard_run.state.reverify(above, damaged):
             shard_run.attempted -= {(name, video_id) for name in (stage.name, *stage.upstream) for video_id in damaged}

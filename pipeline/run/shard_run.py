@@ -7,7 +7,8 @@ from typing import Any
 
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.pipeline.run.task import Unit, VideoResult, VideoTask
+from portrait_prep.pipeline.run.results import VideoResult
+from portrait_prep.pipeline.run.task import Unit, VideoTask
 from portrait_prep.pipeline.status.plan import Planner, Selection
 from portrait_prep.pipeline.store.shard_state import ShardState
 

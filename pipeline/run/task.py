@@ -24,12 +24,13 @@ from portrait_prep.errors import (
     MissingPrerequisite,
     PortraitPrepError,
 )
-from portrait_prep.manifests.files import is_intact, sha256_of, temporary_beside
+from portrait_prep.manifests.files import fresh_token, is_intact, sha256_of, temporary_beside
 from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.manifests.record import Basis, Failure, Output, Record
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.results import VideoResult, table_of, take_over
 from portrait_prep.pipeline.status.plan import fingerprint
 from portrait_prep.pipeline.store.arrow import Digests, digest_of
 from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter, by_stage, joined
@@ -62,13 +63,14 @@ class VideoJob(Generic[P]):
         video: Video,
         columns: Mapping[str, Column],
         gpu: bool = False,
+        token: str = "",
     ) -> None:
         self.video = video
         self.params = params
         self.gpu = gpu
         self.metrics: dict[str, Any] = {}
         self.outputs: dict[str, Path] = {}
-        self._workspace, self._stage, self._columns = workspace, stage, columns
+        self._workspace, self._stage, self._columns, self._token = workspace, stage, columns, token
         self._reads = stage.reads_under(params)
         self._readers = {name: ShardReader(workspace.shard(name, video.shard)) for name in stage.upstream}
         self.frames = max((self.record(name).frames for name in stage.upstream), default=0)
@@ -108,7 +110,7 @@ class VideoJob(Generic[P]):
             raise KeyError(f"stage {self._stage.name} does not declare media {suffix}")
         final = self._workspace.media(self.video.video_id, suffix)
         self._workspace.folder("media")
-        return self.outputs.setdefault(suffix, temporary_beside(final))
+        return self.outputs.setdefault(suffix, temporary_beside(final, self._token))
 
     def read(self, *columns: str) -> Iterator[Batch]:
         """Stream upstream columns, checked on the way against their digests: damage is never passed on."""
@@ -150,29 +152,33 @@ class Unit:
 
 @dataclass(frozen=True)
 class VideoTask:
-    """One video to compute. `deadline` in seconds; None where no watchdog may end the process."""
+    """One video to compute. `deadline` in seconds; None where no watchdog may end the process.
+
+    `left`: tables of results for it that may lie there already.
+    """
 
     video: Video
     basis: Basis
     attempts: int
     retries: int
     deadline: float | None
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """The outcome for one video: its record and, when done, the files that wait to be committed."""
-
-    record: Record
-    table: Path | None = None
-    media: tuple[tuple[Path, Path], ...] = ()
+    left: tuple[Path, ...] = ()
 
 
 def compute(unit: Unit, tasks: Sequence[VideoTask]) -> list[VideoResult]:
-    """Compute the videos one after another. Raises MissingPrerequisite or BadSetting for what concerns all videos."""
+    """Compute the videos one after another, or take over what is there of them.
+
+    Raises MissingPrerequisite or BadSetting for what concerns all videos.
+    """
     print_logs_safely()
     unit.workspace.announce()  # a worker of an existing cluster was not started for this workspace
-    return [_with_retries(unit, task) for task in tasks]
+    return [_taken_over(unit, task) or _with_retries(unit, task) for task in tasks]
+
+
+def _taken_over(unit: Unit, task: VideoTask) -> VideoResult | None:
+    """The first proven result that an interrupted run or a dead worker left of a video, if there is one."""
+    found = (take_over(unit.workspace, unit.stage, unit.params, task.video, task.basis, table) for table in task.left)
+    return next((result for result in found if result), None)
 
 
 def _with_retries(unit: Unit, task: VideoTask) -> VideoResult:
@@ -227,8 +233,9 @@ def _blamed(error: Exception) -> Exception:
 
 def _process(unit: Unit, video: Video, facts: dict[str, Any], clock: float) -> VideoResult:
     unit.workspace.folder(unit.stage.name)
-    table = temporary_beside(unit.path.with_name(f"{video.video_id}.parquet"))
-    job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns, unit.gpu)
+    token = fresh_token()
+    table = table_of(unit.workspace, unit.stage.name, video.video_id, token)
+    job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns, unit.gpu, token)
     try:
         with ShardWriter(table, unit.stage, unit.params) as writer:
             rows, digests = writer.rows(video.video_id, unit.stage.process(job))

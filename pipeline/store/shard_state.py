@@ -121,7 +121,12 @@ class ShardState:
             self.checksums.pop(stage.name, None)
             for video in self.videos:
                 record = self.records.get(stage.name, {}).get(video.video_id)
-                if video.video_id in damaged_inputs and record and record.done and self._refuted(stage, video, record):
+                if (
+                    video.video_id in damaged_inputs
+                    and record
+                    and record.done
+                    and refuted(self.workspace, stage, video, record)
+                ):
                     del self.records[stage.name][video.video_id]
             for video_id, record in list(self.records.get(stage.name, {}).items()):
                 if not all(is_intact(self.workspace.root / output.path, output.sha256) for output in record.media):
@@ -130,14 +135,15 @@ class ShardState:
             self.verify([stage])
         return sum(len(records) for records in self.records.values()) < before
 
-    def _refuted(self, stage: Stage[Any], video: Video, record: Record) -> bool:
-        """Whether what the stage fetched is no longer as recorded."""
-        if stage.proof is None or stage.fetches is None:
-            return False
-        problems = [problem for problem, _ in stage.proof(self.workspace, video, record)]
-        for problem in problems:
-            log.warning("%s of %s: %s", stage.name, video.video_id, problem)
-        return bool(problems)
+
+def refuted(workspace: Workspace, stage: Stage[Any], video: Video, record: Record) -> bool:
+    """Whether what the stage fetched is no longer as recorded; what is wrong is logged."""
+    if stage.proof is None or stage.fetches is None:
+        return False
+    problems = [problem for problem, _ in stage.proof(workspace, video, record)]
+    for problem in problems:
+        log.warning("%s of %s: %s", stage.name, video.video_id, problem)
+    return bool(problems)
 
 
 def _known_checksums(workspace: Workspace, videos: Sequence[Video]) -> dict[str, Checksum]:

@@ -11,6 +11,8 @@ import pytest
 
 from portrait_prep.cli.interruption import INTERRUPTED, PATIENCE, SENTENCE
 
+PROJECT = Path(__file__).parents[2]
+
 BODIES = {
     "Python": "while True: sum(range(100))",
     "a sleep": "time.sleep(60)",
@@ -47,3 +49,43 @@ def test_it_ends_within_seconds(tmp_path: Path, body: str, number: int) -> None:
         _, errors = process.communicate(timeout=30)
         assert time.perf_counter() - begun < PATIENCE + 3.0
     assert (process.returncode, errors) == (INTERRUPTED, SENTENCE)
+
+
+SWALLOWED = """
+import time
+from portrait_prep.cli import interruption, main
+
+def command():
+    print("begun", flush=True)
+    try:
+        time.sleep(60)
+    except:
+        time.sleep(60)
+
+interruption.AGAIN = 0.5
+main.app = command
+main.main()
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_signal_that_was_swallowed_is_sent_again() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SWALLOWED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (INTERRUPTED, SENTENCE)
+
+
+def test_it_ends_by_its_exit_code_wherever_the_signal_came(tmp_path: Path) -> None:
+    """A module that Python runs by `-m` would end by the signal, had that come while text was executed in it."""
+    text = "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nwhile True: pass"
+    program = f"from portrait_prep.cli import main\nmain.app = lambda: exec({text!r})\nmain.main()"
+    (tmp_path / "program.py").write_text(program)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(tmp_path)])}
+    command = [sys.executable, "-m", "program"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, SENTENCE)

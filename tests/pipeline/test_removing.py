@@ -179,7 +179,7 @@ def test_removing_by_subject_and_what_its_memory_keeps_out(root: Path) -> None:
 
     added = add_corpus(toy_session(root), corpus)
     assert added.changes.kept_out == ("a1", "a2", "a3")
-    assert "Kept out, since removed before: 3 (a1, a2, a3)" in list(added.lines())[1]
+    assert "Kept out, since removed before: 3 (a1, a2, a3)" in list(added.lines({}))[1]
     assert forget(toy_session(root), Wish(subjects=("a",))) == "2 (a1, a2) and all of a"
     assert add_corpus(toy_session(root), corpus, EVERYTHING).changes.added == ("a1", "a2", "a3")
 

@@ -11,7 +11,8 @@ def main() -> None:
     session = toy_session(Path(sys.argv[1]))
     selection = session.select((), (), retry_failed=False)
     run_counts, status_counts = session.run(selection, int(sys.argv[2]))
-    sys.stdout.write(json.dumps({"computed": run_counts.computed, "status_counts": status_counts.to_json()}))
+    counts = {"computed": run_counts.computed, "taken_over": run_counts.taken_over}
+    sys.stdout.write(json.dumps(counts | {"status_counts": status_counts.to_json()}))
 
 
 if __name__ == "__main__":

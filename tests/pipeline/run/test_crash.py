@@ -20,6 +20,7 @@ from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.run.commit import commit
 from portrait_prep.pipeline.run.executor import InProcessExecutor, WorkerDied
+from portrait_prep.pipeline.run.results import left_results
 from portrait_prep.pipeline.run.scheduler import Scheduler
 from tests.pipeline.toy import add_videos, numbers, tables, toy_session
 
@@ -29,7 +30,9 @@ VIDEOS = {f"{letter}{k}": f"slow {numbers(40 + k, k)}" for letter in "ab" for k 
 
 def start(root: Path, workers: int = 2) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.pipeline.toy_run", str(root), str(workers)]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -88,8 +91,8 @@ def test_a_killed_driver_costs_only_what_was_not_committed(tmp_path: Path, quiet
         for stage, counts in toy_session(root).status_counts().to_json()["stages"].items()
     }
     summary = finish(start(root))
-    computed = {stage: summary["computed"].get(stage, 0) for stage in committed}
-    assert {stage: committed[stage] + computed[stage] for stage in committed} == dict.fromkeys(committed, len(VIDEOS))
+    done = {stage: summary["computed"].get(stage, 0) + summary["taken_over"].get(stage, 0) for stage in committed}
+    assert {stage: committed[stage] + done[stage] for stage in committed} == dict.fromkeys(committed, len(VIDEOS))
     assert tables(root) == quiet
     assert not list(toy_session(root).workspace.leftovers())
     assert list(Audit(toy_session(root), deep=True).findings()) == []
@@ -111,13 +114,20 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, quiet: dict[str, Any]) -> Non
     add_videos(root, VIDEOS)
     process = start(root)
     workers_of(process, 2)
+    log = root / "logs" / "workers.log"
+    while not log.exists():
+        time.sleep(0.05)
     time.sleep(0.8)
-    os.kill(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert not list(toy_session(root).workspace.leftovers())
+    assert log.read_text() == ""
+    session = toy_session(root)
+    results = {path for result in left_results(session.workspace, session.stages) for path in result.files}
+    assert set(session.workspace.leftovers()) == results, "what is not whole is swept away"
     finish(start(root))
     assert tables(root) == quiet
+    assert not list(session.workspace.leftovers())
 
 
 def test_an_existing_cluster_does_the_same(tmp_path: Path, quiet: dict[str, Any]) -> None:

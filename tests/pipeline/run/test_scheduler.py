@@ -297,11 +297,12 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_done(root: Path) -> None:
     session = add_videos(root, FOUR | {"b2": "full"})
     with pytest.raises(MissingPrerequisite, match="is full: free some space and run again"):
         go(session)
-    assert not list(session.workspace.leftovers())
+    assert {path.name.rpartition("-")[2] for path in session.workspace.leftovers()} == {"b1.parquet", "b1.txt"}
     Path(session.videos[3].source).write_text("1 2")
     run_counts, status_counts = go(toy_session(root))
-    assert run_counts.computed["scale"] == 2
+    assert (run_counts.computed["count"], run_counts.computed["scale"]) == (1, 2)
     assert not status_counts.failed
+    assert not list(session.workspace.leftovers())
 
 
 def test_a_media_file_of_another_size_is_made_again(root: Path) -> None:
