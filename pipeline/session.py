@@ -187,7 +187,7 @@ class Session:
     def finalize(self, stages: frozenset[str] | None = None, cache: StatusCache | None = None) -> StatusCounts:
         """One pass over all shards: manifests, their table, the counts, and the reductions. Call while `held`.
 
-        What lies there of videos that the catalogue no longer has is taken out, and so are results that no run would use.
+        What lies there of videos that the catalogue no longer has is taken out, as are results that no run would use.
 
         `stages`: those whose reduction is wanted; None: those with which every video is through.
         """
