@@ -234,13 +234,7 @@ DAMAGES: dict[str, Damage] = {
     ),
     "a row dropped": Damage(
         lambda root: drop_row(root, "b1"),
-        {
-            *((("unknown video"), f"{stage}/toy-00001.parquet", "b1") for stage in ("count", "scale", "total")),
-            ("orphan", "manifests/b1.json", ""),
-            ("orphan", "media/b1.txt", ""),
-            ("outdated reduction", "total/reduction.json", ""),
-            ("table", "manifests.parquet", ""),
-        },
+        {("gone", "manifests/b1.json", "b1")},
     ),
     "a subject edited": Damage(lambda root: edit_row(root, "b1", subject="c"), {("row", "catalogue.parquet", "b1")}),
     "a label edited": Damage(
@@ -253,11 +247,7 @@ DAMAGES: dict[str, Damage] = {
         lambda root: edit_row(root, "a1", video_id="../a1"),
         {
             ("unsafe name", "catalogue.parquet", "../a1"),
-            *(("unknown video", f"{stage}/toy-00000.parquet", "a1") for stage in ("count", "scale", "total")),
-            ("orphan", MANIFEST, ""),
-            ("orphan", "media/a1.txt", ""),
-            ("outdated reduction", "total/reduction.json", ""),
-            ("table", "manifests.parquet", ""),
+            ("gone", MANIFEST, "a1"),
         },
         lambda root: drop_row(root, "../a1"),
     ),
