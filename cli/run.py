@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import Flag, Workers, WorkspaceOption, say
-from portrait_prep.errors import BadInput
+from portrait_prep.errors import BadInput, NoNetwork
 from portrait_prep.manifests.record import Record
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.declare.stage import Stage
@@ -71,12 +71,17 @@ def run(
 
 
 def carry_out(session: Session, selection: Selection, workers: int, scheduler: str | None = None) -> int:
-    """Run, and sum up. Exit code 1 when some video failed a stage, of those that were asked for."""
+    """Run, and sum up. Exit code 1 when some video failed a stage, of those that were asked for.
+
+    Raises NoNetwork, at the end, where videos wait for one.
+    """
     with _progress(session, selection) as progress:
         run_counts, status_counts = session.run(selection, workers, scheduler, progress)
     asked = [row for row in status_counts.failures if selection.covers(row["stage"], row["video_id"])]
     for line in summary(session, selection, run_counts, status_counts, asked):
         say(line)
+    if run_counts.offline:
+        raise NoNetwork(run_counts.offline)
     return 1 if asked else 0
 
 

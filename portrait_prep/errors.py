@@ -22,6 +22,10 @@ class MissingPrerequisite(PortraitPrepError):
     """Something this machine must have (ffmpeg, a model file, disk space) is not there."""
 
 
+class NoNetwork(PortraitPrepError):
+    """Nothing that lies at an address can be fetched now; that says nothing about any video."""
+
+
 class WorkspaceBusy(PortraitPrepError):
     """Another run holds this workspace."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from portrait_prep.errors import Damaged, MissingPrerequisite
+from portrait_prep.errors import Damaged, MissingPrerequisite, NoNetwork
 from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.record import Failure, Record
 from portrait_prep.manifests.video import Video
@@ -43,6 +43,8 @@ class RunCounts:
     computed: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     taken_over: Counter[str] = field(default_factory=Counter)
+    offline: str = ""
+    """Why nothing that lies at an address was fetched any more, as one sentence."""
 
 
 Progress = Callable[[Stage[Any], str, Sequence[Record], int], None]
@@ -132,7 +134,7 @@ class Scheduler:
             shard = self._closed.popleft()
             state = ShardState.load(self._workspace, shard, self._shards[shard], self._planner.stages)
             state.verify(self._planner.stages)
-            shard_run = ShardRun(self._planner, state)
+            shard_run = ShardRun(self._planner, state, offline=bool(self.run_counts.offline))
             if any(shard_run.ready(self._selection)):
                 self._shard_runs.append(shard_run)
                 return True
@@ -190,6 +192,8 @@ class Scheduler:
             outcome = self._executor.result(future)
         except WorkerDied:
             self._handle_dead_worker(submission)
+        except NoNetwork as error:
+            self._go_offline(submission, str(error))
         else:
             if not submission.tasks:
                 self._committed(unit, outcome)
@@ -197,7 +201,31 @@ class Scheduler:
             unit.out -= 1
             unit.results.extend(outcome)
         if unit.computed and unit.stage.name in unit.shard_run.open:
+            self._close(unit)
+
+    def _close(self, unit: OpenUnit) -> None:
+        """Commit what came, if anything did."""
+        if unit.results:
             self._submit(Submission(unit))
+        else:
+            del unit.shard_run.open[unit.stage.name]
+
+    def _go_offline(self, submission: Submission, why: str) -> None:
+        """From now on nothing is fetched; what is here goes on, and what a worker finished beside is taken over."""
+        self.run_counts.offline = why
+        submission.unit.out -= 1
+        self._try_singly(submission)
+        for shard_run in self._shard_runs:
+            shard_run.offline = True
+            for unit in list(shard_run.open.values()):
+                if unit.drop_downloads() and unit.computed and unit is not submission.unit:
+                    self._close(unit)
+
+    def _try_singly(self, submission: Submission) -> None:
+        unit = submission.unit
+        self._left.look(unit.stage.name)
+        for task in submission.tasks:
+            unit.waiting.append([replace(task, left=self._left.of(unit.stage.name, task.video.video_id))])
 
     def _handle_dead_worker(self, submission: Submission) -> None:
         """A worker died. What it finished is taken over; its other videos are tried one by one.
@@ -205,8 +233,8 @@ class Scheduler:
         So the one that kills is found, and set aside.
         """
         unit = submission.unit
-        self._left.look(unit.stage.name)
         if not submission.tasks:
+            self._left.look(unit.stage.name)
             log.warning("a worker died while it committed %s: it is committed again", unit.unit.path)
             unit.shard_run.lost_commits[unit.stage.name] += 1
             if unit.shard_run.lost_commits[unit.stage.name] >= DEATHS:
@@ -218,8 +246,7 @@ class Scheduler:
         unit.out -= 1
         log.warning("a worker died at %s: %s", unit.unit.path, [task.video.video_id for task in submission.tasks])
         if len(submission.tasks) > 1:
-            for task in submission.tasks:
-                unit.waiting.append([replace(task, left=self._left.of(unit.stage.name, task.video.video_id))])
+            self._try_singly(submission)
             return
         task = submission.tasks[0]
         unit.deaths[task.video.video_id] += 1

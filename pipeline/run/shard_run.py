@@ -30,6 +30,12 @@ class OpenUnit:
         """Whether all results are there."""
         return not self.waiting and not self.out
 
+    def drop_downloads(self) -> bool:
+        """Let go of the tasks that wait for the network; whether there were any."""
+        local = deque(tasks for tasks in self.waiting if not Submission(self, tasks).fetches)
+        dropped, self.waiting = len(local) < len(self.waiting), local
+        return dropped
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -52,8 +58,9 @@ class Submission:
 class ShardRun:
     """A shard being worked on."""
 
-    def __init__(self, planner: Planner, state: ShardState) -> None:
-        self.state = state
+    def __init__(self, planner: Planner, state: ShardState, offline: bool = False) -> None:
+        """`offline`: nothing is to be fetched."""
+        self.state, self.offline = state, offline
         self._planner = planner
         self.attempted: set[tuple[str, str]] = set()
         self.open: dict[str, OpenUnit] = {}
@@ -66,13 +73,15 @@ class ShardRun:
         """Plan anew after records changed."""
         self.statuses = self._planner.statuses(self.state.videos, self.state.records)
 
-    def todo(self, stage: str, selection: Selection) -> list[Video]:
+    def todo(self, stage: Stage[Any], selection: Selection) -> list[Video]:
         """The videos to compute at a stage; each is tried once a run."""
+        statuses, local = self.statuses[stage.name], self.offline and stage.fetches is not None
         return [
             video
             for video in self.state.videos
-            if (stage, video.video_id) not in self.attempted
-            and selection.wants(stage, video.video_id, self.statuses[stage][video.video_id])
+            if (stage.name, video.video_id) not in self.attempted
+            and selection.wants(stage.name, video.video_id, statuses[video.video_id])
+            and not (local and video.remote)
         ]
 
     def ready(self, selection: Selection) -> Iterator[tuple[int, Stage[Any], list[Video]]]:
@@ -83,7 +92,7 @@ class ShardRun:
         unsettled: set[str] = set(self.open)
         for depth, stage in enumerate(self._planner.stages):
             above_unsettled = unsettled.intersection(stage.upstream)
-            videos = [] if stage.name in self.open else self.todo(stage.name, selection)
+            videos = [] if stage.name in self.open else self.todo(stage, selection)
             read_now = any(stage.name in unit.stage.upstream for unit in self.open.values())
             if videos and not above_unsettled and not read_now:
                 yield depth, stage, videos

@@ -22,6 +22,7 @@ from portrait_prep.errors import (
     Damaged,
     MachineFault,
     MissingPrerequisite,
+    NoNetwork,
     PortraitPrepError,
 )
 from portrait_prep.manifests.files import fresh_token, is_intact, sha256_of, temporary_beside
@@ -168,7 +169,7 @@ class VideoTask:
 def compute(unit: Unit, tasks: Sequence[VideoTask]) -> list[VideoResult]:
     """Compute the videos one after another, or take over what is there of them.
 
-    Raises MissingPrerequisite or BadSetting for what concerns all videos.
+    Raises MissingPrerequisite or BadSetting for what concerns all videos, NoNetwork for all that are to be fetched.
     """
     print_logs_safely()
     unit.workspace.announce()  # a worker of an existing cluster was not started for this workspace
@@ -205,7 +206,7 @@ def _attempt(unit: Unit, task: VideoTask, attempt: int) -> VideoResult:
         faulthandler.dump_traceback_later(task.deadline, exit=True)
     try:
         return _process(unit, task.video, facts, clock)
-    except (MissingPrerequisite, BadSetting):
+    except (MissingPrerequisite, BadSetting, NoNetwork):
         raise
     except Exception as error:
         stop_where_disk_is_full(error, unit.workspace)

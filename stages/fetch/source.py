@@ -20,6 +20,7 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.fetch import archive, http, record
 from portrait_prep.stages.fetch.disk import exclusive_lock
 from portrait_prep.stages.fetch.http import md5_of
+from portrait_prep.stages.fetch.network import require_network
 from portrait_prep.stages.fetch.settings import DownloadParams
 
 MEMBER = re.compile(r"(?P<archive>[^#]+/(?P<name>[^/#?]+\.zip))#(?P<member>.+)", re.IGNORECASE)
@@ -43,8 +44,8 @@ def fetch_source(address: str, sources: Path, params: DownloadParams, height: in
     `height` is the picture's that is wanted of a video page: each height is a file of its own. The file's name ends in
     a digest of the address (and the height).
 
-    Raises BadVideo when it cannot be had, TransferFailed when it did not come and may another time,
-    BadSetting when proxy or cookies are unusable, and OSError when the bytes cannot be written.
+    Raises BadVideo when it cannot be had, TransferFailed when it did not come and may another time, NoNetwork when
+    nothing would, BadSetting when proxy or cookies are unusable, and OSError when the bytes cannot be written.
     """
     if match := MEMBER.fullmatch(address):
         return _fetch_member(address, match, sources, params)
@@ -170,5 +171,7 @@ def _fail_fast(address: str, params: DownloadParams) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
+        if isinstance(error, TransferFailed):
+            require_network(address, params)
         _failed[address, params] = (time.monotonic(), error)
         raise

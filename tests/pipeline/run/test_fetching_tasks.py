@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from portrait_prep.errors import NoNetwork
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.video import Video
@@ -19,6 +20,7 @@ from portrait_prep.pipeline.run.executor import InProcessExecutor
 from portrait_prep.pipeline.run.scheduler import Scheduler
 from portrait_prep.pipeline.run.task import VideoTask, compute
 from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.plan import State
 from tests.pipeline.toy import COUNT, SCALE, CountParams, numbers
 
 
@@ -60,6 +62,12 @@ def fetched(job: Job[CountParams]) -> Iterator[Batch]:
 FETCH = replace(COUNT, process=fetched, outside=None, fetches=lambda _: 2)
 
 
+def without_network(job: Job[CountParams]) -> Iterator[Batch]:
+    if job.video.remote:
+        raise NoNetwork("There is no network.")
+    return fetched(job)
+
+
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     """Twelve videos at addresses and six files, each in a shard of its own."""
@@ -92,3 +100,34 @@ def test_only_what_is_fetched_may_take_any_time(session: Session) -> None:
     Scheduler(session.workspace, session.planner, session.videos, executor, session.select((), (), False)).run()
     assert {order.deadline is None for order in executor.tasks if order.video.remote} == {True}
     assert {order.deadline is None for order in executor.tasks if not order.video.remote} == {False}
+
+
+@pytest.mark.parametrize("shard_seconds", [10.0, 60.0])
+def test_without_a_network_what_is_here_goes_on_and_the_rest_waits(tmp_path: Path, shard_seconds: float) -> None:
+    """Alone in a shard, and several to one, remote ones among files."""
+    root = tmp_path / "w"
+    root.mkdir()
+    (tmp_path / "a.txt").write_text(numbers(3))
+    found = [
+        Video(
+            video_id=f"v{number:02d}",
+            corpus="toy",
+            subject="s",
+            source=f"https://example.org/{number}" if number % 3 else str(tmp_path / "a.txt"),
+            duration=10.0,
+        )
+        for number in range(12)
+    ]
+    stages = (replace(FETCH, process=without_network), SCALE)
+    write_settings(root / "pipeline.toml", stages)
+    write_catalogue(root / "catalogue.parquet", merge([], found, shard_seconds))
+    session = Session(Workspace(root), stages)
+    run_counts, status_counts = session.run(session.select((), (), retry_failed=False), workers=0)
+    assert run_counts.offline == "There is no network."
+    assert run_counts.computed == {"count": 4, "scale": 4}
+    assert not status_counts.failures
+    assert status_counts.by_video["count"] == {State.DONE: 4, State.PENDING: 8}
+    again, _ = Session(Workspace(root), stages).run(session.select((), (), retry_failed=False), workers=0)
+    assert again.computed == {}
+    whole = Session(Workspace(root), (replace(FETCH, process=fetched), SCALE))
+    assert whole.run(whole.select((), (), retry_failed=False), workers=0)[0].computed == {"count": 8, "scale": 8}
