@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from portrait_prep.errors import Damaged, MissingPrerequisite, NoNetwork
+from portrait_prep.errors import Damaged, MissingPrerequisite
 from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.record import Failure, Record
 from portrait_prep.manifests.video import Video
@@ -22,7 +22,7 @@ from portrait_prep.pipeline.run.commit import Committed, commit
 from portrait_prep.pipeline.run.executor import Executor, WorkerDied
 from portrait_prep.pipeline.run.results import LeftTables, VideoResult
 from portrait_prep.pipeline.run.shard_run import OpenUnit, ShardRun, Submission
-from portrait_prep.pipeline.run.task import Unit, VideoTask, compute
+from portrait_prep.pipeline.run.task import Computed, Unit, VideoTask, compute
 from portrait_prep.pipeline.status.plan import Planner, Selection, fingerprint
 from portrait_prep.pipeline.status.survey import video_statuses, write_manifests
 from portrait_prep.pipeline.store.shard_state import ShardState
@@ -192,14 +192,14 @@ class Scheduler:
             outcome = self._executor.result(future)
         except WorkerDied:
             self._handle_dead_worker(submission)
-        except NoNetwork as error:
-            self._go_offline(submission, str(error))
         else:
             if not submission.tasks:
                 self._committed(unit, outcome)
                 return
             unit.out -= 1
-            unit.results.extend(outcome)
+            unit.results.extend(outcome.results)
+            if outcome.offline:
+                self._go_offline(submission, outcome)
         if unit.computed and unit.stage.name in unit.shard_run.open:
             self._close(unit)
 
@@ -210,22 +210,16 @@ class Scheduler:
         else:
             del unit.shard_run.open[unit.stage.name]
 
-    def _go_offline(self, submission: Submission, why: str) -> None:
-        """From now on nothing is fetched; what is here goes on, and what a worker finished beside is taken over."""
-        self.run_counts.offline = why
-        submission.unit.out -= 1
-        self._try_singly(submission)
+    def _go_offline(self, submission: Submission, computed: Computed) -> None:
+        """From now on nothing is fetched; what is here goes on."""
+        self.run_counts.offline = computed.offline
+        tried = {result.record.video_id for result in computed.results}
+        submission.unit.waiting.extend([task] for task in submission.tasks if task.video.video_id not in tried)
         for shard_run in self._shard_runs:
             shard_run.offline = True
             for unit in list(shard_run.open.values()):
                 if unit.drop_downloads() and unit.computed and unit is not submission.unit:
                     self._close(unit)
-
-    def _try_singly(self, submission: Submission) -> None:
-        unit = submission.unit
-        self._left.look(unit.stage.name)
-        for task in submission.tasks:
-            unit.waiting.append([replace(task, left=self._left.of(unit.stage.name, task.video.video_id))])
 
     def _handle_dead_worker(self, submission: Submission) -> None:
         """A worker died. What it finished is taken over; its other videos are tried one by one.
@@ -233,8 +227,8 @@ class Scheduler:
         So the one that kills is found, and set aside.
         """
         unit = submission.unit
+        self._left.look(unit.stage.name)
         if not submission.tasks:
-            self._left.look(unit.stage.name)
             log.warning("a worker died while it committed %s: it is committed again", unit.unit.path)
             unit.shard_run.lost_commits[unit.stage.name] += 1
             if unit.shard_run.lost_commits[unit.stage.name] >= DEATHS:
@@ -246,7 +240,8 @@ class Scheduler:
         unit.out -= 1
         log.warning("a worker died at %s: %s", unit.unit.path, [task.video.video_id for task in submission.tasks])
         if len(submission.tasks) > 1:
-            self._try_singly(submission)
+            for task in submission.tasks:
+                unit.waiting.append([replace(task, left=self._left.of(unit.stage.name, task.video.video_id))])
             return
         task = submission.tasks[0]
         unit.deaths[task.video.video_id] += 1

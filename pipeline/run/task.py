@@ -166,14 +166,28 @@ class VideoTask:
     left: tuple[Path, ...] = ()
 
 
-def compute(unit: Unit, tasks: Sequence[VideoTask]) -> list[VideoResult]:
-    """Compute the videos one after another, or take over what is there of them.
+@dataclass(frozen=True)
+class Computed:
+    """What came of some tasks. `offline`: why those that have no result were not tried, in one sentence."""
 
-    Raises MissingPrerequisite or BadSetting for what concerns all videos, NoNetwork for all that are to be fetched.
+    results: Sequence[VideoResult]
+    offline: str = ""
+
+
+def compute(unit: Unit, tasks: Sequence[VideoTask]) -> Computed:
+    """Compute the videos one after another, or take over what is there of them, as long as there is a network.
+
+    Raises MissingPrerequisite or BadSetting for what concerns all videos.
     """
     print_logs_safely()
     unit.workspace.announce()  # a worker of an existing cluster was not started for this workspace
-    return [_taken_over(unit, task) or _with_retries(unit, task) for task in tasks]
+    results = []
+    for task in tasks:
+        try:
+            results.append(_taken_over(unit, task) or _with_retries(unit, task))
+        except NoNetwork as error:
+            return Computed(results, str(error))
+    return Computed(results)
 
 
 def _taken_over(unit: Unit, task: VideoTask) -> VideoResult | None:

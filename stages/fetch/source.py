@@ -47,8 +47,17 @@ def fetch_source(address: str, sources: Path, params: DownloadParams, height: in
     Raises BadVideo when it cannot be had, TransferFailed when it did not come and may another time, NoNetwork when
     nothing would, BadSetting when proxy or cookies are unusable, and OSError when the bytes cannot be written.
     """
-    if match := MEMBER.fullmatch(address):
-        return _fetch_member(address, match, sources, params)
+    try:
+        match = MEMBER.fullmatch(address)
+        return (
+            _fetch_member(address, match, sources, params) if match else _fetch_page(address, sources, params, height)
+        )
+    except TransferFailed:
+        require_network(address, params)
+        raise
+
+
+def _fetch_page(address: str, sources: Path, params: DownloadParams, height: int | None) -> Path:
     from portrait_prep.stages.fetch.ytdlp import fetch_video  # noqa: PLC0415  yt-dlp is large, and few commands need it
 
     name = _name(address, height)
@@ -171,7 +180,5 @@ def _fail_fast(address: str, params: DownloadParams) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        if isinstance(error, TransferFailed):
-            require_network(address, params)
         _failed[address, params] = (time.monotonic(), error)
         raise
