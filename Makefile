@@ -7,7 +7,9 @@ PYTHON ?=
 
 BIN := .venv/bin
 CLI := $(BIN)/portrait-prep
+READ := .venv/.read
 READY := .venv/.ready
+comma := ,
 # Read from the files that declare them, by tools that are there before .venv is.
 ROOMS := $(filter-out __pycache__,$(patsubst portrait_prep/%/.,%,$(wildcard portrait_prep/*/.)))
 STAGES := $(shell sed -n 's/^ *\([a-z0-9_]*\)\.STAGE,.*/\1/p' stages/order.py)
@@ -25,13 +27,14 @@ make demo        make the demo corpus and run everything on it
 make all         bring every stage up to date; one stage: make $(STAGES)
 make resume      the same, and try failed videos again
 make status      stages x states, and what failed
+make list        videos: what became of each, and why
 make audit       check every claim of the workspace
 make report      write report/index.html
 make test        the tests (make test-slow: the long ones)
 make coverage    the tests, and which lines they reach
 make bench       frames a second, stage by stage; windows a second of a view
 make lint        style, types and the import contract
-make setup       make .venv with the pinned versions
+make setup       make .venv with the pinned versions; the command is then $(CLI)
 make clean       remove caches and build leftovers; never a workspace, never .venv
 
 W=DIR            the workspace (now: $(W))
@@ -42,7 +45,7 @@ endef
 export HELP
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo all resume status audit report test test-slow coverage bench lint clean $(STAGES)
+.PHONY: help setup demo all resume status list audit report test test-slow coverage bench lint clean $(STAGES)
 .NOTPARALLEL:
 
 help:
@@ -51,17 +54,28 @@ help:
 setup: $(READY)
 	@echo "$(CLI) is ready."
 
+# $(call install,extras,what comes and how large it is). All that it says goes to stderr: `make status >file` is clean.
+define install
+@if ! $(BIN)/python -c 'import pip; $(FIT)' >/dev/null 2>&1; then \
+    python=; \
+    for candidate in $(CANDIDATES); do \
+        if "$$candidate" -c '$(FIT)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+    done; \
+    if [ -z "$$python" ]; then echo "$(UNFIT)" >&2; exit 1; fi; \
+    echo "Making .venv with $$("$$python" --version)." >&2; \
+    "$$python" -m venv --clear .venv || exit 1; \
+fi
+@echo "Installing $(2) into .venv: done once, takes some minutes." >&2
+@$(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.$(1)' >&2
+endef
+
 $(READY): pyproject.toml constraints.txt
-	@if ! $(BIN)/python -c 'import pip; $(FIT)' >/dev/null 2>&1; then \
-	    python=; \
-	    for candidate in $(CANDIDATES); do \
-	        if "$$candidate" -c '$(FIT)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
-	    done; \
-	    if [ -z "$$python" ]; then echo "$(UNFIT)" >&2; exit 1; fi; \
-	    echo "Making .venv with $$("$$python" --version): done once, takes some minutes and 3 GB (7 GB where PyTorch brings CUDA)."; \
-	    "$$python" -m venv --clear .venv || exit 1; \
-	fi
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt -e '.[torch,dev]'
+	$(call install,[torch$(comma)dev],portrait-prep$(comma) PyTorch and the tools for tests (2.9 GB; 7 GB with CUDA))
+	@touch $(READ) $@
+
+# What reads a workspace needs no PyTorch.
+$(READ): pyproject.toml constraints.txt
+	$(call install,,portrait-prep without PyTorch (1.8 GB))
 	@touch $@
 
 demo: $(READY)
@@ -76,7 +90,7 @@ all: $(READY)
 resume: $(READY)
 	@$(CLI) run --retry-failed $(OPTIONS)
 
-status audit report: $(READY)
+status list audit report: $(READ)
 	@$(CLI) $@ -w "$(W)" $(ARGS)
 
 test: $(READY)

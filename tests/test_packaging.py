@@ -129,6 +129,13 @@ def test_the_licence_is_the_whole_apache_2() -> None:
     assert project()["project"]["license"] == "Apache-2.0"
 
 
+def test_what_is_cited_is_this_version() -> None:
+    cited = dict(re.findall(r"^([a-z-]+): (.+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE))
+    assert cited["cff-version"] == "1.2.0"
+    assert (cited["title"], cited["version"]) == (project()["project"]["name"], project()["project"]["version"])
+    assert cited["license"] == project()["project"]["license"]
+
+
 def test_the_one_import_name_links_every_room() -> None:
     rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {PACKAGE.name, "tests", "benchmarks"}
     links = {path.name: path.readlink() for path in PACKAGE.iterdir() if path.is_symlink()}
@@ -290,6 +297,27 @@ def test_setup_is_done_once_and_again_when_the_pins_change(clone: Clone) -> None
 
 
 @needs_make
+@pytest.mark.parametrize("target", ["status", "list", "audit", "report"])
+def test_what_only_reads_installs_no_pytorch_and_says_what_it_installs(clone: Clone, target: str) -> None:
+    clone.python("python3", fit=True)
+    made = clone.make(target)  # the command itself is not there: nothing was installed in truth
+    assert re.search(r"^Installing portrait-prep without PyTorch \(.+ GB\) .*\.$", made.stderr, re.MULTILINE)
+    assert not made.stdout
+    *_, pip = clone.calls()
+    assert pip.endswith(" -c constraints.txt -e .")
+
+
+@needs_make
+def test_what_runs_and_tests_installs_everything_and_reading_nothing_more(clone: Clone) -> None:
+    clone.python("python3", fit=True)
+    assert "PyTorch" in clone.make("demo").stderr
+    *_, pip = clone.calls()
+    assert pip.endswith(" -c constraints.txt -e .[torch,dev]")
+    assert "Installing" not in clone.make("status").stderr
+    assert not clone.calls()
+
+
+@needs_make
 def test_a_named_python_is_taken_or_refused_and_never_swapped(clone: Clone) -> None:
     clone.python("python3", fit=True)
     clone.python("mine", fit=True)
@@ -312,7 +340,20 @@ def test_help_is_the_default_and_names_every_target(clone: Clone) -> None:
     assert told.returncode == 0
     assert told.stdout == clone.make("help").stdout
     words = set(re.findall(r"[\w-]+", told.stdout))
-    assert {"demo", "test", "all", "status", "audit", "report", "resume", "coverage", "bench", "lint", "setup"} <= words
+    assert {
+        "demo",
+        "test",
+        "all",
+        "status",
+        "list",
+        "audit",
+        "report",
+        "resume",
+        "coverage",
+        "bench",
+        "lint",
+        "setup",
+    } <= words
     assert f"one stage: make {' '.join(stage.name for stage in STAGES)}\n" in told.stdout
     assert not clone.calls()
 
@@ -335,6 +376,7 @@ def test_a_stage_is_a_target_as_soon_as_it_is_in_the_order(clone: Clone) -> None
         (("demo", "W=/tmp/d"), 'demo -w "/tmp/d"'),
         (("status", "ARGS=--json"), 'status -w "workspace" --json'),
         (("audit",), 'audit -w "workspace"'),
+        (("list", "ARGS=--rejected"), 'list -w "workspace" --rejected'),
         (("report",), 'report -w "workspace"'),
     ],
 )
