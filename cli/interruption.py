@@ -3,17 +3,22 @@
 Python runs signal handlers only between its own instructions. But it writes the number of each signal at once to a pipe
 set by `signal.set_wakeup_fd`. A thread reads that pipe and ends the process if the handler has not run soon after. That
 is safe at any moment, since a file with its final name is whole.
+
+While a module is imported, the handler ends the process itself: importers swallow its exception or raise another.
 """
 
 import os
 import signal
 import threading
+from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
 SENTENCE = "portrait-prep: interrupted; run again to go on from here\n"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
+IMPORTER = "<frozen importlib"
+"""Start of the file name of Python's own functions that import a module."""
 PATIENCE = 3.0
 """Seconds that the handler has to run."""
 
@@ -35,15 +40,23 @@ def raise_on_signals() -> None:
     threading.Thread(target=_watch, args=(reader,), daemon=True).start()
 
 
-def _interrupt(*_: object) -> NoReturn:
+def _interrupt(_: int, frame: FrameType | None) -> NoReturn:
     _handled.set()
+    while frame:
+        if frame.f_code.co_filename.startswith(IMPORTER):
+            _end()
+        frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _end() -> NoReturn:
+    os.write(STDERR, SENTENCE.encode())
+    os._exit(INTERRUPTED)
 
 
 def _watch(reader: int) -> None:
     """End the process after a signal that `_interrupt` does not handle in time. Other handlers are left alone."""
     while number := os.read(reader, 1):
         if number[0] in SIGNALS and not _handled.wait(PATIENCE) and signal.getsignal(number[0]) is _interrupt:
-            os.write(STDERR, SENTENCE.encode())
-            os._exit(INTERRUPTED)
+            _end()
         _handled.clear()
