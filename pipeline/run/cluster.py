@@ -1,5 +1,6 @@
 """Dask clusters: workers started on this machine, or an existing scheduler that is joined."""
 
+import asyncio
 import logging
 import os
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, Nanny, Scheduler, SpecCluster, WorkerPlugin
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster, WorkerPlugin, rpc
 from distributed.system import MEMORY_LIMIT
 from distributed.versions import VersionMismatchWarning
 from distributed.worker import Worker
@@ -63,11 +64,18 @@ def connected(scheduler: str) -> Iterator[Client]:
     with _dask_silent(), warnings.catch_warnings():
         warnings.simplefilter("ignore", VersionMismatchWarning)
         try:
+            asyncio.run(asyncio.wait_for(_answer(scheduler), CONNECT_SECONDS))
             client = Client(scheduler, timeout=CONNECT_SECONDS)
         except Exception as error:
             raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
         with client:
             yield client
+
+
+async def _answer(scheduler: str) -> None:
+    """Return once the scheduler said what it is. A `Client` waits without end where something listens and is silent."""
+    async with rpc(scheduler, connection_args=Security().get_connection_args("client")) as asked:
+        await asked.identity()
 
 
 @contextmanager
