@@ -40,7 +40,7 @@ ERRORS = ("error", "fatal")
 DISK_FULL = "No space left on device"
 ENDED = re.compile(r"Exiting normally, received signal \d+\.")
 """What ffmpeg says when it is asked to end."""
-ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGXFSZ)
 """Signals of the system or of a person; those of a crash are the video's."""
 
 

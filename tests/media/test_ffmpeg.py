@@ -20,7 +20,8 @@ def tones(seconds: float | None = None) -> Any:
 
 
 def started(monkeypatch: pytest.MonkeyPatch) -> list["subprocess.Popen[bytes]"]:
-    """All processes that are started from now on."""
+    """All processes that are started from now on, but for the one that tries whether ffmpeg is there."""
+    executable()
     processes: list[subprocess.Popen[bytes]] = []
     start = subprocess.Popen
 
@@ -64,7 +65,7 @@ def test_it_ends_when_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> 
     assert processes[0].returncode not in (None, 0)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU, signal.SIGXFSZ])
 def test_one_that_is_ended_from_outside_says_nothing_of_the_file(
     monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ) -> None:
