@@ -3,6 +3,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import State
@@ -37,3 +38,15 @@ def test_while_a_source_is_away_what_is_done_stays_and_what_failed_is_to_be_trie
     for video in session.videos:
         Path(video.source).unlink()
     assert toy_session(tmp_path / "w").status_counts().by_video["count"] == {State.DONE: 1, State.STALE: 1}
+
+
+def test_one_that_is_named_anew_and_cannot_be_seen_has_failed(tmp_path: Path) -> None:
+    """What was read under the old name says nothing of the new one: a run would end as if all were well."""
+    session = add_videos(tmp_path / "w", {"a1": "1 2"})
+    session.run(session.select((), (), False), workers=0)
+    (video,) = session.videos
+    Path(video.source).unlink()
+    write_catalogue(session.workspace.catalogue, [video.model_copy(update={"start": 1.0})])
+    changed = toy_session(tmp_path / "w")
+    _, counts = changed.run(changed.select((), (), False), workers=0)
+    assert counts.by_video["count"] == {State.FAILED: 1}
