@@ -3,19 +3,23 @@
 Python runs signal handlers only between its own instructions. But it writes the number of each signal at once to a pipe
 set by `signal.set_wakeup_fd`. A thread reads that pipe and ends the process if the handler has not run soon after. That
 is safe at any moment, since a file with its final name is whole. A signal is sent again after a while, since a library
-may swallow what the handler raises (a bare `except:`, while it is imported).
+may swallow what the handler raises. While a module is imported, the handler ends the process itself: importers swallow
+its exception or raise another.
 """
 
 import os
 import signal
 import threading
 from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
 SENTENCE = "portrait-prep: interrupted; run again to go on from here\n"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 STDERR = 2
+IMPORTER = "<frozen importlib"
+"""Start of the file name of Python's own functions that import a module."""
 PATIENCE = 3.0
 """Seconds that the handler has to run."""
 AGAIN = 10.0
@@ -39,8 +43,12 @@ def raise_on_signals() -> None:
     threading.Thread(target=_watch, args=(reader,), daemon=True).start()
 
 
-def _interrupt(*_: object) -> NoReturn:
+def _interrupt(_: int, frame: FrameType | None) -> NoReturn:
     _handled.set()
+    while frame:
+        if frame.f_code.co_filename.startswith(IMPORTER):
+            end_interrupted()
+        frame = frame.f_back
     raise KeyboardInterrupt
 
 

@@ -15,6 +15,8 @@ FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
 CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 """Fields that say which part of a source is used: interval and crop."""
+ALL_SUBJECTS = "*"
+"""What stands for all subjects together where there are figures of each, so that no subject can be called it."""
 TAKEN = frozenset({"subjects"})
 """What no shard can be called: a stage keeps a table under this name that joins the videos of all shards."""
 DUPLICATE_OF = "duplicate of "
@@ -134,6 +136,10 @@ CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
     (lambda video: is_name(video.video_id), f"its video_id is no name of a file ({NAME_RULE})"),
     (lambda video: is_name(video.shard), f"its shard is no name of a file ({NAME_RULE})"),
     (lambda video: video.shard not in TAKEN, "its shard has the name of a table of the workspace"),
+    (
+        lambda video: video.subject != ALL_SUBJECTS,
+        f"its subject must not be '{ALL_SUBJECTS}': that stands for them all",
+    ),
     (lambda video: _is_time(video.start) and _is_time(video.end), "start and end must be seconds, 0 or more"),
     (lambda video: video.end is None or (video.start or 0.0) < video.end, "it must end after its start"),
     (lambda video: _is_time(video.duration), "its duration must be seconds, 0 or more"),

@@ -33,10 +33,11 @@ NOT_WHITELISTED = "not on whitelist"
 SYSTEM_ERRORS = frozenset(
     {
         *(errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN),
-        *(errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO),
+        *(errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENXIO, errno.EACCES, errno.EAGAIN),
     }
 )
-"""Error numbers for which no file is to blame: lost network disks and devices, too many open files."""
+"""Error numbers for which no file is to blame: lost network disks and devices, too many open files, rights, threads
+that cannot be started."""
 
 
 class NotAVideo(Exception):

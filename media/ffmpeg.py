@@ -27,16 +27,20 @@ MOST_MEMORY = 6 << 30
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", "level+verbose")
 """Verbose: only at that level does ffmpeg count what it could not decode."""
 
+LINE = re.compile(r"((?:\[[^\[\]]+ @ [0-9a-fx]+\] )*)\[(\w+)\] (.*)")
+"""Who says it, the level, and the words. Titles and other texts of a file stand in the words of level `info`."""
 COUNTS = re.compile(
-    r"Input stream #(\d+):(\d+) \((\w+)\): \d+ packets read .*?; (\d+) frames decoded; (\d+) decode errors"
+    r" *Input stream #(\d+):(\d+) \((\w+)\): \d+ packets read .*?; (\d+) frames decoded; (\d+) decode errors"
 )
-CORRUPT = re.compile(r"\[dec:\S+ @ \S+\] \[warning\] .*corrupt decoded frame")
+DECODER = "[dec:"
+CORRUPT = "corrupt decoded frame"
 CHANGED = re.compile(r"Reconfiguring filter graph because (\w+) parameters changed to (.*)")
 STREAM = re.compile(r"\[[a-z]+ist#(\d+):(\d+)/")
-ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
-ENDED = "Exiting normally, received signal"
+ERRORS = ("error", "fatal")
+DISK_FULL = "No space left on device"
+ENDED = re.compile(r"Exiting normally, received signal \d+\.")
 """What ffmpeg says when it is asked to end."""
-ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU, signal.SIGXFSZ)
 """Signals of the system or of a person; those of a crash are the video's."""
 
 
@@ -124,18 +128,22 @@ class LogReader(threading.Thread):
     def run(self) -> None:
         """Read until ffmpeg is done. Frames decoded with flaws are announced one by one, the counts at the end."""
         for raw in self._log:
-            line = raw.decode(errors="replace")
-            self.disk_full |= "No space left on device" in line
-            self.ended |= ENDED in line
-            if CORRUPT.search(line) and (stream := STREAM.search(line)):
-                self._corrupt[int(stream[1]), int(stream[2])] += 1
-            elif found := COUNTS.search(line):
-                key = int(found[1]), int(found[2])
-                self._decoded[key] = DecodedStream(found[3], int(found[4]), int(found[5]) + self._corrupt[key])
-            elif found := CHANGED.search(line):
-                self._changed[found[1]] = found[2].strip()
-            elif found := ERROR.search(line):
-                self.complaint = found[1].strip()
+            if found := LINE.match(raw.decode(errors="replace")):
+                self._take(*found.groups())
+
+    def _take(self, speaker: str, level: str, words: str) -> None:
+        if CORRUPT in words and DECODER in speaker and (stream := STREAM.search(speaker + words)):
+            self._corrupt[int(stream[1]), int(stream[2])] += 1
+        elif level in ERRORS:
+            self.complaint = words.strip()
+            self.disk_full |= DISK_FULL in words
+        elif ENDED.match(words):
+            self.ended = True
+        elif speaker and (found := COUNTS.match(words)):
+            key = int(found[1]), int(found[2])
+            self._decoded[key] = DecodedStream(found[3], int(found[4]), int(found[5]) + self._corrupt[key])
+        elif speaker and (found := CHANGED.match(words)):
+            self._changed[found[1]] = found[2].strip()
 
     @property
     def report(self) -> DecodeReport:

@@ -10,6 +10,7 @@ from stat import S_ISDIR, S_ISREG
 
 import numpy as np
 
+from portrait_prep.errors import SourceAway
 from portrait_prep.manifests.record import Record
 from portrait_prep.manifests.video import Video, is_address
 from portrait_prep.pipeline.declare.metric import Metric
@@ -27,10 +28,11 @@ PERMANENT = {
     errno.ENOTDIR: "does not exist: a part of its path is no folder",
     errno.ELOOP: "is a link that leads back to itself",
     errno.ENAMETOOLONG: "has a longer name than this system can read",
-    errno.EACCES: "may not be read: its permissions forbid it",
-    errno.EPERM: "may not be read: its permissions forbid it",
 }
 """What the system says of a source that no retry will mend; all else (a disk that fails, a server that is away) may."""
+
+FORBIDDEN = (errno.EACCES, errno.EPERM)
+"""What it says of one that another user may read, or this one later: nothing about the video."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,16 @@ def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> Hashe
 def read_through(path: Path) -> tuple[int, str]:
     """Bytes and sha256 of a file.
 
-    Raises BadVideo when it is missing, no file, or not ours to read; OSError when reading fails and may not next time.
+    Raises BadVideo when it is missing or no file, SourceAway when this user may not read it, OSError when reading fails
+    and may not next time.
     """
     try:
         stat = path.stat()
         _check_kind(path, stat.st_mode)
         return _read(path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
     except OSError as error:
+        if error.errno in FORBIDDEN:
+            raise SourceAway(f"{path} may not be read: mend its permissions and run again.") from error
         if error.errno not in PERMANENT:
             raise
         raise BadVideo(f"{path} {PERMANENT[error.errno]}") from error
@@ -144,7 +149,7 @@ def _proved(file: Path, sha256: str, mends: tuple[Remedy, Remedy]) -> Iterator[t
     try:
         if read_through(file)[1] != sha256:
             yield f"the source {file} is no longer what it was", mends[0]
-    except (BadVideo, OSError) as error:
+    except (BadVideo, SourceAway, OSError) as error:
         yield f"the source cannot be read again ({error})", mends[1]
 
 

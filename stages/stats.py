@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import safe_id, with_digest
 from portrait_prep.manifests.record import Record
-from portrait_prep.manifests.video import Video
+from portrait_prep.manifests.video import ALL_SUBJECTS, Video
 from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
@@ -30,7 +30,7 @@ from portrait_prep.stages.sound import lip_sync
 from portrait_prep.stages.sound.lip_sync import LipSync
 from portrait_prep.stages.streaming.moments import Moments
 
-CORPUS = "*"
+CORPUS = ALL_SUBJECTS
 """The subject that stands for all of them; the last row of the table."""
 TABLE = "subjects.parquet"
 

@@ -1,5 +1,6 @@
 """Dask clusters: workers started on this machine, or an existing scheduler that is joined."""
 
+import asyncio
 import logging
 import os
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, Nanny, Scheduler, SpecCluster, WorkerPlugin
+from distributed import Client, Nanny, Scheduler, Security, SpecCluster, WorkerPlugin, rpc
 from distributed.system import MEMORY_LIMIT
 from distributed.versions import VersionMismatchWarning
 from distributed.worker import Worker
@@ -73,6 +74,7 @@ def connected(scheduler: str) -> Iterator[Client]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VersionMismatchWarning)
         try:
+            asyncio.run(asyncio.wait_for(_answer(scheduler), CONNECT_SECONDS))
             client = Client(scheduler, timeout=CONNECT_SECONDS)
         except Exception as error:
             raise BadInput(f"No dask scheduler answers at {scheduler}: start one or leave --scheduler out.") from error
@@ -87,6 +89,12 @@ def silence_dask() -> None:
     """
     for name in DASK_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+async def _answer(scheduler: str) -> None:
+    """Return once the scheduler said what it is. A `Client` waits without end where something listens and is silent."""
+    async with rpc(scheduler, connection_args=Security().get_connection_args("client")) as asked:
+        await asked.identity()
 
 
 def local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup, signals: Sequence[int]) -> SpecCluster:

@@ -1,7 +1,7 @@
 """Runs in a worker: examines its process, and carries out tasks once it has passed.
 
 A worker may have another version of portrait_prep, or none, or another Python. So this file is sent as source text,
-imports only the standard library, and runs there before any object of portrait_prep is unpickled.
+needs only the standard library, and runs there before any object of portrait_prep is unpickled.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import time
 import types
 import uuid
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ FACTS: dict[str, Callable[[], str]] = {
     "portrait_prep": lambda: code_digest("portrait_prep"),
     "ffmpeg": lambda: _ffmpeg(os.environ.get("IMAGEIO_FFMPEG_EXE", "")),
 }
-"""What must be equal besides versions of packages. Without IMAGEIO_FFMPEG_EXE ffmpeg is the one of its package."""
+"""What must be equal besides versions of packages. IMAGEIO_FFMPEG_EXE names an ffmpeg other than the package's."""
 
 SOURCES = (".py", ".npz", ".json")
 """Suffixes of the files that make up the code."""
@@ -67,11 +68,14 @@ def code_digest(package: str) -> str:
 
 
 def _ffmpeg(executable: str) -> str:
-    if not executable:
-        return "its package's"
+    """The first line that ffmpeg says of its version; "its package's" where that brings one, as some builds do not."""
     try:
+        if not executable:
+            executable = str(import_module("imageio_ffmpeg").get_ffmpeg_exe())
+            if Path(executable).parent.name == "binaries":
+                return "its package's"
         told = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError):
         return "none"
     return told.stdout.partition("\n")[0]
 

@@ -187,10 +187,14 @@ class Planner:
 
 
 def _outside(stage: Stage[Any], video: Video, known: Record | None) -> dict[str, Any]:
-    """Facts about files beyond the workspace. While these cannot be seen, what was read from them stays valid."""
+    """Facts about files beyond the workspace. While these cannot be seen, what was read from them stays valid.
+
+    Nothing was read from files that the catalogue did not name then.
+    """
     facts = stage.outside(video) if stage.outside else {}
     if facts is None:
-        return known.basis.outside if known and known.done else {}
+        named = {name: getattr(video, name) for name in stage.catalogue}
+        return known.basis.outside if known and known.done and known.basis.catalogue == named else {}
     return dict(facts)
 
 

@@ -89,3 +89,30 @@ def test_it_ends_by_its_exit_code_wherever_the_signal_came(tmp_path: Path) -> No
     command = [sys.executable, "-m", "program"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (INTERRUPTED, SENTENCE)
+
+
+IMPORTED = {
+    "passed on": "",
+    "raised as another": "except BaseException as error: raise ImportError('initialization failed') from error",
+    "swallowed": "except BaseException: pass",
+}
+MODULE = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.{name})
+    for _ in range(10**7): pass
+{handling}
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("handling", IMPORTED)
+def test_it_ends_while_a_module_is_imported_whatever_that_does(tmp_path: Path, handling: str, number: int) -> None:
+    text = MODULE.format(name=signal.Signals(number).name, handling=IMPORTED[handling] or "finally: pass")
+    (tmp_path / "slow_to_import.py").write_text(text)
+    body = "import slow_to_import; time.sleep(60)"
+    command = [sys.executable, "-c", PROGRAM.format(body=body)]
+    there = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))}
+    done = subprocess.run(command, capture_output=True, text=True, env=there, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, SENTENCE)

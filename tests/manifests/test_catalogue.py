@@ -88,6 +88,7 @@ BAD_ROWS: dict[str, dict[str, object]] = {
     "is of no height": {"source_height": -1},
     "repeats an id": {"video_id": "a"},
     "is in a shard that is a table": {"shard": "subjects"},
+    "is of all subjects": {"subject": "*"},
 }
 
 

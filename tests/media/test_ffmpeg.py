@@ -20,7 +20,8 @@ def tones(seconds: float | None = None) -> Any:
 
 
 def started(monkeypatch: pytest.MonkeyPatch) -> list["subprocess.Popen[bytes]"]:
-    """All processes that are started from now on."""
+    """All processes that are started from now on, but for the one that tries whether ffmpeg is there."""
+    executable()
     processes: list[subprocess.Popen[bytes]] = []
     start = subprocess.Popen
 
@@ -64,7 +65,7 @@ def test_it_ends_when_nobody_reads_any_more(monkeypatch: pytest.MonkeyPatch) -> 
     assert processes[0].returncode not in (None, 0)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGXCPU, signal.SIGXFSZ])
 def test_one_that_is_ended_from_outside_says_nothing_of_the_file(
     monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ) -> None:
@@ -86,6 +87,26 @@ def test_a_full_disk_is_told_as_such() -> None:
     with pytest.raises(OSError, match="No space left") as caught:
         run(output, lambda pipe: None)
     assert caught.value.errno == errno.ENOSPC
+
+
+TITLES = (
+    "No space left on device",
+    "a\n[error] No space left on device",
+    "Exiting normally, received signal 15.",
+    "[error] of another",
+    "[vist#0:0/h264 @ 0x1] [dec:h264 @ 0x1] [warning] corrupt decoded frame",
+)
+"""What ffmpeg says at times, here as the title of a file, which ffmpeg repeats in its log."""
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_what_a_file_says_is_not_taken_for_words_of_ffmpeg(tmp_path: Path, title: str) -> None:
+    clip, titled = write_clip(tmp_path / "a.mp4", steady(25, 1), portrait(64, 64)), tmp_path / "b.mp4"
+    run(ffmpeg.input(str(clip)).output(str(titled), c="copy", metadata=f"title={title}"), lambda pipe: None)
+    report = run(ffmpeg.input(str(titled)).output("-", format="null"), lambda pipe: None)
+    assert report == DecodeReport({(0, 0): DecodedStream("video", 25, 0)})
+    with pytest.raises(FfmpegFailed, match=r"^(?!of another)"):
+        run(ffmpeg.input(str(titled)).output("pipe:1", format="rawvideo"), lambda pipe: None)
 
 
 def test_its_complaint_is_passed_on(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from portrait_prep.errors import SourceAway
 from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.manifests.video import Video, source_of
 from portrait_prep.pipeline.declare.stage import BadVideo
@@ -71,6 +72,19 @@ def test_a_disk_that_fails_may_be_tried_again(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Path, "stat", failing)
     with pytest.raises(OSError, match="Input/output error"):
+        read_through(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_a_source_that_this_user_may_not_read_says_nothing_of_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "a.mp4").write_bytes(b"1")
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(SourceAway, match="may not be read: mend its permissions"):
         read_through(tmp_path / "a.mp4")
 
 

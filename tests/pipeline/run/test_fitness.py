@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import imageio_ffmpeg
 import pytest
 from distributed import Client, LocalCluster, Worker
 
@@ -56,6 +57,15 @@ def other_ffmpeg(folder: Path) -> Mapping[str, str]:
     return {"IMAGEIO_FFMPEG_EXE": "/bin/echo"}
 
 
+def ffmpeg_of_the_system(folder: Path) -> Mapping[str, str]:
+    """Where the package brings no ffmpeg, so that it takes whichever there is."""
+    package = Path(imageio_ffmpeg.__file__).parent
+    shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("ffmpeg-*"))
+    (folder / "ffmpeg").write_text("#!/bin/sh\necho ffmpeg version 3.0\n")
+    (folder / "ffmpeg").chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": f"{folder}{os.pathsep}{PROJECT}"}
+
+
 def as_here(folder: Path) -> Mapping[str, str]:
     """Where nothing is different but the folder that it was started in."""
     return {}
@@ -66,6 +76,7 @@ UNFIT = {
     other_package: "its numpy is 1.0, not ",
     other_names: "its encoding of file names is ascii, not utf-8",
     other_ffmpeg: "its ffmpeg is -version, not its package's",
+    ffmpeg_of_the_system: "its ffmpeg is ffmpeg version 3.0, not its package's",
     as_here: "it does not see /proc/self/cwd/w",
 }
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from distributed import Client
 
-from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.pipeline.run import connection, dask_executor, fitness, opening
 from portrait_prep.pipeline.run.connection import LOST
 from portrait_prep.pipeline.session import Session
@@ -102,3 +103,9 @@ def test_at_whatever_moment(tmp_path: Path, moment: str, monkeypatch: pytest.Mon
         monkeypatch.setattr(owner, moment, after_the_end)
         with pytest.raises(MissingPrerequisite, match=LOST):
             run(session, address, lambda *_: None)
+
+
+def test_what_listens_and_says_nothing_is_no_scheduler(tmp_path: Path) -> None:
+    session = add_videos(tmp_path / "w", VIDEOS)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(BadInput, match="No dask scheduler answers"):
+        run(session, f"tcp://127.0.0.1:{silent.getsockname()[1]}", lambda *_: None)

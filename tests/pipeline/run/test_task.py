@@ -1,7 +1,7 @@
 """One video in a worker: what a stage must keep to, how often it is tried, and what an interrupted commit leaves."""
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,24 @@ from typing import Any
 import pytest
 
 from portrait_prep.errors import MissingPrerequisite
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.auditing.audit import Audit
-from portrait_prep.pipeline.declare.stage import Batch, Job
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Job
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run import commit
 from portrait_prep.pipeline.session import Session
-from tests.pipeline.toy import COUNT, SCALE, TOTAL, CountParams, add_videos, count, numbers, tables, toy_session
+from tests.pipeline.toy import (
+    COUNT,
+    SCALE,
+    TOTAL,
+    CountParams,
+    add_videos,
+    count,
+    numbers,
+    outside,
+    tables,
+    toy_session,
+)
 
 
 def failures(session: Session) -> list[dict[str, Any]]:
@@ -79,6 +91,28 @@ def test_what_the_machine_does_wrong_is_no_fault_of_the_video(tmp_path: Path, er
     assert (failure["video_id"], failure["type"], failure["permanent"]) == ("a1", "MachineFault", False)
     assert type(error).__name__ in failure["message"]
     ill.clear()
+    assert failures(session) == [], "the next run tries it again, unasked"
+
+
+def test_a_source_that_only_the_process_at_work_does_not_see_is_away(tmp_path: Path) -> None:
+    """On a node of a cluster where a disk is not mounted, what is missing says nothing of the video."""
+    mounted, away = [False], list[str]()
+
+    def at_the_node(job: Job[CountParams]) -> Iterator[Batch]:
+        if not mounted[0]:
+            away.append(job.video.video_id)
+            raise BadVideo("it does not exist")
+        yield from count(job)
+
+    def seen(video: Video) -> Mapping[str, Any] | None:
+        return None if away and away.pop() else outside(video)
+
+    add_videos(tmp_path / "w", {"a1": numbers(30)})
+    session = Session(Workspace(tmp_path / "w"), (replace(COUNT, process=at_the_node, outside=seen), SCALE, TOTAL))
+    (failure,) = failures(session)
+    assert (failure["type"], failure["permanent"]) == ("SourceAway", False)
+    assert "does not see its source: mount it there" in failure["message"]
+    mounted[0] = True
     assert failures(session) == [], "the next run tries it again, unasked"
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import State
@@ -52,3 +53,15 @@ def test_what_was_accepted_before_a_setting_changed_is_told_beside_what_waits(tm
     assert counts.to_json()["accepted_earlier"] == 2
     settings.write_text(settings.read_text().replace("min_seconds = 0.0", "min_seconds = 1.0"))
     assert toy_session(root).status_counts().to_json()["accepted_earlier"] == 1
+
+
+def test_one_that_is_named_anew_and_cannot_be_seen_has_failed(tmp_path: Path) -> None:
+    """What was read under the old name says nothing of the new one: a run would end as if all were well."""
+    session = add_videos(tmp_path / "w", {"a1": "1 2"})
+    session.run(session.select((), (), False), workers=0)
+    (video,) = session.videos
+    Path(video.source).unlink()
+    write_catalogue(session.workspace.catalogue, [video.model_copy(update={"start": 1.0})])
+    changed = toy_session(tmp_path / "w")
+    _, counts = changed.run(changed.select((), (), False), workers=0)
+    assert counts.by_video["count"] == {State.FAILED: 1}

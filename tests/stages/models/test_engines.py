@@ -1,5 +1,8 @@
 """Where networks run. No GPU is needed: what is tested is what becomes of a wish for one, and of too little memory."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -156,3 +159,12 @@ def test_a_gpu_that_fails_later_is_left_and_nothing_is_lost(
 def test_an_error_of_the_network_itself_is_no_matter_of_the_gpu(source: NetworkSource) -> None:
     with pytest.raises(Exception, match="Got: 3 Expected: 4"):
         Network(source)(ROWS[:, :3])
+
+
+def test_the_runtime_reports_to_nobody_and_keeps_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    here = {
+        name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    }
+    command = [sys.executable, "-c", "import portrait_prep.stages.models.engines"]
+    subprocess.run(command, env=here | {"HOME": str(tmp_path)}, check=True, timeout=60)
+    assert list(tmp_path.rglob("*onnxruntime*")) == []
