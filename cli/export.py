@@ -73,7 +73,7 @@ def _summary(exported: Exported, folder: Path) -> str:
 def mouth_pca(
     file: Path,
     *,
-    frames: Annotated[int, Parameter(help="About so many frames are looked at, evenly spread.")] = 20_000,
+    frames: Annotated[int, Parameter(help="About this many frames are looked at, evenly spread.")] = 20_000,
     workspace: WorkspaceOption = Path(),
 ) -> int:
     """Fit a PCA to pictures of the mouths of all accepted videos. Fit again when videos come in.

@@ -40,7 +40,7 @@ class Wanted:
     subject: Annotated[tuple[str, ...] | None, Many] = None
     """Take only the videos of these subjects, as the catalogue names them."""
     limit: int | None = None
-    """Take only the first so many of what is asked for."""
+    """Take only the first N of what is asked for."""
 
     def choice(self, *further: Filter) -> Choice:
         """The videos that pass these and the `further` filters."""
@@ -226,7 +226,7 @@ def _add(
     say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shell_word(str(workspace))}")
     wanted = [video for video in added.videos if video.worked_on]
     if downloads := len(wanted) - sum(1 for _ in here(session.workspace, wanted)):
-        say(f"It would start {counted(downloads, 'download')}; with --local it starts none, and does what is here.")
+        say(f"This starts {counted(downloads, 'download')}; add --local to process only what is already here.")
     return 0
 
 

@@ -54,7 +54,7 @@ def audit(
     deep
         Read the sources again too, decode the media, and compute the statistics again.
     sample
-        Recompute so many videos, drawn at random, from their sources, and compare them with the shards.
+        Recompute this many videos, drawn at random, from their sources, and compare them with the shards.
     seed
         Another number draws other videos.
     """
@@ -94,4 +94,4 @@ def _summed_up(findings: Sequence[Finding], root: Path) -> Iterator[str]:
         yield "Commands that mend it:" if len(findings) == 1 else "Commands that mend them:"
         yield from (f"    {command}" for command in commands)
     if by_hand := sum(not remedy.commands(root) for remedy in remedies):
-        yield f"{by_hand} of them {'is' if by_hand == 1 else 'are'} to be mended by hand, as said."
+        yield f"{by_hand} {'has' if by_hand == 1 else 'have'} no automatic fix; see above."

@@ -34,11 +34,11 @@ def remove(
     Parameters
     ----------
     videos
-        Ids, as in the catalogue.
+        Ids, as in the catalogue, or patterns ('ann_*').
     subject
         All videos of these subjects, those that are added later included.
     missing
-        Those whose source file is gone. A disk that is not mounted is told from that where other sources tell.
+        Those whose source file is gone. Where all sources of a folder are gone, its disk is taken to be unmounted.
     forget
         Let these videos (or subjects) come in again, with the next init.
     dry_run
@@ -90,7 +90,8 @@ def _removed(session: Session, wish: Wish, who: str, why: str) -> Iterator[str]:
 
 def _told(found: Found, done: str) -> Iterator[str]:
     """Which videos, why these, and which not."""
-    yield f"{done}: {a_few(ids(found.meant))}." if found.meant else "Nothing to remove."
+    gone = f": {a_few(found.named)} removed before" if found.named else ""
+    yield f"{done}: {a_few(ids(found.meant))}." if found.meant else f"Nothing to remove{gone}."
     if found.copies:
         yield f"{done} with them, as copies of the same files: {a_few(ids(found.copies))}."
     if found.away:

@@ -41,7 +41,7 @@ def run(
     Parameters
     ----------
     stages
-        Stages to bring up to date, with those that they stand on. Default: all.
+        Stages to bring up to date, and the stages they need. Default: all.
     scheduler
         Address of a running dask scheduler (tcp://host:port) whose workers see the workspace.
     retry_failed

@@ -27,7 +27,7 @@ WRONG_WAY_ROUND = 0.8
 def sides(
     *, utterances: int = 6, workspace: WorkspaceOption = Path(), workers: Workers = CORES, json_: AsJson = False
 ) -> int:
-    """Check with mouths and sound that the speakers of IEMOCAP's dialogs sit where the catalogue says.
+    """Check that IEMOCAP's videos show the person who is speaking, by mouths and sound.
 
     Exit code 1 when a dialog disagrees. Where it cannot be told, that is said and nothing is guessed.
 

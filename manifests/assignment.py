@@ -13,15 +13,14 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
 from pathlib import Path
 from typing import Any
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import REQUIRED
-from portrait_prep.manifests.ids import did_you_mean
+from portrait_prep.manifests.ids import did_you_mean, matching
 from portrait_prep.manifests.splits import BY_SUBJECT, SUBJECT
 from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import MOST_TEXT, regular
@@ -41,13 +40,6 @@ class Line:
     number: int
     name: str
     values: Mapping[str, str | int | None]
-
-    def matching(self, ids: Collection[str]) -> list[str]:
-        """The videos that are meant."""
-        if not re.search(r"[*?[]", self.name):
-            return [self.name] if self.name in ids else []
-        pattern = re.compile(translate(self.name))
-        return [name for name in ids if pattern.match(name)]
 
 
 def read_assignment(path: Path) -> list[Line]:
@@ -123,7 +115,7 @@ def assigned(videos: Sequence[Video], lines: Iterable[Line], path: Path, split_b
     ids = {video.video_id: None for video in videos}
     wanted: dict[str, dict[str, Any]] = defaultdict(dict)
     for line in lines:
-        meant = line.matching(ids)
+        meant = matching(line.name, ids)
         if not meant:
             raise BadInput(
                 f"{path}, line {line.number}: there is no video '{line.name}' in the catalogue; "

@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from fnmatch import translate
 
 SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 MAX_ID = 96
@@ -52,3 +53,11 @@ def did_you_mean(name: str, ids: Iterable[str]) -> str:
     """The ids nearest to a name or pattern, as the first part of a sentence; empty where none is near."""
     nearest = get_close_matches(name, ids, NEAREST)
     return f"did you mean {' or '.join(nearest)}? " if nearest else ""
+
+
+def matching(name: str, ids: Collection[str]) -> list[str]:
+    """The ids that are meant by an id, or by a pattern with `*`, `?` or `[…]` as of a shell."""
+    if not re.search(r"[*?[]", name):
+        return [name] if name in ids else []
+    pattern = re.compile(translate(name))
+    return [one for one in ids if pattern.match(one)]

@@ -70,12 +70,14 @@ class DryRun:
                     self._failed[status.failure.permanent] += 1
                 continue
             self._certain &= wanted
-            hope = ", may stay current" if not wanted and status.state is State.STALE else ""
             seconds = footage(video_status)
             self._footage[stage] += seconds or 0.0
             if seconds is None:
                 self._unknown.add(video_id)
-            yield stage, f"{status.state}: {status.reason or 'failed before, tried again'}{hope}"
+            if status.state is State.STALE and not wanted:
+                yield stage, f"{status.reason}; computed again only if its input changes"
+            else:
+                yield stage, f"{status.state}: {status.reason or 'failed before, tried again'}"
 
     def _compare(self, video_status: VideoStatus) -> None:
         """Note where the manifests tell of a finished video what is true no longer."""

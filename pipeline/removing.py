@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.ids import did_you_mean
+from portrait_prep.manifests.ids import did_you_mean, matching
 from portrait_prep.manifests.removals import Removal, Removals, original_of, write_removals
 from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.manifests.wording import a_few
@@ -16,7 +16,7 @@ from portrait_prep.pipeline.status.counts import StatusCounts
 
 @dataclass(frozen=True)
 class Wish:
-    """What to remove: videos, all of some subjects, or (alone) those whose source is gone."""
+    """What to remove: videos by id or pattern, all of some subjects, or (alone) those whose source is gone."""
 
     videos: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
@@ -25,11 +25,15 @@ class Wish:
 
 @dataclass(frozen=True)
 class Found:
-    """What a wish comes to: rows that were meant, copies of them, and videos that seem missing and may only be away."""
+    """What a wish comes to: rows that were meant, copies of them, and videos that seem missing and may only be away.
+
+    `named`: the ids of the wish, with or without a row.
+    """
 
     meant: tuple[Video, ...]
     copies: tuple[Video, ...] = ()
     away: tuple[Video, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 def ids(videos: Sequence[Video]) -> list[str]:
@@ -43,29 +47,32 @@ def find(session: Session, wish: Wish) -> Found:
     Raises BadInput for a video or subject that is neither there nor was removed before, and where all that is missing
     may only be away.
     """
-    _require_known(session, wish)
+    wish = _expanded(session, wish)
     if wish.missing:
         return _missing(session.videos)
     names, subjects = set(wish.videos), set(wish.subjects)
     meant = tuple(video for video in session.videos if video.video_id in names or video.subject in subjects)
     originals = {video.video_id for video in meant}
     copies = (video for video in session.videos if original_of(video) in originals)
-    return Found(meant, tuple(video for video in copies if video.video_id not in originals))
+    return Found(meant, tuple(video for video in copies if video.video_id not in originals), named=wish.videos)
 
 
-def _require_known(session: Session, wish: Wish) -> None:
-    removed, videos = session.removals, session.videos
-    unknown = [name for name in videos.lacking(wish.videos) if name not in removed.videos]
-    if unknown:
-        left = session.pruning().gone  # a row that was deleted by hand
-        session.require_videos([name for name in unknown if name not in left])
-    there = sorted(map(str, videos.values_of("subject")))
+def _expanded(session: Session, wish: Wish) -> Wish:
+    """The same with ids in place of patterns. Raises BadInput for what is neither there nor was removed before."""
+    removed, there = session.removals, sorted(map(str, session.videos.values_of("subject")))
+    ids, named = {*session.videos.ids(), *removed.videos}, list[str]()
+    for name in wish.videos:
+        found = matching(name, ids)
+        if not found and name not in session.pruning().gone:  # a row that was deleted by hand
+            session.require_videos([name])
+        named += sorted(found) or [name]
     for subject in wish.subjects:
         if subject not in there and subject not in removed.subjects:
             raise BadInput(
                 f"No video of the catalogue is of the subject '{subject}'; {did_you_mean(subject, there)}"
                 "'portrait-prep list --json' tells whose each is."
             )
+    return replace(wish, videos=tuple(dict.fromkeys(named)))
 
 
 def _missing(videos: Sequence[Video]) -> Found:
@@ -128,7 +135,7 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
 def _with_subjects(found: Found, wish: Wish) -> dict[str, str | None]:
     """Id of each video to remember -> the subject that it goes with; None where it, or its original, was named."""
     subjects = {video.video_id: video.subject for video in found.meant}
-    names: dict[str, str | None] = dict.fromkeys(wish.videos)
+    names: dict[str, str | None] = dict.fromkeys(found.named)
     for video in (*found.meant, *found.copies):
         subject = subjects[original_of(video) or video.video_id] if video not in found.meant else video.subject
         names.setdefault(video.video_id, subject if subject in wish.subjects else None)
@@ -142,9 +149,11 @@ def forget(session: Session, wish: Wish) -> str:
     """
     with session.held():
         known = session.removals
-        for name in (*(set(wish.videos) - known.videos), *(set(wish.subjects) - known.subjects)):
+        named = {name: matching(name, known.videos) for name in wish.videos}
+        unknown = [name for name, found in named.items() if not found]
+        for name in (*unknown, *(set(wish.subjects) - known.subjects)):
             raise BadInput(f"'{name}' was not removed from this workspace ({told(known)}).")
-        left = known.without(wish.videos, wish.subjects)
+        left = known.without({one for found in named.values() for one in found}, wish.subjects)
         write_removals(session.workspace.removals, left.made)
         return _named(tuple(one for one in known.made if one not in left.made))
 

@@ -23,13 +23,24 @@ class Switch:
     description: str
 
 
+class _Blank:
+    """Stands for whatever value in the sentence of a rejection."""
+
+    def __format__(self, _: str) -> str:
+        return "…"
+
+    def __getitem__(self, _: int) -> "_Blank":
+        return self
+
+
 @dataclass(frozen=True)
 class Bound:
     """A limit of a metric, which `[quality]` sets; a video beyond it is rejected.
 
     `allowed` are the limits of the setting itself, as pydantic's Field takes them (`ge`, `gt`, `le`). `rejection` is
-    the sentence given, with `{value}` and `{limit}`. `places` names the metric of the same stage that holds where in
-    the source that was, in seconds: the sentence goes on with it.
+    the sentence given, with `{value}` and `{limit}`. In it `{s}` ends a noun that is counted by the value, `{size}` is
+    the value without its sign, and `{side}` one of `sides`, for values below and above zero. `places` names the metric
+    of the same stage that holds where in the source that was, in seconds: the sentence goes on with it.
     """
 
     setting: str
@@ -40,6 +51,18 @@ class Bound:
     only_if: Switch | None = None
     places: str = ""
     allowed: dict[str, float] = field(default_factory=dict)
+    sides: tuple[str, str] = ("", "")
+
+    def told(self, value: Any, limit: float | None) -> str:
+        """The sentence of a rejection for a value."""
+        counted = abs(value) if isinstance(value, int | float) else value
+        side = self.sides[counted == value] if self.sense == "within" else ""
+        return self.rejection.format(value=value, limit=limit, size=counted, side=side, s="" if counted == 1 else "s")
+
+    def heading(self, limit: float | None) -> str:
+        """The same for any value."""
+        blank, side = _Blank(), " or ".join(self.sides)
+        return self.rejection.format(value=blank, limit=limit, size=blank, side=side, s="s")
 
     def holds(self, value: Any, limit: float) -> bool:
         """Whether a measured value, or each of several, keeps within the limit."""
@@ -80,12 +103,11 @@ def within(
     default: float,
     description: str,
     rejection: str,
-    only_if: Switch | None = None,
-    places: str = "",
+    sides: tuple[str, str] = ("", ""),
     **allowed: float,
 ) -> Bound:
     """No value farther from zero than the setting."""
-    return Bound(setting, "within", default, description, rejection, only_if, places, allowed)
+    return Bound(setting, "within", default, description, rejection, None, "", allowed, sides)
 
 
 def only(values: Sequence[float]) -> float:

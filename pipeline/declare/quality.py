@@ -37,16 +37,6 @@ def _bounds(stages: Sequence[Stage[Any]]) -> Iterator[tuple[Stage[Any], Metric, 
     return ((stage, metric, bound) for stage in stages for metric in stage.metrics for bound in metric.bounds)
 
 
-class _Any:
-    """Stands for whatever value in the sentence of a rejection."""
-
-    def __format__(self, _: str) -> str:
-        return "…"
-
-    def __getitem__(self, _: int) -> "_Any":
-        return self
-
-
 @dataclass(frozen=True)
 class Rule:
     """A bound of a metric under the settings. `limit` is None where the settings switch it off."""
@@ -64,7 +54,7 @@ class Rule:
     @property
     def heading(self) -> str:
         """What it says of any video that it rejects."""
-        return self.bound.rejection.format(value=_Any(), limit=self.limit) + (", …" if self.bound.places else "")
+        return self.bound.heading(self.limit) + (", …" if self.bound.places else "")
 
     def rejection(self, value: Any, places: Any = None) -> str | None:
         """Why a video with this value is rejected, and where; None where it is not.
@@ -73,7 +63,7 @@ class Rule:
         """
         if self.limit is None or value is None or self.bound.holds(value, self.limit):
             return None
-        sentence = self.bound.rejection.format(value=value, limit=self.limit)
+        sentence = self.bound.told(value, self.limit)
         return f"{sentence}, {at(places)}" if places else sentence
 
     def rejection_by(self, metrics: Mapping[str, Any]) -> str | None:

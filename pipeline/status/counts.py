@@ -31,6 +31,7 @@ class StatusCounts:
         self.failures: list[dict[str, Any]] = []
         self.taken_out: list[str] = []
         """Videos that the catalogue no longer has, and of which files were deleted."""
+        self._results: Counter[Result] = Counter()
         self._rejected: list[tuple[str, tuple[str, ...]]] = []
 
     def add(self, shard: Sequence[VideoSummary]) -> None:
@@ -42,6 +43,7 @@ class StatusCounts:
             states = [summary.states[stage] for summary in shard]
             counts.update(states)
             self.by_shard[stage][min(states, key=WORST_FIRST.index)] += 1
+        self._results.update(result_of(summary) for summary in shard)
         for summary in shard:
             self.failures.extend(dict(failure) for failure in summary.failures)
             if result_of(summary) is Result.REJECTED:
@@ -63,7 +65,13 @@ class StatusCounts:
     def verdicts(self) -> str:
         """How many videos are accepted, in words."""
         others = self.videos - self.accepted
-        return f"{counted(self.videos, 'video')}: {self.accepted} accepted, {others} not{self._earlier}."
+        parts = [
+            f"{count} {result}"
+            for result in Result
+            if (count := self._results[result]) and result is not Result.ACCEPTED
+        ]
+        of_these = f" Of these: {', '.join(parts)}." if parts else ""
+        return f"{counted(self.videos, 'video')}: {self.accepted} accepted, {others} not{self._earlier}.{of_these}"
 
     @property
     def _earlier(self) -> str:

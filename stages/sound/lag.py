@@ -42,8 +42,8 @@ METRICS = (
                 "max_sound_offset",
                 0.12,
                 "most seconds that a sound file may be apart from the video's own sound",
-                "the sound file is {value:+.3f} s behind the video's own sound (negative: ahead of it), more than "
-                "{limit:g} s apart",
+                "the sound file is {size:.3f} s {side} the video's own sound (limit {limit:g} s)",
+                sides=("ahead of", "behind"),
                 ge=0,
             ),
         ),

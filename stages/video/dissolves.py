@@ -70,7 +70,7 @@ METRICS = (
                 "max_dissolves",
                 0,
                 "most dissolves",
-                "it has {value} dissolves from one picture to another, more than {limit}",
+                "it has {value} dissolve{s} from one picture to another, more than {limit}",
                 places="dissolve_times",
                 ge=0,
             ),

@@ -69,7 +69,7 @@ METRICS = (
                 "max_cuts",
                 0,
                 "most scene cuts",
-                "it has {value} scene cuts, more than {limit}",
+                "it has {value} scene cut{s}, more than {limit}",
                 places="cut_times",
                 ge=0,
             ),

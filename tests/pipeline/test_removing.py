@@ -248,6 +248,13 @@ def test_of_a_folder_that_was_deleted_and_a_disk_that_is_away(root: Path, tmp_pa
     assert [video.video_id for video in told.away] == ["c1"]
 
 
+def test_patterns_name_videos_and_what_was_removed(root: Path) -> None:
+    assert take_out(root, "a*", "[b]1") == ["a1", "a2", "b1"]
+    assert forget(toy_session(root), Wish(("a?",))) == "2 (a1, a2)"
+    with pytest.raises(BadInput, match=r"There is no video 'z\*' in the catalogue"):
+        take_out(root, "z*")
+
+
 def test_the_last_video_can_be_removed(root: Path) -> None:
     assert take_out(root, *FIVE) == list(FIVE)
     assert not list(root.glob("count/*.parquet"))

@@ -336,7 +336,7 @@ def test_what_the_command_line_says(root: Path, capsys: pytest.CaptureFixture[st
         f"    rm {root}/media/ann.wav",
         f"    rm {root}/media/orphan.mp4",
         f"    portrait-prep run -w {root}",
-        "1 of them is to be mended by hand, as said.",
+        "1 has no automatic fix; see above.",
     ]
     assert inspect.audit(workspace=root, json_=True) == 1
     assert [row["kind"] for row in json.loads(capsys.readouterr().out)] == ["media", "stranger", "orphan"]

@@ -92,7 +92,7 @@ def test_a_take_has_its_picture_and_its_clean_sound(takes: Path, take: str) -> N
     told = json.loads((takes / "manifests" / f"{take}.json").read_text())
     assert (told["subject"], told["split"]) == ("Actor_12", "train")
     reason = told["quality"]["reasons"][told["quality"]["rules"].index("max_sound_offset")]
-    assert reason.startswith("the sound file is +1.000 s behind the video's own sound")
+    assert reason.startswith("the sound file is 1.000 s behind the video's own sound")
     labels = told["labels"]
     assert labels["emotion"] == "fearful"
     assert labels["intensity"] == ("normal" if take == TAKES[0] else "strong")

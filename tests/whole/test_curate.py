@@ -80,7 +80,7 @@ def test_a_person_is_deleted_and_stays_out(root: Path, finished: Path) -> None:
         "Removed with them, as copies of the same files: 1 (bob_2).",
         "Their sources were not touched. init leaves them out from now on; --forget undoes that.",
         "report/index.html, which showed them, was deleted: 'portrait-prep report' makes it anew.",
-        "2 videos: 1 accepted, 1 not.",
+        "2 videos: 1 accepted, 1 not. Of these: 1 failed.",
     ]
     assert {path: path.read_bytes() for path in clips.rglob("*.*")} == before
     assert not [path for path in root.rglob("*") if path.name.split(".")[0] in ("ann_1", "ann_2", "bob_2", "ann")]
@@ -156,7 +156,9 @@ def test_of_a_video_that_failed_for_good_no_command_is_offered_that_does_not_wor
 
 
 def test_a_run_ends_by_what_was_asked_for_and_rejected_videos_are_named(root: Path) -> None:
-    assert ok("run", "-w", root, "--only", "ann_1")[-1] == "5 videos: 3 accepted, 2 not."
+    assert (
+        ok("run", "-w", root, "--only", "ann_1")[-1] == "5 videos: 3 accepted, 2 not. Of these: 1 failed, 1 left out."
+    )
     ok("review", "reject", "bob_1", "--why", "a mask", "--by", "eve", "-w", root)
     assert "bob_1: rejected: eve rejected it: a mask" in ok("status", "-w", root)
     assert [line.split()[:2] for line in ok("list", "--rejected", "-w", root)] == [
@@ -184,7 +186,7 @@ def hdtf(tmp_path: Path, server: Server, demo_sources: Path) -> Path:
 def test_downloads_are_announced_and_what_was_fetched_goes_with_the_last_video_of_it(hdtf: Path) -> None:
     root = hdtf / "w"
     told = ok("init", "hdtf", "-w", root, "--annotations", hdtf / "lists")
-    assert told[-1] == "It would start 3 downloads; with --local it starts none, and does what is here."
+    assert told[-1] == "This starts 3 downloads; add --local to process only what is already here."
     assert "No video of the catalogue has its source here" in refused("run", "--local", "-w", root)
     settings = root / "pipeline.toml"
     settings.write_text(
@@ -193,7 +195,7 @@ def test_downloads_are_announced_and_what_was_fetched_goes_with_the_last_video_o
     ok("run", "normalize", "-w", root, "--workers", "0", code=1)
     fetched = [path for path in (root / "sources").iterdir() if not path.is_symlink() and path.suffix != ".json"]
     assert len([path for path in fetched if not path.name.startswith(".")]) == 1
-    assert ok("init", "hdtf", "-w", root, "--annotations", hdtf / "lists")[-1].startswith("It would start 1 download;")
+    assert ok("init", "hdtf", "-w", root, "--annotations", hdtf / "lists")[-1].startswith("This starts 1 download;")
     ok("run", "download", "--local", "-w", root, "--workers", "0")
     ok("remove", "WDA_Ann_000", "-w", root)
     assert fetched[0].exists()  # the other interval is of it, too

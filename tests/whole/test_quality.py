@@ -194,7 +194,7 @@ SEEN: dict[str, Seen] = {
         lambda frames: [
             moved(zoomed(frame, 0.5, (256, 256), GREY), -120 if k < 20 else 120) for k, frame in enumerate(frames)
         ],
-        "the tracked face jumped 1 times to another",
+        "the tracked face jumped 1 time to another",
         params={"patience": 3},
     ),
     "landmark_jump": Seen(
@@ -218,7 +218,7 @@ SEEN: dict[str, Seen] = {
     "roll_range": Seen(lambda frames: [turned(frame, 52) for frame in frames], "degrees (roll), beyond 45"),
     "dissolves": Seen(
         lambda frames: dissolved(frames, frames_of(OTHER), 15),
-        "it has 1 dissolves from one picture to another, more than 0",
+        "it has 1 dissolve from one picture to another, more than 0",
     ),
     "outside_share": Seen(
         lambda frames: [cut_off(frame, 300) for frame in frames],
@@ -336,7 +336,7 @@ def test_a_voice_that_is_out_of_step_is_rejected_for_that(tmp_path: Path, by: in
     measured.run(stats.STAGE, 200)
     told = measured.reasons()
     assert len(told) == (by > 0)
-    assert not by or "frames behind the voice (negative: ahead of it), more than 5 apart" in told[0]
+    assert not by or "the voice (limit 5)" in told[0]
 
 
 # --- what the source is -------------------------------------------------------------------------------------------

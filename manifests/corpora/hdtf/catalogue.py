@@ -44,12 +44,12 @@ TOO_TALL = "crop taller than declared height"
 
 HANDLED: Mapping[str, str] = {
     DUPLICATED: "kept in the catalogue, never worked on",
-    NO_CROP: "the square is set by where the face is",
+    NO_CROP: "cropped around the detected face",
     OUT_OF_ORDER: "taken as written",
     CONTAINS: "both are taken",
-    NO_HEIGHT: "the crop is of no known scale: the square is set by where the face is",
+    NO_HEIGHT: "the crop is of no known scale: cropped around the detected face",
     ODD_HEIGHT: "taken as written, and scaled to the height of the file",
-    TOO_TALL: "the crop cannot be right: the square is set by where the face is",
+    TOO_TALL: "the crop cannot be right: cropped around the detected face",
 }
 """Each kind of defect, and what is done about it."""
 

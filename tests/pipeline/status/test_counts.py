@@ -44,7 +44,7 @@ def test_what_was_accepted_before_a_setting_changed_is_told_beside_what_waits(tm
     root = tmp_path / "w"
     session = add_videos(root, {"a1": numbers(30), "a2": numbers(12), "b1": "1 bad"})
     session.run(session.select((), (), retry_failed=False), workers=0)
-    assert toy_session(root).status_counts().verdicts == "3 videos: 2 accepted, 1 not."
+    assert toy_session(root).status_counts().verdicts == "3 videos: 2 accepted, 1 not. Of these: 1 failed."
     settings = root / "pipeline.toml"
     settings.write_text(settings.read_text().replace("factor = 2.0", "factor = 3.0"))
     waiting = "0 accepted (2 that wait were accepted by what was computed before); videos (shards):"
