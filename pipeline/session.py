@@ -146,11 +146,6 @@ class Session:
                 cache = StatusCache(self.workspace, self.planner)
             return run_counts, self.finalize(selection.stages, cache)
 
-    def removed_again(self) -> list[str]:
-        """Videos that were removed and have a row all the same."""
-        removals, videos = self.removals, self.videos
-        return [*videos.having("video_id", removals.videos), *videos.having("subject", removals.subjects)]
-
     def drop_removed(self) -> None:
         """Write the catalogue without what was removed, where any of it is there. Call while `held`."""
         left = self.removals.leave(self.videos)

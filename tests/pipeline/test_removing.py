@@ -210,6 +210,15 @@ def test_copies_go_with_what_they_are_copies_of(root: Path) -> None:
     assert found(root) == []
 
 
+def test_copies_that_have_further_defects_go_with_their_original(root: Path) -> None:
+    videos = list(toy_session(root).videos)
+    videos[2] = videos[2].model_copy(update={"defect": f"{DUPLICATE_OF}a1; no crop"})
+    write_catalogue(root / "catalogue.parquet", videos)
+    go(root)
+    assert take_out(root, "a1") == ["a1", "b1"]
+    assert found(root) == []
+
+
 def sources_in(root: Path, folder: Path) -> None:
     """Move all sources into a folder of the test's own."""
     videos = [
@@ -298,6 +307,24 @@ def test_nothing_is_deleted_behind_a_link(root: Path) -> None:
     drop_rows(root, "a1")
     go(root)
     assert named_after(root, "a1") == []
+
+
+def test_a_lone_shard_goes_after_the_media_that_only_it_tells_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "manifests" / "c1.json").unlink()
+    drop_rows(root, "c1")
+    real = Path.unlink
+
+    def ends_at_shards(self: Path, *arguments: Any, **options: Any) -> None:
+        real(self, *arguments, **options)
+        if self.name == "toy-00002.parquet":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", ends_at_shards)
+    with pytest.raises(KeyboardInterrupt):
+        go(root)
+    monkeypatch.undo()
+    go(root)
+    assert named_after(root, "c1") == []
 
 
 def test_shards_behind_a_link_are_not_written(root: Path, tmp_path: Path) -> None:
