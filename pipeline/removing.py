@@ -147,7 +147,8 @@ def _with_subjects(found: Found, wish: Wish) -> dict[str, str | None]:
 def forget(session: Session, wish: Wish) -> str:
     """Let what was removed come in again when its corpus is added, and tell what that is.
 
-    A subject's videos that went with it are let in, too. Raises BadInput for what was not removed.
+    A subject's videos that went with it are let in, too. Raises BadInput for what was not removed, and for a video
+    whose subject stays out.
     """
     with session.held():
         known = session.removals
@@ -155,7 +156,15 @@ def forget(session: Session, wish: Wish) -> str:
         unknown = [name for name, found in named.items() if not found]
         for name in (*unknown, *(set(wish.subjects) - known.subjects)):
             raise BadInput(f"'{name}' was not removed from this workspace ({told(known)}).")
-        left = known.without({one for found in named.values() for one in found}, wish.subjects)
+        chosen = {one for found in named.values() for one in found}
+        kept_out = known.subjects.difference(wish.subjects)
+        for one in known.made:
+            if one.video_id in chosen and one.subject in kept_out:
+                raise BadInput(
+                    f"'{one.video_id}' is of {one.subject}, of whom nothing is taken in: forget the subject by --forget "
+                    "--subject, and remove again what is to stay out."
+                )
+        left = known.without(chosen, wish.subjects)
         write_removals(session.workspace.removals, left.made)
         return _named(tuple(one for one in known.made if one not in left.made))
 

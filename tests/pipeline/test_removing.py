@@ -291,6 +291,26 @@ def test_what_was_not_removed_cannot_be_forgotten(root: Path) -> None:
         forget(toy_session(root), Wish(("a2",)))
 
 
+def test_a_video_that_went_with_its_subject_comes_in_with_it_alone(root: Path) -> None:
+    take_out(root, subjects=("a",))
+    with pytest.raises(BadInput, match="'a1' is of a, of whom nothing is taken in: forget the subject"):
+        forget(toy_session(root), Wish(("a1", "a2")))
+    assert forget(toy_session(root), Wish(("a1",), ("a",))) == "2 (a1, a2) and all of a"
+
+
+def test_a_run_goes_by_what_lies_there_once_it_holds_the_workspace(root: Path) -> None:
+    """While it was counting what is left to do, for its bar, other commands changed the catalogue."""
+    session = toy_session(root)
+    videos = list(session.videos)
+    videos[1] = videos[1].model_copy(update={"split": "test"})
+    write_catalogue(root / "catalogue.parquet", videos)
+    take_out(root, "a1")
+    session.run(session.select((), (), retry_failed=False), workers=0)
+    assert {video.video_id: video.split for video in toy_session(root).videos}["a2"] == "test"
+    assert named_after(root, "a1") == []
+    assert found(root) == []
+
+
 @pytest.fixture
 def outside(root: Path, tmp_path: Path) -> Iterator[Path]:
     """A folder beyond the workspace, in the place of its media, with files of all names; none may be touched."""
@@ -316,7 +336,7 @@ def test_a_lone_shard_goes_after_the_media_that_only_it_tells_of(root: Path, mon
 
     def ends_at_shards(self: Path, *arguments: Any, **options: Any) -> None:
         real(self, *arguments, **options)
-        if self.name == "toy-00002.parquet":
+        if self.name == "toy-00002.parquet" and not list(root.glob("*/toy-00002.parquet")):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "unlink", ends_at_shards)
