@@ -88,6 +88,11 @@ class Video(Model):
         return is_address(self.source)
 
     @property
+    def fetched(self) -> bool:
+        """Whether its picture or its sound lies at an address."""
+        return self.remote or (self.sound is not None and is_address(self.sound))
+
+    @property
     def repeats(self) -> str | None:
         """The id of the video of which this row is only a duplicate."""
         return original_of(self.defect)

@@ -161,8 +161,8 @@ def forget(session: Session, wish: Wish) -> str:
         for one in known.made:
             if one.video_id in chosen and one.subject in kept_out:
                 raise BadInput(
-                    f"'{one.video_id}' is of {one.subject}, of whom nothing is taken in: forget the subject by --forget "
-                    "--subject, and remove again what is to stay out."
+                    f"'{one.video_id}' is of {one.subject}, of whom nothing is taken in: forget the subject by "
+                    "--forget --subject, and remove again what is to stay out."
                 )
         left = known.without(chosen, wish.subjects)
         write_removals(session.workspace.removals, left.made)

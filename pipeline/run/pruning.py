@@ -116,7 +116,7 @@ class Pruning:
         if not self._workspace.owns(folder.name):
             return
         links = {path.name: str(path.readlink()) for path in folder.iterdir() if path.is_symlink()}
-        theirs = {link: ids for link in links if set(ids := ids_in(link)).intersection(names)}
+        theirs = {link: ids for link in links if (ids := ids_in(link)).intersection(names)}
         free = set(self._videos.lacking(name for ids in theirs.values() for name in ids))
         own = {link: ids for link, ids in theirs.items() if free.issuperset(ids)}
         used = {target for link, target in links.items() if link not in own}
