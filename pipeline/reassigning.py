@@ -43,7 +43,7 @@ def reassign(session: Session, change: Change, way_out: str, dry_run: bool = Fal
     `dry_run`: nothing is written. Raises BadInput, with nothing written, where a subject of a changed row would be on
     two sides (`way_out` says what to do), and for what makes no valid catalogue.
     """
-    _ = session.videos, session.settings, session.reviews
+    _ = session.videos, session.settings, session.reviews, session.removals
     if dry_run:
         return _reassigned(session, change, way_out)
     with session.held():

@@ -119,7 +119,7 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
     with session.held():
         found = find(session, wish)
         session.workspace.folder("manifests")  # nothing is noted that could not be followed
-        known = session.removals
+        _, _, known = session.settings, session.reviews, session.removals
         new = [Removal(subject=subject, why=why, who=who, when=when) for subject in wish.subjects]
         new += [
             Removal(video_id=name, subject=subject, why=why, who=who, when=when)

@@ -16,11 +16,14 @@ from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.choice import EVERYTHING
 from portrait_prep.manifests.files import is_temporary
+from portrait_prep.manifests.verdict import Review
 from portrait_prep.manifests.video import DUPLICATE_OF, Video
 from portrait_prep.pipeline.add_videos import add_videos as add_corpus
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.dry_run import DryRun
+from portrait_prep.pipeline.reassigning import reassign
 from portrait_prep.pipeline.removing import Wish, find, forget, remove
+from portrait_prep.pipeline.reviewing import decide
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.store.shards import ShardReader
 from tests.pipeline.toy import TOYS, add_videos, numbers, toy_session
@@ -283,6 +286,22 @@ def test_what_is_not_there_is_said_and_nothing_noted(root: Path, wish: Wish, mes
     with pytest.raises(BadInput, match=message):
         remove(toy_session(root), wish, "ann", "now")
     assert not (root / "removed.jsonl").exists()
+
+
+def test_nothing_is_noted_or_changed_beside_files_that_cannot_be_read(root: Path) -> None:
+    (root / "reviews.jsonl").write_text("{")
+    with pytest.raises(BadInput, match="is not a review"):
+        take_out(root, "a1")
+    assert not (root / "removed.jsonl").exists()
+    (root / "reviews.jsonl").unlink()
+    (root / "removed.jsonl").write_text("{")
+    before = (root / "catalogue.parquet").read_bytes()
+    with pytest.raises(BadInput, match="is not a removal"):
+        reassign(toy_session(root), lambda videos: [one.model_copy(update={"split": "val"}) for one in videos], "")
+    with pytest.raises(BadInput, match="is not a removal"):
+        decide(toy_session(root), ["a1"], Review(decision="reject", why="dark", who="ann", when="now"))
+    assert (root / "catalogue.parquet").read_bytes() == before
+    assert not (root / "reviews.jsonl").exists()
 
 
 def test_what_was_not_removed_cannot_be_forgotten(root: Path) -> None:
