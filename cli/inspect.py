@@ -8,6 +8,7 @@ from typing import Annotated
 from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import AsJson, Flag, Workers, WorkspaceOption, say, say_json
 from portrait_prep.errors import BadInput
+from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.auditing.audit import Audit, Finding, Sample
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.reassigning import split_hint
@@ -86,7 +87,7 @@ def _summed_up(findings: Sequence[Finding], root: Path) -> Iterator[str]:
     if not findings:
         yield "Nothing found: every claim holds."
         return
-    yield "1 finding." if len(findings) == 1 else f"{len(findings)} findings."
+    yield f"{counted(len(findings), 'finding')}."
     remedies = [finding.remedy for finding in findings]
     delete = tuple(dict.fromkeys(name for remedy in remedies for name in remedy.delete))
     commands = Remedy("", delete, run=any(remedy.run for remedy in remedies)).commands(root)

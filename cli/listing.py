@@ -14,6 +14,7 @@ from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import AsJson, Flag, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.printing import printable, printable_json
+from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.listing import Listed, Wish, listed
 from portrait_prep.pipeline.reassigning import split_hint
 from portrait_prep.pipeline.status.result import Result
@@ -69,7 +70,7 @@ def _text(found: Iterable[Listed]) -> Iterator[str]:
     for one in found:
         count += 1
         yield f"{one.video_id:<32} {one.result:<11}{one.stage} {one.state:<9}{'; '.join(one.reasons)}".rstrip()
-    yield f"{count} video{'' if count == 1 else 's'}."
+    yield f"{counted(count, 'video')}."
 
 
 def _json(found: Iterable[Listed]) -> Iterator[str]:

@@ -95,5 +95,5 @@ def _people_cut(videos: Sequence[Video]) -> Iterator[str]:
         if video.worked_on and video.split is not None and video.split_by not in BY_SUBJECT:
             sides[video.subject].add(video.split)
     if several := sum(len(own) > 1 for own in sides.values()):
-        are = "is" if several == 1 else "are"
-        yield f"{counted(several, 'subject')} {are} on more than one side: it does not tell how unknown people fare."
+        people = counted(several, "subject", "is", "are")
+        yield f"{people} on more than one side: it does not tell how unknown people fare."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from portrait_prep.manifests.merging import ON_MERGE
 from portrait_prep.manifests.video import Video
-from portrait_prep.manifests.wording import a_few
+from portrait_prep.manifests.wording import a_few, counted
 
 SOURCE_AWAY = "where the file is gone, give the folder that it lies in now as --source, or put it back"
 """What to do about a source that is kept: an address is not taken for a file, which may only be away for a while."""
@@ -47,9 +47,9 @@ class Changes:
         if self.changed:
             yield f"Changed: {by_field(self.changed)}."
         for name, ids in self.kept.items():
-            whose = "video keeps its" if len(ids) == 1 else "videos keep their"
+            whose = counted(len(ids), "video", "keeps its", "keep their")
             way_out = f"{TO_CHANGE[name]}: {remedies[name]}" if name in TO_CHANGE else f"{SOURCE_AWAY}: {a_few(ids)}."
-            yield f"{len(ids)} {whose} old {name}; {way_out}"
+            yield f"{whose} old {name}; {way_out}"
 
 
 def by_field(ids_by_field: Mapping[str, Sequence[str]]) -> str:

@@ -39,10 +39,17 @@ def is_name(text: str) -> bool:
     return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None
 
 
-def ids_in(file_name: str) -> list[str]:
-    """The ids that a file can be called after: whatever stands before one of its dots."""
-    parts = file_name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts))]
+SOUND = ".sound"
+"""Ends the stem of the link to a sound file."""
+
+
+def ids_in(link: str) -> set[str]:
+    """The ids that a link in `sources/` can be of: its name with or without a suffix and the mark of a sound file.
+
+    An id may have dots: `clip.1.mp4` is of clip.1, and never of clip.
+    """
+    names = {link, link.rpartition(".")[0]} - {""}
+    return names | {name.removesuffix(SOUND) for name in names}
 
 
 NEAREST = 3

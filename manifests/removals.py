@@ -15,7 +15,7 @@ from portrait_prep.manifests.catalogue import Catalogue
 from portrait_prep.manifests.ids import is_name
 from portrait_prep.manifests.json_lines import read_lines, write_lines
 from portrait_prep.manifests.record import Model, encodable
-from portrait_prep.manifests.video import DUPLICATE_OF, Video
+from portrait_prep.manifests.video import DUPLICATE_OF, FURTHER, Video, original_of
 
 
 class Removal(Model):
@@ -73,48 +73,38 @@ class Removals:
         kept: list[Video] = []
         removed: list[Video] = []
         for video in videos:
-            (removed if video.video_id in out or original_of(video) in out else kept).append(video)
+            (removed if video.video_id in out or video.repeats in out else kept).append(video)
         return kept, removed
+
+    def there_again(self, catalogue: Catalogue) -> list[str]:
+        """Ids of the rows that were removed and are there all the same."""
+        rows = [*catalogue.having("video_id", self.videos), *catalogue.having("subject", self.subjects)]
+        return list(dict.fromkeys(rows))
 
     def leave(self, catalogue: Catalogue) -> Sequence[Video]:
         """The rows that stay: the catalogue itself where that is all of them.
 
         Of copies that stay although their original was removed, the first takes its place, and the others repeat it.
         """
-        copied = {_original(defect) for defect in catalogue.values_of("defect") if is_copy(str(defect))}
-        gone = [*catalogue.having("video_id", self.videos), *catalogue.having("subject", self.subjects)]
-        if not gone and not catalogue.lacking(sorted(copied & self.videos)):
+        copied = {original_of(str(defect)) for defect in catalogue.values_of("defect")}
+        if not self.there_again(catalogue) and not catalogue.lacking(sorted(self.videos & copied)):
             return catalogue
         return list(self._with_heirs([video for video in catalogue if not self._covers(video)]))
 
     def _with_heirs(self, videos: Sequence[Video]) -> Iterator[Video]:
         there, heirs = {video.video_id for video in videos}, dict[str, str]()
         for video in videos:
-            original = original_of(video)
+            original = video.repeats
             if original is None or original in there or original not in self.videos:
                 yield video
-            elif original in heirs:
-                yield video.model_copy(update={"defect": DUPLICATE_OF + heirs[original]})
-            else:
-                heirs[original] = video.video_id
-                yield video.model_copy(update={"defect": None})
+                continue
+            copy = DUPLICATE_OF + heirs[original] if original in heirs else ""
+            heirs.setdefault(original, video.video_id)
+            further = str(video.defect).removeprefix(DUPLICATE_OF + original).removeprefix(FURTHER)
+            yield video.model_copy(update={"defect": FURTHER.join(filter(None, (copy, further))) or None})
 
     def _covers(self, video: Video) -> bool:
         return video.video_id in self.videos or video.subject in self.subjects
-
-
-def is_copy(defect: str) -> bool:
-    """Whether a row's defect says that its file repeats another's."""
-    return defect.startswith(DUPLICATE_OF)
-
-
-def original_of(video: Video) -> str | None:
-    """The id of the video that this one is a copy of, byte for byte."""
-    return None if video.worked_on else _original(video.defect)
-
-
-def _original(defect: object) -> str:
-    return str(defect).removeprefix(DUPLICATE_OF)
 
 
 def read_removals(path: Path) -> Removals:

@@ -21,6 +21,8 @@ TAKEN = frozenset({"subjects"})
 """What no shard can be called: a stage keeps a table under this name that joins the videos of all shards."""
 DUPLICATE_OF = "duplicate of "
 """Start of the `defect` of a row whose file has the same bytes as another video's."""
+FURTHER = "; "
+"""Stands between the defects of a row."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,26 @@ class Video(Model):
         return is_address(self.source)
 
     @property
+    def fetched(self) -> bool:
+        """Whether its picture or its sound lies at an address."""
+        return self.remote or (self.sound is not None and is_address(self.sound))
+
+    @property
     def repeats(self) -> str | None:
         """The id of the video of which this row is only a duplicate."""
-        return None if self.worked_on else str(self.defect).removeprefix(DUPLICATE_OF).partition(";")[0]
+        return original_of(self.defect)
 
     @property
     def worked_on(self) -> bool:
         """False for a row that only repeats another video; it is kept for the record and never processed."""
-        return not (self.defect or "").startswith(DUPLICATE_OF)
+        return original_of(self.defect) is None
+
+
+def original_of(defect: str | None) -> str | None:
+    """The id of the video of which a row with this defect is only a duplicate; other defects may follow it."""
+    if defect is None or not defect.startswith(DUPLICATE_OF):
+        return None
+    return defect.removeprefix(DUPLICATE_OF).partition(FURTHER)[0]
 
 
 LABELS: Mapping[str, LabelField] = {

@@ -33,8 +33,9 @@ class DryRun:
 
     def lines(self) -> Iterator[str]:
         """One line a unit and reason, then what else would change, and how long it would take."""
-        gone = sorted({*self._session.pruning().gone, *self._session.removed_again()})
-        for found in self._session.video_statuses():
+        session = self._session
+        gone = sorted({*session.pruning().gone, *session.removals.there_again(session.videos)})
+        for found in session.video_statuses():
             yield from self._shard(found)
         if gone:
             yield f"Not in the catalogue any more, and to be taken out of everything: {a_few(gone)}."

@@ -32,9 +32,8 @@ class Reassigned:
         else:
             yield "Nothing changes: all is as asked for already."
         if self.waiting:
-            wait = "waits" if len(self.waiting) == 1 else "wait"
             command = f"portrait-prep run -w {shell_word(str(root))}"
-            yield f"{counted(len(self.waiting), 'video')} {wait} to be computed again: {command}"
+            yield f"{counted(len(self.waiting), 'video', 'waits', 'wait')} to be computed again: {command}"
         yield from split_hint(self.videos, root)
 
 
@@ -44,7 +43,7 @@ def reassign(session: Session, change: Change, way_out: str, dry_run: bool = Fal
     `dry_run`: nothing is written. Raises BadInput, with nothing written, where a subject of a changed row would be on
     two sides (`way_out` says what to do), and for what makes no valid catalogue.
     """
-    _ = session.videos, session.settings, session.reviews
+    _ = session.videos, session.settings, session.reviews, session.removals
     if dry_run:
         return _reassigned(session, change, way_out)
     with session.held():
@@ -85,4 +84,4 @@ def split_hint(videos: Sequence[Video], root: Path, begun: bool = True) -> Itera
         f"--ratios {'80/10/10' if len(subjects) > 2 else '80/20'} --by {'subject' if len(subjects) > 1 else 'video'}"
     )
     command = f"portrait-prep split {'--only-new' if has_split else ratios} -w {shell_word(str(root))}"
-    yield f"{counted(waiting, 'video')} {'has' if waiting == 1 else 'have'} no split: {command}"
+    yield f"{counted(waiting, 'video', 'has', 'have')} no split: {command}"

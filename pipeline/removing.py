@@ -7,7 +7,7 @@ from pathlib import Path
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.ids import did_you_mean, matching
-from portrait_prep.manifests.removals import Removal, Removals, original_of, write_removals
+from portrait_prep.manifests.removals import Removal, Removals, write_removals
 from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.session import Session
@@ -53,16 +53,16 @@ def find(session: Session, wish: Wish) -> Found:
     names, subjects = set(wish.videos), set(wish.subjects)
     meant = tuple(video for video in session.videos if video.video_id in names or video.subject in subjects)
     originals = {video.video_id for video in meant}
-    copies = (video for video in session.videos if original_of(video) in originals)
+    copies = (video for video in session.videos if video.repeats in originals)
     return Found(meant, tuple(video for video in copies if video.video_id not in originals), named=wish.videos)
 
 
 def _expanded(session: Session, wish: Wish) -> Wish:
     """The same with ids in place of patterns. Raises BadInput for what is neither there nor was removed before."""
     removed, there = session.removals, sorted(map(str, session.videos.values_of("subject")))
-    ids, named = {*session.videos.ids(), *removed.videos}, list[str]()
+    known, named = {*session.videos.ids(), *removed.videos}, list[str]()
     for name in wish.videos:
-        found = matching(name, ids)
+        found = matching(name, known)
         if not found and name not in session.pruning().gone:  # a row that was deleted by hand
             session.require_videos([name])
         named += sorted(found) or [name]
@@ -89,15 +89,16 @@ def _missing(videos: Sequence[Video]) -> Found:
         for path in _own_files(video)
         for folder in path.absolute().parents
     }
-    gone = [video for video in lost if all(str(_nearest(path)) in alive for path in _own_files(video))]
-    away = tuple(video for video in lost if video not in gone)
+    gone, away = list[Video](), list[Video]()
+    for video in lost:
+        (gone if all(str(_nearest(path)) in alive for path in _own_files(video)) else away).append(video)
     if away and not gone:
         folder = _nearest(_own_files(away[0])[0])
         raise BadInput(
             f"The sources of {a_few(ids(away))} are not there, nor is any other source in {folder}: mount their disk, "
             "or name the videos to remove them all the same."
         )
-    return Found(tuple(gone), away=away)
+    return Found(tuple(gone), away=tuple(away))
 
 
 def _own_files(video: Video) -> list[Path]:
@@ -118,15 +119,15 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
     with session.held():
         found = find(session, wish)
         session.workspace.folder("manifests")  # nothing is noted that could not be followed
-        known = session.removals
+        _, _, known = session.settings, session.reviews, session.removals
         new = [Removal(subject=subject, why=why, who=who, when=when) for subject in wish.subjects]
         new += [
             Removal(video_id=name, subject=subject, why=why, who=who, when=when)
             for name, subject in _with_subjects(found, wish).items()
         ]
-        told = [one for one in new if one.video_id not in known.videos and one.subject not in known.subjects]
-        if told:
-            write_removals(session.workspace.removals, (*known.made, *told))
+        untold = [one for one in new if one.video_id not in known.videos and one.subject not in known.subjects]
+        if untold:
+            write_removals(session.workspace.removals, (*known.made, *untold))
         afresh = Session(session.workspace, session.stages)
         afresh.drop_removed()
         return found, afresh.finalize()
@@ -134,10 +135,11 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
 
 def _with_subjects(found: Found, wish: Wish) -> dict[str, str | None]:
     """Id of each video to remember -> the subject that it goes with; None where it, or its original, was named."""
-    subjects = {video.video_id: video.subject for video in found.meant}
+    subjects: dict[str | None, str] = {video.video_id: video.subject for video in found.meant}
+    subjects |= {copy.video_id: subjects[copy.repeats] for copy in found.copies}
     names: dict[str, str | None] = dict.fromkeys(found.named)
     for video in (*found.meant, *found.copies):
-        subject = subjects[original_of(video) or video.video_id] if video not in found.meant else video.subject
+        subject = subjects[video.video_id]
         names.setdefault(video.video_id, subject if subject in wish.subjects else None)
     return names
 
@@ -145,7 +147,8 @@ def _with_subjects(found: Found, wish: Wish) -> dict[str, str | None]:
 def forget(session: Session, wish: Wish) -> str:
     """Let what was removed come in again when its corpus is added, and tell what that is.
 
-    A subject's videos that went with it are let in, too. Raises BadInput for what was not removed.
+    A subject's videos that went with it are let in, too. Raises BadInput for what was not removed, and for a video
+    whose subject stays out.
     """
     with session.held():
         known = session.removals
@@ -153,7 +156,15 @@ def forget(session: Session, wish: Wish) -> str:
         unknown = [name for name, found in named.items() if not found]
         for name in (*unknown, *(set(wish.subjects) - known.subjects)):
             raise BadInput(f"'{name}' was not removed from this workspace ({told(known)}).")
-        left = known.without({one for found in named.values() for one in found}, wish.subjects)
+        chosen = {one for found in named.values() for one in found}
+        kept_out = known.subjects.difference(wish.subjects)
+        for one in known.made:
+            if one.video_id in chosen and one.subject in kept_out:
+                raise BadInput(
+                    f"'{one.video_id}' is of {one.subject}, of whom nothing is taken in: forget the subject by "
+                    "--forget --subject, and remove again what is to stay out."
+                )
+        left = known.without(chosen, wish.subjects)
         write_removals(session.workspace.removals, left.made)
         return _named(tuple(one for one in known.made if one not in left.made))
 

@@ -32,6 +32,7 @@ def decide(session: Session, video_ids: Sequence[str], review: Review | None) ->
     session.require_videos(video_ids)
     with session.held():
         session.workspace.folder("manifests")  # nothing is noted that could not be followed
+        _ = session.settings, session.removals
         known = session.reviews
         for video_id in video_ids:
             if review is None and video_id not in known:

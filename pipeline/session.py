@@ -133,23 +133,24 @@ class Session:
         """Bring the selected stages up to date, then the manifests and whatever joins videos."""
         _ = self.videos, self.settings, self.reviews, self.removals
         with self.held():
-            self.drop_removed()
-            log_file = self.workspace.log("workers.log")
-            run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
-            if self._work_is_left(selection, cache):
-                require_sources_kept(self.workspace, self.stages, self.videos)
-                gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
-                demands = self._demands()
-                with open_executor(workers, scheduler, log_file, gpu, demands=demands) as executor:
-                    work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
-                    run_counts = work.run()
-                cache = StatusCache(self.workspace, self.planner)
-            return run_counts, self.finalize(selection.stages, cache)
+            # Until it was held another command may have changed what was read: a removed video would come back.
+            return Session(self.workspace, self.stages)._run(selection, workers, scheduler, progress)
 
-    def removed_again(self) -> list[str]:
-        """Videos that were removed and have a row all the same."""
-        removals, videos = self.removals, self.videos
-        return [*videos.having("video_id", removals.videos), *videos.having("subject", removals.subjects)]
+    def _run(
+        self, selection: Selection, workers: int, scheduler: str | None, progress: Progress
+    ) -> tuple[RunCounts, StatusCounts]:
+        self.drop_removed()
+        log_file = self.workspace.log("workers.log")
+        run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
+        if self._work_is_left(selection, cache):
+            require_sources_kept(self.workspace, self.stages, self.videos)
+            gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
+            demands = self._demands()
+            with open_executor(workers, scheduler, log_file, gpu, demands=demands) as executor:
+                work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
+                run_counts = work.run()
+            cache = StatusCache(self.workspace, self.planner)
+        return run_counts, self.finalize(selection.stages, cache)
 
     def drop_removed(self) -> None:
         """Write the catalogue without what was removed, where any of it is there. Call while `held`."""

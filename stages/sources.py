@@ -10,13 +10,10 @@ from typing import Any
 
 from portrait_prep.errors import BadInput, Damaged, SourceAway
 from portrait_prep.manifests.files import temporary_beside
-from portrait_prep.manifests.ids import ids_in
+from portrait_prep.manifests.ids import SOUND, ids_in
 from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.pipeline.declare.stage import Job
 from portrait_prep.pipeline.declare.workspace import Workspace
-
-SOUND = ".sound"
-"""Ends the stem of the link to a sound file."""
 
 
 def local(root: Path, source: str) -> Path:
@@ -85,8 +82,7 @@ def here(workspace: Workspace, videos: Iterable[Video]) -> Iterator[Video]:
     folder = workspace.sources
     linked = {name for path in folder.iterdir() for name in ids_in(path.name)} if folder.is_dir() else set[str]()
     for video in videos:
-        remote = any(source is not None and is_address(source) for source in (video.source, video.sound))
-        if not remote or video.video_id in linked:
+        if not video.fetched or video.video_id in linked:
             yield video
 
 

@@ -76,8 +76,8 @@ class Audit:
         self._gone = frozenset(pruning.gone)
         for video_id in pruning.gone:
             yield found("gone", self._workspace.relative(self._workspace.manifest(video_id)), video_id)
-        for video in self._session.removals.divide(listed)[1]:
-            yield found("back", self._workspace.relative(self._workspace.catalogue), video.video_id)
+        for video_id in self._session.removals.there_again(listed):
+            yield found("back", self._workspace.relative(self._workspace.catalogue), video_id)
         self._known.update(map(self._workspace.relative, pruning.lone_shards))
         self._account_for(pruning.gone)
         self._work_is_left |= bool(pruning.gone)

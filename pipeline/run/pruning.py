@@ -76,6 +76,8 @@ class Pruning:
     def prune_shard(self, shard_state: ShardState) -> bool:
         """Write the files of a shard anew without videos that are not of it; whether there were any."""
         strangers = shard_state.strangers
+        if not strangers:
+            return False
         # While a record tells of them: else a pass that is broken off would leave them for ever.
         self._delete_media(self._videos.lacking(sorted(strangers)))
         self._strangers |= strangers
@@ -84,13 +86,11 @@ class Pruning:
             if strangers.intersection(shard_state.records.get(stage.name, ())):
                 self._workspace.folder(stage.name)
                 _rewrite(self._workspace.shard(stage.name, shard_state.shard), stage, kept)
-        return bool(strangers)
+        return True
 
     def finish(self) -> list[str]:
         """Take out all else, once the shards are pruned; returns the videos that were taken out."""
         gone = sorted({*self.gone, *self._videos.lacking(sorted(self._strangers))})
-        for path in self.lone_shards:
-            path.unlink()
         if names := {*gone, *self._removed}:
             self._delete_media(names)
             self._delete_sources(names)
@@ -98,6 +98,8 @@ class Pruning:
                 self._delete(f"{name}.mp4", "report", "overlay")
         if gone:
             self._delete("index.html", "report")  # it shows them
+        for path in self.lone_shards:
+            path.unlink()
         for name in names:
             self._delete(f"{name}.json", "manifests")
         return gone
@@ -114,7 +116,7 @@ class Pruning:
         if not self._workspace.owns(folder.name):
             return
         links = {path.name: str(path.readlink()) for path in folder.iterdir() if path.is_symlink()}
-        theirs = {link: ids for link in links if set(ids := ids_in(link)).intersection(names)}
+        theirs = {link: ids for link in links if (ids := ids_in(link)).intersection(names)}
         free = set(self._videos.lacking(name for ids in theirs.values() for name in ids))
         own = {link: ids for link, ids in theirs.items() if free.issuperset(ids)}
         used = {target for link, target in links.items() if link not in own}

@@ -153,7 +153,7 @@ class Scheduler:
         if status.basis is None:
             raise RuntimeError(f"{stage.name} of {video.video_id} is not ready")
         settings = self._planner.settings.run
-        unhurried = not self._executor.watched or (stage.fetches is not None and video.remote)
+        unhurried = not self._executor.watched or (stage.fetches is not None and video.fetched)
         deadline = settings.deadline_seconds + settings.deadline_per_second * _footage([video])
         known = status.record
         retried = known is not None and known.fingerprint == fingerprint(stage.name, status.basis)

@@ -47,7 +47,7 @@ class Submission:
     @property
     def fetches(self) -> bool:
         """Whether it waits for the network."""
-        return self.unit.stage.fetches is not None and any(task.video.remote for task in self.tasks)
+        return self.unit.stage.fetches is not None and any(task.video.fetched for task in self.tasks)
 
     @property
     def gpu(self) -> bool:
@@ -81,7 +81,7 @@ class ShardRun:
             for video in self.state.videos
             if (stage.name, video.video_id) not in self.attempted
             and selection.wants(stage.name, video.video_id, statuses[video.video_id])
-            and not (local and video.remote)
+            and not (local and video.fetched)
         ]
 
     def ready(self, selection: Selection) -> Iterator[tuple[int, Stage[Any], list[Video]]]:

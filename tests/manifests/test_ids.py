@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait_prep.manifests.ids import MAX_ID, safe_id, with_digest
+from portrait_prep.manifests.ids import MAX_ID, ids_in, safe_id, with_digest
 
 names = st.text(max_size=200) | st.binary(max_size=120).map(os.fsdecode)
 
@@ -36,3 +36,12 @@ def test_no_id_looks_like_an_option(name: str) -> None:
 def test_the_same_name_always_gets_the_same_id_and_other_salts_another(text: str) -> None:
     assert with_digest(text, "a") == with_digest(text, "a")
     assert with_digest(text, "a") != with_digest(text, "b")
+
+
+@pytest.mark.parametrize("link", ["clip.1.mp4", "clip.1.sound.wav", "clip.1", "clip.1.sound"])
+def test_a_link_is_of_the_whole_id_that_it_is_called_after(link: str) -> None:
+    assert "clip.1" in ids_in(link)
+
+
+def test_a_link_is_of_no_id_that_is_only_the_beginning_of_its_own() -> None:
+    assert "clip" not in ids_in("clip.1.mp4") | ids_in("clip.1.sound.wav")

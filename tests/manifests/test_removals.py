@@ -83,6 +83,17 @@ def test_the_first_copy_takes_the_place_of_an_original_that_was_removed() -> Non
     assert told == {"b": None, "c": "duplicate of b", "d": "duplicate of x", "e": None}
 
 
+def test_copies_that_have_further_defects_are_copies_all_the_same() -> None:
+    """HDTF's rows have several."""
+    videos = rows(a=None, b="duplicate of a; no crop", c="duplicate of a; no crop; odd height")
+    assert [video.video_id for video in removed("a").divide(videos)[1]] == ["a", "b", "c"]
+    left = removed("a").leave(catalogue(videos))
+    assert {video.video_id: video.defect for video in left} == {
+        "b": "no crop",
+        "c": "duplicate of b; no crop; odd height",
+    }
+
+
 @given(st.sets(IDS), st.sets(IDS))
 def test_what_is_left_is_what_was_not_removed(there: set[str], gone: set[str]) -> None:
     whole = catalogue(rows(**dict.fromkeys(sorted(there))))

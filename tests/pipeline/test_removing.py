@@ -16,11 +16,14 @@ from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.choice import EVERYTHING
 from portrait_prep.manifests.files import is_temporary
+from portrait_prep.manifests.verdict import Review
 from portrait_prep.manifests.video import DUPLICATE_OF, Video
 from portrait_prep.pipeline.add_videos import add_videos as add_corpus
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.dry_run import DryRun
+from portrait_prep.pipeline.reassigning import reassign
 from portrait_prep.pipeline.removing import Wish, find, forget, remove
+from portrait_prep.pipeline.reviewing import decide
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.store.shards import ShardReader
 from tests.pipeline.toy import TOYS, add_videos, numbers, toy_session
@@ -210,6 +213,15 @@ def test_copies_go_with_what_they_are_copies_of(root: Path) -> None:
     assert found(root) == []
 
 
+def test_copies_that_have_further_defects_go_with_their_original(root: Path) -> None:
+    videos = list(toy_session(root).videos)
+    videos[2] = videos[2].model_copy(update={"defect": f"{DUPLICATE_OF}a1; no crop"})
+    write_catalogue(root / "catalogue.parquet", videos)
+    go(root)
+    assert take_out(root, "a1") == ["a1", "b1"]
+    assert found(root) == []
+
+
 def sources_in(root: Path, folder: Path) -> None:
     """Move all sources into a folder of the test's own."""
     videos = [
@@ -276,10 +288,46 @@ def test_what_is_not_there_is_said_and_nothing_noted(root: Path, wish: Wish, mes
     assert not (root / "removed.jsonl").exists()
 
 
+def test_nothing_is_noted_or_changed_beside_files_that_cannot_be_read(root: Path) -> None:
+    (root / "reviews.jsonl").write_text("{")
+    with pytest.raises(BadInput, match="is not a review"):
+        take_out(root, "a1")
+    assert not (root / "removed.jsonl").exists()
+    (root / "reviews.jsonl").unlink()
+    (root / "removed.jsonl").write_text("{")
+    before = (root / "catalogue.parquet").read_bytes()
+    with pytest.raises(BadInput, match="is not a removal"):
+        reassign(toy_session(root), lambda videos: [one.model_copy(update={"split": "val"}) for one in videos], "")
+    with pytest.raises(BadInput, match="is not a removal"):
+        decide(toy_session(root), ["a1"], Review(decision="reject", why="dark", who="ann", when="now"))
+    assert (root / "catalogue.parquet").read_bytes() == before
+    assert not (root / "reviews.jsonl").exists()
+
+
 def test_what_was_not_removed_cannot_be_forgotten(root: Path) -> None:
     take_out(root, "a1")
     with pytest.raises(BadInput, match=r"'a2' was not removed from this workspace \(removed before: 1 \(a1\)\)"):
         forget(toy_session(root), Wish(("a2",)))
+
+
+def test_a_video_that_went_with_its_subject_comes_in_with_it_alone(root: Path) -> None:
+    take_out(root, subjects=("a",))
+    with pytest.raises(BadInput, match="'a1' is of a, of whom nothing is taken in: forget the subject"):
+        forget(toy_session(root), Wish(("a1", "a2")))
+    assert forget(toy_session(root), Wish(("a1",), ("a",))) == "2 (a1, a2) and all of a"
+
+
+def test_a_run_goes_by_what_lies_there_once_it_holds_the_workspace(root: Path) -> None:
+    """While it was counting what is left to do, for its bar, other commands changed the catalogue."""
+    session = toy_session(root)
+    videos = list(session.videos)
+    videos[1] = videos[1].model_copy(update={"split": "test"})
+    write_catalogue(root / "catalogue.parquet", videos)
+    take_out(root, "a1")
+    session.run(session.select((), (), retry_failed=False), workers=0)
+    assert {video.video_id: video.split for video in toy_session(root).videos}["a2"] == "test"
+    assert named_after(root, "a1") == []
+    assert found(root) == []
 
 
 @pytest.fixture
@@ -298,6 +346,24 @@ def test_nothing_is_deleted_behind_a_link(root: Path) -> None:
     drop_rows(root, "a1")
     go(root)
     assert named_after(root, "a1") == []
+
+
+def test_a_lone_shard_goes_after_the_media_that_only_it_tells_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "manifests" / "c1.json").unlink()
+    drop_rows(root, "c1")
+    real = Path.unlink
+
+    def ends_at_shards(self: Path, *arguments: Any, **options: Any) -> None:
+        real(self, *arguments, **options)
+        if self.name == "toy-00002.parquet" and not list(root.glob("*/toy-00002.parquet")):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", ends_at_shards)
+    with pytest.raises(KeyboardInterrupt):
+        go(root)
+    monkeypatch.undo()
+    go(root)
+    assert named_after(root, "c1") == []
 
 
 def test_shards_behind_a_link_are_not_written(root: Path, tmp_path: Path) -> None:

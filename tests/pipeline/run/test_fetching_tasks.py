@@ -63,7 +63,7 @@ FETCH = replace(COUNT, process=fetched, outside=None, fetches=lambda _: 2)
 
 
 def without_network(job: Job[CountParams]) -> Iterator[Batch]:
-    if job.video.remote:
+    if job.video.fetched:
         raise NoNetwork("There is no network.")
     return fetched(job)
 
@@ -104,7 +104,7 @@ def test_only_what_is_fetched_may_take_any_time(session: Session) -> None:
 
 @pytest.mark.parametrize("shard_seconds", [10.0, 60.0])
 def test_without_a_network_what_is_here_goes_on_and_the_rest_waits(tmp_path: Path, shard_seconds: float) -> None:
-    """Alone in a shard, and several to one, remote ones among files."""
+    """Alone in a shard, and several to one, files among pictures, and sounds of files, that are at addresses."""
     root = tmp_path / "w"
     root.mkdir()
     (tmp_path / "a.txt").write_text(numbers(3))
@@ -113,7 +113,8 @@ def test_without_a_network_what_is_here_goes_on_and_the_rest_waits(tmp_path: Pat
             video_id=f"v{number:02d}",
             corpus="toy",
             subject="s",
-            source=f"https://example.org/{number}" if number % 3 else str(tmp_path / "a.txt"),
+            source=f"https://example.org/{number}" if number % 3 == 1 else str(tmp_path / "a.txt"),
+            sound=f"https://example.org/{number}" if number % 3 == 2 else None,
             duration=10.0,
         )
         for number in range(12)
