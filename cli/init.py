@@ -14,6 +14,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.choice import Choice, Filter
 from portrait_prep.manifests.corpora.folder import catalogue as own_folder
 from portrait_prep.manifests.corpora.folder import summary as folder_summary
+from portrait_prep.manifests.corpora.folder.subjects import DEFAULT, likely_rule
 from portrait_prep.manifests.corpora.hdtf import catalogue as hdtf_release
 from portrait_prep.manifests.corpora.iemocap import catalogue as iemocap_release
 from portrait_prep.manifests.corpora.iemocap.evaluations import HOW_TO_OBTAIN
@@ -24,7 +25,7 @@ from portrait_prep.manifests.corpora.ravdess import summary as ravdess_summary
 from portrait_prep.manifests.corpora.ravdess.names import RECORD, folder_of
 from portrait_prep.manifests.printing import shell_word
 from portrait_prep.manifests.video import Video
-from portrait_prep.manifests.wording import counted
+from portrait_prep.manifests.wording import a_few, counted
 from portrait_prep.pipeline.add_videos import Find, add_videos
 from portrait_prep.pipeline.reassigning import split_hint
 from portrait_prep.stages.sources import here
@@ -56,7 +57,7 @@ ALL = Wanted()
 def folder(
     *,
     source: Path,
-    subject_from: str = "stem-prefix",
+    subject_from: str | None = None,
     wanted: Wanted = ALL,
     workspace: WorkspaceOption = Path(),
 ) -> int:
@@ -70,13 +71,24 @@ def folder(
         Whose a video is. stem-prefix: of the name before its last number (a_7.mp4: a). parent: of the folder it lies
         in. each: every video its own. folder:N: of the N-th folder below the source, 1 the outermost. regex:EXPR: of
         what the group named subject of the expression finds in the path below the source. Videos of which folder:N or
-        regex:EXPR say nothing are left out, and named.
+        regex:EXPR say nothing are left out, and named. Default: as most of the videos that are here already; else
+        stem-prefix.
     """
-    listing = own_folder.listed(source, subject_from)
+    listing = own_folder.listed(source, subject_from or _as_before(source, workspace))
     # Videos of another folder may be in the catalogue, too: those are not missing here.
     return _add(
         workspace, listing.rows, wanted.choice(), lambda rows: folder_summary.summary(listing, rows), whole=False
     )
+
+
+def _as_before(source: Path, workspace: Path) -> str:
+    """How most of the videos of this folder that the workspace has got their subjects."""
+    session = open_session(workspace)
+    known = session.videos if session.workspace.catalogue.exists() else ()
+    way = likely_rule(source.absolute(), known)
+    if way != DEFAULT:
+        say(f"Subjects are named as those of the videos here: --subject-from {way}.")
+    return way
 
 
 def hdtf(
@@ -223,6 +235,8 @@ def _add(
     }
     for line in (*added.lines(remedies), *summary(added.chosen), *split_hint(added.videos, workspace, begun=False)):
         say(line)
+    if gone := open_session(workspace).pruning().gone:
+        say(f"Results without a row in the catalogue, which the next run deletes: {a_few(gone)}.")
     say(f"Settings: {session.workspace.settings}. Next: portrait-prep run -w {shell_word(str(workspace))}")
     wanted = [video for video in added.videos if video.worked_on]
     if downloads := len(wanted) - sum(1 for _ in here(session.workspace, wanted)):

@@ -24,7 +24,7 @@ from portrait_prep.pipeline.status.plan import Selection
 from portrait_prep.stages.sources import here
 
 
-def run(
+def run(  # noqa: PLR0913 (one for each option)
     *stages: str,
     workspace: WorkspaceOption = Path(),
     workers: Workers = CORES,
@@ -33,6 +33,7 @@ def run(
     dry_run: Annotated[bool, Flag] = False,
     only: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative=())] = None,
     local: Annotated[bool, Flag] = False,
+    prune: Annotated[bool, Flag] = False,
 ) -> int:
     """Bring stages up to date: compute what is missing or stale, and nothing else.
 
@@ -49,9 +50,11 @@ def run(
     dry_run
         Say what would be computed, and why; compute nothing.
     only
-        Videos to work on. Default: all.
+        Videos to work on, by id or pattern ('ann_*'). Default: all.
     local
         Videos whose source is here: nothing is downloaded.
+    prune
+        Delete what was made of videos that the catalogue no longer has, even of most. Of some it is deleted anyway.
     """
     if only == () or (only and local):
         raise BadInput("--only needs the id of at least one video, and goes without --local.")
@@ -60,7 +63,7 @@ def run(
         only = tuple(video.video_id for video in here(session.workspace, session.videos))
         if not only:
             raise BadInput("No video of the catalogue has its source here: run without --local to download them.")
-    selection = session.select(stages, only or (), retry_failed)
+    selection = session.select(stages, only or (), retry_failed, prune)
     if dry_run:
         for line in DryRun(session, selection).lines():
             say(line)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from portrait_prep.manifests.merging import ON_MERGE
+from portrait_prep.manifests.printing import shell_word
+from portrait_prep.manifests.removals import Removal, way_back
 from portrait_prep.manifests.video import Video
-from portrait_prep.manifests.wording import a_few, counted
+from portrait_prep.manifests.wording import FEW, a_few, counted
 
 SOURCE_AWAY = "where the file is gone, give the folder that it lies in now as --source, or put it back"
 """What to do about a source that is kept: an address is not taken for a file, which may only be away for a while."""
-LET_IN = "to take them all the same: 'portrait-prep remove --forget' with their ids, then init"
-TAKE_OUT = "'portrait-prep remove' takes them out"
 TO_CHANGE = {"split": "to re-split", "subject": "to change it", "fold": "to change it"}
 """Fields that a command gives anew, and how a sentence goes on about it."""
 SHARED_IDS = "videos of another corpus have these ids here: make a workspace of its own for each of the two"
@@ -24,13 +24,13 @@ class Changes:
 
     `kept` names, by field, those that stay as they were although they would be given another value now; `left_out`
     those of the corpus that are not taken, since videos of other corpora have their ids; `kept_out` those that were
-    removed from this workspace.
+    removed from this workspace, by what removal.
     """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    kept_out: tuple[str, ...] = ()
+    kept_out: Mapping[str, Removal] = field(default_factory=dict)
     changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -41,9 +41,18 @@ class Changes:
         if self.left_out:
             yield f"Left out: {a_few(self.left_out)}; {SHARED_IDS}."
         if self.kept_out:
-            yield f"Kept out, since removed before: {a_few(self.kept_out)}; {LET_IN}."
+            removals = list(dict.fromkeys(self.kept_out.values()))
+            why = "; ".join(dict.fromkeys(removal.why for removal in removals if removal.why))
+            yield (
+                f"Kept out, since removed before{f' ({why})' if why else ''}: {a_few(list(self.kept_out))}; "
+                f"to take them all the same: {way_back(removals)}, then init."
+            )
         if self.removed:
-            yield f"No longer in the source: {a_few(self.removed)}; still in the workspace; {TAKE_OUT}."
+            named = " ".join(map(shell_word, self.removed)) if len(self.removed) <= FEW else "ID…, or --missing"
+            yield (
+                f"No longer in the source: {a_few(self.removed)}; still in the workspace; "
+                f"to take out: portrait-prep remove {named}"
+            )
         if self.changed:
             yield f"Changed: {by_field(self.changed)}."
         for name, ids in self.kept.items():

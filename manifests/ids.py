@@ -62,9 +62,14 @@ def did_you_mean(name: str, ids: Iterable[str]) -> str:
     return f"did you mean {' or '.join(nearest)}? " if nearest else ""
 
 
+def is_pattern(name: str) -> bool:
+    """Whether a name is a pattern with `*`, `?` or `[…]` as of a shell; no id has these."""
+    return re.search(r"[*?[]", name) is not None
+
+
 def matching(name: str, ids: Collection[str]) -> list[str]:
-    """The ids that are meant by an id, or by a pattern with `*`, `?` or `[…]` as of a shell."""
-    if not re.search(r"[*?[]", name):
+    """The ids that are meant by an id or a pattern."""
+    if not is_pattern(name):
         return [name] if name in ids else []
     pattern = re.compile(translate(name))
     return [one for one in ids if pattern.match(one)]

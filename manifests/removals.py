@@ -3,7 +3,7 @@
 They lie in the workspace as `removed.jsonl`, one line a video or subject.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import field_validator, model_validator
 from portrait_prep.manifests.catalogue import Catalogue
 from portrait_prep.manifests.ids import is_name
 from portrait_prep.manifests.json_lines import read_lines, write_lines
+from portrait_prep.manifests.printing import shell_word
 from portrait_prep.manifests.record import Model, encodable
 from portrait_prep.manifests.video import DUPLICATE_OF, FURTHER, Video, original_of
 
@@ -26,11 +27,13 @@ class Removal(Model):
 
     video_id: str | None = None
     subject: str | None = None
+    source: str | None = None
+    """Its address, where it is not a file of this machine: what was downloaded for it is found by that."""
     why: str = ""
     who: str
     when: str
 
-    @field_validator("subject", "why", "who")
+    @field_validator("subject", "source", "why", "who")
     @classmethod
     def _unicode(cls, text: str | None) -> str | None:
         return text and encodable(text)
@@ -56,6 +59,11 @@ class Removals:
         return frozenset(removal.video_id for removal in self.made if removal.video_id is not None)
 
     @cached_property
+    def sources(self) -> dict[str, str | None]:
+        """The same, each with its address, if it has one."""
+        return {one.video_id: one.source for one in self.made if one.video_id is not None}
+
+    @cached_property
     def subjects(self) -> frozenset[str]:
         """The subjects of which nothing is taken in."""
         return frozenset(
@@ -67,14 +75,56 @@ class Removals:
         kept = (one for one in self.made if one.video_id not in videos and one.subject not in subjects)
         return Removals(tuple(kept))
 
-    def divide(self, videos: Sequence[Video]) -> tuple[list[Video], list[Video]]:
-        """The rows that may come in, and those that stay out: removed, or a copy of one that was."""
-        out = {video.video_id for video in videos if self._covers(video)}
+    def divide(
+        self, chosen: Sequence[Video], listed: Sequence[Video] = (), known: Collection[str] = ()
+    ) -> tuple[list[Video], dict[str, Removal]]:
+        """Of the rows `chosen` of a corpus those that may come in, and id -> removal of those that stay out.
+
+        A copy stays out with its original. A subject that was given another name since is known by the videos that
+        went with it, in `listed`, all rows of the corpus; `known` are the ids in the catalogue.
+        """
+        names = self._names_in(listed, known)
+        reasons = {video.video_id: self._reason(video, names) for video in (*listed, *chosen)}
         kept: list[Video] = []
-        removed: list[Video] = []
-        for video in videos:
-            (removed if video.video_id in out or video.repeats in out else kept).append(video)
-        return kept, removed
+        out: dict[str, Removal] = {}
+        for video in chosen:
+            reason = reasons[video.video_id] or (reasons.get(video.repeats) if video.repeats else None)
+            if reason:
+                out[video.video_id] = reason
+            else:
+                kept.append(video)
+        return kept, out
+
+    def _names_in(self, listed: Sequence[Video], known: Collection[str]) -> dict[str, Removal]:
+        """Name that a corpus has for a subject that was removed under another -> its removal.
+
+        Where a video of that name is still in the catalogue, the name is also somebody else's.
+        """
+        others = {video.subject for video in listed if video.video_id in known}
+        gone = {
+            one.video_id: self._by_subject[one.subject]
+            for one in self.made
+            if one.video_id and one.subject in self._by_subject
+        }
+        return {
+            video.subject: gone[video.video_id]
+            for video in listed
+            if video.video_id in gone and video.repeats is None and video.subject not in others
+        }
+
+    def _reason(self, video: Video, names: Mapping[str, Removal]) -> Removal | None:
+        """What keeps a video out: of its subject, where that is to stay out, else its own."""
+        own = self._by_id.get(video.video_id)
+        subject = own.subject if own and own.subject in self._by_subject else video.subject
+        return self._by_subject.get(str(subject)) or names.get(video.subject) or own
+
+    @cached_property
+    def _by_id(self) -> dict[str, Removal]:
+        return {one.video_id: one for one in self.made if one.video_id is not None}
+
+    @cached_property
+    def _by_subject(self) -> dict[str | None, Removal]:
+        return {one.subject: one for one in self.made if one.video_id is None}
 
     def there_again(self, catalogue: Catalogue) -> list[str]:
         """Ids of the rows that were removed and are there all the same."""
@@ -105,6 +155,14 @@ class Removals:
 
     def _covers(self, video: Video) -> bool:
         return video.video_id in self.videos or video.subject in self.subjects
+
+
+def way_back(removals: Iterable[Removal]) -> str:
+    """The command that forgets these removals."""
+    ids = [one.video_id for one in removals if one.video_id is not None]
+    subjects = [str(one.subject) for one in removals if one.video_id is None]
+    named = [*ids, *(["--subject", *subjects] if subjects else [])]
+    return "portrait-prep remove --forget " + " ".join(map(shell_word, named))
 
 
 def read_removals(path: Path) -> Removals:

@@ -7,6 +7,7 @@ from portrait_prep.manifests.catalogue import require_valid, write_catalogue
 from portrait_prep.manifests.changes import Changes, changes
 from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.merging import merge
+from portrait_prep.manifests.removals import Removal
 from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import counted, hours
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
@@ -54,7 +55,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
     workspace = session.workspace
     # Where there is no catalogue yet, what is wrong with the corpus is said before anything is made.
     listed = None if workspace.catalogue.exists() else find(())
-    taken, out = _divided(session, choice, listed or ())
+    taken, out = _divided(session, choice, listed or (), ())
     require_sources_kept(workspace, session.stages, taken)
     workspace.create()
     with session.held():
@@ -64,7 +65,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
             known = session.videos
         if known or listed is None:
             listed = find(known)
-            taken, out = _divided(session, choice, listed)
+            taken, out = _divided(session, choice, listed, known)
         if not workspace.settings.exists():
             write_settings(workspace.settings, session.stages)
         merged = merge(known, taken, session.settings.run.shard_seconds)
@@ -73,10 +74,14 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
         write_catalogue(workspace.catalogue, merged)
     ids = {(video.corpus, video.video_id) for video in taken}
     chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)
-    removed = tuple(video.video_id for video in out)
-    return AddedVideos(tuple(merged), chosen, replace(changes(known, listed, taken, merged, whole), kept_out=removed))
+    return AddedVideos(tuple(merged), chosen, replace(changes(known, listed, taken, merged, whole), kept_out=out))
 
 
-def _divided(session: Session, choice: Choice, listed: Sequence[Video]) -> tuple[list[Video], list[Video]]:
+def _divided(
+    session: Session, choice: Choice, listed: Sequence[Video], known: Sequence[Video]
+) -> tuple[list[Video], dict[str, Removal]]:
     """What is chosen, and of that what stays out since it was removed here."""
-    return session.removals.divide(choice.of(listed)) if listed else ([], [])
+    if not listed:
+        return [], {}
+    chosen, removals = choice.of(listed), session.removals
+    return removals.divide(chosen, listed, {video.video_id for video in known}) if removals.made else (chosen, {})

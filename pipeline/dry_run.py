@@ -46,9 +46,9 @@ class DryRun:
         elif not gone and not self._edits:
             yield "Everything is up to date."
         if self._failed[False]:
-            yield f"{self._failed[False]} failed before: --retry-failed tries them again."
+            yield f"{self._failed[False]} failed before: --retry-failed tries again."
         if self._failed[True]:
-            yield f"{self._failed[True]} failed for good: 'portrait-prep list --failed' says why."
+            yield f"{self._failed[True]} failed, which no retry will change: 'portrait-prep list --failed' says why."
 
     def _shard(self, found: list[VideoStatus]) -> Iterator[str]:
         reasons: Counter[tuple[str, str]] = Counter()
@@ -75,10 +75,8 @@ class DryRun:
             self._footage[stage] += seconds or 0.0
             if seconds is None:
                 self._unknown.add(video_id)
-            if status.state is State.STALE and not wanted:
-                yield stage, f"{status.reason}; computed again only if its input changes"
-            else:
-                yield stage, f"{status.state}: {status.reason or 'failed before, tried again'}"
+            hope = ", computed again only if its input changes" if status.state is State.STALE and not wanted else ""
+            yield stage, f"{status.state}: {status.reason or 'failed before, tried again'}{hope}"
 
     def _compare(self, video_status: VideoStatus) -> None:
         """Note where the manifests tell of a finished video what is true no longer."""
@@ -93,7 +91,7 @@ class DryRun:
                 )
         if told[-1] != verdict.accepted and all(status.settled for status in video_status.statuses.values()):
             turned = "accepted" if verdict.accepted else "rejected"
-            self._edits[f"Would be {turned} by the settings and reviews of now"].append(video.video_id)
+            self._edits[f"The verdict would become: {turned}"].append(video.video_id)
 
     def _estimate(self) -> str:
         estimates = [self._pace.estimate(stage, seconds) for stage, seconds in self._footage.items()]
@@ -103,8 +101,8 @@ class DryRun:
         unknown = f"{counted(len(self._unknown), 'video')} of unknown length" if self._unknown else ""
         if not any(known):
             return f"How long it will take is not known: {unknown}."
-        about = "About" if self._certain else "At most about"
-        return f"{about} {lasting(sum(known))} of work for one worker{f', and {unknown}' if unknown else ''}."
+        less = "" if self._certain else ", or less"
+        return f"About {lasting(sum(known))} of work for one worker{less}{f', and {unknown}' if unknown else ''}."
 
 
 class Pace:

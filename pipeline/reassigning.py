@@ -60,6 +60,11 @@ def _reassigned(session: Session, change: Change, way_out: str) -> Reassigned:
     after = tuple(change(before))
     require_valid(session.workspace.catalogue, after)
     changed = differing_fields(zip(before, after, strict=True))
+    for subject in session.removals.subjects.intersection(video.subject for video in after):
+        raise BadInput(
+            f"{subject} was removed, and nothing of that subject is kept here: choose another name, or let it in again "
+            f"by: portrait-prep remove --forget --subject {shell_word(subject)}"
+        )
     ids = {video_id for ids in changed.values() for video_id in ids}
     touched = {video.subject for video in after if video.video_id in ids}
     for leak in leaks(after):

@@ -64,7 +64,7 @@ def _expanded(session: Session, wish: Wish) -> Wish:
     for name in wish.videos:
         found = matching(name, known)
         if not found and name not in session.pruning().gone:  # a row that was deleted by hand
-            session.require_videos([name])
+            session.video(name)
         named += sorted(found) or [name]
     for subject in wish.subjects:
         if subject not in there and subject not in removed.subjects:
@@ -95,8 +95,8 @@ def _missing(videos: Sequence[Video]) -> Found:
     if away and not gone:
         folder = _nearest(_own_files(away[0])[0])
         raise BadInput(
-            f"The sources of {a_few(ids(away))} are not there, nor is any other source in {folder}: mount their disk, "
-            "or name the videos to remove them all the same."
+            f"The sources of {a_few(ids(away))} are not there, nor is any other source in {folder}: mount their disk; "
+            "if they were moved, run init with the new --source; or name the videos to remove them all the same."
         )
     return Found(tuple(gone), away=tuple(away))
 
@@ -120,9 +120,10 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
         found = find(session, wish)
         session.workspace.folder("manifests")  # nothing is noted that could not be followed
         _, _, known = session.settings, session.reviews, session.removals
+        addresses = {video.video_id: video.source for video in (*found.meant, *found.copies) if video.remote}
         new = [Removal(subject=subject, why=why, who=who, when=when) for subject in wish.subjects]
         new += [
-            Removal(video_id=name, subject=subject, why=why, who=who, when=when)
+            Removal(video_id=name, subject=subject, source=addresses.get(name), why=why, who=who, when=when)
             for name, subject in _with_subjects(found, wish).items()
         ]
         untold = [one for one in new if one.video_id not in known.videos and one.subject not in known.subjects]

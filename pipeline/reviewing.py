@@ -29,7 +29,7 @@ def decide(session: Session, video_ids: Sequence[str], review: Review | None) ->
     Raises BadInput, with nothing noted, when a video is not in the catalogue, has no decision to take back, or is to be
     accepted although it failed a stage.
     """
-    session.require_videos(video_ids)
+    video_ids = session.named(video_ids)
     with session.held():
         session.workspace.folder("manifests")  # nothing is noted that could not be followed
         _ = session.settings, session.removals

@@ -8,7 +8,7 @@ from typing import Any
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Catalogue, read_catalogue, write_catalogue
-from portrait_prep.manifests.ids import did_you_mean
+from portrait_prep.manifests.ids import did_you_mean, is_pattern, matching
 from portrait_prep.manifests.removals import Removals, read_removals
 from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.manifests.video import Video
@@ -62,18 +62,18 @@ class Session:
         """Compares what lies on disk with what would be computed now."""
         return Planner(self.workspace, self.stages, self.settings, self.reviews)
 
-    def select(self, stages: Sequence[str], only: Sequence[str], retry_failed: bool) -> Selection:
+    def select(self, stages: Sequence[str], only: Sequence[str], retry_failed: bool, prune: bool = False) -> Selection:
         """Check the names that a user gave. A stage brings the stages that it stands on. Raises BadInput."""
         known = {stage.name: stage for stage in self.stages}
         for name in stages:
             if name not in known:
                 raise BadInput(f"There is no stage '{name}'; the stages are {', '.join(known)}.")
-        self.require_videos(only)
+        named = self.named(only)
         wanted = set(stages) or set(known)
         for stage in reversed(self.stages):
             if stage.name in wanted:
                 wanted |= set(stage.upstream)
-        return Selection(frozenset(wanted), frozenset(only), retry_failed)
+        return Selection(frozenset(wanted), frozenset(named), retry_failed, prune)
 
     def video(self, video_id: str) -> Video:
         """A row of the catalogue. Raises BadInput where there is none."""
@@ -83,10 +83,13 @@ class Session:
             raise BadInput(f"There is no video '{video_id}' in the catalogue; {meant}'portrait-prep list' lists all.")
         return video
 
-    def require_videos(self, names: Sequence[str]) -> None:
-        """Raise BadInput unless the catalogue has all of them."""
+    def named(self, names: Sequence[str]) -> list[str]:
+        """The ids that are meant by ids and patterns, each once. Raises BadInput for one that means none."""
+        found = dict[str, None]()
         for name in names:
-            self.video(name)
+            meant = matching(name, dict.fromkeys(self.videos.ids())) if is_pattern(name) else []
+            found |= dict.fromkeys(meant or [self.video(name).video_id])
+        return list(found)
 
     def video_status(self, video_id: str) -> VideoStatus:
         """What is true of one video now. Raises BadInput when the catalogue does not have it."""
@@ -140,6 +143,8 @@ class Session:
         self, selection: Selection, workers: int, scheduler: str | None, progress: Progress
     ) -> tuple[RunCounts, StatusCounts]:
         self.drop_removed()
+        if not selection.prune:
+            self.pruning().require_meant()
         log_file = self.workspace.log("workers.log")
         run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
         if self._work_is_left(selection, cache):
@@ -150,7 +155,7 @@ class Session:
                 work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
                 run_counts = work.run()
             cache = StatusCache(self.workspace, self.planner)
-        return run_counts, self.finalize(selection.stages, cache)
+        return run_counts, self.finalize(selection.stages, cache, prune=True)
 
     def drop_removed(self) -> None:
         """Write the catalogue without what was removed, where any of it is there. Call while `held`."""
@@ -161,7 +166,7 @@ class Session:
 
     def pruning(self) -> Pruning:
         """What lies here of videos that the catalogue has no longer."""
-        return Pruning(self.workspace, self.stages, self.videos, self.removals.videos)
+        return Pruning(self.workspace, self.stages, self.videos, self.removals.sources)
 
     def _work_is_left(self, selection: Selection, cache: StatusCache) -> bool:
         found = self.video_statuses(verified=True) if selection.retry_failed else self.unfinished(cache, verified=True)
@@ -185,13 +190,18 @@ class Session:
         chosen = (stage for stage in self.stages if stage.name in selection.stages)
         return any(stage.wants_gpu(self.settings.params[stage.name]) for stage in chosen)
 
-    def finalize(self, stages: frozenset[str] | None = None, cache: StatusCache | None = None) -> StatusCounts:
+    def finalize(
+        self, stages: frozenset[str] | None = None, cache: StatusCache | None = None, prune: bool = False
+    ) -> StatusCounts:
         """One pass over all shards: manifests, their table, the counts, and the reductions. Call while `held`.
 
         What lies there of videos that the catalogue no longer has is taken out, as are results that no run would use.
 
-        `stages`: those whose reduction is wanted; None: those with which every video is through.
+        `stages`: those whose reduction is wanted; None: those with which every video is through. `prune`: however many
+        videos have no row; without it BadInput is raised where that looks like a mistake.
         """
+        if not prune:
+            self.pruning().require_meant()
         status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages, self.videos)
         cache, pruning = cache or StatusCache(self.workspace, self.planner), self.pruning()
         for summaries in finalize(self.workspace, self.planner, self.videos, cache, pruning):

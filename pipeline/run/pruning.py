@@ -6,19 +6,21 @@ the next pass finds what is left.
 
 import logging
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import from_json
 
-from portrait_prep.errors import Damaged
+from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.catalogue import Catalogue
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import ids_in
 from portrait_prep.manifests.plain_files import real_path
 from portrait_prep.manifests.video import is_address
+from portrait_prep.manifests.wording import a_few
 from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.inner_sources import sources_below
 from portrait_prep.pipeline.declare.stage import Stage
@@ -28,16 +30,35 @@ from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter
 
 log = logging.getLogger(__name__)
 
+MANY = 10
+"""So many videos do not go unasked where fewer are left: it is more likely that the catalogue is not the right one."""
+
 
 class Pruning:
-    """Finds and takes out. `removed`: videos that a command removed, whose files go wherever there is one."""
+    """Finds and takes out.
+
+    `removed`: videos that a command removed, whose files go wherever there is one, with their addresses, if any.
+    """
 
     def __init__(
-        self, workspace: Workspace, stages: Sequence[Stage[Any]], videos: Catalogue, removed: Collection[str] = ()
+        self,
+        workspace: Workspace,
+        stages: Sequence[Stage[Any]],
+        videos: Catalogue,
+        removed: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
         self._workspace, self._stages, self._videos = workspace, stages, videos
-        self._removed = videos.lacking(sorted(removed))
+        self._removed = {name: removed[name] for name in videos.lacking(sorted(removed))}
         self._strangers: set[str] = set()
+
+    def require_meant(self) -> None:
+        """Raise BadInput where MANY videos or more would go that no command removed, and fewer are left."""
+        gone = [name for name in self.gone if name not in self._removed]
+        if len(gone) >= MANY and len(gone) > len(self._videos):
+            raise BadInput(
+                f"The catalogue no longer has {a_few(gone)} of {len(gone) + len(self._videos)} videos with results "
+                "here: put it back, or run init for all that is to stay. If they are to go: portrait-prep run --prune"
+            )
 
     @cached_property
     def gone(self) -> list[str]:
@@ -53,12 +74,14 @@ class Pruning:
                     yield name
 
     def _source(self, name: str) -> str | None:
-        """Where a video comes from, by its manifest; None where there is none that can be read."""
+        """Where a video comes from, by its manifest or its removal; None where neither can be read."""
         try:
             content = from_json(regular(self._workspace.manifest(name), MOST_TEXT).read_bytes())
-            return str(content["source"]["source"]) if content["video_id"] == name else None
+            if content["video_id"] == name:
+                return str(content["source"]["source"])
         except (OSError, ValueError, KeyError, TypeError):
-            return None
+            pass
+        return self._removed.get(name)
 
     @cached_property
     def lone_shards(self) -> dict[Path, list[str]]:

@@ -77,7 +77,7 @@ class StatusCounts:
     def _earlier(self) -> str:
         if not self.accepted_earlier:
             return ""
-        return f" ({self.accepted_earlier} that wait were accepted by what was computed before)"
+        return f" ({self.accepted_earlier} were, before a change that waits for a run)"
 
     def to_json(self) -> dict[str, Any]:
         """As `status --json` prints it."""

@@ -67,11 +67,15 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run is asked to do: which stages, which videos (empty: all), and whether failures are tried again."""
+    """What a run is asked to do: which stages, which videos (empty: all), and whether failures are tried again.
+
+    `prune`: what was made of videos without a row is deleted, however many they are.
+    """
 
     stages: frozenset[str]
     only: frozenset[str] = frozenset()
     retry_failed: bool = False
+    prune: bool = False
 
     def covers(self, stage: str, video_id: str) -> bool:
         """Whether the run is about this video at this stage."""
@@ -225,6 +229,7 @@ def difference(old: Basis, new: Basis) -> str:
             before, after = {"": before}, {"": after}
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key):
-                values = "" if field in ("models", "inputs") else f": {before.get(key)!r} -> {after.get(key)!r}"
+                untold = field in ("models", "inputs") or key in ("source", "sound")
+                values = "" if untold else f": {before.get(key)!r} -> {after.get(key)!r}"
                 changes.append(f"{word}{' ' if key else ''}{key} changed{values}")
     return "; ".join(changes) or "its fingerprint is not that of what it was computed from"

@@ -226,6 +226,8 @@ def opening(distances: Floats, voiced: NDArray[np.bool_]) -> float | None:
 
     None without a second of them.
     """
+    if np.count_nonzero(voiced) < FPS:
+        return None
     averages = _mean_of(STILL, distances)
     used = averages[voiced & np.isfinite(averages)]
     return float(used.std() * max(TELLING / len(used), 1.0)) if len(used) >= FPS else None

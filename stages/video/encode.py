@@ -148,7 +148,7 @@ class Encoder:
         if packets - decoded > FEWEST_FRAMES + MISSED * packets + facts.unkeyed + facts.fps / FPS:
             raise BadVideo(f"{name} is damaged: of {packets} frames {decoded} were decoded")
         if frames < FEWEST_FRAMES:
-            raise BadVideo(f"{name} is too short: {len(facts.times)} frame(s), {facts.duration:.2f} s")
+            raise BadVideo(f"{name} is too short: {len(facts.times)} of {FEWEST_FRAMES} frames, {facts.duration:.2f} s")
         if abs(frames - self._expected) > max(FEWEST_FRAMES, MISCOUNT * self._expected):
             raise BadVideo(f"{name} is damaged: {frames} frames came out where {self._expected} were promised")
 

@@ -76,7 +76,7 @@ def check_timing(name: str, facts: Probe) -> None:
     """Raises BadVideo where there is one frame only, or none for so long that the file is no one recording."""
     gaps = np.diff(facts.times)
     if len(gaps) == 0:
-        raise BadVideo(f"{name} is too short: 1 frame(s), said to last {facts.last:.2f} s")
+        raise BadVideo(f"{name} is too short: 1 frame, said to last {facts.last:.2f} s")
     place = int(gaps.argmax())
     if gaps[place] > STANDSTILL:
         begin, end = (float(time) - facts.origin for time in facts.times[place : place + 2])

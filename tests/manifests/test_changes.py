@@ -35,7 +35,8 @@ def test_what_is_new_what_is_gone_and_what_changed_are_told_with_number_and_name
     assert (found.added, found.removed) == (("f", "g"), ("a", "b", "c", "d"))
     assert list(found.lines(COMMANDS)) == [
         "Added: 2 (f, g).",
-        "No longer in the source: 4 (a, b, c …); still in the workspace; 'portrait-prep remove' takes them out.",
+        "No longer in the source: 4 (a, b, c …); still in the workspace; "
+        "to take out: portrait-prep remove ID…, or --missing",
         "Changed: emotion of 1 (e).",
         "1 video keeps its old split; to re-split: portrait-prep split --as hdtf:subject -w W",
     ]

@@ -8,6 +8,7 @@ import pytest
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.folder.catalogue import listed
 from portrait_prep.manifests.corpora.folder.naming import CAMERA
+from portrait_prep.manifests.corpora.folder.subjects import DEFAULT, likely_rule
 from portrait_prep.manifests.corpora.folder.summary import summary
 from tests.manifests.test_folder import fill
 
@@ -146,3 +147,14 @@ def test_one_name_for_very_different_files_is_warned_of(tmp_path: Path) -> None:
     assert "talk of 3 (a, b, c)" in warned(lines(most))[0]
     (line,) = warned(lines(fill(tmp_path / "crema", *CREMA, "1003_X_Y_Z.flv")))
     assert line.startswith("Every video is a subject of its own")
+
+
+@pytest.mark.parametrize("how", ["stem-prefix", "parent", "each", "folder:1"])
+def test_videos_that_come_later_are_named_as_those_before(tmp_path: Path, how: str) -> None:
+    root = fill(tmp_path / "v", *VOXCELEB, "id00015/other/speech_1.mp4").resolve()
+    known = listed(root, how).rows()
+    assert likely_rule(root, known) == how
+    known[0] = known[0].model_copy(update={"subject": "renamed by hand"})
+    assert likely_rule(root, known) == how
+    assert likely_rule(tmp_path / "elsewhere", known) == DEFAULT
+    assert likely_rule(root, ()) == DEFAULT

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import SCHEMA, Catalogue
-from portrait_prep.manifests.removals import Removal, Removals, read_removals, write_removals
+from portrait_prep.manifests.removals import Removal, Removals, read_removals, way_back, write_removals
 from portrait_prep.manifests.video import Video
 
 WHO = {"who": "ann", "when": "2026-01-02T03:04:05+00:00"}
@@ -65,11 +65,25 @@ def test_a_mark_of_the_byte_order_is_passed_over(tmp_path: Path) -> None:
 def test_copies_stay_out_with_their_original() -> None:
     kept, out = removed("a").divide(rows(a=None, b="duplicate of a", c=None, d="duplicate of c"))
     assert [video.video_id for video in kept] == ["c", "d"]
-    assert [video.video_id for video in out] == ["a", "b"]
+    assert list(out) == ["a", "b"]
 
 
 def test_of_a_subject_nothing_comes_in_whatever_its_id() -> None:
-    assert [video.video_id for video in removed(subject="of b").divide(rows(a=None, b=None))[1]] == ["b"]
+    assert list(removed(subject="of b").divide(rows(a=None, b=None))[1]) == ["b"]
+
+
+def test_a_subject_that_was_renamed_is_known_by_the_videos_that_went_with_it() -> None:
+    """a was of another name here when bob was removed; c is new, of the name that the folder has for both."""
+    listed = [video.model_copy(update={"subject": "of a"}) for video in rows(a=None, c=None)]
+    gone = removed("a", subject="bob")
+    assert list(gone.divide(listed, listed)[1]) == ["a", "c"]
+    assert list(gone.divide(listed[1:], listed)[1]) == ["c"]
+    assert list(gone.divide(listed, listed, known={"c"})[1]) == ["a"]  # the name is somebody else's, too
+
+
+def test_the_way_back_names_what_was_removed() -> None:
+    assert way_back(removed("a", subject="ann b").made[-1:]) == "portrait-prep remove --forget --subject 'ann b'"
+    assert way_back(removed("a", "b").made) == "portrait-prep remove --forget a b"
 
 
 def test_a_catalogue_with_nothing_removed_is_left_as_it_is() -> None:
@@ -86,7 +100,7 @@ def test_the_first_copy_takes_the_place_of_an_original_that_was_removed() -> Non
 def test_copies_that_have_further_defects_are_copies_all_the_same() -> None:
     """HDTF's rows have several."""
     videos = rows(a=None, b="duplicate of a; no crop", c="duplicate of a; no crop; odd height")
-    assert [video.video_id for video in removed("a").divide(videos)[1]] == ["a", "b", "c"]
+    assert list(removed("a").divide(videos)[1]) == ["a", "b", "c"]
     left = removed("a").leave(catalogue(videos))
     assert {video.video_id: video.defect for video in left} == {
         "b": "no crop",

@@ -50,11 +50,11 @@ def test_a_dry_run_says_what_why_and_how_long(tmp_path: Path) -> None:
 
 def test_verdicts_that_would_turn(root: Path) -> None:
     change(root, "min_seconds = 0.0", "min_seconds = 1.0")
-    assert told(toy_session(root)) == ["Would be rejected by the settings and reviews of now: 2 (a2, b1)."]
+    assert told(toy_session(root)) == ["The verdict would become: rejected: 2 (a2, b1)."]
     toy_session(root).finalize()
     assert told(toy_session(root)) == UP_TO_DATE
     change(root, "min_seconds = 1.0", "min_seconds = 0.5")
-    assert told(toy_session(root)) == ["Would be accepted by the settings and reviews of now: 1 (b1)."]
+    assert told(toy_session(root)) == ["The verdict would become: accepted: 1 (b1)."]
 
 
 def test_edits_of_the_catalogue(root: Path) -> None:
@@ -87,6 +87,6 @@ def test_a_retry_is_offered_only_where_one_may_help(tmp_path: Path) -> None:
     session = add_videos(tmp_path / "w", {"a1": "1 bad", "a2": "1 flaky"})
     session.run(session.select((), (), retry_failed=False), workers=0)
     assert told(toy_session(tmp_path / "w"))[-2:] == [
-        "1 failed before: --retry-failed tries them again.",
-        "1 failed for good: 'portrait-prep list --failed' says why.",
+        "1 failed before: --retry-failed tries again.",
+        "1 failed, which no retry will change: 'portrait-prep list --failed' says why.",
     ]

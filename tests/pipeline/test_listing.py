@@ -94,7 +94,7 @@ def test_what_there_is_not_is_said(root: Path, wish: dict[str, object], sentence
 
 def test_an_unknown_id_gets_the_nearest_ones(root: Path) -> None:
     with pytest.raises(BadInput, match=r"There is no video 'a11' in the catalogue; did you mean a1"):
-        toy_session(root).require_videos(["a11"])
+        toy_session(root).named(["a11"])
 
 
 def test_the_status_names_the_rejected_beside_the_failed(root: Path) -> None:
@@ -104,3 +104,11 @@ def test_the_status_names_the_rejected_beside_the_failed(root: Path) -> None:
         {"video_id": "c1", "reasons": ["ann rejected it: a mask"]},
     ]
     assert "c1: rejected: ann rejected it: a mask" in counts.lines()
+
+
+def test_ids_and_patterns_name_videos_each_once(tmp_path: Path) -> None:
+    session = add_videos(tmp_path / "w", {name: numbers(3) for name in ("a1", "a2", "b1")})
+    assert session.named(["b1", "a*", "a1", "[ab]1"]) == ["b1", "a1", "a2"]
+    assert session.select((), ("a?",), retry_failed=False).only == {"a1", "a2"}
+    with pytest.raises(BadInput, match=r"There is no video 'c\*' in the catalogue"):
+        session.named(["c*"])

@@ -14,6 +14,7 @@ from portrait_prep.manifests.files import sha256_of
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.reassigning import Change, Reassigned, reassign, split_hint
+from portrait_prep.pipeline.removing import Wish, remove
 from portrait_prep.pipeline.run.reduction import read_reduction, reduction_path
 from portrait_prep.pipeline.session import Session
 from tests.pipeline.toy import add_videos, numbers, toy_session
@@ -190,3 +191,10 @@ def test_what_has_no_split_is_told_with_a_command(root: Path) -> None:
     assert next(split_hint(videos[:2], root, begun=False)).endswith(f"--ratios 80/20 --by video -w {root}")
     some = to(split={"a1": "train"}, split_by={"a2": "take"})(videos)
     assert list(split_hint(some, root)) == [f"2 videos have no split: portrait-prep split --only-new -w {root}"]
+
+
+def test_nobody_is_given_the_name_of_one_who_was_removed(root: Path) -> None:
+    """The next run would take the video out."""
+    remove(toy_session(root), Wish(subjects=("b",)), "ann", "2026-01-02T03:04:05+00:00")
+    with pytest.raises(BadInput, match=r"b was removed, and nothing of that subject is kept here: choose another name"):
+        changed(root, subject={"a1": "b"})

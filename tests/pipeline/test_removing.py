@@ -181,7 +181,7 @@ def test_removing_by_subject_and_what_its_memory_keeps_out(root: Path) -> None:
         ]
 
     added = add_corpus(toy_session(root), corpus)
-    assert added.changes.kept_out == ("a1", "a2", "a3")
+    assert list(added.changes.kept_out) == ["a1", "a2", "a3"]
     assert "Kept out, since removed before: 3 (a1, a2, a3)" in list(added.lines({}))[1]
     assert forget(toy_session(root), Wish(subjects=("a",))) == "2 (a1, a2) and all of a"
     assert add_corpus(toy_session(root), corpus, EVERYTHING).changes.added == ("a1", "a2", "a3")
@@ -391,6 +391,39 @@ def test_a_copy_of_a_shard_that_a_person_made_is_not_deleted(root: Path) -> None
     drop_rows(root, "a1")
     go(root)
     assert (root / "count" / "toy-backup.parquet").exists()
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Path:
+    """Twelve finished videos and a catalogue that has lost all but one of them, as one that was made anew."""
+    add_videos(tmp_path / "w", {f"a{number:02d}": numbers(5) for number in range(12)})
+    go(tmp_path / "w")
+    drop_rows(tmp_path / "w", *(f"a{number:02d}" for number in range(1, 12)))
+    return tmp_path / "w"
+
+
+def test_most_videos_do_not_go_unasked(crowd: Path) -> None:
+    before = named_after(crowd, "a05")
+    with pytest.raises(BadInput, match=r"no longer has 11 \(a01, a02, a03 …\) of 12 videos with results here"):
+        go(crowd)
+    with pytest.raises(BadInput, match="put it back"):
+        toy_session(crowd).finalize()
+    assert named_after(crowd, "a05") == before
+
+
+def test_most_videos_go_where_that_is_asked_for(crowd: Path) -> None:
+    session = toy_session(crowd)
+    _, status_counts = session.run(session.select((), (), retry_failed=False, prune=True), workers=0)
+    assert len(status_counts.taken_out) == 11
+    assert named_after(crowd, "a05") == []
+    assert found(crowd) == []
+
+
+def test_most_videos_can_be_removed_by_a_command(root: Path) -> None:
+    session = add_videos(root, {f"d{number:02d}": numbers(5) for number in range(12)})
+    session.run(session.select((), (), retry_failed=False), workers=0)
+    assert len(take_out(root, "*")) == 17
+    assert found(root) == []
 
 
 def test_a_session_that_is_used_again_sees_what_is_left(root: Path) -> None:

@@ -87,8 +87,8 @@ def test_a_person_is_deleted_and_stays_out(root: Path, finished: Path) -> None:
     assert audited(root) == ALL_HOLDS
     assert ok("run", "-w", root, code=1)[0] == NOTHING
     again = ok("init", "folder", "--source", clips, "-w", root)
-    kept = "Kept out, since removed before: 3 (ann_1, ann_2, bob_2); to take them all the same: "
-    assert f"{kept}'portrait-prep remove --forget' with their ids, then init." in again
+    kept = "Kept out, since removed before (consent withdrawn): 3 (ann_1, ann_2, bob_2); to take them all the same: "
+    assert f"{kept}portrait-prep remove --forget --subject ann, then init." in again
     assert ok("remove", "--forget", "--subject", "ann", "-w", root) == [
         "Forgotten: 3 (ann_1, ann_2, bob_2) and all of ann. 'portrait-prep init' with their source brings them back."
     ]
@@ -102,7 +102,7 @@ def test_a_source_that_was_moved_away(root: Path, finished: Path) -> None:
     source.rename(finished / source.name)
     try:
         told = ok("init", "folder", "--source", clips, "-w", root)
-        gone = "No longer in the source: 1 (ann_2); still in the workspace; 'portrait-prep remove' takes them out."
+        gone = "No longer in the source: 1 (ann_2); still in the workspace; to take out: portrait-prep remove ann_2"
         assert gone in told
         assert ok("remove", "--missing", "-w", root)[0] == "Removed: 1 (ann_2)."
         assert ok("remove", "--missing", "-w", root)[0] == "Nothing to remove."
@@ -137,7 +137,7 @@ def test_a_changed_limit_is_told_before_it_judges(root: Path) -> None:
     (line,) = (line for line in settings.read_text().splitlines() if line.startswith(limit))
     settings.write_text(settings.read_text().replace(line, f"{limit}1000.0"))
     dry = ok("run", "--dry-run", "-w", root)
-    assert any(line.startswith("Would be rejected by the settings and reviews of now: 3 (") for line in dry)
+    assert any(line.startswith("The verdict would become: rejected: 3 (") for line in dry)
     assert "Everything is up to date." not in dry
 
 
@@ -145,14 +145,17 @@ def test_after_a_setting_changed_status_tells_what_was_accepted(root: Path) -> N
     settings = root / "pipeline.toml"
     settings.write_text(settings.read_text().replace("max_gap = 5", "max_gap = 4"))
     told = ok("status", "-w", root)[0]
-    assert told == ("5 videos, 0 accepted (3 that wait were accepted by what was computed before); videos (shards):")
+    assert told == ("5 videos, 0 accepted (3 were, before a change that waits for a run); videos (shards):")
 
 
 def test_of_a_video_that_failed_for_good_no_command_is_offered_that_does_not_work(root: Path) -> None:
     told = refused("overlay", "cat_1", "-w", root)
     assert "run normalize" not in told
     assert told.endswith("and no retry will mend that.")
-    assert ok("run", "--dry-run", "-w", root)[-1] == "1 failed for good: 'portrait-prep list --failed' says why."
+    assert (
+        ok("run", "--dry-run", "-w", root)[-1]
+        == "1 failed, which no retry will change: 'portrait-prep list --failed' says why."
+    )
 
 
 def test_a_run_ends_by_what_was_asked_for_and_rejected_videos_are_named(root: Path) -> None:

@@ -103,7 +103,7 @@ def test_ravdess_whose_files_have_changed(tmp_path: Path, init: Init) -> None:
     assert told(lines) == [
         "Added: 1 (01-01-06-01-02-01-13).",
         "No longer in the source: 1 (01-01-06-01-02-01-12); still in the workspace; "
-        "'portrait-prep remove' takes them out.",
+        "to take out: portrait-prep remove 01-01-06-01-02-01-12",
         "Changed: sound of 1 (01-01-06-01-02-02-12).",
     ]
     after = rows_in(root)
@@ -183,7 +183,7 @@ def test_iemocap_whose_labels_were_corrected(tmp_path: Path, init: Init) -> None
     assert added == f"Added: 1 ({new})."
     assert (
         removed
-        == f"No longer in the source: 1 ({gone}); still in the workspace; 'portrait-prep remove' takes them out."
+        == f"No longer in the source: 1 ({gone}); still in the workspace; to take out: portrait-prep remove {gone}"
     )
     assert changed == (
         "Changed: crop_x of 11 (Ses01F_impro01_M000, Ses01F_impro01_F001, Ses01F_impro01_M001 …); "
@@ -231,7 +231,8 @@ def test_hdtf_whose_lists_have_changed(tmp_path: Path, init: Init) -> None:
     )
     assert told(init("hdtf", "-w", root, "--annotations", second)) == [
         "Added: 1 (WDA_Dee_000).",
-        "No longer in the source: 1 (WDA_Ann_000); still in the workspace; 'portrait-prep remove' takes them out.",
+        "No longer in the source: 1 (WDA_Ann_000); still in the workspace; "
+        "to take out: portrait-prep remove WDA_Ann_000",
         "Changed: end, crop_x, crop_y, crop_w, crop_h, duration, defect of 1 (WDA_Cy_000).",
     ]
     after = rows_in(root)
@@ -255,7 +256,7 @@ def test_folders_and_their_filters(tmp_path: Path, init: Init) -> None:
     (tmp_path / "one/ann_2.mp4").unlink()
     lines = init("folder", "-w", root, "--source", tmp_path / "one", "--subject-from", "each")
     assert told(lines) == [
-        "No longer in the source: 1 (ann_2); still in the workspace; 'portrait-prep remove' takes them out.",
+        "No longer in the source: 1 (ann_2); still in the workspace; to take out: portrait-prep remove ann_2",
         f"2 videos keep their old subject; to change it: portrait-prep assign --template -w {root}",
     ]
     assert len(rows_in(root)) == 4

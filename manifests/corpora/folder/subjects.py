@@ -1,13 +1,14 @@
 """Whose a video is, by its name and the folders it lies in."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.folder.halves import whole_stem
 from portrait_prep.manifests.ids import safe_id
+from portrait_prep.manifests.video import Video, path_of
 
 NUMBERED = re.compile(r"(.+)_[0-9]+", re.DOTALL)
 GROUP = "subject"
@@ -46,6 +47,26 @@ def subject_rule(text: str) -> SubjectRule:
         f"'{text}' is no way to name subjects: use stem-prefix, parent, each, folder:N (the N-th folder below "
         "--source) or regex:EXPR (with a group (?P<subject>…))."
     )
+
+
+DEFAULT = "stem-prefix"
+
+
+def likely_rule(root: Path, known: Iterable[Video]) -> str:
+    """The way that gives most of the `known` videos below a folder the subject that they have; DEFAULT without any.
+
+    So videos that are added later are named as those before them were.
+    """
+    below = [(path_of(video.source), video) for video in known if not video.remote]
+    files = [(path.relative_to(root), video) for path, video in below if path.is_relative_to(root)]
+    deepest = max((len(file.parts) for file, _ in files), default=1)
+    ways = [DEFAULT, *PLAIN, *(f"folder:{number}" for number in range(1, deepest))]
+    rules = [subject_rule(way) for way in ways]
+
+    def agreeing(rule: SubjectRule) -> int:
+        return sum(rule.subject(root, file, video.video_id) == video.subject for file, video in files)
+
+    return max(rules, key=agreeing).text
 
 
 def _stem_prefix(_: Path, file: Path, __: str) -> str:

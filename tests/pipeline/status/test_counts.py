@@ -47,7 +47,7 @@ def test_what_was_accepted_before_a_setting_changed_is_told_beside_what_waits(tm
     assert toy_session(root).status_counts().verdicts == "3 videos: 2 accepted, 1 not. Of these: 1 failed."
     settings = root / "pipeline.toml"
     settings.write_text(settings.read_text().replace("factor = 2.0", "factor = 3.0"))
-    waiting = "0 accepted (2 that wait were accepted by what was computed before); videos (shards):"
+    waiting = "0 accepted (2 were, before a change that waits for a run); videos (shards):"
     counts = toy_session(root).status_counts()
     assert counts.lines()[0] == f"3 videos, {waiting}"
     assert counts.to_json()["accepted_earlier"] == 2

@@ -97,6 +97,14 @@ def test_where_there_is_too_little_nothing_is_told() -> None:
     assert LipSync().lag() == LipLag(None, None)
 
 
+@pytest.mark.parametrize("frames", range(1, 8))
+def test_of_a_few_frames_everything_is_measured_as_nothing(frames: int) -> None:
+    sync = LipSync()
+    sync.add(np.zeros((frames, 478, 3), np.float32), np.ones(frames, np.float32), np.zeros((frames, 2, 80), np.float32))
+    told = sync.metrics()
+    assert (told["lag"], told["mouth_motion"], told["voice_seconds"]) == (None, None, 0.0)
+
+
 def test_a_mouth_that_does_not_move_tells_nothing() -> None:
     lag = lag_of(np.full((FRAMES, 3), 60.0), powers_of(speech(9)))
     assert lag.frames is None

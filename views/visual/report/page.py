@@ -52,10 +52,10 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
     """
     workspace = session.workspace
     _ = session.settings
-    session.require_videos(sorted(show))
+    shown = session.named(sorted(show))
     workspace.require_writable()
     path = workspace.root / "report" / "index.html"
-    page = render(session, pictures, show)
+    page = render(session, pictures, shown)
     try:
         workspace.folder("report")
         with replacing(path) as temporary, temporary.open("wb") as file:
