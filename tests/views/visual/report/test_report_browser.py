@@ -145,6 +145,21 @@ def test_it_opens_without_complaint_and_asks_for_nothing(page: Page) -> None:
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    ("result", "review"), [("failed", None), ("rejected", "accept"), ("accepted", "reject"), ("left out", None)]
+)
+def test_of_a_video_only_commands_are_offered_that_do_something(page: Page, result: str, review: str | None) -> None:
+    page.press(f".toggle.{result.replace(' ', '-')}")
+    page.run("document.querySelector('#video-table tbody .video .link').click()")
+    page.wait("document.querySelector('pre.commands') !== null")
+    text = page.find("pre.commands").text
+    offered = [word for word in ("accept", "reject") if f"review {word}" in text]
+    assert offered == ([review] if review else [])
+    assert ("overlay" in text) == bool(page.run("document.querySelector('#drawer a[href*=\".mp4\"]') !== null"))
+    assert "--retry-failed" not in text  # these failures are for good
+    assert "portrait-prep manifest" in text
+
+
 def test_only_rows_in_sight_are_in_the_document(page: Page) -> None:
     assert 0 < len(page.names) < 60
     first = page.names
