@@ -19,11 +19,15 @@ Change = Callable[[Sequence[Video]], Sequence[Video]]
 
 @dataclass(frozen=True)
 class Reassigned:
-    """All rows as they are now; field -> ids of those that changed; ids of those that a stage has to compute again."""
+    """All rows as they are now; field -> ids of those that changed; ids of those that a stage has to compute again.
+
+    `splits`: names that no video had for a split before, where others had one.
+    """
 
     videos: tuple[Video, ...]
     changed: Mapping[str, Sequence[str]]
     waiting: tuple[str, ...]
+    splits: tuple[str, ...] = ()
 
     def lines(self, root: Path, dry_run: bool) -> Iterator[str]:
         """What changed (or would, and is not written), and what is left to do in the workspace at `root`."""
@@ -31,6 +35,8 @@ class Reassigned:
             yield f"{'Would change' if dry_run else 'Changed'}: {by_field(self.changed)}."
         else:
             yield "Nothing changes: all is as asked for already."
+        if self.splits:
+            yield f"New as a split, which readers ask for by name: {', '.join(self.splits)}."
         if self.waiting:
             command = f"portrait-prep run -w {shell_word(str(root))}"
             yield f"{counted(len(self.waiting), 'video', 'waits', 'wait')} to be computed again: {command}"
@@ -72,7 +78,8 @@ def _reassigned(session: Session, change: Change, way_out: str) -> Reassigned:
             raise BadInput(f"{leak.subject} would have videos in more than one {leak.field} ({leak}): {way_out}.")
     read = {name for stage in session.stages for name in stage.catalogue}
     waiting = dict.fromkeys(video_id for name, ids in changed.items() if name in read for video_id in ids)
-    return Reassigned(after, changed, tuple(waiting))
+    had, have = ({video.split for video in rows if video.split} for rows in (before, after))
+    return Reassigned(after, changed, tuple(waiting), tuple(sorted(have - had)) if had else ())
 
 
 def split_hint(videos: Sequence[Video], root: Path, begun: bool = True) -> Iterator[str]:

@@ -198,3 +198,10 @@ def test_nobody_is_given_the_name_of_one_who_was_removed(root: Path) -> None:
     remove(toy_session(root), Wish(subjects=("b",)), "ann", "2026-01-02T03:04:05+00:00")
     with pytest.raises(BadInput, match=r"b was removed, and nothing of that subject is kept here: choose another name"):
         changed(root, subject={"a1": "b"})
+
+
+def test_a_split_that_nobody_had_is_told_since_it_may_be_mistyped(root: Path) -> None:
+    assert changed(root, split={"a1": "train", "a2": "train"}).splits == ()
+    told = changed(root, split={"b1": "training"})
+    assert told.splits == ("training",)
+    assert "New as a split, which readers ask for by name: training." in list(told.lines(root, dry_run=False))

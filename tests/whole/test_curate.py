@@ -34,6 +34,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, demo_sources: Path) -> Pa
     assert lines[0].endswith(" s and 1 of unknown length.")
     assert "By subject (stem-prefix): ann: 2, bob: 2, cat: 1." in lines
     assert "Duplicates, byte for byte: 1 (bob_2 of ann_1): kept in the catalogue, never worked on." in lines
+    both = "1 (bob_2 of bob, ann_1 of ann)"
+    assert f"Warning: the same file under two subjects, one of which is wrong: {both}." in lines
     assert "Left out by ending, as no videos: .txt: 1 (notes.txt)." in lines
     assert portrait_prep("run", "-w", folder / "w", "--workers", "2").returncode == 1
     return folder

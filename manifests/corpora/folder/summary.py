@@ -45,6 +45,14 @@ def _joined(listing: Listing, rows: Sequence[Video]) -> Iterator[str]:
     copies = [f"{row.video_id} of {(row.defect or '').removeprefix(DUPLICATE_OF)}" for row in rows if not row.worked_on]
     if copies:
         yield f"Duplicates, byte for byte: {a_few(copies)}: kept in the catalogue, never worked on."
+    subjects = {row.video_id: row.subject for row in rows}
+    claimed = [
+        f"{row.video_id} of {row.subject}, {row.repeats} of {subjects[row.repeats]}"
+        for row in rows
+        if row.repeats in subjects and subjects[row.repeats] != row.subject
+    ]
+    if claimed:
+        yield f"Warning: the same file under two subjects, one of which is wrong: {a_few(claimed)}."
 
 
 def _left_out(listing: Listing) -> Iterator[str]:
