@@ -21,7 +21,7 @@ def require_network(address: str, params: DownloadParams) -> None:
         host, port = _place(proxy or address)
     except ValueError:  # what is no address says nothing of the network
         return
-    if not host or _answers(host, port):
+    if not host or _answers(host, port, even_refusing=not proxy):
         return
     if proxy:
         raise NoNetwork(
@@ -40,12 +40,12 @@ def _place(address: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or PORTS.get(parts.scheme, 1080)
 
 
-def _answers(host: str, port: int) -> bool:
-    """Whether the way to a host is open: one that refuses is there."""
+def _answers(host: str, port: int, even_refusing: bool = True) -> bool:
+    """Whether the way to a host is open: one that refuses is there, though of no use as a proxy."""
     try:
         socket.create_connection((host, port), PATIENCE).close()
     except ConnectionError:
-        return True
+        return even_refusing
     except (OSError, UnicodeError):
         return False
     return True

@@ -1,7 +1,9 @@
 """A corpus that changes under people's hands: each task at the command line, and what it says."""
 
 import json
+import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -207,6 +209,23 @@ def test_downloads_are_announced_and_what_was_fetched_goes_with_the_last_video_o
     ok("remove", "WDA_Ann_001", "WDA_Bob_000", "-w", root)
     assert not [path for path in (root / "sources").iterdir() if not path.name.startswith(".")]
     assert audited(root) == ALL_HOLDS
+
+
+def test_without_a_way_out_a_run_says_so_once_and_nothing_has_failed(hdtf: Path) -> None:
+    root = hdtf / "w"
+    ok("init", "hdtf", "-w", root, "--annotations", hdtf / "lists")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        proxy = f"127.0.0.1:{nobody.getsockname()[1]}"
+    settings = (root / "pipeline.toml").read_text().replace('proxy = ""', f'proxy = "http://{proxy}"')
+    (root / "pipeline.toml").write_text(re.sub(r"(?m)^retries = \d+", "retries = 0", settings))
+    done = portrait_prep("run", "-w", root, "--workers", "2")
+    assert done.returncode == 2
+    (sentence,) = (line for line in done.stderr.splitlines() if line.startswith("portrait-prep: "))
+    assert sentence.startswith(f"portrait-prep: The proxy {proxy} cannot be reached, and nothing is downloaded")
+    told = json.loads("\n".join(ok("status", "--json", "-w", root)))
+    assert told["stages"]["download"]["videos"]["pending"] == 3
+    assert told["failed"] == []
 
 
 def test_status_is_whole_json_after_a_removal(root: Path) -> None:

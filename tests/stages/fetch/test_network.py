@@ -61,6 +61,9 @@ def test_behind_a_proxy_the_proxy_counts(reached: dict[str, type[Exception] | No
     reached |= dict.fromkeys(host for host, _ in PUBLISHERS)
     with pytest.raises(NoNetwork, match=r"The proxy proxy.example:3128 cannot be reached"):
         require_network(ADDRESS, params)
+    reached["proxy.example"] = ConnectionRefusedError
+    with pytest.raises(NoNetwork):
+        require_network(ADDRESS, params)
     reached["proxy.example"] = None
     require_network(ADDRESS, params)
 
