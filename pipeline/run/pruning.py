@@ -150,10 +150,15 @@ class Pruning:
                 self._delete(links[link], folder.name)
 
     def _delete(self, name: str, *folders: str) -> None:
-        """Delete a file or link, unless it lies behind a link or is the source of a video that stays."""
+        """Delete a file or link, unless it lies behind a link or is the source of a video that stays.
+
+        A folder of that name is not ours, and must not keep the rest from being taken out.
+        """
         folder = self._workspace.root.joinpath(*folders)
         path = folder / name
-        if os.path.lexists(path) and self._workspace.owns(*folders) and real_path(folder) / name not in self._sources:
+        if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
+            return
+        if self._workspace.owns(*folders) and real_path(folder) / name not in self._sources:
             path.unlink()
 
     @cached_property

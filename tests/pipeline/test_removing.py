@@ -431,3 +431,29 @@ def test_a_session_that_is_used_again_sees_what_is_left(root: Path) -> None:
     assert len(session.videos) == len(FIVE)
     take_out(root, "a1")
     assert len(toy_session(root).videos) == len(FIVE) - 1
+
+
+def test_a_folder_in_the_place_of_a_file_does_not_keep_the_rest(root: Path) -> None:
+    (root / "media" / "a1.txt").unlink()
+    (root / "media" / "a1.txt").mkdir()
+    take_out(root, "a1")
+    assert named_after(root, "a1") == ["media/a1.txt"]
+    assert go(root) == {}
+
+
+def test_ids_that_begin_alike_do_not_keep_each_other_s_links(root: Path) -> None:
+    """`a1.v2` is a video of its own, and no file of `a1`."""
+    add_videos(root, {"a1.v2": numbers(30, 9)})
+    links = [root / "sources" / name for name in ("a1.mp4", "a1.v2.mp4", "a1.v2.sound.wav")]
+    links[0].parent.mkdir(exist_ok=True)
+    for link in links:
+        link.symlink_to("/there")
+    take_out(root, "a1.v2")
+    assert [link.name for link in links if link.is_symlink()] == ["a1.mp4"]
+
+
+def test_a_file_of_another_stage_in_a_stage_s_folder_is_no_more_than_damage(root: Path) -> None:
+    (first, *_, last) = [stage.name for stage in TOYS]
+    shutil.copy(root / last / "toy-00000.parquet", root / first / "toy-00000.parquet")
+    assert go(root)[first]
+    assert found(root) == []
