@@ -138,6 +138,17 @@ def path_of(source: str) -> Path:
     return Path(source)
 
 
+def anchored(video: Video, root: Path) -> Video:
+    """The video with absolute paths: the catalogue may name files from the workspace at `root` on."""
+    paths = {"source": video.source, "sound": video.sound}
+    changed = {
+        name: str(root.absolute() / source)
+        for name, source in paths.items()
+        if source is not None and not is_address(source) and not source.startswith((FILE_URI, "/"))
+    }
+    return video.model_copy(update=changed) if changed else video
+
+
 def _is_time(seconds: float | None) -> bool:
     return seconds is None or 0 <= seconds < math.inf
 

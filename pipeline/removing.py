@@ -8,7 +8,7 @@ from pathlib import Path
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.ids import did_you_mean, matching
 from portrait_prep.manifests.removals import Removal, Removals, write_removals
-from portrait_prep.manifests.video import Video, is_address, path_of
+from portrait_prep.manifests.video import Video, anchored, is_address, path_of
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
@@ -49,7 +49,7 @@ def find(session: Session, wish: Wish) -> Found:
     """
     wish = _expanded(session, wish)
     if wish.missing:
-        return _missing(session.videos)
+        return _missing([anchored(video, session.workspace.root) for video in session.videos])
     names, subjects = set(wish.videos), set(wish.subjects)
     meant = tuple(video for video in session.videos if video.video_id in names or video.subject in subjects)
     originals = {video.video_id for video in meant}

@@ -29,7 +29,7 @@ from portrait_prep.errors import (
 from portrait_prep.manifests.files import fresh_token, is_intact, sha256_of, temporary_beside
 from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.manifests.record import Basis, Failure, Output, Record
-from portrait_prep.manifests.video import Video
+from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.results import VideoResult, table_of, take_over
@@ -227,7 +227,7 @@ def _attempt(unit: Unit, task: VideoTask, attempt: int) -> VideoResult:
         stop_where_disk_is_full(error, unit.workspace)
         why = str(error) if isinstance(error, BadVideo | PortraitPrepError) else traceback.format_exc()
         log.warning("%s of %s failed: %s", unit.stage.name, task.video.video_id, why)
-        blamed = _unseen_source(unit.stage, task) or _blamed(error)
+        blamed = _unseen_source(unit, task) or _blamed(error)
         failure = Failure(
             type=type(blamed).__name__, message=str(blamed) or repr(blamed), permanent=isinstance(blamed, BadVideo)
         )
@@ -238,9 +238,10 @@ def _attempt(unit: Unit, task: VideoTask, attempt: int) -> VideoResult:
         faulthandler.cancel_dump_traceback_later()
 
 
-def _unseen_source(stage: Stage[Any], task: VideoTask) -> SourceAway | None:
+def _unseen_source(unit: Unit, task: VideoTask) -> SourceAway | None:
     """The error to record where this process does not see the files that the run saw when it was planned."""
-    if stage.outside is None or not task.basis.outside or stage.outside(task.video) is not None:
+    video, outside = anchored(task.video, unit.workspace.root), unit.stage.outside
+    if outside is None or not task.basis.outside or outside(video) is not None:
         return None
     return SourceAway(f"{socket.gethostname()} does not see its source: mount it there, and run again.")
 

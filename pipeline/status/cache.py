@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import from_json
 
-from portrait_prep.manifests.video import Video
+from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner
@@ -108,7 +108,7 @@ class StatusCache:
     def _surroundings(self, video: Video) -> Iterator[Any]:
         for stage in self._planner.stages:
             if stage.outside:
-                facts = stage.outside(video)
+                facts = stage.outside(anchored(video, self._workspace.root))
                 yield facts and sorted(facts.items())
             for suffix in stage.media:
                 yield _stat(self._workspace.media(video.video_id, suffix))

@@ -15,7 +15,7 @@ from typing import Any
 from portrait_prep.errors import Damaged, MachineFault, SourceAway, TransferFailed
 from portrait_prep.manifests.record import Basis, Failure, Record
 from portrait_prep.manifests.verdict import Review
-from portrait_prep.manifests.video import Video
+from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.pipeline.declare.quality import Rule, rules
 from portrait_prep.pipeline.declare.settings import Settings
 from portrait_prep.pipeline.declare.stage import Stage
@@ -135,9 +135,20 @@ class Planner:
         return Basis(
             catalogue={name: getattr(video, name) for name in stage.catalogue},
             inputs=inputs,
-            outside=_outside(stage, video, known),
+            outside=self._outside(stage, video, known),
             **self.constants[stage.name],
         )
+
+    def _outside(self, stage: Stage[Any], video: Video, known: Record | None) -> dict[str, Any]:
+        """Facts about files beyond the workspace. While these cannot be seen, what was read from them stays valid.
+
+        Nothing was read from files that the catalogue did not name then.
+        """
+        facts = stage.outside(anchored(video, self._workspace.root)) if stage.outside else {}
+        if facts is None:
+            named = {name: getattr(video, name) for name in stage.catalogue}
+            return known.basis.outside if known and known.done and known.basis.catalogue == named else {}
+        return dict(facts)
 
     def statuses(self, videos: Sequence[Video], records: Records) -> dict[str, dict[str, StageStatus]]:
         """Stage name -> video id -> status, for the videos of one shard."""
@@ -188,18 +199,6 @@ class Planner:
             if path.stat().st_size != output.bytes:
                 return f"{output.path} has another size than recorded"
         return ""
-
-
-def _outside(stage: Stage[Any], video: Video, known: Record | None) -> dict[str, Any]:
-    """Facts about files beyond the workspace. While these cannot be seen, what was read from them stays valid.
-
-    Nothing was read from files that the catalogue did not name then.
-    """
-    facts = stage.outside(video) if stage.outside else {}
-    if facts is None:
-        named = {name: getattr(video, name) for name in stage.catalogue}
-        return known.basis.outside if known and known.done and known.basis.catalogue == named else {}
-    return dict(facts)
 
 
 TRIED_AGAIN = {

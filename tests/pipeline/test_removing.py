@@ -457,3 +457,13 @@ def test_a_file_of_another_stage_in_a_stage_s_folder_is_no_more_than_damage(root
     shutil.copy(root / last / "toy-00000.parquet", root / first / "toy-00000.parquet")
     assert go(root)[first]
     assert found(root) == []
+
+
+def test_sources_named_from_the_workspace_on_are_there_wherever_the_command_is_given(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = list(toy_session(root).videos)
+    relative = (video.model_copy(update={"source": os.path.relpath(video.source, root)}) for video in videos[1:])
+    write_catalogue(root / "catalogue.parquet", [videos[0], *relative])
+    monkeypatch.chdir(tmp_path)
+    assert find(toy_session(root), Wish(missing=True)).meant == ()

@@ -9,6 +9,7 @@ from portrait_prep.errors import BadInput, Damaged, MissingPrerequisite, SourceA
 from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.manifests.video import Video, source_of
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.download import STAGE, proof
 from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.sources import SourceFile, facts, picture_file, require, sound_file
@@ -178,3 +179,18 @@ def test_a_record_that_names_what_lies_elsewhere_has_nothing_deleted(tmp_path: P
 
 def test_a_source_that_no_file_can_be_called_is_one_that_is_away(tmp_path: Path) -> None:
     assert facts(Video(video_id="v", corpus="c", subject="s", source="/no\0file")) is None
+
+
+def test_a_source_named_from_the_workspace_on_is_watched_wherever_the_command_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "w"
+    root.mkdir()
+    (root / "pipeline.toml").write_text("")
+    (root / "a.mp4").write_bytes(b"abc")
+    (tmp_path / "a.mp4").write_bytes(b"another")
+    monkeypatch.chdir(tmp_path)
+    video = Video(video_id="v", corpus="folder", subject="s", source="a.mp4", sound="gone.wav")
+    planner = Session(Workspace(root), (STAGE,)).planner
+    assert planner.basis(STAGE, video, {}).outside == {}
+    assert planner.basis(STAGE, video.model_copy(update={"sound": None}), {}).outside["bytes"] == len(b"abc")
