@@ -10,6 +10,7 @@ from portrait_prep.manifests.ids import did_you_mean, matching
 from portrait_prep.manifests.removals import Removal, Removals, write_removals
 from portrait_prep.manifests.video import Video, anchored, is_address, path_of
 from portrait_prep.manifests.wording import a_few
+from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
 
@@ -118,6 +119,7 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
     """
     with session.held():
         found = find(session, wish)
+        require_sources_kept(session.workspace, session.stages, session.videos)
         session.workspace.folder("manifests")  # nothing is noted that could not be followed
         _, _, known = session.settings, session.reviews, session.removals
         addresses = {video.video_id: video.source for video in (*found.meant, *found.copies) if video.remote}

@@ -467,3 +467,13 @@ def test_sources_named_from_the_workspace_on_are_there_wherever_the_command_is_g
     write_catalogue(root / "catalogue.parquet", [videos[0], *relative])
     monkeypatch.chdir(tmp_path)
     assert find(toy_session(root), Wish(missing=True)).meant == ()
+
+
+def test_a_source_in_the_place_of_what_is_made_of_it_is_not_deleted(root: Path) -> None:
+    """As only a catalogue that was written by hand can name it; `run` refuses it, too."""
+    videos = list(toy_session(root).videos)
+    videos[0] = videos[0].model_copy(update={"source": str(root / "media" / "a1.txt")})
+    write_catalogue(root / "catalogue.parquet", videos)
+    with pytest.raises(BadInput, match="the source of a1, lies where what is made of a1 belongs"):
+        take_out(root, "a1")
+    assert (root / "media" / "a1.txt").exists()
