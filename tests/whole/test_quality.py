@@ -207,7 +207,7 @@ SEEN: dict[str, Seen] = {
         lambda frames: [zoomed(frame, 0.68 if k < 20 else 0.5, border=GREY) for k, frame in enumerate(frames)],
         "the face's size changes by a factor of 1.",
     ),
-    "cuts": Seen(lambda frames: [*frames[:20], *frames_of(OTHER)[:25]], "it has 1 scene cuts, more than 0"),
+    "cuts": Seen(lambda frames: [*frames[:20], *frames_of(OTHER)[:25]], "it has 1 scene cut, more than 0"),
     "scale_min": Seen(
         lambda frames: [zoomed(frame, 1 + k / 28) for k, frame in enumerate(frames)],
         "the scale falls to 0.3",
@@ -372,7 +372,7 @@ def test_a_sound_file_that_is_out_of_step_is_rejected_for_that(tmp_path: Path) -
     told = normalize(tmp_path / "own.mkv", tmp_path / "out", sound=str(tmp_path / "late.mkv"))
     measured.note("normalize", told.metrics)
     (reason,) = measured.reasons()
-    assert "the sound file is +0.3" in reason
+    assert "the sound file is 0.3" in reason
 
 
 def test_no_rule_is_left_out() -> None:

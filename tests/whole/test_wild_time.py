@@ -50,7 +50,7 @@ SAYS = {
     "two-filled": "new pictures a second, fewer than 11",
     "timelapse": "new pictures a second, fewer than 11",
     "photo": "the picture stands still for 1.",
-    "cut": "it has 1 scene cuts, more than 0, at 1.2",
+    "cut": "it has 1 scene cut, more than 0, at 1.2",
     "joined": "its clock starts again at 1.0",
 }
 GOOD = ("film", "thirty", "fifty", "slow", "phone", "combed", "tags")
