@@ -56,19 +56,17 @@ class Removals:
     @cached_property
     def videos(self) -> frozenset[str]:
         """Ids of the videos that were removed."""
-        return frozenset(removal.video_id for removal in self.made if removal.video_id is not None)
+        return frozenset(self._by_id)
 
     @cached_property
     def sources(self) -> dict[str, str | None]:
         """The same, each with its address, if it has one."""
-        return {one.video_id: one.source for one in self.made if one.video_id is not None}
+        return {video_id: one.source for video_id, one in self._by_id.items()}
 
     @cached_property
     def subjects(self) -> frozenset[str]:
         """The subjects of which nothing is taken in."""
-        return frozenset(
-            removal.subject for removal in self.made if removal.subject is not None and removal.video_id is None
-        )
+        return frozenset(self._by_subject)
 
     def without(self, videos: Collection[str], subjects: Collection[str]) -> "Removals":
         """The removals but for these videos and subjects, and for the videos that went with those subjects."""
@@ -116,15 +114,15 @@ class Removals:
         """What keeps a video out: of its subject, where that is to stay out, else its own."""
         own = self._by_id.get(video.video_id)
         subject = own.subject if own and own.subject in self._by_subject else video.subject
-        return self._by_subject.get(str(subject)) or names.get(video.subject) or own
+        return self._by_subject.get(subject) or names.get(video.subject) or own
 
     @cached_property
     def _by_id(self) -> dict[str, Removal]:
         return {one.video_id: one for one in self.made if one.video_id is not None}
 
     @cached_property
-    def _by_subject(self) -> dict[str | None, Removal]:
-        return {one.subject: one for one in self.made if one.video_id is None}
+    def _by_subject(self) -> dict[str, Removal]:
+        return {one.subject: one for one in self.made if one.video_id is None and one.subject is not None}
 
     def there_again(self, catalogue: Catalogue) -> list[str]:
         """Ids of the rows that were removed and are there all the same."""

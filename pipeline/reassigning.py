@@ -49,12 +49,10 @@ def reassign(session: Session, change: Change, way_out: str, dry_run: bool = Fal
     `dry_run`: nothing is written. Raises BadInput, with nothing written, where a subject of a changed row would be on
     two sides (`way_out` says what to do), and for what makes no valid catalogue.
     """
-    _ = session.videos, session.settings, session.reviews, session.removals
     if dry_run:
         return _reassigned(session, change, way_out)
-    with session.held():
-        session.workspace.folder("manifests")  # nothing is written that could not be followed
-        result = _reassigned(Session(session.workspace, session.stages), change, way_out)
+    with session.changing() as now:
+        result = _reassigned(now, change, way_out)
         if result.changed:
             write_catalogue(session.workspace.catalogue, result.videos)
         Session(session.workspace, session.stages).finalize()

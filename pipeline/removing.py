@@ -62,9 +62,10 @@ def _expanded(session: Session, wish: Wish) -> Wish:
     """The same with ids in place of patterns. Raises BadInput for what is neither there nor was removed before."""
     removed, there = session.removals, sorted(map(str, session.videos.values_of("subject")))
     known, named = {*session.videos.ids(), *removed.videos}, list[str]()
+    pruning = session.pruning()
     for name in wish.videos:
         found = matching(name, known)
-        if not found and name not in session.pruning().gone:  # a row that was deleted by hand
+        if not found and name not in pruning.gone:  # a row that was deleted by hand
             session.video(name)
         named += sorted(found) or [name]
     for subject in wish.subjects:
@@ -117,11 +118,9 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
     Once it is noted it is carried out: by this command or, where that is killed, by the next `remove`, `run` or `init`.
     Raises BadInput as `find` does, with nothing noted.
     """
-    with session.held():
-        found = find(session, wish)
-        require_sources_kept(session.workspace, session.stages, session.videos)
-        session.workspace.folder("manifests")  # nothing is noted that could not be followed
-        _, _, known = session.settings, session.reviews, session.removals
+    with session.changing() as now:
+        found, known = find(now, wish), now.removals
+        require_sources_kept(now.workspace, now.stages, now.videos)
         addresses = {video.video_id: video.source for video in (*found.meant, *found.copies) if video.remote}
         new = [Removal(subject=subject, why=why, who=who, when=when) for subject in wish.subjects]
         new += [

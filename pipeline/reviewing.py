@@ -30,15 +30,13 @@ def decide(session: Session, video_ids: Sequence[str], review: Review | None) ->
     accepted although it failed a stage.
     """
     video_ids = session.named(video_ids)
-    with session.held():
-        session.workspace.folder("manifests")  # nothing is noted that could not be followed
-        _ = session.settings, session.removals
-        known = session.reviews
+    with session.changing() as now:
+        known = now.reviews
         for video_id in video_ids:
             if review is None and video_id not in known:
                 raise BadInput(f"There is no review of {video_id}; 'portrait-prep review list' shows those there are.")
             if review and review.decision == "accept":
-                _require_no_failure(session.video_status(video_id))
+                _require_no_failure(now.video_status(video_id))
         kept = {name: value for name, value in known.items() if name not in video_ids}
         write_reviews(session.workspace.reviews, kept if review is None else kept | dict.fromkeys(video_ids, review))
         afresh = Session(session.workspace, session.stages)

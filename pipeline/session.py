@@ -126,6 +126,21 @@ class Session:
             finally:
                 self._sweep()
 
+    @contextmanager
+    def changing(self) -> Iterator["Session"]:
+        """Hold the workspace for a decision that is noted and then followed by `finalize`; yields what lies there now.
+
+        Nothing is noted that could not be followed: raises BadInput, BadSetting or MissingPrerequisite where anything
+        cannot be read, manifests cannot be written, or the catalogue has lost most of its rows.
+        """
+        _ = self.videos  # where there is no workspace yet, that is what is said
+        with self.held():
+            now = Session(self.workspace, self.stages)
+            _ = now.videos, now.settings, now.reviews, now.removals
+            now.workspace.folder("manifests")
+            now.pruning().require_meant()
+            yield now
+
     def _sweep(self) -> None:
         results = left_results(self.workspace, self.stages)
         self.workspace.sweep(keep={path for result in results for path in result.files})
@@ -200,10 +215,11 @@ class Session:
         `stages`: those whose reduction is wanted; None: those with which every video is through. `prune`: however many
         videos have no row; without it BadInput is raised where that looks like a mistake.
         """
+        pruning = self.pruning()
         if not prune:
-            self.pruning().require_meant()
+            pruning.require_meant()
         status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages, self.videos)
-        cache, pruning = cache or StatusCache(self.workspace, self.planner), self.pruning()
+        cache = cache or StatusCache(self.workspace, self.planner)
         for summaries in finalize(self.workspace, self.planner, self.videos, cache, pruning):
             status_counts.add(summaries)
             reducer.add(summaries)

@@ -411,6 +411,12 @@ def test_most_videos_do_not_go_unasked(crowd: Path) -> None:
     assert named_after(crowd, "a05") == before
 
 
+def test_where_most_rows_are_lost_nothing_is_noted(crowd: Path) -> None:
+    with pytest.raises(BadInput, match="put it back"):
+        take_out(crowd, "a00")
+    assert not (crowd / "removed.jsonl").exists()
+
+
 def test_most_videos_go_where_that_is_asked_for(crowd: Path) -> None:
     session = toy_session(crowd)
     _, status_counts = session.run(session.select((), (), retry_failed=False, prune=True), workers=0)
