@@ -2,18 +2,15 @@
 
 import shlex
 import shutil
-import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from portrait_prep.cli.main import main
 from portrait_prep.manifests.catalogue import read_catalogue
 from portrait_prep.manifests.video import Video
-from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from tests.hdtf_lists import lists
 from tests.iemocap_release import evaluation_file, release
 from tests.ravdess_release import make_release, release_names
@@ -26,19 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked wit
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def command(typed: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     """`portrait-prep init …`: exit code, and what it printed on stdout and stderr."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # of the process that runs the tests
-    monkeypatch.setenv(WORKSPACE_VARIABLE, "")
-
-    def call(*arguments: str | Path | int) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["portrait-prep", "init", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return call
+    return partial(typed, "init")
 
 
 @pytest.fixture

@@ -1,39 +1,19 @@
 """`assign` and `split` as a user types them."""
 
 import shlex
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from portrait_prep.cli.main import main
 from portrait_prep.manifests.catalogue import read_catalogue
 from portrait_prep.manifests.video import Video
-from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from tests.hdtf_lists import lists
 
 Command = Callable[..., list[str]]
 PEOPLE = ("ann", "bob", "cat", "dee", "eve", "fay", "gus", "hal", "ida", "joe", "kim", "leo")
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """`portrait-prep …`: exit code, and what it printed on stdout and stderr."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # of the process that runs the tests
-    monkeypatch.setenv(WORKSPACE_VARIABLE, "")
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["portrait-prep", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture

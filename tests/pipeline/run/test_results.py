@@ -272,6 +272,14 @@ def test_a_retry_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     assert run(root, retry=True)[1] == ["a3"]
 
 
+def run_broken_off(session: Session, monkeypatch: pytest.MonkeyPatch, break_off: Callable[[Path, Path], None]) -> None:
+    """A run that is interrupted where `break_off`, in the place of a commit's moves, raises."""
+    with monkeypatch.context() as patched:
+        patched.setattr(commit, "flush_and_rename", break_off)
+        with pytest.raises(KeyboardInterrupt):
+            session.run(session.select((), (), False), workers=0)
+
+
 @pytest.mark.parametrize("moved", [1, 3, 5])
 def test_a_commit_that_is_broken_off_among_the_media_costs_nothing(
     tmp_path: Path, quiet: dict[str, Any], monkeypatch: pytest.MonkeyPatch, moved: int
@@ -286,10 +294,7 @@ def test_a_commit_that_is_broken_off_among_the_media_costs_nothing(
         if len(names) == moved:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(commit, "flush_and_rename", break_off)
-        with pytest.raises(KeyboardInterrupt):
-            session.run(session.select((), (), False), workers=0)
+    run_broken_off(session, monkeypatch, break_off)
     assert run(root)[1] == []
     assert tables(root) == quiet
     assert list(Audit(toy_session(root), deep=True).findings()) == []
@@ -306,10 +311,7 @@ def test_adding_videos_costs_no_other_when_the_commit_is_broken_off(
     def break_off(made: Path, final: Path) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(commit, "flush_and_rename", break_off)
-        with pytest.raises(KeyboardInterrupt):
-            session.run(session.select((), (), False), workers=0)
+    run_broken_off(session, monkeypatch, break_off)
     assert run(root)[1] == []
 
 
