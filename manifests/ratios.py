@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.splits import TEST, TRAIN, VAL, apportioned, is_unsplit
+from portrait_prep.manifests.splits import TEST, TRAIN, VAL, apportioned, is_unsplit, of_corpus
 from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import a_few, counted
 
@@ -40,10 +40,10 @@ class Ratios:
         ratio 0 stays empty. Raises BadInput where there are fewer subjects (sessions …) than sides, or a video is of
         none.
         """
-        chosen = [video for video in videos if self.corpus in (None, video.corpus) and not self._left_out(video)]
+        own = videos if self.corpus is None else of_corpus(videos, self.corpus)
+        chosen = [video for video in own if not self._left_out(video)]
         if not chosen:
-            there = ", ".join(dict.fromkeys(video.corpus for video in videos)) or "none at all"
-            raise BadInput(f"There is no video of the corpus '{self.corpus}' here; there are: {there}.")
+            raise BadInput("There is no video here to be split: add some by 'portrait-prep init'.")
         groups = self._groups(chosen)
         sides = self._sides(chosen, groups)
         split = {video_id: sides[group] for video_id, group in groups.items()}

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
+from portrait_prep.errors import BadInput
 from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import a_few
 
@@ -93,6 +94,15 @@ def _filling(
         if len(taken) < least or weights[lightest] - room < room:
             taken[lightest] = None
     return list(taken)
+
+
+def of_corpus(videos: Sequence[Video], corpus: str) -> list[Video]:
+    """The rows of a corpus. Raises BadInput where there are none."""
+    own = [video for video in videos if video.corpus == corpus]
+    if not own:
+        there = ", ".join(dict.fromkeys(video.corpus for video in videos)) or "none at all"
+        raise BadInput(f"There is no video of the corpus '{corpus}' here; there are: {there}.")
+    return own
 
 
 @dataclass(frozen=True)

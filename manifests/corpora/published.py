@@ -13,6 +13,7 @@ from portrait_prep.manifests.corpora.iemocap import catalogue as iemocap
 from portrait_prep.manifests.corpora.iemocap.evaluations import SESSIONS
 from portrait_prep.manifests.corpora.ravdess import catalogue as ravdess
 from portrait_prep.manifests.corpora.ravdess import splits as ravdess_splits
+from portrait_prep.manifests.splits import of_corpus
 from portrait_prep.manifests.video import Video
 
 
@@ -64,9 +65,5 @@ def published(videos: Sequence[Video], name: str, draw: Draw) -> list[Video]:
     if name not in PUBLISHED:
         raise BadInput(f"'{name}' is no published split; there are {', '.join(PUBLISHED)}.")
     corpus, split = PUBLISHED[name]
-    own = [video for video in videos if video.corpus == corpus]
-    if not own:
-        there = ", ".join(dict.fromkeys(video.corpus for video in videos)) or "none at all"
-        raise BadInput(f"There is no video of the corpus '{corpus}' here; there are: {there}.")
-    placed = {video.video_id: video for video in split(own, draw)}
+    placed = {video.video_id: video for video in split(of_corpus(videos, corpus), draw)}
     return [placed.get(video.video_id, video) for video in videos]

@@ -140,3 +140,8 @@ def test_what_cannot_be_split_is_said(ratios: Ratios, videos: list[Video], words
 
 def test_a_side_of_ratio_0_stays_empty() -> None:
     assert {row.split for row in Ratios({"train": 1.0, "val": 0.0, "test": 1.0}).split(people(2))} == {"train", "test"}
+
+
+def test_where_there_is_nothing_to_split_that_is_said() -> None:
+    with pytest.raises(BadInput, match="There is no video here to be split"):
+        Ratios({"train": 1.0, "test": 1.0}).split([])
