@@ -1,73 +1,61 @@
 """`export`: a workspace as files that other programs read. One command a system."""
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from tqdm import tqdm
 
 from portrait_prep.cli.terminal import Flag, Many, WorkspaceOption, say
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import read_catalogue
-from portrait_prep.manifests.choice import Filter
 from portrait_prep.manifests.plain_files import lies_inside
-from portrait_prep.media.frames import FPS
-from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.views.dh_live.mouth_pca import COEFFICIENTS, COLUMNS, MouthPca, fit
-from portrait_prep.views.moda.export import LEAST, Exported, export_moda
-from portrait_prep.views.moda.targets import Targets
+from portrait_prep.views.exporting.export import Choice, Export, Part, write_export
+from portrait_prep.views.exports import EXPORTS
 from portrait_prep.views.reading.reader import Reader
 
 ENDING = ".npz"
 """Of a file that may lie in a workspace beside its own, which are read under their names."""
 
 
-def moda(
-    folder: Path,
-    *,
-    workspace: WorkspaceOption = Path(),
-    order: Literal["XYZ", "xyz"] = "XYZ",
-    unsmoothed: Annotated[bool, Flag] = False,
-    trim: Annotated[bool, Flag] = False,
-    only: Annotated[tuple[str, ...] | None, Many] = None,
-) -> int:
-    """Write accepted videos in the folder layout that MODA's own loader reads; load it with '--FPS 25'.
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Chosen(Choice):
+    """The options that say which videos, of every export."""
 
-    Parameters
-    ----------
-    folder
-        Where to: a folder that is empty or not there yet. It is filled whole or not at all.
-    order
-        Of the angles, in which the head's rotation is taken off: XYZ leaves faces upright; xyz is what MODA's scripts
-        use, and its released weights know.
-    unsmoothed
-        Faces as the network gave them, frame by frame, not smoothed as configured.
-    trim
-        Cut up to 199 frames off the end of each clip, so that the loader's index, which else points past the ends of
-        clips, is right.
-    only
-        These videos.
-    """
-    Filter("--only", "video_id", only).check(read_catalogue(Workspace(workspace).catalogue))
-    exported = export_moda(
-        workspace,
-        folder,
-        Targets(centre="clip", order=order, unsmoothed=unsmoothed),
-        trim=trim,
-        told=lambda clip: say(f"{clip.name}: {clip.window.frames} frames"),
-        **({"video_id": only} if only else {}),
-    )
-    for name, frames in exported.left_out.items():
-        say(f"{name}: left out, {frames} frames; the loader takes nothing from less than {LEAST}")
-    say(_summary(exported, folder))
-    return 0
+    only: Annotated[tuple[str, ...] | None, Many, Parameter(help="Videos, by id or pattern ('ann_*').")] = None
+    split: Annotated[tuple[str, ...] | None, Many, Parameter(help="Videos of these splits.")] = None
+    subject: Annotated[tuple[str, ...] | None, Many, Parameter(help="Videos of these subjects.")] = None
+    rejected: Annotated[bool, Flag, Parameter(help="Rejected videos, too.")] = False
 
 
-def _summary(exported: Exported, folder: Path) -> str:
-    listed = [sum(clip.list_file == name for clip in exported.clips) for name in ("train.txt", "test.txt")]
-    written = f"{listed[0]} clips in train.txt, {listed[1]} in test.txt, {exported.frames / FPS / 3600:.2f} h"
-    return f"{folder}: {written}; {len(exported.left_out)} left out."
+EVERYTHING = Chosen()
+
+
+def _command(one: Export[Any]) -> Callable[..., int]:
+    """The command of an export: where to, which videos, and its own options."""
+
+    def command(target: Path, *, options: Any, choice: Chosen = EVERYTHING, workspace: WorkspaceOption = Path()) -> int:
+        for line in write_export(one, workspace, target, options, choice, _watched):
+            say(line)
+        return 0
+
+    command.__doc__ = f"{one.help}\n\nParameters\n----------\ntarget\n    {one.target}\n"
+    command.__annotations__["options"] = Annotated[one.options, Parameter(name="*", negative=(), consume_multiple=True)]
+    command.__kwdefaults__ = {**(command.__kwdefaults__ or {}), "options": one.options()}
+    return command
+
+
+def _watched(parts: Sequence[Part]) -> Iterator[Part]:
+    """A bar on a terminal, else a line for each part that is done."""
+    terminal = sys.stderr.isatty()
+    for part in tqdm(parts, unit="part", disable=not terminal):
+        yield part
+        if not terminal:
+            say(part.line)
 
 
 def mouth_pca(
@@ -111,6 +99,7 @@ def _check(file: Path, workspace: Path) -> None:
             raise BadInput(f"{file} is there already and no mouth PCA: name another file.") from error
 
 
-export = App(name="export", help="Write the files that a training system's own loader reads.")
-export.command(moda, name="moda", help="Write accepted videos in the folder layout that MODA's own loader reads.")
+export = App(name="export", help="Write the files that a training system's own code reads.")
+for each in EXPORTS:
+    export.command(_command(each), name=each.name, help=each.help)
 export.command(mouth_pca, name="mouth-pca", help="Fit the PCA whose coefficients DH_live's LSTM is trained on.")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.ids import did_you_mean, is_pattern, matching
 from portrait_prep.manifests.printing import printable
 from portrait_prep.manifests.video import Video, problem_of
 from portrait_prep.media.file import regular
@@ -79,6 +80,22 @@ class Catalogue(Sequence[Video]):
         except UnicodeEncodeError:  # typed in bytes that are no UTF-8, which no row has
             return None
         return None if index < 0 else self[index]
+
+    def require(self, video_id: str) -> Video:
+        """The row of a video. Raises BadInput where there is none."""
+        video = self.find(video_id)
+        if video is None:
+            meant = did_you_mean(video_id, self.ids())
+            raise BadInput(f"There is no video '{video_id}' in the catalogue; {meant}'portrait-prep list' lists all.")
+        return video
+
+    def named(self, names: Iterable[str]) -> list[str]:
+        """The ids that are meant by ids and patterns, each once. Raises BadInput for one that means none."""
+        found = dict[str, None]()
+        for name in names:
+            meant = matching(name, dict.fromkeys(self.ids())) if is_pattern(name) else []
+            found |= dict.fromkeys(meant or [self.require(name).video_id])
+        return list(found)
 
     def values_of(self, field: str) -> list[str | int | float]:
         """The values that a field has, each once, null left out."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import Catalogue, read_catalogue, write_catalogue
-from portrait_prep.manifests.ids import did_you_mean, is_pattern, matching
 from portrait_prep.manifests.removals import Removals, read_removals
 from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.manifests.video import Video
@@ -77,19 +76,11 @@ class Session:
 
     def video(self, video_id: str) -> Video:
         """A row of the catalogue. Raises BadInput where there is none."""
-        video = self.videos.find(video_id)
-        if video is None:
-            meant = did_you_mean(video_id, self.videos.ids())
-            raise BadInput(f"There is no video '{video_id}' in the catalogue; {meant}'portrait-prep list' lists all.")
-        return video
+        return self.videos.require(video_id)
 
     def named(self, names: Sequence[str]) -> list[str]:
         """The ids that are meant by ids and patterns, each once. Raises BadInput for one that means none."""
-        found = dict[str, None]()
-        for name in names:
-            meant = matching(name, dict.fromkeys(self.videos.ids())) if is_pattern(name) else []
-            found |= dict.fromkeys(meant or [self.video(name).video_id])
-        return list(found)
+        return self.videos.named(names)
 
     def video_status(self, video_id: str) -> VideoStatus:
         """What is true of one video now. Raises BadInput when the catalogue does not have it."""

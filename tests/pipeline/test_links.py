@@ -17,7 +17,7 @@ from portrait_prep.pipeline.declare.workspace import LOCK, WRITE_PERMISSION, Wor
 from portrait_prep.pipeline.reviewing import decide
 from portrait_prep.pipeline.run.process import quietly
 from portrait_prep.pipeline.session import Session
-from portrait_prep.views.moda.filling import filling
+from portrait_prep.views.exporting.filling import Target, filling
 from tests.pipeline.damage import audited, obey
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
@@ -252,6 +252,6 @@ def test_a_folder_to_fill_is_not_filled_through_a_link(tmp_path: Path, victim: P
     (tmp_path / "out").mkdir()
     (tmp_path / "out/.unfinished").symlink_to(victim)
     before = content(victim)
-    with pytest.raises(BadInput, match="is a link"), filling(tmp_path / "out"):
+    with pytest.raises(BadInput, match="is a link"), filling(Target(tmp_path / "out"), "a plan"):
         pass
     assert content(victim) == before

@@ -1,206 +1,173 @@
-"""Clips as files in the layout that MODA's own loader reads, in the units of its released weights.
+"""Clips as files in the layout that MODA's own scripts read, in the units of its released weights.
 
-Source: https://github.com/taichuai/MODA, datasets/audio2repr_dataset.py (`parse_subject_names`,
-`prepare_subject_dataset`, `__getitem__`) and configs/train/moda.yaml. To be loaded with `--dataroot` on the folder and
-`--FPS 25`: at its default of 30 the loader takes 533 samples for a frame where 533 1/3 are due, and sound drifts.
+Source: https://github.com/taichuai/MODA, datasets/audio2repr_dataset.py, datasets/render_dataset.py, train.py,
+train_renderer.py and configs/train/. Its scripts read their options from a YAML file alone, and assume 30 frames a
+second unless it says `FPS`: then the loader takes 533 samples for a frame where 533 1/3 are due, and sound drifts.
 
+    <folder>/moda.yaml                  for train.py --config
     <folder>/train.txt, test.txt        one clip a line; clips without a split, and those of `train`, in the first
-    <folder>/<clip>/feature.npz         Vertices, Headposes, Transposes, Scales (float64), Shoulders, index lists
+    <folder>/<clip>/feature.npz         Vertices, Headposes, Transposes, Scales (float64), Shoulders, Visible, indices
     <folder>/<clip>/shoulder-billboard.npy
     <folder>/<clip>/audio.wav           16 kHz mono PCM16, 640 samples a frame
+    <folder>/<clip>/render/, render.yaml    with `renderer`: pictures, and for train_renderer.py --config
 """
 
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.wording import a_few, hours
 from portrait_prep.media.frames import FPS
-from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME, write_wav
-from portrait_prep.views.moda.filling import filling
-from portrait_prep.views.moda.parts import SEMANTIC, indices
-from portrait_prep.views.moda.targets import BLOCK, Targets
-from portrait_prep.views.moda.windows import LENGTH, STRIDE
+from portrait_prep.views.exporting.export import Export, Options, Part, Plan
+from portrait_prep.views.moda import renderer_files
+from portrait_prep.views.moda.clips import LEAST, TEST, TRAIN, Clip, clips_of
+from portrait_prep.views.moda.motion_files import SHOULDERS, write_motion
+from portrait_prep.views.moda.renderer_files import write_render
+from portrait_prep.views.moda.targets import Targets
+from portrait_prep.views.moda.visibility import SEEN, VISIBLE, seen_shares
 from portrait_prep.views.reading.reader import Reader
-from portrait_prep.views.reading.selection import Footage
-from portrait_prep.views.reading.windows import Window
 
-LEAST = LENGTH + STRIDE + 1
-"""Frames of the shortest clip that the loader takes a sample from, and that leaves its index of the others whole."""
-SHOULDERS = "torso.shoulders"
-BILLBOARD = "torso.billboard"
-FEATURES: Mapping[str, tuple[str, tuple[int, ...]]] = {
-    "Vertices": ("headpose.canonical", (478, 3)),
-    "Headposes": ("headpose.euler", (3,)),
-    "Transposes": ("headpose.translation", (3,)),
-    "Scales": ("headpose.scale", ()),
+MOTION: Mapping[str, Any] = {
+    "task": "TrainMODAVel",
+    "model": "moda",
+    "dataset_mode": "audio2repr",
+    "subject_head": "point",
+    "body": "dualv2",
+    "loss": "L2+Velocity",
+    "batch_size": 16,
+    "n_epochs": 5000,
+    "gpu_ids": [0],
+    "FPS": FPS,
 }
-"""Array of feature.npz -> column, and the shape of one row."""
-TRAIN, TEST = "train.txt", "test.txt"
-LISTS: Mapping[str | None, str] = {"val": TEST, "test": TEST}
-"""Split -> the list that its clips are in; all others are in train.txt."""
-LONG_AGO = (1980, 1, 1, 0, 0, 0)
-"""The time of every member of a zip: none."""
+"""The options of its configs/train/moda.yaml, and the frames a second."""
+RENDERER: Mapping[str, Any] = {
+    "task": "TrainRender",
+    "model": "render",
+    "dataset_mode": "render",
+    "batch_size": 4,
+    "n_epochs": 40,
+    "use_example": 1,
+    "use_temporal_encoding": True,
+}
+"""The options of its configs/train/renderer/Cathy.yaml."""
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Frames that become one folder. `list_file` names it."""
+class ModaOptions(Options):
+    """What of MODA's may be chosen."""
 
-    name: str
-    window: Window
-    list_file: str
+    order: Literal["XYZ", "xyz"] = Field(
+        "XYZ",
+        description="Order of the angles in which the head's rotation is taken off: XYZ leaves faces upright; xyz is "
+        "what MODA's scripts use, and its released weights know.",
+    )
+    unsmoothed: bool = Field(
+        False, description="Faces as the network gave them, frame by frame, not smoothed as configured."
+    )
+    trim: bool = Field(
+        False,
+        description="Cut up to 199 frames off the end of each clip, so that the loader's index, which else points past "
+        "the ends of clips, is right.",
+    )
+    renderer: bool = Field(
+        False, description="The renderer's pictures, too, some 0.4 MB a frame; then short clips are there as well."
+    )
+    min_shoulders: float = Field(
+        SEEN,
+        ge=0,
+        le=1,
+        description="Where either shoulder is seen in less than this share of a clip's frames, they are written still, "
+        "which the loader masks.",
+    )
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What was written, and by name the stretches that were left out, with how many frames they have."""
-
-    clips: Sequence[Clip]
-    left_out: Mapping[str, int]
-
-    @property
-    def frames(self) -> int:
-        """Of all clips."""
-        return sum(clip.window.frames for clip in self.clips)
+def _columns(options: ModaOptions) -> tuple[str, ...]:
+    return (*_targets(options).columns, SHOULDERS, VISIBLE)
 
 
-def export_moda(
-    workspace: Path | str,
-    folder: Path,
-    targets: Targets,
-    *,
-    trim: bool = False,
-    told: Callable[[Clip], None] = lambda _: None,
-    **wishes: Any,
-) -> Exported:
-    """Write every chosen video that is long enough, whole or not at all, and nothing outside `folder`.
+def _targets(options: ModaOptions) -> Targets:
+    return Targets(centre="clip", order=options.order, unsmoothed=options.unsmoothed)
 
-    A video with long gaps becomes one clip for each stretch between them, `<video_id>@<first frame>`; so is one called
-    that is named like a list. Up to two frames are cut off the end where the loader would miscount them. `trim`: up to
-    199 are, so that a clip's length is 601 + 200 k: then the loader's index, which else points past the ends of clips
-    and into wrong ones, is right. `told` is called with each clip as it is done.
 
-    Raises BadInput when `folder` holds something, or no video is chosen or long enough.
-    """
-    reader = Reader(workspace, (*targets.columns, SHOULDERS), **wishes)
-    clips, left_out = plan(reader.videos, trim)
-    if not clips:
-        longest = max(left_out.values(), default=0)
+def plan(reader: Reader, options: ModaOptions) -> Plan:
+    """One part a clip. Raises BadInput where no clip is long enough."""
+    clips = clips_of(reader.videos, options.trim)
+    least = renderer_files.LEAST if options.renderer else LEAST
+    taken = [clip for clip in clips if clip.window.frames >= least]
+    if not taken:
+        longest = max((clip.window.frames for clip in clips), default=0)
         raise BadInput(
-            f"MODA's loader takes nothing from clips of less than {LEAST} frames; the longest has {longest}."
+            f"MODA's loader takes nothing from clips of less than {least} frames; the longest has {longest}."
         )
-    with filling(folder) as stage:
-        for clip in clips:
-            write_clip(reader, clip.window, stage / clip.name, targets)
-            told(clip)
-        for name in (TRAIN, TEST):
-            with replacing(stage / name) as temporary:
-                temporary.write_text("".join(f"{clip.name}\n" for clip in clips if clip.list_file == name), "utf-8")
-    return Exported(clips, left_out)
+    seen = {clip.name: seen_shares(reader, clip.window) for clip in taken}
+    still = {name for name, shares in seen.items() if shares.min() < options.min_shoulders}
+    make = partial(_write_clip, reader, _targets(options), options.renderer)
+    lines = {clip.name: _line(clip, seen[clip.name], still) for clip in taken}
+    return Plan(
+        [Part(clip.name, partial(make, clip, clip.name in still), lines[clip.name]) for clip in taken],
+        _summary(taken, still),
+        [_why_not(clip, options.renderer) for clip in clips if not clip.list_file],
+        partial(_close, taken),
+    )
 
 
-def plan(videos: Sequence[Footage], trim: bool) -> tuple[list[Clip], dict[str, int]]:
-    """The clips, and the stretches that are too short, with their frames."""
-    clips, left_out = list[Clip](), dict[str, int]()
-    for number, footage in enumerate(videos):
-        video = footage.video
-        for first, stop in footage.runs:
-            frames = stop - first
-            plain = frames == footage.frames and video.video_id not in (TRAIN, TEST)
-            name = video.video_id if plain else f"{video.video_id}@{first}"
-            if frames < LEAST:
-                left_out[name] = frames
-                continue
-            kept = _counted_rightly(frames - (frames - LEAST) % STRIDE if trim else frames)
-            clips.append(Clip(name, Window(number, first, kept), LISTS.get(video.split, TRAIN)))
-    return clips, left_out
+def _write_clip(reader: Reader, targets: Targets, rendered: bool, clip: Clip, still: bool, folder: Path) -> None:
+    folder.mkdir()
+    write_motion(reader, clip.window, folder, targets, still)
+    if rendered:
+        write_render(reader, clip.window, folder)
 
 
-def _counted_rightly(frames: int) -> int:
-    """The most frames up to so many that the loader counts as such; it stretches others to what it counts.
-
-    It rounds seconds times frames a second down, in floating point: of 803 frames it makes 802.
-    """
-    return next(count for count in range(frames, 0, -1) if int(count * SAMPLES_PER_FRAME / RATE * FPS) == count)
+def _line(clip: Clip, seen: NDArray[Any], still: set[str]) -> str:
+    shoulders = f"shoulders seen in {seen[0]:.0%} (image left) and {seen[1]:.0%} (image right) of them"
+    return f"{clip.name}: {clip.window.frames} frames, {shoulders}{', written still' if clip.name in still else ''}"
 
 
-def write_clip(reader: Reader, window: Window, folder: Path, targets: Targets) -> None:
-    """The three files of one clip. Raises what `Reader` raises."""
-    with replacing(folder / "feature.npz") as temporary:
-        write_npz(temporary, _features(reader, window, targets))
-    with replacing(folder / "shoulder-billboard.npy") as temporary:
-        write_npy(temporary, _stream(reader, window, targets, BILLBOARD, (18, 3)))
-    with replacing(folder / "audio.wav") as temporary:
-        write_wav(temporary, (reader.sound(*part) for part in _parts(window)))
+def _why_not(clip: Clip, rendered: bool) -> str:
+    what = "in no list" if rendered and clip.window.frames >= renderer_files.LEAST else "left out"
+    return f"{clip.name}: {what}, {clip.window.frames} frames; the loader takes nothing from less than {LEAST}"
 
 
-def _features(reader: Reader, window: Window, targets: Targets) -> Iterator[tuple[str, "Stream"]]:
-    for name, (column, shape) in FEATURES.items():
-        yield name, _stream(reader, window, targets, column, shape)
-    rows = (reader.read(*part, (SHOULDERS,))[SHOULDERS] for part in _parts(window))
-    yield "Shoulders", Stream(window.frames, (2, 9, 2), "<f4", rows)
-    for name, parts in SEMANTIC.items():
-        yield name, Stream.of(indices(parts))
+def _summary(clips: Sequence[Clip], still: set[str]) -> str:
+    listed = [sum(clip.list_file == name for clip in clips) for name in (TRAIN, TEST)]
+    frames = sum(clip.window.frames for clip in clips if clip.list_file)
+    written = f"{listed[0]} clips in {TRAIN}, {listed[1]} in {TEST}, {hours(frames / FPS)}"
+    unseen = f"; shoulders written still, since they were not seen: {a_few(sorted(still))}" if still else ""
+    return written + unseen
 
 
-def _stream(reader: Reader, window: Window, targets: Targets, column: str, shape: tuple[int, ...]) -> "Stream":
-    """float64, as the original's files are: its means are taken in it."""
-    return Stream(window.frames, shape, "<f8", (batch[column] for batch in targets.blocks(reader, window)))
+def _close(clips: Sequence[Clip], folder: Path, final: Path) -> None:
+    """Lists and options."""
+    lists = {name: [clip.name for clip in clips if clip.list_file == name] for name in (TRAIN, TEST)}
+    for name, names in lists.items():
+        (folder / name).write_text("".join(f"{each}\n" for each in names), "utf-8")
+    # Its scripts stop at an empty list: where one side is empty, they look at the other.
+    train, test = TRAIN if lists[TRAIN] else TEST, TEST if lists[TEST] else TRAIN
+    sides = {"train_sub_names": train, "test_sub_names": test, "ref_sub_names": train}
+    if any(lists.values()):
+        _write_yaml(folder / "moda.yaml", {"dataroot": str(final), **sides, **MOTION})
+    for clip in clips:
+        if (folder / clip.name / "render").exists():
+            these = {"dataset_names": [clip.name], "cand_dataset_names": [clip.name]}
+            parts = dict(zip(("train_dataset_names", "validate_dataset_names"), renderer_files.LISTS, strict=True))
+            _write_yaml(folder / clip.name / "render.yaml", {"dataroot": str(final), **these, **parts, **RENDERER})
 
 
-def _parts(window: Window) -> Iterator[Window]:
-    for first in range(window.first, window.first + window.frames, BLOCK):
-        yield Window(window.video, first, min(BLOCK, window.first + window.frames - first))
+def _write_yaml(path: Path, options: Mapping[str, Any]) -> None:
+    """Plain JSON values are YAML, too."""
+    path.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in options.items()), "utf-8")
 
 
-@dataclass(frozen=True)
-class Stream:
-    """An array [rows, *shape] to be written, whose rows come in blocks of any type that casts to `dtype`.
-
-    Memory does not grow with the array, and the same values give the same bytes. Format:
-    https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0; an npz is a zip of npy.
-    """
-
-    rows: int
-    shape: tuple[int, ...]
-    dtype: str
-    blocks: Iterable[NDArray[Any]]
-
-    @classmethod
-    def of(cls, values: NDArray[Any]) -> "Stream":
-        """One that is there as a whole."""
-        return cls(len(values), values.shape[1:], values.dtype.str, (values,))
-
-
-def write_npy(path: Path, stream: Stream) -> None:
-    """Write one array. Raises ValueError unless the blocks have just the rows that were announced."""
-    with path.open("wb") as file:
-        _write(file, stream)
-
-
-def write_npz(path: Path, streams: Iterable[tuple[str, Stream]]) -> None:
-    """Write named arrays, uncompressed as `numpy.savez` does. Raises ValueError as `write_npy` does."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, stream in streams:
-            with archive.open(zipfile.ZipInfo(f"{name}.npy", LONG_AGO), "w", force_zip64=True) as member:
-                _write(member, stream)
-
-
-def _write(file: IO[bytes], stream: Stream) -> None:
-    shape = (stream.rows, *stream.shape)
-    np.lib.format.write_array_header_1_0(file, {"descr": stream.dtype, "fortran_order": False, "shape": shape})
-    rows = 0
-    for block in stream.blocks:
-        if block.shape[1:] != stream.shape:
-            raise ValueError(f"a block has rows of {block.shape[1:]}, not of {stream.shape}")
-        rows += len(block)
-        file.write(np.ascontiguousarray(block, stream.dtype).data)
-    if rows != stream.rows:
-        raise ValueError(f"{rows} rows came, not {stream.rows}")
+MODA = Export(
+    name="moda",
+    help="Write accepted videos in the folder layout that MODA's own scripts read, and moda.yaml, which trains on it.",
+    target="Where to: a folder that is empty or not there yet. It is filled whole or not at all.",
+    options=ModaOptions,
+    columns=_columns,
+    plan=plan,
+)

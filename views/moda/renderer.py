@@ -9,6 +9,7 @@ row of the columns. Where the original errs, this does not:
 - There time is 1 + n / 1000 in training and n / 1000 when it is used. Here it is n / 1000; the released weights were
   trained with `time_offset=1.0`.
 - There the mouth's mask is loaded, and no loss uses it. It is here all the same.
+- There shoulders are drawn in every picture. Here only where they were seen.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +37,10 @@ Floats = NDArray[np.floating[Any]]
 Colour = tuple[int, int, int]
 
 Part = Literal["train", "val"]
-COLUMNS = ("headpose.canonical", "headpose.euler", "headpose.translation", "headpose.scale", "torso.shoulders")
+COLUMNS = (
+    *("headpose.canonical", "headpose.euler", "headpose.translation", "headpose.scale"),
+    *("torso.shoulders", "torso.visible"),
+)
 
 EXAMPLES = 4
 """Pictures of the person. The released renderer looks at the first of them (`use_example=1`)."""
@@ -76,7 +80,8 @@ FAR = 1 << 14
 class RendererFrame:
     """Makes the sample of one frame; pictures are RGB, -1..1.
 
-    `mesh` float32 [3, 512, 512]: face and shoulders in lines. `face` float32 [3, 512, 512]: the frame itself.
+    `mesh` float32 [3, 512, 512]: the face in lines, and the shoulders that were seen.
+    `face` float32 [3, 512, 512]: the frame itself.
     `example` float32 [3 * examples, 512, 512]: pictures of the same video's training part, the same for all its frames.
     `time_position` float32 [13, 512, 512]: t and sin, cos of t, 2t, 4t, … 32t; t = `time_offset` + frame / 1000.
     `weight_mask` float32 [1, 512, 512]: 1 around the mouth, else -1. `video_id`, `frame`.
@@ -95,7 +100,7 @@ class RendererFrame:
         row = reader.read(number, frame, 1, COLUMNS)
         face = to_image(row["headpose.canonical"], Pose(*(row[f"headpose.{name}"] for name in HEADMOTION)))[0]
         return {
-            "mesh": signed(feature_image(face, row["torso.shoulders"][0])),
+            "mesh": signed(feature_image(face, row["torso.shoulders"][0][row["torso.visible"][0]])),
             "example": self._examples(reader, number),
             "time_position": time_position(self.time_offset + frame / TICKS),
             "face": signed(reader.images(number, frame, 1)[0]),
@@ -150,11 +155,16 @@ def _runs(videos: Sequence[Footage], part: Part) -> Iterator[tuple[int, int, int
 
 
 def example_frames(footage: Footage, count: int, seed: int) -> list[int]:
-    """Frames of the training part, with a face where there are such, by lot; always the same of a video."""
+    """Frames of the training part, with a face where there are such; always the same of a video."""
     bound = training_frames(footage)
     seen = [frame for first, stop in footage.runs for frame in range(first, min(stop, bound))] or [0]
-    rng = np.random.default_rng([seed, *footage.video.video_id.encode()])
-    return sorted(rng.choice(seen, count, replace=len(seen) < count).tolist())
+    return chosen(seen, count, footage.video.video_id, seed)
+
+
+def chosen(frames: Sequence[int], count: int, video_id: str, seed: int = 0) -> list[int]:
+    """So many of these frames by lot, in order; always the same of a video. One comes twice where they are fewer."""
+    rng = np.random.default_rng([seed, *video_id.encode()])
+    return sorted(rng.choice(np.asarray(frames), count, replace=len(frames) < count).tolist())
 
 
 def time_position(time: float) -> NDArray[np.float32]:
@@ -171,7 +181,7 @@ def signed(picture: Image) -> NDArray[np.float32]:
 
 
 def feature_image(face: Floats, shoulders: Floats) -> Image:
-    """RGB uint8 [512, 512, 3] of a face [478, 2 or 3] and shoulders [2, 9, 2], in image px: lines on black.
+    """RGB uint8 [512, 512, 3] of a face [478, 2 or 3] and shoulders [n, 9, 2], in image px: lines on black.
 
     Source: its data_prepare/steps/step7-gen_pix2pix.py (`get_feature_image`), in the colours of MediaPipe's default
     drawing styles. Its pictures are written by OpenCV and read by PIL: they are red, green, blue.

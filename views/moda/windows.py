@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from portrait_prep.media.wav import FULL_SCALE
 from portrait_prep.stages.face import points
 from portrait_prep.views.moda.targets import PUBLISHED, Targets
+from portrait_prep.views.moda.visibility import SEEN, VISIBLE, shares
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
 from portrait_prep.views.reading.store import Store
@@ -50,7 +51,6 @@ EYE = points.EYES
 """intp [60]: irises, eyes and brows, left before right, each ascending: `semantic_eye_indices`."""
 LIP = points.LIPS
 """intp [40]: lips, ascending: `semantic_lip_indices`."""
-VISIBLE = "torso.visible"
 KNOWN = 1 << 16
 """Most clips whose mean and deviation are remembered."""
 
@@ -66,7 +66,8 @@ class ModaWindow:
     scale, less `headmotion_mean`.
     `torso` float32 [length, 54]: 18 points of the shoulders in canonical px, less `torso_mean`.
     `mask` bool [length]: false where the window is padded; `frames`: n.
-    `torso_mask` bool: the shoulders of this clip move, on average by more than 0.5 px, and may be learnt from.
+    `torso_mask` bool: both shoulders were seen in nine tenths of the window's frames, and those of this clip move, on
+    average by more than 0.5 px: they may be learnt from.
     `torso_visible` bool [length, 2]: the image-left, and image-right, shoulder was found in this frame.
     `reference` float32 [478, 3], `headmotion_mean` float32 [7], `torso_mean` float32 [18, 3]: what was subtracted.
     `mesh_std`, `headmotion_std`, `torso_std`, of the same shapes: what targets were divided by, if they were.
@@ -85,10 +86,12 @@ class ModaWindow:
         window = shifted(reader, window, self.jitter, rng)
         key = reader.videos[window.video].digests["normalize"]
         moments = self._moments.get(key, lambda: WaveMoments.of(reader, window.video))
+        targets, visible = self.targets.sample(reader, window, self.length), reader.read(*window, (VISIBLE,))[VISIBLE]
         return {
             "audio": padded(moments.normalized(reader.sound(*window)), self.length),
-            **self.targets.sample(reader, window, self.length),
-            "torso_visible": padded(reader.read(*window, (VISIBLE,))[VISIBLE], self.length),
+            **targets,
+            "torso_mask": targets["torso_mask"] and bool(shares(visible).min() >= SEEN),
+            "torso_visible": padded(visible, self.length),
             "eye": EYE.copy(),
             "lip": LIP.copy(),
             **whence(reader, window, self.length),

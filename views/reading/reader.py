@@ -5,7 +5,7 @@ of decoded row groups. It can be pickled (as paths and choices, no open file) an
 (`copy.copy`) serves another.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.media.file import File
-from portrait_prep.media.frames import SIZE, read_frames
+from portrait_prep.media.frames import SIZE, Image, read_frames
 from portrait_prep.media.wav import WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -40,6 +40,7 @@ CACHE_BYTES = 64 << 20
 
 class Reader:
     """The chosen videos of a workspace. `videos[i]` tells of video i; the other methods take its number i.
+    `left_out`: the ids of the others, by why they were not chosen.
 
     `columns` are the frame columns to be read, `stage.column`; a video must be done at their stages, and at `stages`,
     whose `facts` are to be asked for. `accepted` and `wishes` choose among them: see `views.reading.selection.select`.
@@ -60,7 +61,8 @@ class Reader:
         self.columns = tuple(dict.fromkeys(columns))
         self.cache_bytes = cache_bytes
         self._by_stage = by_stage(self.columns)
-        self.videos: tuple[Footage, ...] = select(self.workspace, {*self._by_stage, *stages}, accepted, **wishes)
+        selected = select(self.workspace, {*self._by_stage, *stages}, accepted, **wishes)
+        self.videos, self.left_out = selected.videos, selected.left_out
         self._forget()
         for stage in self._by_stage:
             self._shard(stage, 0)
@@ -76,7 +78,7 @@ class Reader:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("workspace", "columns", "cache_bytes", "videos", "_by_stage")
+        kept = ("workspace", "columns", "cache_bytes", "videos", "left_out", "_by_stage")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -125,13 +127,19 @@ class Reader:
 
     def images(self, number: int, first: int = 0, frames: int | None = None, size: int = SIZE) -> NDArray[np.uint8]:
         """These frames of the mp4, RGB uint8 [frames, size, size, 3]. Raises as `read` does."""
+        count = _checked(self.videos[number], first, frames)
+        images = np.empty((count, size, size, 3), np.uint8)
+        for row, image in enumerate(self.stream(number, first, count, size)):
+            images[row] = image
+        return images
+
+    def stream(self, number: int, first: int = 0, frames: int | None = None, size: int = SIZE) -> Iterator[Image]:
+        """The same one by one, RGB uint8 [size, size, 3]: memory does not grow with their number."""
         footage = self.videos[number]
         count = _checked(footage, first, frames)
         self._shard(MEDIA, number).check()
-        path, images = self.workspace.media(footage.video.video_id, "mp4"), np.empty((count, size, size, 3), np.uint8)
-        for row, image in enumerate(read_frames(path, size, range(first, first + count))):
-            images[row] = image
-        return images
+        path = self.workspace.media(footage.video.video_id, "mp4")
+        yield from read_frames(path, size, range(first, first + count))
 
     def facts(self, number: int, *columns: str) -> dict[str, Any]:
         """What stages with one row a video say of it: `normalize.fps`, `stats.canonical_mean` float64 [478, 3], ….

@@ -1,6 +1,6 @@
 """Which videos of a workspace a trainer reads: chosen by what the catalogue and the manifests say of them."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,10 +48,16 @@ class Footage:
         return tuple((first, stop) for first, stop in pairs if first < stop)
 
 
-def select(
-    workspace: Workspace, stages: Iterable[str] = (), accepted: bool | None = True, **wishes: Wish
-) -> tuple[Footage, ...]:
-    """The videos that are done at `stages` and fulfil every wish, in the order of the catalogue.
+@dataclass(frozen=True)
+class Selected:
+    """The videos that were chosen, in the order of the catalogue, and the ids of the others by why they were not."""
+
+    videos: tuple[Footage, ...]
+    left_out: Mapping[str, Sequence[str]]
+
+
+def select(workspace: Workspace, stages: Iterable[str] = (), accepted: bool | None = True, **wishes: Wish) -> Selected:
+    """The videos that are done at `stages` and fulfil every wish.
 
     `accepted`: only accepted ones, only rejected ones, or (None) both. A wish names a field of the catalogue:
     `split="train"`, `fold={1, 2, 3}`, `four_class=lambda label: label is not None`.
@@ -63,18 +69,18 @@ def select(
             f"The catalogue has no field {', '.join(sorted(unknown))}; it has {', '.join(Video.model_fields)}."
         )
     needed = sorted({MEDIA, *stages})
-    known, chosen, left_out = _summaries(workspace), list[Footage](), Counter[str]()
+    known, chosen, left_out = _summaries(workspace), list[Footage](), defaultdict[str, list[str]](list)
     for video in read_catalogue(workspace.catalogue):
         summary = known.get(video.video_id, _Summary())
         if reason := _against(video, summary, needed, accepted, wishes):
-            left_out[reason] += 1
+            left_out[reason].append(video.video_id)
         else:
             chosen.append(Footage(video, summary.frames, summary.accepted, summary.gaps, summary.digests))
     if not chosen:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there is none"
+        reasons = ", ".join(f"{len(ids)} {reason}" for reason, ids in left_out.items()) or "there is none"
         way_out = f" ({HOW_TO_SPLIT})" if "with no split" in left_out and "of another split" not in left_out else ""
         raise BadInput(f"No video of {workspace.root} is chosen: {reasons}{way_out}.")
-    return tuple(chosen)
+    return Selected(tuple(chosen), left_out)
 
 
 def _against(

@@ -16,16 +16,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from portrait_prep.cli.export import moda
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.views.moda.export import export_moda
-from portrait_prep.views.moda.filling import UNFINISHED, filling
+from portrait_prep.views.exporting.export import Choice, write_export
+from portrait_prep.views.exporting.filling import UNFINISHED
+from portrait_prep.views.moda.export import MODA, ModaOptions
 from portrait_prep.views.moda.parts import SEMANTIC
-from portrait_prep.views.moda.targets import Targets
 from tests.views import moving_faces
 from tests.views.moda.test_windows import EYES, LIPS, motion
-from tests.views.moving_faces import STILL
+from tests.views.moving_faces import HIDDEN, STILL
 from tests.whole.runs import portrait_prep
 
 RATE, FPS, LENGTH, STRIDE = 16000, 25, 600, 200
@@ -137,7 +136,7 @@ def test_lists_name_what_can_be_indexed_and_the_command_what_cannot(exported: tu
     for list_file, names in CLIPS.items():
         assert (folder / list_file).read_text() == "".join(f"{name}\n" for name in names)
     every = [name for names in CLIPS.values() for name in names]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*every, *CLIPS])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*every, *CLIPS, "moda.yaml"])
     for name in every:
         files = {path.name for path in (folder / name).iterdir()}
         assert files == {"feature.npz", "shoulder-billboard.npy", "audio.wav"}
@@ -162,6 +161,7 @@ def test_arrays_are_as_the_contract_has_them(exported: tuple[Path, str]) -> None
             "Transposes": ((frames, 3), "float64"),
             "Scales": ((frames,), "float64"),
             "Shoulders": ((frames, 2, 9, 2), "float32"),
+            "Visible": ((frames, 2), "bool"),
         }
         counts = {"Contours": 128, "FaceOval": 36, "LeftIris": 4, "LeftEye": 16, "LeftEyebrow": 10}
         counts |= {"RightIris": 4, "RightEye": 16, "RightEyebrow": 10, "Lips": 40, "Tesselation": 468}
@@ -186,10 +186,11 @@ def test_its_loader_gets_windows_of_what_was_measured(
         video_id, first = origin(name)
         rows = slice(first, first + len(clip.mesh))
         for found, measured in zip((clip.mesh, clip.head, clip.torso), motion(workspace, video_id), strict=True):
-            np.testing.assert_array_equal(found, measured[rows])
+            if video_id != HIDDEN or found is not clip.torso:
+                np.testing.assert_array_equal(found, measured[rows])
         sound = moving_faces.pcm(video_id).reshape(-1, 640)[rows].reshape(-1) / 32768
         np.testing.assert_allclose(clip.audio, (sound - sound.mean()) / np.sqrt(sound.var() + 1e-7), atol=1e-5)
-        assert clip.torso_mask == (video_id != STILL)
+        assert clip.torso_mask == (video_id not in (STILL, HIDDEN))
     audio, mesh, head, torso, torso_mask, torso_mean = loader.sample(0)
     assert [each.shape for each in (audio, mesh, head, torso, torso_mean)] == [
         *((384000,), (600, 1434), (600, 7), (600, 54), (18, 3)),
@@ -204,7 +205,7 @@ def test_its_loader_gets_windows_of_what_was_measured(
 
 def test_trimmed_clips_are_indexed_rightly(workspace: Path, tmp_path: Path) -> None:
     """At the original's rules, which for clips of any other length lead past their ends and into wrong ones."""
-    export_moda(workspace, tmp_path / "moda", Targets(centre="clip"), trim=True)
+    write_export(MODA, workspace, tmp_path / "moda", ModaOptions(trim=True))
     total = 0
     for list_file, names in CLIPS.items():
         loader = Loader(tmp_path / "moda", list_file)
@@ -222,9 +223,9 @@ def test_trimmed_clips_are_indexed_rightly(workspace: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("order", ["xyz", "XYZ"])
 def test_the_round_trip_of_their_denormalization_is_exact(workspace: Path, tmp_path: Path, order: Any) -> None:
-    only = ("ann-1", "train.txt")
-    assert moda(tmp_path / "raw", workspace=workspace, order=order, unsmoothed=True, only=only) == 0
-    assert moda(tmp_path / "smooth", workspace=workspace, order=order, only=only) == 0
+    only = Choice(("ann-1", "train.txt"))
+    write_export(MODA, workspace, tmp_path / "raw", ModaOptions(order=order, unsmoothed=True), only)
+    write_export(MODA, workspace, tmp_path / "smooth", ModaOptions(order=order), only)
     loaders = [Loader(tmp_path / kind, "train.txt") for kind in ("raw", "smooth")]
     for name, raw, smooth in zip(loaders[0].names, *(loader.clips for loader in loaders), strict=True):
         video_id, _ = origin(name)
@@ -243,7 +244,7 @@ def test_the_round_trip_of_their_denormalization_is_exact(workspace: Path, tmp_p
 
 
 def test_windows_with_their_means_lead_back_to_the_image(workspace: Path, tmp_path: Path) -> None:
-    moda(tmp_path / "moda", workspace=workspace, order="xyz", unsmoothed=True, only=("ann-1",))
+    write_export(MODA, workspace, tmp_path / "moda", ModaOptions(order="xyz", unsmoothed=True), Choice(("ann-1",)))
     loader = Loader(tmp_path / "moda", "train.txt")
     _, first = loader.place(0)
     _, mesh, head, _, _, _ = loader.sample(0)
@@ -260,19 +261,18 @@ def test_a_destination_must_be_empty(workspace: Path, tmp_path: Path) -> None:
     done = portrait_prep("export", "moda", tmp_path / "full", "-w", workspace)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "is not empty" in done.stderr
-    with pytest.raises(BadInput, match="is a file"):
-        moda(tmp_path / "file", workspace=workspace)
-    with pytest.raises(BadInput, match="is not empty"):
-        moda(workspace, workspace=workspace)
-    for wrong in (("nobody",), (), ("ann-1", "nobody")):
-        with pytest.raises(BadInput, match="--only"):
-            moda(tmp_path / "new", workspace=workspace, only=wrong)
+    for target, sentence in (("file", "is a file"), ("full", "is not empty")):
+        with pytest.raises(BadInput, match=sentence):
+            write_export(MODA, workspace, tmp_path / target)
+    for wrong, sentence in ((("nobody",), "no video 'nobody'"), ((), "--only"), (("ann-1", "nobody"), "no video")):
+        with pytest.raises(BadInput, match=sentence):
+            write_export(MODA, workspace, tmp_path / "new", choice=Choice(wrong))
     assert {path.name for path in tmp_path.rglob("*")} == {"full", "theirs.txt", "file"}
 
 
 def test_nothing_is_written_where_no_clip_is_long_enough(workspace: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="less than 801 frames; the longest has 250"):
-        export_moda(workspace, tmp_path / "moda", Targets(centre="clip"), subject={"ann", "cy"}, video_id=set(SHORT))
+        write_export(MODA, workspace, tmp_path / "moda", choice=Choice(tuple(SHORT)))
     assert not any(tmp_path.iterdir())
 
 
@@ -285,8 +285,8 @@ def test_it_may_lie_within_the_workspace(workspace: Path, tmp_path: Path) -> Non
     assert [path.name for path in folder.iterdir()] == [UNFINISHED]
     Workspace(workspace).sweep()
     assert (folder / UNFINISHED).exists()
-    export_moda(workspace, folder, Targets(centre="clip"), video_id="ann-1")
-    assert {path.name for path in folder.iterdir()} == {"ann-1", "train.txt", "test.txt"}
+    write_export(MODA, workspace, folder, choice=Choice(("ann-1",)))
+    assert {path.name for path in folder.iterdir()} == {"ann-1", "train.txt", "test.txt", "moda.yaml"}
     assert (folder / "test.txt").read_text() == ""
     after = {path: path.stat().st_mtime_ns for path in workspace.rglob("*") if path.is_file()}
     assert {path: time for path, time in after.items() if folder not in path.parents} == before
@@ -300,58 +300,3 @@ def killed_half_way(workspace: Path, folder: Path, how: int) -> int:
         assert running.stdout.readline()
         os.kill(running.pid, how)
         return running.wait(60)
-
-
-def test_killed_half_way_nothing_is_there(workspace: Path, tmp_path: Path) -> None:
-    assert killed_half_way(workspace, tmp_path / "moda", signal.SIGTERM) == 130
-    assert not any(tmp_path.iterdir())
-
-
-def test_a_folder_is_filled_by_one_at_a_time(tmp_path: Path) -> None:
-    folder = tmp_path / "moda"
-    with filling(folder) as stage:
-        (stage / "clip").mkdir()
-        with pytest.raises(BadInput, match="Another process is filling"), filling(folder):
-            pass
-        assert [path.name for path in folder.iterdir()] == [UNFINISHED]
-    assert [path.name for path in folder.iterdir()] == ["clip"]
-
-
-def test_lists_come_after_what_they_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    moved, rename = list[str](), Path.rename
-
-    def noted(path: Path, target: Path) -> Path:
-        moved.append(path.name)
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", noted)
-    with filling(tmp_path / "out") as stage:
-        for name in ("b", "a"):
-            (stage / name).mkdir()
-        for name in ("train.txt", "0.yaml"):
-            (stage / name).touch()
-    assert moved == ["a", "b", "0.yaml", "train.txt"]
-
-
-def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:
-    folder = tmp_path / "moda"
-    with pytest.raises(OSError, match="lost"):
-        fill(folder, OSError("lost"))
-    assert not folder.exists()
-    folder.mkdir()
-    with pytest.raises(OSError, match="lost"):
-        fill(folder, OSError("lost"))
-    assert not any(folder.iterdir())
-    with pytest.raises(OSError, match="not empty"):
-        fill(folder, None)
-    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")) == ["b", "b/theirs"]
-
-
-def fill(folder: Path, error: OSError | None) -> None:
-    """Break off; or find, when all is done, that one of the places is taken."""
-    with filling(folder) as stage:
-        for name in ("a", "b"):
-            (stage / name).mkdir()
-        if error:
-            raise error
-        (folder / "b" / "theirs").mkdir(parents=True)

@@ -1,0 +1,58 @@
+"""Arrays as files of NumPy's, written block by block: memory does not grow with them, and same values give same bytes.
+
+Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0; an npz is a zip of npy.
+"""
+
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The time of every member of a zip: none."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An array [rows, *shape] to be written, whose rows come in blocks of any type that casts to `dtype`."""
+
+    rows: int
+    shape: tuple[int, ...]
+    dtype: str
+    blocks: Iterable[NDArray[Any]]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "Stream":
+        """One that is there as a whole."""
+        return cls(len(values), values.shape[1:], values.dtype.str, (values,))
+
+
+def write_npy(path: Path, stream: Stream) -> None:
+    """Write one array. Raises ValueError unless the blocks have just the rows that were announced."""
+    with path.open("wb") as file:
+        _write(file, stream)
+
+
+def write_npz(path: Path, streams: Iterable[tuple[str, Stream]]) -> None:
+    """Write named arrays, uncompressed as `numpy.savez` does. Raises ValueError as `write_npy` does."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, stream in streams:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy", LONG_AGO), "w", force_zip64=True) as member:
+                _write(member, stream)
+
+
+def _write(file: IO[bytes], stream: Stream) -> None:
+    shape = (stream.rows, *stream.shape)
+    np.lib.format.write_array_header_1_0(file, {"descr": stream.dtype, "fortran_order": False, "shape": shape})
+    rows = 0
+    for block in stream.blocks:
+        if block.shape[1:] != stream.shape:
+            raise ValueError(f"a block has rows of {block.shape[1:]}, not of {stream.shape}")
+        rows += len(block)
+        file.write(np.ascontiguousarray(block, stream.dtype).data)
+    if rows != stream.rows:
+        raise ValueError(f"{rows} rows came, not {stream.rows}")

@@ -1,0 +1,9 @@
+"""All exports, by name: one line each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from portrait_prep.views.exporting.export import Export
+from portrait_prep.views.moda.export import MODA
+
+EXPORTS: Sequence[Export[Any]] = (MODA,)
