@@ -14,15 +14,17 @@ second unless it says `FPS`: then the loader takes 533 samples for a frame where
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.wording import a_few, hours
+from portrait_prep.manifests.wording import a_few, counted, hours
 from portrait_prep.media.frames import FPS
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.moda import renderer_files
@@ -84,6 +86,11 @@ class ModaOptions(Options):
         description="Where either shoulder is seen in less than this share of a clip's frames, they are written still, "
         "which the loader masks.",
     )
+    seen_only: bool = Field(
+        False,
+        description="Leave such clips out: MODA's loss stops with an error at a batch in which all shoulders are "
+        "masked (docs/views/moda.md has the line to change instead).",
+    )
 
 
 def _columns(options: ModaOptions) -> tuple[str, ...]:
@@ -94,38 +101,61 @@ def _targets(options: ModaOptions) -> Targets:
     return Targets(centre="clip", order=options.order, unsmoothed=options.unsmoothed)
 
 
-def plan(reader: Reader, options: ModaOptions) -> Plan:
-    """One part a clip. Raises BadInput where no clip is long enough."""
-    clips = clips_of(reader.videos, options.trim)
-    least = renderer_files.LEAST if options.renderer else LEAST
-    taken = [clip for clip in clips if clip.window.frames >= least]
-    if not taken:
-        longest = max((clip.window.frames for clip in clips), default=0)
-        raise BadInput(
-            f"MODA's loader takes nothing from clips of less than {least} frames; the longest has {longest}."
+@dataclass(frozen=True)
+class Take:
+    """A clip that is written: `seen`, float64 [2], the share of frames with each shoulder; `still`: that is too low."""
+
+    clip: Clip
+    seen: NDArray[np.float64]
+    still: bool
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return self.clip.name
+
+    def __str__(self) -> str:
+        left, right = self.seen
+        return (
+            f"{self.name}: {self.clip.window.frames} frames, "
+            f"shoulders seen in {left:.0%} (image left) and {right:.0%} (image right) of them"
         )
-    seen = {clip.name: seen_shares(reader, clip.window) for clip in taken}
-    still = {name for name, shares in seen.items() if shares.min() < options.min_shoulders}
+
+
+def plan(reader: Reader, options: ModaOptions) -> Plan:
+    """One part a clip. Raises BadInput where no clip is long enough, or has its shoulders seen where that is asked."""
+    clips = clips_of(reader.videos, options.trim)
+    takes = _takes(reader, clips, options)
+    taken = [take for take in takes if not (take.still and options.seen_only)]
+    if not taken:
+        raise BadInput(f"No clip shows both shoulders in {options.min_shoulders:.0%} of its frames: ask for less.")
     make = partial(_write_clip, reader, _targets(options), options.renderer)
-    lines = {clip.name: _line(clip, seen[clip.name], still) for clip in taken}
     return Plan(
-        [Part(clip.name, partial(make, clip, clip.name in still), lines[clip.name]) for clip in taken],
-        _summary(taken, still),
-        [_why_not(clip, options.renderer) for clip in clips if not clip.list_file],
+        [Part(take.name, partial(make, take), f"{take}{', written still' * take.still}") for take in taken],
+        _summary(taken),
+        [
+            *(f"{take}: left out" for take in takes if take.still and options.seen_only),
+            *(_why_not(clip, options.renderer) for clip in clips if not clip.list_file),
+        ],
         partial(_close, taken),
     )
 
 
-def _write_clip(reader: Reader, targets: Targets, rendered: bool, clip: Clip, still: bool, folder: Path) -> None:
+def _takes(reader: Reader, clips: Sequence[Clip], options: ModaOptions) -> list[Take]:
+    least = renderer_files.LEAST if options.renderer else LEAST
+    if (longest := max((clip.window.frames for clip in clips), default=0)) < least:
+        raise BadInput(
+            f"MODA's loader takes nothing from clips of less than {least} frames; the longest has {longest}."
+        )
+    seen = {clip: seen_shares(reader, clip.window) for clip in clips if clip.window.frames >= least}
+    return [Take(clip, shares, bool(shares.min() < options.min_shoulders)) for clip, shares in seen.items()]
+
+
+def _write_clip(reader: Reader, targets: Targets, rendered: bool, take: Take, folder: Path) -> None:
     folder.mkdir()
-    write_motion(reader, clip.window, folder, targets, still)
+    write_motion(reader, take.clip.window, folder, targets, take.still)
     if rendered:
-        write_render(reader, clip.window, folder)
-
-
-def _line(clip: Clip, seen: NDArray[Any], still: set[str]) -> str:
-    shoulders = f"shoulders seen in {seen[0]:.0%} (image left) and {seen[1]:.0%} (image right) of them"
-    return f"{clip.name}: {clip.window.frames} frames, {shoulders}{', written still' if clip.name in still else ''}"
+        write_render(reader, take.clip.window, folder)
 
 
 def _why_not(clip: Clip, rendered: bool) -> str:
@@ -133,29 +163,35 @@ def _why_not(clip: Clip, rendered: bool) -> str:
     return f"{clip.name}: {what}, {clip.window.frames} frames; the loader takes nothing from less than {LEAST}"
 
 
-def _summary(clips: Sequence[Clip], still: set[str]) -> str:
-    listed = [sum(clip.list_file == name for clip in clips) for name in (TRAIN, TEST)]
-    frames = sum(clip.window.frames for clip in clips if clip.list_file)
-    written = f"{listed[0]} clips in {TRAIN}, {listed[1]} in {TEST}, {hours(frames / FPS)}"
-    unseen = f"; shoulders written still, since they were not seen: {a_few(sorted(still))}" if still else ""
-    return written + unseen
+def _summary(takes: Sequence[Take]) -> str:
+    listed = [take for take in takes if take.clip.list_file]
+    train, test = (sum(take.clip.list_file == name for take in listed) for name in (TRAIN, TEST))
+    footage = hours(sum(take.clip.window.frames for take in listed) / FPS)
+    written = f"{counted(train, 'clip')} in {TRAIN}, {test} in {TEST}, {footage}"
+    masked = [take.name for take in listed if take.still]
+    # Its `MaskedMSELoss` divides by a number that is then no tensor.
+    unseen = (
+        f"; shoulders of {a_few(masked)} were not seen, and MODA's loss stops at a batch of them alone: --seen-only"
+    )
+    return written + (unseen if masked else "")
 
 
-def _close(clips: Sequence[Clip], folder: Path, final: Path) -> None:
+def _close(takes: Sequence[Take], folder: Path, final: Path) -> None:
     """Lists and options."""
-    lists = {name: [clip.name for clip in clips if clip.list_file == name] for name in (TRAIN, TEST)}
-    for name, names in lists.items():
-        (folder / name).write_text("".join(f"{each}\n" for each in names), "utf-8")
-    # Its scripts stop at an empty list: where one side is empty, they look at the other.
-    train, test = TRAIN if lists[TRAIN] else TEST, TEST if lists[TEST] else TRAIN
-    sides = {"train_sub_names": train, "test_sub_names": test, "ref_sub_names": train}
-    if any(lists.values()):
+    lists = {name: [take for take in takes if take.clip.list_file == name] for name in (TRAIN, TEST)}
+    for name, listed in lists.items():
+        (folder / name).write_text("".join(f"{take.name}\n" for take in listed), "utf-8")
+    # Its scripts stop at a list that is empty or has masked shoulders alone: then both sides look at the other.
+    useful = [name for name, listed in lists.items() if not all(take.still for take in listed)]
+    useful = useful or [name for name, listed in lists.items() if listed]
+    if useful:
+        sides = {"train_sub_names": useful[0], "test_sub_names": useful[-1], "ref_sub_names": useful[0]}
         _write_yaml(folder / "moda.yaml", {"dataroot": str(final), **sides, **MOTION})
-    for clip in clips:
-        if (folder / clip.name / "render").exists():
-            these = {"dataset_names": [clip.name], "cand_dataset_names": [clip.name]}
+    for take in takes:
+        if (folder / take.name / "render").exists():
+            these = {"dataset_names": [take.name], "cand_dataset_names": [take.name]}
             parts = dict(zip(("train_dataset_names", "validate_dataset_names"), renderer_files.LISTS, strict=True))
-            _write_yaml(folder / clip.name / "render.yaml", {"dataroot": str(final), **these, **parts, **RENDERER})
+            _write_yaml(folder / take.name / "render.yaml", {"dataroot": str(final), **these, **parts, **RENDERER})
 
 
 def _write_yaml(path: Path, options: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What `export moda` writes, read as the contract says that MODA's loader reads it; nothing of the export's is used."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from portrait_prep.errors import BadInput
@@ -22,9 +24,10 @@ from portrait_prep.views.exporting.export import Choice, write_export
 from portrait_prep.views.exporting.filling import UNFINISHED
 from portrait_prep.views.moda.export import MODA, ModaOptions
 from portrait_prep.views.moda.parts import SEMANTIC
+from portrait_prep.views.moda.renderer import feature_image, renderer
 from tests.views import moving_faces
 from tests.views.moda.test_windows import EYES, LIPS, motion
-from tests.views.moving_faces import HIDDEN, STILL
+from tests.views.moving_faces import DRAWN, HIDDEN, STILL
 from tests.whole.runs import portrait_prep
 
 RATE, FPS, LENGTH, STRIDE = 16000, 25, 600, 200
@@ -300,3 +303,87 @@ def killed_half_way(workspace: Path, folder: Path, how: int) -> int:
         assert running.stdout.readline()
         os.kill(running.pid, how)
         return running.wait(60)
+
+
+def options(path: Path) -> dict[str, Any]:
+    """The options of a YAML file of one line each, whose values are JSON."""
+    lines = (line.partition(": ") for line in path.read_text().splitlines())
+    return {name: json.loads(value) for name, _, value in lines}
+
+
+def test_its_options_lead_to_the_clips_at_their_rate(exported: tuple[Path, str]) -> None:
+    """`train.py` takes all options from the file that --config names: without FPS it assumes 30."""
+    folder, _ = exported
+    given = options(folder / "moda.yaml")
+    assert (given["dataroot"], given["FPS"], given["dataset_mode"]) == (str(folder), 25, "audio2repr")
+    assert (given["train_sub_names"], given["test_sub_names"]) == ("train.txt", "test.txt")
+    assert Loader(Path(given["dataroot"]), given["train_sub_names"]).total > 0
+
+
+def test_a_side_without_clips_or_with_masked_shoulders_alone_is_not_named(workspace: Path, tmp_path: Path) -> None:
+    """There the original stops with an error: at an empty list, and at a batch of which no torso counts."""
+    for name, only in (("train", "ann-1"), ("masked", "ann-1 test.txt")):
+        lines = write_export(MODA, workspace, tmp_path / name, choice=Choice(only.split()))
+        given = options(tmp_path / name / "moda.yaml")
+        assert {given[f"{side}_sub_names"] for side in ("train", "test", "ref")} == {"train.txt"}
+        assert ("--seen-only" in lines[-1]) == (name == "masked")
+
+
+def test_clips_whose_shoulders_were_not_seen_can_be_left_out(workspace: Path, tmp_path: Path) -> None:
+    lines = write_export(MODA, workspace, tmp_path / "moda", ModaOptions(seen_only=True))
+    assert not (tmp_path / "moda" / f"{HIDDEN}@0").exists()
+    shares = moving_faces.visible(HIDDEN).mean(axis=0)
+    told = f"seen in {shares[0]:.0%} (image left) and {shares[1]:.0%} (image right) of them: left out"
+    assert any(line.startswith(f"{HIDDEN}@0: ") and line.endswith(told) for line in lines)
+    with pytest.raises(BadInput, match="No clip shows both shoulders"):
+        write_export(MODA, workspace, tmp_path / "none", ModaOptions(seen_only=True), Choice((HIDDEN,)))
+
+
+def test_its_renderer_gets_pictures_and_lists(workspace: Path, tmp_path: Path) -> None:
+    """By the rules of section 1.7; of a clip that is too short for the other network, and so in no list."""
+    lines = write_export(MODA, workspace, tmp_path / "moda", ModaOptions(renderer=True), Choice((DRAWN,)))
+    folder, given = tmp_path / "moda" / DRAWN, options(tmp_path / "moda" / DRAWN / "render.yaml")
+    assert any(line.startswith(f"{DRAWN}: in no list, 60 frames") for line in lines)
+    assert (tmp_path / "moda" / "train.txt").read_text() == ""
+    assert Path(given["dataroot"]) / given["dataset_names"][0] == folder
+    numbers = [
+        (folder / "render" / given[f"{side}_dataset_names"]).read_text().split() for side in ("train", "validate")
+    ]
+    assert numbers == [[f"{number:05d}" for number in part] for part in (range(48), range(48, 60))]
+    pictures = folder / "render" / "pix2pix"
+    assert {path.stem for path in (pictures / "candidate").iterdir()} <= set(numbers[0])
+    assert len(list((pictures / "candidate").iterdir())) == 4
+    samples = [*renderer(workspace, video_id=DRAWN), *renderer(workspace, video_id=DRAWN, part="val")]
+    assert len(samples) == 60
+    for name, sample in zip([*numbers[0], *numbers[1]], samples, strict=True):
+        for kind, key, width in (("target", "face", 3), ("feature", "mesh", 3), ("mouth", "weight_mask", 1)):
+            # The loader reads by PIL, and makes of 0..255 -1..1.
+            picture = np.asarray(Image.open(pictures / kind / f"{name}.png"), np.float32).reshape(512, 512, width)
+            np.testing.assert_allclose((picture / 255 - 0.5) * 2, sample[key].transpose(1, 2, 0), atol=1e-6)
+
+
+def test_shoulders_are_drawn_where_they_were_seen() -> None:
+    face, shoulders = np.full((478, 3), 256.0), np.stack([np.linspace((20, 420), (180, 380), 9)] * 2)
+    assert not feature_image(face, shoulders[[False, False]])[400].any()
+    assert feature_image(face, shoulders[[True, False]])[400].any()
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_half_way_it_goes_on_to_the_same_files(
+    exported: tuple[Path, str], workspace: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    folder = tmp_path / "moda"
+    assert killed_half_way(workspace, folder, how) == (130 if how == signal.SIGTERM else -how)
+    assert [path.name for path in folder.iterdir()] == [UNFINISHED]
+    (first,) = (folder / UNFINISHED / "done").iterdir()
+    before = (first / "feature.npz").stat().st_ino
+    done = portrait_prep("export", "moda", folder, "-w", workspace)
+    assert (done.returncode, done.stdout.replace(str(folder), "")) == (0, exported[1].replace(str(exported[0]), ""))
+    assert (folder / first.name / "feature.npz").stat().st_ino == before
+    found, expected = content(folder), content(exported[0])
+    assert found.pop("moda.yaml").replace(str(folder).encode(), str(exported[0]).encode()) == expected.pop("moda.yaml")
+    assert found == expected
