@@ -42,6 +42,8 @@ class Video(Model):
     `split_by` tells what split and fold keep whole: `subject` (so does null), or something less, as `video` or `take`,
     where the same person is on several sides on purpose.
 
+    `text` is what is said, where the corpus tells it.
+
     A new label is one more field that is marked as `LabelField`: manifests, exports and the report take it from here.
     """
 
@@ -64,6 +66,7 @@ class Video(Model):
     duration: float | None = None
     licence: str | None = None
     defect: str | None = None
+    text: Annotated[str | None, LabelField()] = None
     emotion: Annotated[str | None, LabelField(counted=True)] = None
     four_class: Annotated[str | None, LabelField(counted=True)] = None
     four_class_merged: Annotated[str | None, LabelField()] = None

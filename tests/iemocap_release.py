@@ -66,6 +66,12 @@ def release(folder: Path, labelled: Mapping[str, str], video: Path | None = None
     for dialog, utterances in dialogs.items():
         blocks = [block(utterance, labelled[utterance], *times_of(utterance)) for utterance in utterances]
         evaluation_file(root, dialog).write_text(HEADER + "\n".join(blocks), "latin-1")
+        lines = [
+            f"{name} [{start:08.4f}-{end:08.4f}]: {said(name)}\n"
+            for name in utterances
+            for start, end in [times_of(name)]
+        ]
+        transcription_file(root, dialog).write_text("".join(lines))
         session = root / f"Session{dialog[4]}"
         _link(video, session / "dialog/avi/DivX" / f"{dialog}.avi")
         for utterance in utterances:
@@ -78,6 +84,18 @@ def evaluation_file(root: Path, dialog: str) -> Path:
     path = root / f"Session{dialog[4]}/dialog/EmoEvaluation/{dialog}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def transcription_file(root: Path, dialog: str) -> Path:
+    """Where it stands what is said in a dialog; its folder is made."""
+    path = root / f"Session{dialog[4]}/dialog/transcriptions/{dialog}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def said(utterance: str) -> str:
+    """What is said in an utterance."""
+    return f"[LAUGHTER] This is {utterance}: is it?"
 
 
 def times_of(utterance: str) -> tuple[float, float]:

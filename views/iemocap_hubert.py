@@ -51,7 +51,8 @@ class IemocapHubert:
     `wave_padded` float32 [48000]: zeros first, then mean 0 and deviation 1 over all of it.
     `valid` int64: samples of the utterance in there; what follows is padding.
     `label` int64: number in `LABELS`; `label_name`. `speaker` int64: number in `SPEAKERS`; `speaker_name`.
-    `fold` int64: the session, 1 to 5, which is the fold that tests it. `video_id`: the utterance.
+    `fold` int64: the session, 1 to 5, which is the fold that tests it. `video_id`: the utterance; `text`:
+    what is said in it, empty where that is not known.
     `hubert` float16 [149, 768], with the folder of a model: its last hidden state of `wave`. Frame i is of samples
     320 i to 320 i + 399, so that the first (valid - 80) // 320 are of the utterance alone.
     """
@@ -73,6 +74,7 @@ class IemocapHubert:
             "speaker_name": video.subject,
             "fold": np.int64(video.session or 0),
             "video_id": video.video_id,
+            "text": video.text or "",
             **({"hubert": features(wave, self.hubert).astype(np.float16)} if self.hubert else {}),
         }
 

@@ -18,7 +18,7 @@ from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.selection import Footage
 
 RECORDINGS, SUPERVISIONS = "recordings.jsonl", "supervisions.jsonl"
-TEXT = "statement"
+TEXT = "text"
 """The field of the catalogue that becomes the text of a supervision."""
 VOTES = "votes"
 """The field that is left out: what each annotator said."""
@@ -67,7 +67,7 @@ def recording(footage: Footage, workspace: Workspace) -> dict[str, Any]:
 
 
 def supervision(footage: Footage) -> dict[str, Any]:
-    """Who speaks in a video, what (where the catalogue knows the sentence), and its labels."""
+    """Who speaks in a video, what (where the catalogue knows it), and its labels."""
     video = footage.video
     values = {
         "id": video.video_id,

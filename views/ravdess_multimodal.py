@@ -74,7 +74,7 @@ class RavdessMultimodal:
     `wave` float32 [1, 48000]: the same sound, -1..1 at 16 kHz, zeros where the video is shorter (what WavLM hears).
     `label` int64: number of the class in `LABELS[label]`.
     `frames` int64 [8]: which frames they are. `emotion`, `intensity`, `statement`, `repetition`, `actor` int64: the
-    codes in the names of RAVDESS's files. `video_id`.
+    codes in the names of RAVDESS's files. `video_id`. `text`: the sentence, empty where the catalogue lacks it.
     """
 
     label: Label = "emotion"
@@ -94,6 +94,7 @@ class RavdessMultimodal:
             "frames": frames,
             **codes(footage.video),
             "video_id": footage.video.video_id,
+            "text": footage.video.text or "",
         }
 
     def _video(self, reader: Reader, number: int, frames: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -51,9 +51,28 @@ def test_another_table_is_no_catalogue(tmp_path: Path) -> None:
         read_catalogue(path)
 
 
+def test_a_catalogue_made_before_there_was_a_text_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.parquet"
+    rows = merge([], [video("a").model_copy(update={"text": "Hello", "emotion": "happy"})], 120)
+    write_catalogue(path, rows)
+    assert list(read_catalogue(path)) == rows
+    pq.write_table(pq.read_table(path).drop_columns("text"), path)
+    assert list(read_catalogue(path)) == [rows[0].model_copy(update={"text": None})]
+
+
 def test_labels_are_the_marked_fields_in_the_order_of_the_columns() -> None:
     assert list(LABELS) == [
-        *("emotion", "four_class", "four_class_merged", "intensity", "statement", "repetition", "channel", "session"),
+        *(
+            "text",
+            "emotion",
+            "four_class",
+            "four_class_merged",
+            "intensity",
+            "statement",
+            "repetition",
+            "channel",
+            "session",
+        ),
         *("valence", "activation", "dominance", "votes"),
     ]
     assert [name for name, label in LABELS.items() if label.counted] == [

@@ -28,6 +28,7 @@ from tests.iemocap_release import (
     full_release,
     release,
 )
+from tests.iemocap_release import said as said_in
 
 real = pytest.mark.skipif(not FOUR_CLASS_LABELS.is_file(), reason=f"the list of ids is not at {FOUR_CLASS_LABELS}")
 
@@ -152,11 +153,13 @@ def test_folds_leave_one_session_out_and_the_last_one_is_tested_on(full: Path, r
 @real
 def test_of_a_full_release_only_its_numbers_are_told(full: Path, rows: Mapping[str, Video]) -> None:
     lines = summary(list(rows.values()), full)
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[0] == f"10039 labelled utterances of 151 dialogs are in {full}."
     assert lines[1].startswith("By session: 1: 1819, 2: 1811")
     assert "exc: 1041" in lines[2]
     assert "5531 (ang: 1103, hap: 1636, neu: 1708, sad: 1084)" in lines[3]
+    assert lines[4] == "The text of 10039 of 10039 utterances is known."
+    assert all(row.text == said_in(name) for name, row in rows.items())
 
 
 @real

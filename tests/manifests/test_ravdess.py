@@ -78,10 +78,10 @@ def test_a_row_says_all_that_its_name_says(rows: list[Video]) -> None:
     row = next(row for row in rows if row.video_id == "01-01-06-01-02-01-12")
     assert (row.corpus, row.subject, row.licence, row.defect) == ("ravdess", "Actor_12", "CC BY-NC-SA 4.0", None)
     assert (row.emotion, row.intensity, row.channel, row.repetition) == ("fearful", "normal", "speech", 1)
-    assert row.statement == "Dogs are sitting by the door"
+    assert row.text == row.statement == "Dogs are sitting by the door"
     row = next(row for row in rows if row.video_id == "01-02-05-02-01-02-03")
     assert (row.emotion, row.intensity, row.channel, row.repetition) == ("angry", "strong", "song", 2)
-    assert row.statement == "Kids are talking by the door"
+    assert row.text == row.statement == "Kids are talking by the door"
 
 
 def test_both_mappings_to_four_classes_have_their_published_counts(rows: list[Video]) -> None:

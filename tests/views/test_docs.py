@@ -119,8 +119,26 @@ def test_the_recipe_for_pytorch_gives_batches_of_it(run: Run, capsys: pytest.Cap
 
 
 def test_the_recipe_for_datasets_reads_it_too(run: Run, sides: Path) -> None:
-    frames = run(OTHER_TOOLS, ("load_dataset(",))["frames"]
-    np.testing.assert_array_equal(frames[:]["canonical"], expected(sides))
+    frames = run(OTHER_TOOLS, ("load_dataset(",))["frames"][:]
+    assert frames["canonical"].dtype == np.float32
+    np.testing.assert_array_equal(frames["canonical"], expected(sides))
+    assert [*dict.fromkeys(frames["subject"])] == ["ann", "cy"]
+
+
+@pytest.mark.slow
+def test_the_recipe_for_ray_data_reads_it_in_any_order(
+    run: Run, sides: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    try:
+        rows = run(OTHER_TOOLS, ("import ray",))["frames"].take_all()
+        rows.sort(key=lambda row: (row["video_id"], row["frame"]))
+        points = np.stack([row["canonical"] for row in rows])  # a row lies in memory that goes with Ray
+    finally:
+        ray.shutdown()
+    np.testing.assert_array_equal(points, expected(sides))
+    assert sum(map(int, re.findall(r"\((\d+), 478, 3\) float32", capsys.readouterr().out))) == FRAMES_OF_TRAIN
+    assert {row["video_id"]: row["subject"] for row in rows} == dict(zip(TRAIN, ("ann", "cy"), strict=True))
 
 
 def test_the_page_about_reading_runs(

@@ -19,7 +19,7 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.models.hubert import features
 from portrait_prep.views.iemocap_hubert import LABELS, SPEAKERS, folds, iemocap_hubert
 from portrait_prep.views.reading.samples import Samples
-from tests.iemocap_release import FOUR_CLASS_LABELS, full_release, release
+from tests.iemocap_release import FOUR_CLASS_LABELS, full_release, release, said
 from tests.views.takes import Cast, make, renamed
 
 CLASSES = {"neu": 0, "hap": 1, "exc": 1, "ang": 2, "sad": 3}
@@ -61,6 +61,7 @@ def test_a_sample_has_what_is_promised(samples: Samples) -> None:
         **dict.fromkeys(("valid", "label", "speaker", "fold"), (np.int64, ())),
     }
     assert (sample["video_id"], sample["label_name"], sample["speaker_name"]) == (LONG, "hap", "Ses02F")
+    assert sample["text"] == said(LONG)
 
 
 def test_labels_speakers_and_folds_are_those_of_the_utterance(samples: Samples) -> None:

@@ -18,7 +18,7 @@ SENTENCE = "Kids are talking by the door – “now”"
 
 def as_take(number: int, row: Video) -> Video:
     """The first clip has a sentence and labels, the others have none."""
-    labels = {"statement": SENTENCE, "emotion": "happy", "fold": 3, "split": "val", "valence": 2.5}
+    labels = {"text": SENTENCE, "emotion": "happy", "fold": 3, "split": "val", "valence": 2.5}
     return row.model_copy(update=labels) if number == 0 else row
 
 

@@ -69,7 +69,7 @@ def test_a_sample_has_what_is_promised(samples: Samples) -> None:
     colours = pictures(sample["video"])
     np.testing.assert_allclose(colours, colours.round(), atol=2e-3)
     assert 0 <= colours.round().min() < colours.round().max() <= 255
-    assert {name: (value.dtype, value.shape) for name, value in sample.items() if name != "video_id"} == {
+    assert {name: (value.dtype, value.shape) for name, value in sample.items() if name not in ("video_id", "text")} == {
         "video": (np.float32, (8, 3, 112, 112)),
         "mel": (np.float32, (1, 64, 188)),
         "wave": (np.float32, (1, 48000)),
@@ -84,6 +84,7 @@ def test_codes_are_those_of_the_name(samples: Samples) -> None:
         fields = [sample[name] for name in ("emotion", "intensity", "statement", "repetition", "actor")]
         assert fields == [int(code) for code in video_id.split("-")[2:]]
         assert sample["video_id"] == video_id
+        assert sample["text"] == STATEMENTS[sample["statement"] - 1]
 
 
 @pytest.mark.parametrize(

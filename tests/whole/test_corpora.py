@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from portrait_prep.views.lhotse import SUPERVISIONS, write_lhotse
 from tests.clips import clicks, portrait, steady, write_clip
-from tests.iemocap_release import release
+from tests.iemocap_release import release, transcription_file
 from tests.ravdess_release import write_sound
 from tests.side_by_side import drawn, write_dialog
 from tests.stages.fetch.server import Server
@@ -148,3 +149,19 @@ def test_an_utterance_has_the_half_of_its_speaker_and_its_sentence(dialog: tuple
         pcm = heard(root / f"media/{video_id}.wav").astype(float)
         assert np.sqrt(np.mean(pcm[RATE // 2 : RATE] ** 2)) == pytest.approx(8000 / np.sqrt(2), rel=0.1)
     assert middles["Ses01F"] < 360 < middles["Ses01M"]
+
+
+def test_what_is_said_goes_to_lhotse_and_comes_late_without_work(dialog: tuple[Path, Path], tmp_path: Path) -> None:
+    root, source = dialog
+    path = transcription_file(source, "Ses01F_impro01")
+    path.write_bytes(b"Ses01F_impro01_F000 [000.2500-003.2500]: [LAUGHTER] Caf\xe9?\r\nF: Yeah.\r\n")
+    assert portrait_prep("init", "iemocap", "-w", root, "--source", source).returncode == 0
+    again = portrait_prep("run", "-w", root, "--workers", "0")
+    assert "normalize 0, landmarks 0, headpose 0, torso 0, speech 0, stats 0" in again.stdout
+    assert portrait_prep("audit", "-w", root).returncode == 0
+    write_lhotse(root, tmp_path, accepted=None)
+    told = [json.loads(line) for line in (tmp_path / SUPERVISIONS).read_text("utf-8").splitlines()]
+    assert {one["id"]: one.get("text") for one in told} == {
+        "Ses01F_impro01_F000": "[LAUGHTER] Café?",
+        "Ses01F_impro01_M000": None,
+    }

@@ -12,7 +12,7 @@ import pytest
 from portrait_prep.manifests.catalogue import read_catalogue
 from portrait_prep.manifests.video import Video
 from tests.hdtf_lists import lists
-from tests.iemocap_release import evaluation_file, release
+from tests.iemocap_release import evaluation_file, release, said, transcription_file
 from tests.ravdess_release import make_release, release_names
 from tests.whole.runs import SHARED
 
@@ -183,6 +183,23 @@ def test_iemocap_whose_labels_were_corrected(tmp_path: Path, init: Init) -> None
     assert [row.shard for row in after.values()][:12] == [row.shard for row in before.values()]
     assert after[new].split == "train"  # as its speaker
     assert told(init("iemocap", "-w", root, "--source", source, "--marker-side", "right"), "Changed", "Kept") == []
+
+
+def test_texts_come_to_known_utterances_once_the_release_tells_them(tmp_path: Path, init: Init) -> None:
+    source, root = release(tmp_path, LABELLED), tmp_path / "w"
+    path = transcription_file(source, "Ses01F_impro01")
+    content = path.read_bytes()
+    path.unlink()
+    lines = init("iemocap", "-w", root, "--source", source)
+    silent = [name for name in LABELLED if name.startswith("Ses01F_impro01")]
+    told_first = f"The text of {12 - len(silent)} of 12 utterances is known; Session*/dialog/transcriptions lacks "
+    assert [line for line in lines if line.startswith(told_first)]
+    assert {name for name, row in rows_in(root).items() if row.text is None} == set(silent)
+    path.write_bytes(content)
+    lines = init("iemocap", "-w", root, "--source", source)
+    assert told(lines, "Changed", "Kept")[0].startswith(f"Changed: text of {len(silent)} (")
+    assert "The text of 12 of 12 utterances is known." in lines
+    assert {name: row.text for name, row in rows_in(root).items()} == {name: said(name) for name in LABELLED}
 
 
 @pytest.mark.skipif(not HDTF.is_dir(), reason=f"the lists of HDTF are not at {HDTF}")

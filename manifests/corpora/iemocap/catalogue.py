@@ -26,8 +26,10 @@ from portrait_prep.manifests.corpora.iemocap.evaluations import (
     read_evaluations,
     votes_text,
 )
+from portrait_prep.manifests.corpora.iemocap.transcriptions import TRANSCRIPTIONS, read_transcription
 from portrait_prep.manifests.splits import TEST, TRAIN
 from portrait_prep.manifests.video import Video, path_of, source_of
+from portrait_prep.manifests.wording import a_few, counted
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.probe import probe
 
@@ -101,19 +103,24 @@ def _check(kind: str, value: object, allowed: Iterable[object]) -> None:
 
 @dataclass(frozen=True)
 class _Dialog:
-    """Where a dialog's video is, width and height of its picture as displayed, and which sentence files there are."""
+    """Where a dialog's video is, width and height of its picture as displayed, and which sentence files there are.
+
+    `texts`: utterance -> what is said in it.
+    """
 
     video: Path
     picture: tuple[int, int]
     sentences: Path
     names: frozenset[str]
+    texts: Mapping[str, str]
 
     @classmethod
     def of(cls, evaluation: Evaluation, root: Path) -> "_Dialog":
         session = root / f"Session{evaluation.session}"
         video = session / "dialog/avi/DivX" / f"{evaluation.dialog}.avi"
         sentences = session / "sentences/wav" / evaluation.dialog
-        return cls(video, _picture(video), sentences, _names(sentences))
+        texts = read_transcription(session / TRANSCRIPTIONS / f"{evaluation.dialog}.txt")
+        return cls(video, _picture(video), sentences, _names(sentences), texts)
 
     def sound(self, utterance: str) -> Path | None:
         """The utterance's own file, if it is there."""
@@ -167,6 +174,7 @@ def _row(evaluation: Evaluation, dialog: _Dialog, side: Side) -> Video:
         duration=evaluation.end - evaluation.start,
         licence=LICENCE,
         defect=None if sound else NO_SOUND,
+        text=dialog.texts.get(evaluation.utterance),
         emotion=evaluation.emotion,
         four_class=FOUR_CLASS.get(evaluation.emotion),
         session=evaluation.session,
@@ -187,6 +195,7 @@ def summary(rows: Sequence[Video], source: Path) -> list[str]:
         f"By session: {_counts(Counter(str(row.session) for row in rows))}.",
         f"By emotion: {_counts(Counter(row.emotion or '' for row in rows))}.",
         f"Of the four classes: {four.total()} ({_counts(four)}).",
+        _texts(rows),
         *_other_than_published(release),
         *release.oddities,
     ]
@@ -196,6 +205,13 @@ def summary(rows: Sequence[Video], source: Path) -> list[str]:
     if away := [path.name for path in videos if not os.path.exists(path)]:  # noqa: PTH110 (never raises)
         lines.append(line_of("Dialogs without their video", away, "bring it to Session*/dialog/avi/DivX"))
     return lines
+
+
+def _texts(rows: Sequence[Video]) -> str:
+    """One line that says of how many utterances the text is known, and which lack it."""
+    lacking = [row.video_id for row in rows if row.text is None]
+    told = f"The text of {len(rows) - len(lacking)} of {counted(len(rows), 'utterance')} is known"
+    return f"{told}; Session*/{TRANSCRIPTIONS} lacks {a_few(lacking)}." if lacking else f"{told}."
 
 
 def _other_than_published(release: Evaluations) -> list[str]:

@@ -6,7 +6,7 @@ take without a video is no row.
 
 A row's id is the name of the take's full-AV file, `01-01-06-01-02-01-12`, whichever of its files are there: so it stays
 when more come. Its subject is the actor, `Actor_12`. `emotion` is RAVDESS's word; `intensity` is `normal` or `strong`;
-`statement` is the sentence itself; `repetition` is 1 or 2; `channel` is `speech` or `song`.
+`statement` and `text` are the sentence itself; `repetition` is 1 or 2; `channel` is `speech` or `song`.
 
 Facts of the release: `ravdess.names`. Known defects: an audit of the published sound files, which found six of them to
 be stereo and two to be the same.
@@ -124,6 +124,7 @@ def _row(take: Take, source: TakeSource) -> Video:
         duration=source.duration,
         licence=LICENCE,
         defect=_defect(video_id(take)),
+        text=STATEMENTS[take.statement - 1],
         emotion=emotion,
         four_class=FOUR_CLASS.get(emotion),
         four_class_merged=MERGED[emotion],

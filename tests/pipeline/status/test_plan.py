@@ -1,13 +1,18 @@
 """The plan names what changed, in the user's words; fingerprints depend on all that matters and on nothing else."""
 
+import json
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.record import Basis
+from portrait_prep.manifests.video import LABELS
+from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.status.plan import State, difference, fingerprint
 from portrait_prep.pipeline.store.shard_state import ShardState
+from portrait_prep.stages.order import STAGES
 from tests.pipeline.toy import add_videos, toy_session
 
 FACTS = st.dictionaries(st.text(max_size=4), st.integers(), max_size=3)
@@ -35,6 +40,26 @@ def test_what_changed_is_named() -> None:
     assert "model mesh changed" in told
     assert "input count.number changed" in told
     assert "sigma" not in told
+
+
+def test_labels_are_no_input_of_a_stage() -> None:
+    assert not LABELS.keys() & {name for stage in STAGES for name in stage.catalogue}
+
+
+def test_texts_that_come_later_make_nothing_stale_and_stand_in_the_manifests(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    session = add_videos(root, {"a": "1 2 3", "b": "4 5 6"})
+    session.run(session.select((), (), retry_failed=False), workers=0)
+    rows = [video.model_copy(update={"text": f"This is {video.video_id}."}) for video in session.videos]
+    write_catalogue(session.workspace.catalogue, rows)
+    session = toy_session(root)
+    found = [one for shard in session.video_statuses() for one in shard]
+    assert {status.state for one in found for status in one.statuses.values()} == {State.DONE}
+    run_counts, _ = session.run(session.select((), (), retry_failed=False), workers=0)
+    assert run_counts.computed.total() == 0
+    written = json.loads(session.workspace.manifest("b").read_text())
+    assert written["labels"]["text"] == "This is b."
+    assert list(Audit(toy_session(root)).findings()) == []
 
 
 def test_what_is_blocked_names_the_stage_that_failed_however_far_above(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.wav import FULL_SCALE, Pcm, WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -30,12 +31,12 @@ BLOCK = 1000
 """Frames of sound read at a time."""
 
 
-def detail(location: VideoLocation, workspace: Workspace, start: float | None) -> dict[str, Any]:
-    """What there is of: `sheet` (a data: URI), `frames` (those on it), `source`, `curves`, `mesh`, `billboard`.
+def detail(location: VideoLocation, workspace: Workspace, video: Video) -> dict[str, Any]:
+    """What there is of: `sheet` (a data: URI), `frames` (those on it), `source`, `text`, `curves`, `mesh`, `billboard`.
 
     What is damaged or away is left out.
     """
-    source = SourcePicture.of(location, workspace, start)
+    source = SourcePicture.of(location, workspace, video.start)
     picture = sheet(location, workspace, source)
     frames = frames_of(location)
     parts = {
@@ -43,6 +44,7 @@ def detail(location: VideoLocation, workspace: Workspace, start: float | None) -
         "frames": frames,
         "total": location.frames,
         "source": None if source is None else source.facts,
+        "text": video.text,
         "curves": _curves(location, workspace).to_json(),
         "mesh": _points(location.row(workspace, "headpose", middle(frames), ("canonical",)), "canonical"),
         "billboard": _points(location.row(workspace, "torso", middle(frames), ("billboard",)), "billboard"),

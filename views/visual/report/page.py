@@ -109,10 +109,10 @@ def _starts(video_status: VideoStatus) -> Iterator[str]:
 def _details(session: Session, rows: Rows, drawn: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Number and embedded detail of each row that is drawn, made one at a time."""
     ids = {rows.video_id(number) for number in drawn}
-    starts = {video.video_id: video.start for video in session.videos if video.video_id in ids}
+    videos = {video.video_id: video for video in session.videos if video.video_id in ids}
     for number in drawn:
         location = rows.location(number)
-        content = detail(location, session.workspace, starts[location.video_id])
+        content = detail(location, session.workspace, videos[location.video_id])
         yield number, embedded(_printable_all(content))
 
 

@@ -123,6 +123,7 @@ def _video(number: int, count: int) -> Video:
         source=f"/data/{name}.mp4",
         duration=float(np.round(rng.lognormal(2, 0.5), 2)),
         emotion=("neutral", "happy", "sad", "angry", "surprised")[int(rng.integers(5))],
+        text=f"This is <i>{number}</i>.",
         defect=f"duplicate of speaker_{number - 1}" if number % 331 == 7 else None,
     )
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
+from portrait_prep.manifests.catalogue import write_catalogue
+from portrait_prep.manifests.printing import printable
 from portrait_prep.manifests.verdict import Review, write_reviews
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
@@ -178,6 +180,17 @@ def test_a_video_with_frames_has_a_contact_sheet_and_others_have_none(page: Page
         assert detail["total"] == FRAMES
         assert len(detail["frames"]) == TILES
     assert page.corpus["drawn"] == sorted(row["number"] for name, row in page.videos().items() if name != "bad one")
+
+
+def test_a_video_that_is_opened_tells_what_is_said_in_it(tmp_path: Path) -> None:
+    session = add_videos(tmp_path / "w", ["fine", "short"])
+    run(session)
+    write_catalogue(
+        session.workspace.catalogue, [session.videos[0].model_copy(update={"text": HOSTILE}), session.videos[1]]
+    )
+    page = page_of(Session(session.workspace, STAGES))
+    details = [page.detail(row["number"]) or {} for row in page.videos().values()]
+    assert [detail.get("text") for detail in details] == [str(printable(HOSTILE)), None]
 
 
 def test_the_page_asks_for_nothing_else(text: str, page: Page) -> None:

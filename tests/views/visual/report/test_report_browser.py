@@ -1,5 +1,6 @@
 """The report as people use it, in headless Chromium."""
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -318,6 +319,7 @@ def test_the_drawer_shows_sheet_curves_and_mesh(page: Page) -> None:
     assert page.run("document.querySelector('.sheet img').naturalWidth") == 5 * 168
     assert page.run("document.querySelectorAll('.plot .curve').length") == 4
     assert "lip opening" in page.find(".body").text
+    assert re.search(r"This is <i>\d+</i>\.", page.find(".body").text)
     inked = (
         "document.querySelector('.mesh canvas').getContext('2d').getImageData(0, 0, 512, 512).data.some(value => value)"
     )

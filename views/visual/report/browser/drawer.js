@@ -102,7 +102,7 @@ function numbers(i) {
   return cells.length ? el("section", {}, el("h3", {}, "Measures"), el("dl", { class: "facts" }, ...cells)) : null;
 }
 
-function facts(i, { source: from }) {
+function facts(i, { source: from, text: said }) {
   const link = (path, text) => el("a", { href: `../${path.split("/").map(encodeURIComponent).join("/")}` }, text);
   const files = [link(`manifests/${corpus.id[i]}.json`, "manifest")];
   if (hasFrames(i)) {
@@ -113,6 +113,7 @@ function facts(i, { source: from }) {
   const rows = [
     ["Subject", name(corpus.subject, i)],
     ...corpus.facets.map((facet) => [titleOf(facet.key), name(facet, i)]),
+    ["Text", said ?? null],
     ["Defect", name(corpus.defect, i)],
     ["Source", source(i)],
     from ? ["As it came", `${from.width} × ${from.height} px, ${Number(from.fps.toFixed(3))} frames/s, ${from.codec}${from.rotation ? `, turned by ${from.rotation}°` : ""}`] : null,
