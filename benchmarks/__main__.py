@@ -20,7 +20,7 @@ from benchmarks import read_windows
 from benchmarks.kernels import KERNELS, Clip, executor, seconds_of, warm_up
 from portrait_prep.demo import corpus
 from portrait_prep.manifests.corpora.folder.catalogue import catalogue
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.pipeline.add_videos import add_videos
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.opening import open_executor

@@ -15,7 +15,8 @@ from typing import Any
 from mediapipe.python.solutions import face_mesh, selfie_segmentation
 
 from portrait_prep.media.ffmpeg import executable
-from portrait_prep.media.frames import SIZE, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import SIZE
 from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET
 from portrait_prep.stages.normalize import NormalizeParams
 from portrait_prep.stages.torso import MASK_SIZE

@@ -13,13 +13,14 @@ import numpy as np
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.video import Video
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.media.wav import SAMPLES_PER_FRAME, write_wav
 from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, Column, Job, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages import headpose, stats, torso
+from portrait_prep.stages.streaming.described import DESCRIBED
 from portrait_prep.stages.streaming.moments import Moments
 
 SUBJECTS = 4
@@ -73,9 +74,9 @@ def _values(job: Job[Any], stage: Stage[Any]) -> Iterator[Batch]:
 
 
 def _stats(job: Job[Any]) -> Iterator[Batch]:
-    moments = {column.name: Moments.none(column.shape) for column in stats.DESCRIBED}
-    for batch in job.read(*(column.reads for column in stats.DESCRIBED)):
-        for column in stats.DESCRIBED:
+    moments = {column.name: Moments.none(column.shape) for column in DESCRIBED}
+    for batch in job.read(*(column.reads for column in DESCRIBED)):
+        for column in DESCRIBED:
             moments[column.name] += Moments.of(batch[column.name].reshape(-1, *column.shape))
     row: Batch = {}
     for name, known in moments.items():
@@ -89,7 +90,7 @@ def _random(job: Job[Any]) -> np.random.Generator:
 
 
 N_FRAMES = (Column("n_frames", "int32"),)
-READ = tuple(column.reads for column in stats.DESCRIBED)
+READ = tuple(column.reads for column in DESCRIBED)
 STAGES: tuple[Stage[Any], ...] = (
     Stage("normalize", 1, Params, N_FRAMES, _normalize, rows="video", media=("mp4", "wav")),
     replace(headpose.STAGE, process=_headpose, reads=("normalize.wav",), reads_when={}, models=None),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import SIZE
+from portrait_prep.media.picture import SIZE
 from portrait_prep.pipeline.run.gpus import chosen, listing
 from portrait_prep.pipeline.run.process import ONE_THREAD
 from portrait_prep.stages.models import tddfa

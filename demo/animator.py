@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from portrait_prep.demo.field import HeadField, face_width
 from portrait_prep.demo.motion import Pose
 from portrait_prep.demo.slide import eyelids, lower_lip
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 
 Array = NDArray[np.float32]
 

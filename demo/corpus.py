@@ -17,7 +17,7 @@ from portrait_prep.demo.voice import Voice
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.demo import Truth, read_truth, truth_path
 from portrait_prep.manifests.files import replacing, sha256_of
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.models.mediapipe import FaceMesh
 
 PITCH = {"astronaut": 210.0, "double": 120.0, None: 160.0}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from portrait_prep.demo.voice import RATE
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.files import TEMPORARY
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 
 TICKS = 90_000
 """Ticks a second of a variable clock."""

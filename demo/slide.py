@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.demo.motion import smoothstep
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 
 Array = NDArray[np.float32]
 

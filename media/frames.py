@@ -11,18 +11,11 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
 from portrait_prep.media.container import open_container
 from portrait_prep.media.file import regular
-
-FPS = 25
-SIZE = 512
-"""Side in pixels of every normalized video."""
-
-Image = NDArray[np.uint8]
-"""RGB uint8 [height, width, 3]."""
+from portrait_prep.media.picture import FPS, Image
 
 
 def read_frames(

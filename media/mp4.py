@@ -8,7 +8,7 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from portrait_prep.media.frames import FPS, SIZE, Image
+from portrait_prep.media.picture import FPS, SIZE, Image
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME, Pcm
 
 VIDEO_OPTIONS = {"preset": "veryfast", "crf": "18", "threads": "1"}

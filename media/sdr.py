@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.colours import HDR, WHITE
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 
 Floats = NDArray[np.float32]
 

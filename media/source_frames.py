@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.colours import PRIMARIES, TRANSFERS
 from portrait_prep.media.container import NotAVideo, guarded, has_decoder, opened
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.media.probe import Probe
 from portrait_prep.media.sdr import as_sdr
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
 from portrait_prep.media.file import File
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 
 RATE = 16_000
 """Samples a second."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.media.frames import FPS, Image, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face.jitter import JUMPS, Jitter, Jumps

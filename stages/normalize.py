@@ -20,7 +20,8 @@ from portrait_prep.manifests.video import Video
 from portrait_prep.media.box import Box
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.ffmpeg import video_input
-from portrait_prep.media.frames import FPS, SIZE, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import FPS, SIZE
 from portrait_prep.media.probe import Probe, probe
 from portrait_prep.media.source_frames import shapes
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME, WavReader, count_samples

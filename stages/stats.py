@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.ids import safe_id, with_digest
 from portrait_prep.manifests.record import Record
-from portrait_prep.manifests.video import ALL_SUBJECTS, Video
+from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
@@ -28,34 +28,8 @@ from portrait_prep.pipeline.store.arrow import field_of, to_arrow
 from portrait_prep.pipeline.store.shards import ShardReader
 from portrait_prep.stages.sound import lip_sync
 from portrait_prep.stages.sound.lip_sync import LipSync
+from portrait_prep.stages.streaming.described import CORPUS, DESCRIBED, NAME, TABLE, DescribedColumn
 from portrait_prep.stages.streaming.moments import Moments
-
-CORPUS = ALL_SUBJECTS
-"""The subject that stands for all of them; the last row of the table."""
-TABLE = "subjects.parquet"
-
-
-@dataclass(frozen=True)
-class DescribedColumn:
-    """An upstream column, described frame by frame with values of `shape`."""
-
-    name: str
-    reads: str
-    shape: tuple[int, ...]
-    unit: str
-
-    def moments(self, batch: Batch) -> Moments:
-        """Of the frames of a batch of the column."""
-        return Moments.of(batch[self.name].reshape(-1, *self.shape))
-
-
-DESCRIBED = (
-    DescribedColumn("canonical", "headpose.canonical", (478, 3), "canonical px"),
-    DescribedColumn("euler", "headpose.euler", (3,), "degree"),
-    DescribedColumn("translation", "headpose.translation", (3,), "px"),
-    DescribedColumn("scale", "headpose.scale", (1,), "canonical px per image px"),
-    DescribedColumn("billboard", "torso.billboard", (18, 3), "canonical px"),
-)
 
 LIP_SYNC = ("landmarks.landmarks", "headpose.scale", "speech.fbank")
 READS = tuple(dict.fromkeys([*(column.reads for column in DESCRIBED), *LIP_SYNC]))
@@ -268,7 +242,7 @@ def _not_negative(batch: Batch) -> NDArray[np.bool_]:
 
 
 STAGE = Stage(
-    name="stats",
+    name=NAME,
     version=3,
     params=StatsParams,
     columns=tuple(_columns()),

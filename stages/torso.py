@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.media.frames import SIZE, Image, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import SIZE, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, least
 from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face.geometry import Pose, to_canonical

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.stages.face.geometry import rotation_from_euler
 from portrait_prep.stages.models.blendshapes import INDEX
 from portrait_prep.views.reading.mel import Mel, log_mel

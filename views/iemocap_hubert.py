@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.iemocap.catalogue import CORPUS
 from portrait_prep.manifests.corpora.iemocap.evaluations import SESSIONS
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.media.wav import FULL_SCALE, SAMPLES_PER_FRAME
 from portrait_prep.stages.models.hubert import check, features
 from portrait_prep.views.reading.reader import Reader

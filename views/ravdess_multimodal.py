@@ -26,7 +26,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.ravdess.catalogue import CORPUS
 from portrait_prep.manifests.corpora.ravdess.names import EMOTIONS, INTENSITIES, STATEMENTS
 from portrait_prep.manifests.video import Video
-from portrait_prep.media.frames import FPS, SIZE
+from portrait_prep.media.picture import FPS, SIZE
 from portrait_prep.media.wav import FULL_SCALE, SAMPLES_PER_FRAME
 from portrait_prep.views.reading.mel import Mel, decibel_mel
 from portrait_prep.views.reading.reader import Reader

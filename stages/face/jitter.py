@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.pipeline.declare.metric import Metric, at_most
 from portrait_prep.stages.face.place import Place
 

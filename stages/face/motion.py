@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.pipeline.declare.metric import Metric, at_least
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, EYE_DISTANCE
 from portrait_prep.stages.face.points import EXPRESSIVE, JAW

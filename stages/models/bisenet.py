@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import SIZE, Image
+from portrait_prep.media.picture import SIZE, Image
 from portrait_prep.stages.models.engines import Network, NetworkSource
 from portrait_prep.stages.models.registry import verified
 from portrait_prep.stages.models.weights import load_weights

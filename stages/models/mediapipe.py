@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.face.points import COUNT
 from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.registry import verified

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.face import geometry
 from portrait_prep.stages.face.geometry import Floats
 from portrait_prep.stages.face.points import BROWS, JAW

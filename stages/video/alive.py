@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 
 Grey = NDArray[np.uint8]
 Faces = NDArray[np.float32]

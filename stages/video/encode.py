@@ -11,7 +11,8 @@ from typing import IO, Any
 import ffmpeg
 
 from portrait_prep.media.ffmpeg import DecodeReport, FfmpegFailed, run, video_input
-from portrait_prep.media.frames import FPS, count_frames
+from portrait_prep.media.frames import count_frames
+from portrait_prep.media.picture import FPS
 from portrait_prep.media.probe import Probe
 from portrait_prep.media.source_frames import first_damage
 from portrait_prep.media.wav import SAMPLES_PER_FRAME, resize_wav, write_wav

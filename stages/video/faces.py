@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.box import Box
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.media.probe import Probe
 from portrait_prep.media.source_frames import SourceFrame, sample_frames
 from portrait_prep.stages.models.mediapipe import face_detector

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.pipeline.declare.metric import Metric, at_most
 from portrait_prep.stages.streaming.percentiles import Percentiles
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import FPS, Image
+from portrait_prep.media.picture import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.streaming.percentiles import Percentiles

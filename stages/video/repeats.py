@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import FPS, Image
+from portrait_prep.media.picture import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 
 STRIDE = 8

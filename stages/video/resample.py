@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from portrait_prep.media.box import Box
-from portrait_prep.media.frames import FPS, SIZE
+from portrait_prep.media.picture import FPS, SIZE
 from portrait_prep.media.probe import Orientation, Probe
 from portrait_prep.stages.video.colours import called_bt709, to_bt709
 from portrait_prep.stages.video.crop import stored

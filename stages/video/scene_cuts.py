@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 
 STRIDE = 8
 """Of so many rows and columns one is looked at: 4096 pixels of a frame."""

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.face.place import Place, place_of, place_of_box
 from portrait_prep.stages.models.mediapipe import Face, FaceDetector
 from portrait_prep.stages.video.crop import main_face

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
-from portrait_prep.media.frames import FPS, count_frames, read_frames
+from portrait_prep.media.frames import count_frames, read_frames
+from portrait_prep.media.picture import FPS
 
 FRAMES, SIDE, GROUP = 60, 64, 25
 

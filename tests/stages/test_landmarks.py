@@ -14,7 +14,8 @@ from skimage.data import astronaut
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.manifests.verdict import Verdict
-from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import Image
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch
 from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.headpose import mean_face

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from portrait_prep.manifests.video import TAKEN, Video
 from portrait_prep.pipeline.declare.stage import Batch
-from portrait_prep.stages.stats import DESCRIBED, STAGE, StatsParams, file_names, reduce
+from portrait_prep.stages.stats import STAGE, StatsParams, file_names, reduce
+from portrait_prep.stages.streaming.described import DESCRIBED
 from tests.memory_job import MemoryJob, collect
 from tests.stages.spoken import FRAMES, distances_of, fbank_of, landmarks_of, powers_of, speech
 

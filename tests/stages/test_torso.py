@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
-from portrait_prep.media.frames import FPS, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import FPS
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.stages import torso
 from portrait_prep.stages.face.geometry import Pose, to_image

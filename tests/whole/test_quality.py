@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from portrait_prep.manifests.record import Basis, Record
-from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import Image
 from portrait_prep.media.wav import SAMPLES_PER_FRAME, resize_wav, write_wav
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.stages import headpose, landmarks, speech, stats, torso

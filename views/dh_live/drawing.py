@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.views.dh_live.points import BRIDGE, JAW, NOSE_EDGE, PLACES, UNDER_NOSE
 from portrait_prep.views.reading.squares import cut
 

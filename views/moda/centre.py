@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.pipeline.declare.stage import Batch
-from portrait_prep.stages.stats import DESCRIBED
+from portrait_prep.stages.streaming.described import DESCRIBED
 from portrait_prep.stages.streaming.moments import Moments
 from portrait_prep.views.reading.reader import Reader
 

@@ -6,7 +6,7 @@ Source: https://github.com/taichuai/MODA, datasets/audio2repr_dataset.py (`prepa
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
 from portrait_prep.views.moda.windows import LENGTH, STRIDE
 from portrait_prep.views.reading.selection import Footage

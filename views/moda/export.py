@@ -25,7 +25,7 @@ from pydantic import Field
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.wording import a_few, counted, hours
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.moda import renderer_files
 from portrait_prep.views.moda.clips import LEAST, TEST, TRAIN, Clip, clips_of

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import SIZE, Image
+from portrait_prep.media.picture import SIZE, Image
 from portrait_prep.stages.face.geometry import Pose, to_image
 from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.views.moda.centre import HEADMOTION

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.face.geometry import Pose, to_image
 from portrait_prep.views.moda.centre import HEADMOTION
 from portrait_prep.views.moda.motion_files import blocks

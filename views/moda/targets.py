@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.stages.face.geometry import Pose, to_canonical, to_image
-from portrait_prep.stages.stats import STAGE as STATS
+from portrait_prep.stages.streaming.described import NAME as STATS
 from portrait_prep.views.moda.centre import HEADMOTION, Centre, centre_of_batches, centre_of_clip, centre_of_subject
 from portrait_prep.views.moda.published import published, published_to_image
 from portrait_prep.views.reading.reader import Reader
@@ -63,7 +63,7 @@ class Targets:
     @property
     def stages(self) -> tuple[str, ...]:
         """The other stages that a video must be done at."""
-        return () if self.order == "xyz" else (STATS.name,)
+        return () if self.order == "xyz" else (STATS,)
 
     def check(self, reader: Reader) -> None:
         """Raise BadInput when targets are relative to a subject of which there are no statistics."""

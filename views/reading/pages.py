@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -117,9 +116,10 @@ class Values:
         if part.ndim == 1:
             flat[:] = part
             return
-        # OpenCV interleaves ten times faster than a transposed copy does.
         whole = flat if flat.dtype == self.dtype else np.empty(flat.size, self.dtype)
-        cv2.merge([row[np.newaxis] for row in part], dst=whole.view(np.uint8).reshape(1, -1, 4))
+        interleaved = whole.view(np.uint8).reshape(-1, len(part))
+        for place, row in enumerate(part):  # faster than a transposed copy
+            interleaved[:, place] = row
         if whole is not flat:
             flat[:] = whole
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.media.file import File
-from portrait_prep.media.frames import SIZE, Image, read_frames
+from portrait_prep.media.picture import SIZE, Image
 from portrait_prep.media.wav import WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.shards import ShardReader, by_stage
-from portrait_prep.stages.stats import CORPUS
+from portrait_prep.stages.streaming.described import CORPUS
 from portrait_prep.views.reading.columns import Decoded, ShardColumns, changed
 from portrait_prep.views.reading.selection import MEDIA, Footage, Wish, select
 from portrait_prep.views.reading.statistics import Statistics, read_statistics, subject_files
@@ -135,6 +135,8 @@ class Reader:
 
     def stream(self, number: int, first: int = 0, frames: int | None = None, size: int = SIZE) -> Iterator[Image]:
         """The same one by one, RGB uint8 [size, size, 3]: memory does not grow with their number."""
+        from portrait_prep.media.frames import read_frames  # noqa: PLC0415 (who reads no pictures needs no PyAV)
+
         footage = self.videos[number]
         count = _checked(footage, first, frames)
         self._shard(MEDIA, number).check()

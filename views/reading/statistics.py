@@ -13,7 +13,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.media.file import regular
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.store.arrow import to_numpy
-from portrait_prep.stages.stats import CORPUS, DESCRIBED, STAGE, TABLE
+from portrait_prep.stages.streaming.described import CORPUS, DESCRIBED, NAME, TABLE
 
 Statistics = Mapping[str, NDArray[np.float64]]
 """`<column>_mean` and `_std` of canonical [478, 3], euler [3], translation [3], scale [1] and billboard [18, 3]."""
@@ -26,7 +26,7 @@ AT_A_TIME = 64
 def subject_files(workspace: Workspace) -> dict[str, str | None]:
     """Subject -> its file in the folder `stats`, None for the corpus. Raises BadInput when there are no statistics."""
     try:
-        table = pq.read_table(regular(workspace.root / STAGE.name / TABLE), columns=["subject", "file"])
+        table = pq.read_table(regular(workspace.root / NAME / TABLE), columns=["subject", "file"])
     except (OSError, pa.ArrowException) as error:
         raise BadInput(f"{workspace.root} has no statistics: run 'portrait-prep run stats' first.") from error
     return dict(zip(table["subject"].to_pylist(), table["file"].to_pylist(), strict=True))
@@ -40,7 +40,7 @@ def read_statistics(workspace: Workspace, subject: str, files: Mapping[str, str 
     if file is None:
         return _corpus_row(workspace)
     try:
-        with np.load(regular(workspace.root / STAGE.name / file), allow_pickle=False) as arrays:
+        with np.load(regular(workspace.root / NAME / file), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in NAMES}
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"The statistics of {subject} cannot be read: run 'portrait-prep run stats' again.") from error
@@ -48,7 +48,7 @@ def read_statistics(workspace: Workspace, subject: str, files: Mapping[str, str 
 
 def _corpus_row(workspace: Workspace) -> Statistics:
     """Found without holding the rows of all subjects."""
-    with pq.ParquetFile(regular(workspace.root / STAGE.name / TABLE)) as table:
+    with pq.ParquetFile(regular(workspace.root / NAME / TABLE)) as table:
         for batch in table.iter_batches(AT_A_TIME, columns=["subject", *NAMES], use_threads=False):
             found: Any = pa.Table.from_batches([batch]).filter(pc.equal(batch["subject"], CORPUS))
             if found.num_rows:

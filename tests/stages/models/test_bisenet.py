@@ -19,7 +19,8 @@ from scipy.interpolate import RegularGridInterpolator
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.manifests.video import Video
-from portrait_prep.media.frames import FPS, SIZE, Image, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import FPS, SIZE, Image
 from portrait_prep.pipeline.declare.quality import QualitySettings
 from portrait_prep.pipeline.declare.settings import RunSettings, Settings
 from portrait_prep.pipeline.declare.stage import Batch

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portrait_prep.errors import MissingPrerequisite
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch
 from portrait_prep.pipeline.declare.workspace import WORKSPACE_VARIABLE
 from portrait_prep.stages.landmarks import STAGE, LandmarksParams

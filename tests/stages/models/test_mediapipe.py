@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.models.mediapipe import FaceDetector, FaceMesh, PersonSegmenter, _Network
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.video import faces
 from portrait_prep.stages.video.crop import Faces
 

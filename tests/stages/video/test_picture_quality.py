@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.headpose import mean_face
 from portrait_prep.stages.video.picture_quality import EVERY, PictureQuality
 from tests.clips import portrait

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.video.repeats import Repeats, longest_still
 from tests.clips import SHARED, make
 

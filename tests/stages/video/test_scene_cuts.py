@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.video.scene_cuts import Cuts
 from tests.whole.runs import CLIPS
 

@@ -19,6 +19,7 @@ from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.catalogue import read_catalogue, write_catalogue
 from portrait_prep.manifests.video import Video
 from portrait_prep.stages import stats
+from portrait_prep.stages.streaming.described import DESCRIBED
 from portrait_prep.views.reading.reader import Reader
 from tests.views.small_corpus import COLUMNS, FRAMES, drawn, grey, make
 
@@ -290,7 +291,7 @@ def test_statistics_are_those_of_the_subject_and_of_all(workspace: Path) -> None
 def moments(video: Video) -> dict[str, Any]:
     """A row of the stats stage: ten frames with the mean len(subject) and the deviation 2."""
     row: dict[str, Any] = {}
-    for column in stats.DESCRIBED:
+    for column in DESCRIBED:
         row[f"{column.name}_count"] = np.array([10])
         row[f"{column.name}_mean"] = np.full((1, *column.shape), float(len(video.subject)))
         row[f"{column.name}_m2"] = np.full((1, *column.shape), 40.0)

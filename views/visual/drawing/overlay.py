@@ -14,8 +14,9 @@ import numpy as np
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.video import is_address, path_of
-from portrait_prep.media.frames import FPS, SIZE, Image, read_frames
+from portrait_prep.media.frames import read_frames
 from portrait_prep.media.mp4 import write_mp4
+from portrait_prep.media.picture import FPS, SIZE, Image
 from portrait_prep.media.wav import WavReader
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.stages.face import points
 from portrait_prep.stages.face.geometry import CANONICAL_CENTRE, Pose, to_image
 from portrait_prep.views.visual.drawing.still import Still

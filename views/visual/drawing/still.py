@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
-from portrait_prep.media.frames import Image, read_frames
+from portrait_prep.media.frames import read_frames
+from portrait_prep.media.picture import Image
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import State

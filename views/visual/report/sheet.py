@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.media.source_frames import picture_at
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.views.visual.drawing.picture import annotate, resized

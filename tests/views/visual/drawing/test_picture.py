@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from portrait_prep.media.frames import Image
+from portrait_prep.media.picture import Image
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.face.geometry import Pose
 from portrait_prep.views.visual.drawing.picture import annotate, jpeg, resized
