@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from portrait_prep.views.exporting.export import Export
+from portrait_prep.views.live_link.export import LIVE_LINK
 from portrait_prep.views.moda.export import MODA
 
-EXPORTS: Sequence[Export[Any]] = (MODA,)
+EXPORTS: Sequence[Export[Any]] = (
+    MODA,
+    LIVE_LINK,
+)

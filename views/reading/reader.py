@@ -143,6 +143,14 @@ class Reader:
         path = self.workspace.media(footage.video.video_id, "mp4")
         yield from read_frames(path, size, range(first, first + count))
 
+    def media(self, number: int, suffix: str) -> Path:
+        """The mp4 or wav of a video, as a whole file. Raises Damaged when it is gone, or not of this video's state."""
+        self._shard(MEDIA, number).check()
+        path = self.workspace.media(self.videos[number].video.video_id, suffix)
+        if not path.is_file():
+            raise Damaged(f"{path} is gone: run again.")
+        return path
+
     def facts(self, number: int, *columns: str) -> dict[str, Any]:
         """What stages with one row a video say of it: `normalize.fps`, `stats.canonical_mean` float64 [478, 3], ….
 
