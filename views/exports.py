@@ -6,8 +6,10 @@ from typing import Any
 from portrait_prep.views.exporting.export import Export
 from portrait_prep.views.live_link.export import LIVE_LINK
 from portrait_prep.views.moda.export import MODA
+from portrait_prep.views.webdataset import WEBDATASET
 
 EXPORTS: Sequence[Export[Any]] = (
     MODA,
     LIVE_LINK,
+    WEBDATASET,
 )
