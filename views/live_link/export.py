@@ -15,7 +15,7 @@ from pydantic import Field
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.wording import a_few, counted, hours
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.views.crnn import BLENDSHAPES, EULER, reader_of_channels, rows_of
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.live_link.recording import write_recording

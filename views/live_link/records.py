@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
 from portrait_prep.views.crnn import Form, channels_of
 from portrait_prep.views.reading.reader import Reader
