@@ -68,7 +68,7 @@ def main() -> NoReturn:
             sys.stdout.flush()
         sys.exit(status)
     except (CycloptsError, PortraitPrepError) as error:
-        _refuse(str(error))
+        _refuse(_of_bounds(error.__cause__) or str(error))
     except BrokenPipeError:
         # Whoever read our output has had enough of it; Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,6 +97,16 @@ def _speak_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _of_bounds(cause: BaseException | None) -> str:
+    """What to say where a model of options, which pydantic checks, refuses a value; empty where it is another error."""
+    errors = getattr(cause, "errors", None)  # pydantic may be what does not load
+    if errors is None:
+        return ""
+    first = errors()[0]
+    option = "-".join(map(str, first["loc"])).replace("_", "-")
+    return f"--{option} = {first['input']} is not allowed: {first['msg'].replace('Input should be', 'must be')}."
 
 
 def _refuse(reason: str) -> NoReturn:
