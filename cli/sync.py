@@ -1,6 +1,6 @@
 """`sync`: brings sounds into step with the lips, by the lag that was measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,8 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.printing import shell_word
 from portrait_prep.manifests.wording import a_few, counted
 from portrait_prep.media.frames import FPS
-from portrait_prep.pipeline.shifting import Found, Measure, Shift, find, shift
+from portrait_prep.pipeline import shifting
+from portrait_prep.pipeline.shifting import Found, Measure, Shift
 from portrait_prep.stages import stats
 from portrait_prep.stages.sound import lip_sync
 
@@ -20,6 +21,7 @@ LAG = Measure(stats.STAGE.name, "lag", seconds=1 / FPS, error=lip_sync.ERROR)
 def sync(
     *,
     apply: Annotated[bool, Flag] = False,
+    forget: Annotated[bool, Flag] = False,
     only: Annotated[tuple[str, ...] | None, Many] = None,
     json_: AsJson = False,
     workspace: WorkspaceOption = Path(),
@@ -33,20 +35,35 @@ def sync(
     ----------
     apply
         Write the shifts.
+    forget
+        Take back the shifts that were written: the next run puts the sound where the source has it.
     only
         Videos to look at, by id or pattern ('ann_*'). Default: all.
     """
     if only == ():
         raise BadInput("--only needs the id of at least one video.")
-    session = open_session(workspace)
+    if forget and (apply or json_):
+        raise BadInput("--forget goes without --apply and --json.")
+    session, root = open_session(workspace), shell_word(str(workspace))
     chosen = session.named(only or ())
-    found = (shift if apply else find)(session, LAG, chosen)
-    if json_:
-        say_json([_to_json(one) for one in found.shifts])
-        return 0
-    for line in _text(found, apply, shell_word(str(workspace))):
+    if forget:
+        lines = _taken_back(shifting.forget(session, chosen), root)
+    else:
+        found = (shifting.shift if apply else shifting.find)(session, LAG, chosen)
+        if json_:
+            say_json([_to_json(one) for one in found.shifts])
+            return 0
+        lines = _text(found, apply, root)
+    for line in lines:
         say(line)
     return 0
+
+
+def _taken_back(videos: Sequence[str], root: str) -> Iterator[str]:
+    if videos:
+        yield f"Taken back: sound_shift of {a_few(videos)}. To move the sound back: portrait-prep run -w {root}"
+    else:
+        yield "No sound is shifted."
 
 
 def _to_json(one: Shift) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Shifting: the sound of videos is to be moved by what was measured, with the next run; no stage is computed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,12 +97,27 @@ def shift(session: Session, measure: Measure, only: Collection[str] = ()) -> Fou
     """
     with session.changing() as now:
         found = find(now, measure, only)
-        if changes := found.changes:
-            videos = [_shifted(video, changes) for video in now.videos]
-            require_valid(session.workspace.catalogue, videos)
-            write_catalogue(session.workspace.catalogue, videos)
-        Session(session.workspace, session.stages).finalize()
+        _carry_out(now, found.changes)
         return found
+
+
+def forget(session: Session, only: Collection[str] = ()) -> Sequence[str]:
+    """Take the shifts back, of all videos or of those with these ids; returns the ids of those that had one."""
+    with session.changing() as now:
+        shifted = [one.video_id for one in now.videos if one.sound_shift is not None]
+        meant = [video_id for video_id in shifted if not only or video_id in only]
+        _carry_out(now, dict.fromkeys(meant))
+        return meant
+
+
+def _carry_out(session: Session, changes: Mapping[str, float | None]) -> None:
+    """Write id -> shift into the catalogue, where there is any; then what tells of it. Call while `changing`."""
+    if changes:
+        path = session.workspace.catalogue
+        videos = [_shifted(video, changes) for video in session.videos]
+        require_valid(path, videos)
+        write_catalogue(path, videos)
+    Session(session.workspace, session.stages).finalize()
 
 
 def _shifted(video: Video, changes: Mapping[str, float | None]) -> Video:

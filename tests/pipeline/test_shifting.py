@@ -18,7 +18,7 @@ from portrait_prep.pipeline.declare.stage import Batch, Job
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.dry_run import DryRun
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.shifting import Found, Measure, Shift, find, shift
+from portrait_prep.pipeline.shifting import Found, Measure, Shift, find, forget, shift
 from portrait_prep.pipeline.status.plan import State
 from tests.pipeline.toy import COUNT, SCALE, TOTAL, CountParams, add_videos, count, numbers
 
@@ -114,6 +114,19 @@ def test_a_shift_that_comes_to_nothing_is_none(root: Path, monkeypatch: pytest.M
     run(root)
     shift(opened(root), LAG, ["a1"])
     assert shifts(root) == MOVED | {"a1": None}
+
+
+def test_shifts_are_taken_back(root: Path) -> None:
+    before = opened(root).video_status("a2").manifest["stages"]["count"]["fingerprint"]
+    shift(opened(root), LAG)
+    run(root)
+    assert forget(opened(root), ["a2", "c1"]) == ["a2"]
+    assert shifts(root) == MOVED | {"a2": None}
+    assert forget(opened(root)) == ["a1"]
+    assert forget(opened(root)) == []
+    assert run(root) == 2
+    assert opened(root).video_status("a2").manifest["stages"]["count"]["fingerprint"] == before
+    assert list(Audit(opened(root), deep=True).findings()) == []
 
 
 def test_some_videos_only(root: Path) -> None:
