@@ -37,6 +37,7 @@ COMMANDS = (
     ("list", "listing:list_", "List videos: what became of each, where it stands, and why."),
     ("assign", "assign:assign", "Give videos other subjects, splits or folds, by a table; no stage is computed."),
     ("split", "split:split", "Split the videos anew, by ratios or as published; no stage is computed."),
+    ("sync", "sync:sync", "List how far lips and voice are apart, and have the next run move the sound into step."),
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
     ("audit", "inspect:audit", "Check every claim of the workspace."),
     ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),

@@ -135,7 +135,7 @@ class Reader:
 
     def stream(self, number: int, first: int = 0, frames: int | None = None, size: int = SIZE) -> Iterator[Image]:
         """The same one by one, RGB uint8 [size, size, 3]: memory does not grow with their number."""
-        from portrait_prep.media.frames import read_frames  # noqa: PLC0415 (who reads no pictures needs no PyAV)
+        from portrait_prep.media.frames import read_frames  # noqa: PLC0415 (who reads no pictures needs no PyAV
 
         footage = self.videos[number]
         count = _checked(footage, first, frames)
