@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.wording import hours
-from portrait_prep.media.frames import FPS
+from portrait_prep.media.picture import FPS
 from portrait_prep.stages.face.geometry import Pose
 from portrait_prep.views.dh_live.face_range import FaceRanges
 from portrait_prep.views.dh_live.mouth_pca import COLUMNS, POSE

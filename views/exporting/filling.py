@@ -100,6 +100,7 @@ def filling(target: Target, plan: str) -> Iterator[Filling]:
         try:
             if not complete:
                 _begin(place, plan)
+            (place / DONE).mkdir(exist_ok=True)  # it may have been killed while it tidied up
             yield Filling(place, complete)
             _flush_lists(place / DONE)
             _note(place / COMPLETE, plan)

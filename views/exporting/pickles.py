@@ -29,6 +29,13 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Attributes:
+    """What is read as a plain object with these attributes."""
+
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class Written:
     """A value that lies in files already, as `write_value` wrote it; they are read one after another."""
 
@@ -45,8 +52,9 @@ class _Content:
 def write_pickle(path: Path, value: object) -> None:
     """Write what `pickle.load` reads as `value`.
 
-    That is text, a number or None; a Stream, read as an array; a Tensor; what is Written; a mapping, read as a dict, a
-    tuple, or anything else to be gone through, read as a list, of such. Raises ValueError as `arrays.write_npy` does.
+    That is text, a number or None; a Stream, read as an array; a Tensor; Attributes; what is Written; and of such a
+    mapping, read as a dict, a tuple, or anything else to be gone through, read as a list. Raises ValueError as
+    `arrays.write_npy` does.
     """
     with path.open("wb") as file:
         file.write(pickle.PROTO + bytes([PROTOCOL]))
@@ -72,6 +80,10 @@ def _opcodes(value: object) -> Iterator[bytes | memoryview]:
             yield from stream.content()
         case Tensor(stream):
             yield from _call("torch", "from_numpy", stream)
+        case Attributes(values):
+            yield from _call("types", "SimpleNamespace")
+            yield from _opcodes(values)
+            yield pickle.BUILD
         case Written(path):
             with path.open("rb") as file:
                 yield from iter(lambda: file.read(CHUNK), b"")

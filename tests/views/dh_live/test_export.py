@@ -5,7 +5,6 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ from tests.views import moving_faces
 from tests.whole.runs import portrait_prep
 
 Values = NDArray[Any]
-FRAMES = {"ann-1": 30, "bob-gap": 40, "cy-drawn": 16}
-GAP = (4, 18)
 WRITTEN = {"ann-1": (0, 30), "bob-gap@18": (18, 22), "cy-drawn": (0, 16)}
 """Folder -> its first frame, and how many; of bob-gap, four frames before the gap are too few."""
 OVAL = (454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234)
@@ -34,21 +31,10 @@ INNER_LIPS = (13, 14)
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Short films of made faces; one has a gap."""
-    with (
-        patch.dict(moving_faces.FRAMES, FRAMES, clear=True),
-        patch.object(moving_faces, "FILMED", set(FRAMES)),
-        patch.object(moving_faces, "GAP", GAP),
-    ):
-        yield moving_faces.make(tmp_path_factory.mktemp("filmed") / "w")
-
-
-@pytest.fixture(scope="module")
-def exported(workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def exported(filmed_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder, and what the command said."""
     folder = tmp_path_factory.mktemp("outside") / "new" / "dh"
-    done = portrait_prep("export", "dh-live", folder, "-w", workspace)
+    done = portrait_prep("export", "dh-live", folder, "-w", filmed_workspace)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -111,7 +97,7 @@ def test_values_are_of_the_types_that_the_contract_has(exported: tuple[Path, str
         assert read_png(loaded.images[0]).shape == (512, 512, 3)
 
 
-def test_pictures_points_and_matrices_are_of_the_same_frame(exported: tuple[Path, str], workspace: Path) -> None:
+def test_pictures_points_and_matrices_are_of_the_same_frame(exported: tuple[Path, str], filmed_workspace: Path) -> None:
     for name, (first, frames) in WRITTEN.items():
         loaded = Loaded.of(exported[0] / name)
         truth = moving_faces.landmarks(name.partition("@")[0])[first : first + frames]
@@ -148,15 +134,17 @@ def test_five_references_can_be_drawn_from_each_folder(exported: tuple[Path, str
         assert (points[:, :2] < 512).all()
 
 
-def test_killed_and_gone_on_with_it_is_the_same(exported: tuple[Path, str], workspace: Path, tmp_path: Path) -> None:
+def test_killed_and_gone_on_with_it_is_the_same(
+    exported: tuple[Path, str], filmed_workspace: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "dh"
-    command = [sys.executable, "-m", "pipeline", "export", "dh-live", str(folder), "-w", str(workspace)]
+    command = [sys.executable, "-m", "pipeline", "export", "dh-live", str(folder), "-w", str(filmed_workspace)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
         assert running.stdout is not None
         assert running.stdout.readline()  # the first folder is whole, the second has begun
         os.kill(running.pid, signal.SIGKILL)
     assert [path.name for path in folder.iterdir()] == [UNFINISHED]
-    write_export(DH_LIVE, workspace, folder)
+    write_export(DH_LIVE, filmed_workspace, folder)
     assert tree(folder) == tree(exported[0])
 
 
@@ -164,7 +152,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_nothing_is_written_where_no_stretch_is_long_enough(workspace: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_where_no_stretch_is_long_enough(filmed_workspace: Path, tmp_path: Path) -> None:
     with patch("portrait_prep.views.dh_live.export.LEAST", 50), pytest.raises(BadInput, match="needs 50 frames"):
-        write_export(DH_LIVE, workspace, tmp_path / "dh", choice=Choice(("ann-1",)))
+        write_export(DH_LIVE, filmed_workspace, tmp_path / "dh", choice=Choice(("ann-1",)))
     assert not any(tmp_path.iterdir())

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from portrait_prep.views.exporting.arrays import Stream
-from portrait_prep.views.exporting.pickles import Tensor, Written, write_pickle, write_value
+from portrait_prep.views.exporting.pickles import Attributes, Tensor, Written, write_pickle, write_value
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(),
@@ -63,6 +63,12 @@ def test_a_tensor_is_one_of_pytorchs(tmp_path: Path) -> None:
     assert (found.dtype, tuple(found.shape), found.sum().item()) == (torch.float32, (1, 2, 3), 15)
 
 
+def test_attributes_are_those_of_a_plain_object(tmp_path: Path) -> None:
+    write_pickle(tmp_path / "it", Attributes({"mean_": Stream.of(np.arange(3)), "name": "x"}))
+    found = read(tmp_path / "it")
+    assert (found.mean_.tolist(), found.name) == ([0, 1, 2], "x")
+
+
 def test_what_was_written_before_is_taken_in(tmp_path: Path) -> None:
     for name, value in (("one", [1, "x"]), ("two", {"a": Stream.of(np.ones(3))})):
         write_value(tmp_path / name, value)
@@ -72,13 +78,13 @@ def test_what_was_written_before_is_taken_in(tmp_path: Path) -> None:
     assert two["a"].tolist() == [1, 1, 1]
 
 
-def test_it_calls_nothing_but_what_makes_arrays_and_tensors(tmp_path: Path) -> None:
+def test_it_calls_nothing_but_what_makes_arrays_tensors_and_objects(tmp_path: Path) -> None:
     """By names that NumPy 1 and 2 both have."""
-    write_pickle(tmp_path / "it", [Tensor(Stream.of(np.ones(2))), {"a": (1, "b", None, 2.5)}])
+    write_pickle(tmp_path / "it", [Attributes({}), Tensor(Stream.of(np.ones(2))), {"a": (1, "b", None, 2.5)}])
     called = {
         argument for code, argument, _ in pickletools.genops((tmp_path / "it").read_bytes()) if code.name == "GLOBAL"
     }
-    assert called == {"numpy ndarray", "torch from_numpy"}
+    assert called == {"numpy ndarray", "torch from_numpy", "types SimpleNamespace"}
 
 
 def test_memory_does_not_grow_with_an_array(tmp_path: Path) -> None:
