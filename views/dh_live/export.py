@@ -28,7 +28,7 @@ from portrait_prep.views.dh_live.samples import LANDMARKS, matrices, with_lowest
 from portrait_prep.views.exporting.arrays import Stream
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.exporting.pickles import write_pickle
-from portrait_prep.views.exporting.pictures import write_png
+from portrait_prep.views.exporting.pictures import write_pngs
 from portrait_prep.views.exporting.stretches import named_stretches
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.windows import Window, blocks
@@ -59,9 +59,10 @@ def _why_not(name: str, window: Window) -> str:
 
 
 def _write(reader: Reader, ranges: FaceRanges, window: Window, folder: Path) -> None:
-    (folder / "image").mkdir(parents=True)
-    for number, image in enumerate(reader.stream(*window), start=1):
-        write_png(folder / "image" / f"{number:06d}.png", image[..., ::-1])
+    images = folder / "image"
+    images.mkdir(parents=True)
+    frames = enumerate(reader.stream(*window), start=1)
+    write_pngs((images / f"{number:06d}.png", image[..., ::-1]) for number, image in frames)
     write_pickle(folder / "keypoint_rotate.pkl", Stream(window.frames, (478, 3), "<f8", _landmarks(reader, window)))
     face = with_lowest_jaw(ranges.of(reader, window.video))
     write_pickle(folder / "face_mat_mask.pkl", [_matrices(reader, window), Stream.of(face)])
