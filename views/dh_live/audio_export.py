@@ -29,7 +29,7 @@ from portrait_prep.views.dh_live.samples import STEPS
 from portrait_prep.views.exporting.arrays import Stream
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.exporting.pickles import Attributes, write_pickle
-from portrait_prep.views.exporting.stretches import named_stretches
+from portrait_prep.views.exporting.stretches import is_silent, named_stretches
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.windows import Window, blocks
 
@@ -70,7 +70,7 @@ def _against(reader: Reader, window: Window) -> str:
     """Why a stretch is left out; empty when it is not."""
     if window.frames < LEAST:
         return f"{window.frames} frames; the loader takes nothing from less than {LEAST}"
-    return "" if any(reader.sound(*block).any() for block in blocks(window)) else "it has no sound"
+    return "it has no sound" if is_silent(reader, window) else ""
 
 
 def _parts(reader: Reader, fitted: MouthPca, taken: Mapping[str, Window]) -> Iterator[Part]:

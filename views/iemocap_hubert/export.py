@@ -6,17 +6,19 @@ A list of five lists, one a session, whatever is chosen: its folds are these. In
 `wav_encodings` (tensor float32 [1, 1, 48000]) and `id`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.iemocap.evaluations import SESSIONS
 from portrait_prep.views.exporting.arrays import Stream
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.exporting.pickles import Tensor, Written, write_pickle, write_value
+from portrait_prep.views.exporting.stretches import is_silent
 from portrait_prep.views.iemocap_hubert.samples import CHOSEN, IemocapHubert, utterances
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Samples
@@ -33,32 +35,44 @@ class IemocapOptions(Options):
 
 
 def plan(reader: Reader, options: IemocapOptions) -> Plan:
-    """One part a session; they are joined in the end."""
-    samples = Samples(reader, utterances(reader), IemocapHubert())
-    sessions = {session: _of(reader, session) for session in SESSIONS}
-    parts = {session: f"session-{session}" for session in SESSIONS}
+    """One part a session; they are joined in the end. Raises BadInput where all are silent."""
+    windows = utterances(reader)
+    silent = {window.video for window in windows if is_silent(reader, window)}
+    heard = [window for window in windows if window.video not in silent]
+    if not heard:
+        raise BadInput("All of the utterances that are chosen are silent.")
+    samples = Samples(reader, heard, IemocapHubert())
+    sessions = {session: _of(samples, session) for session in SESSIONS}
+    names = {session: f"session-{session}" for session in SESSIONS}
     return Plan(
         [
             Part(
-                parts[session], partial(_write, samples, numbers, options.wave), f"session {session}: {_count(numbers)}"
+                names[session], partial(_write, samples, numbers, options.wave), f"session {session}: {_count(numbers)}"
             )
             for session, numbers in sessions.items()
         ],
-        _count(range(len(samples))),
-        [
-            f"session {session} has no utterance: its fold has none to test"
-            for session in SESSIONS
-            if not sessions[session]
-        ],
-        partial(_join, list(parts.values())),
+        _count(heard),
+        [*_why_not(reader, silent), *(_untested(session) for session in SESSIONS if not sessions[session])],
+        partial(_join, list(names.values())),
     )
 
 
-def _of(reader: Reader, session: int) -> Sequence[int]:
-    return [number for number, footage in enumerate(reader.videos) if footage.video.session == session]
+def _of(samples: Samples, session: int) -> Sequence[int]:
+    videos = samples.reader.videos
+    return [number for number, item in enumerate(samples.items) if videos[item.video].video.session == session]
 
 
-def _count(utterances: Sequence[int]) -> str:
+def _why_not(reader: Reader, silent: Iterable[int]) -> Iterator[str]:
+    """HuBERT divides by deviations again and again: where there are none, gradients grow beyond all bounds."""
+    for number in sorted(silent):
+        yield f"{reader.videos[number].video.video_id}: left out, it has no sound, of which the network learns NaN"
+
+
+def _untested(session: int) -> str:
+    return f"session {session} has no utterance: its fold has none to test"
+
+
+def _count(utterances: Sequence[object]) -> str:
     return f"{len(utterances)} utterance{'s' * (len(utterances) != 1)}"
 
 

@@ -20,7 +20,7 @@ from tests.whole.runs import portrait_prep
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
 
 NUMBERS = {"neu": 0, "hap": 1, "exc": 1, "ang": 2, "sad": 3}
-SHORT, LONG = "Ses01F_impro01_F000", "Ses02M_impro03_M001"
+SHORT, LONG, SILENT = "Ses01F_impro01_F000", "Ses02M_impro03_M001", "Ses05M_impro01_M002"
 SPOKEN = {
     SHORT: "neu",
     "Ses01F_impro01_M001": "sad",
@@ -28,6 +28,7 @@ SPOKEN = {
     "Ses02M_impro03_F002": "fru",
     "Ses04F_script01_1_F000": "ang",
     "Ses05M_impro01_M000": "hap",
+    SILENT: "neu",
 }
 """Nobody speaks in session 3, and frustration is none of the four classes."""
 
@@ -35,7 +36,7 @@ SPOKEN = {
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("utterances")
-    emotions = {name: number for number, name in enumerate(SPOKEN)}
+    emotions = {name: number for number, name in enumerate(SPOKEN)} | {SILENT: -1}
     return make(folder / "w", iemocap.catalogue(release(folder, SPOKEN)), Cast(emotions, {SHORT: 25, LONG: 80}))
 
 
@@ -65,7 +66,8 @@ def test_it_is_a_list_of_five_sessions(exported: tuple[Path, str], workspace: Pa
     file, said = exported
     data = loaded(file)
     assert (type(data), [type(session) for session in data]) == (list, [list] * 5)
-    expected = [[name for name in SPOKEN if name[4] == str(k) and SPOKEN[name] != "fru"] for k in range(1, 6)]
+    heard = [name for name in SPOKEN if SPOKEN[name] != "fru" and name != SILENT]
+    expected = [[name for name in heard if name[4] == str(k)] for k in range(1, 6)]
     assert [[each["id"] for each in session] for session in data] == expected
     for each in (each for session in data for each in session):
         assert set(each) == {"label", "wav_encodings", "id"}
@@ -74,7 +76,11 @@ def test_it_is_a_list_of_five_sessions(exported: tuple[Path, str], workspace: Pa
         assert (type(wave), wave.dtype, tuple(wave.shape)) == (torch.Tensor, torch.float32, (1, 1, 48000))
         np.testing.assert_allclose(wave[0, 0].numpy(), of_the_original(workspace, each["id"]), atol=1e-5)
     told = ("session 1: 2 utterances", "session 3 has no utterance", f"{file}: 5 utterances.")
-    for sentence in (*told, "left out, with no four_class: 1 (Ses02M_impro03_F002)"):
+    for sentence in (
+        *told,
+        f"{SILENT}: left out, it has no sound",
+        "left out, with no four_class: 1 (Ses02M_impro03_F002)",
+    ):
         assert sentence in said
 
 
@@ -128,6 +134,12 @@ def test_broken_off_and_gone_on_with_it_is_the_same(
     write_export(IEMOCAP_HUBERT, workspace, file)
     assert file.read_bytes() == exported[0].read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_nothing_is_written_of_silence_alone(workspace: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="are silent"):
+        write_export(IEMOCAP_HUBERT, workspace, tmp_path / "it", choice=Choice((SILENT,)))
+    assert not any(tmp_path.iterdir())
 
 
 def test_other_corpora_have_nothing_to_give(moving_workspace: Path, tmp_path: Path) -> None:
