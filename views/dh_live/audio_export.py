@@ -20,7 +20,7 @@ from pydantic import Field
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import sha256_of
-from portrait_prep.manifests.wording import hours
+from portrait_prep.manifests.wording import counted, hours
 from portrait_prep.media.picture import FPS
 from portrait_prep.media.wav import write_wav
 from portrait_prep.views.dh_live.face_range import FaceRanges
@@ -60,7 +60,7 @@ def plan(reader: Reader, options: DhLiveAudioOptions) -> Plan:
         fitted.of(reader.videos[window.video].video.video_id)
     return Plan(
         [Part(PCA, partial(_write_pca, fitted), f"{PCA}: what coefficients stand for"), *_parts(reader, fitted, taken)],
-        f"{len(taken)} sounds, {hours(sum(window.frames for window in taken.values()) / FPS)}",
+        f"{counted(len(taken), 'sound')}, {hours(sum(window.frames for window in taken.values()) / FPS)}",
         left_out,
         made_of=sha256_of(options.pca),
     )

@@ -19,7 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.wording import hours
+from portrait_prep.manifests.wording import counted, hours
 from portrait_prep.media.picture import FPS
 from portrait_prep.stages.face.geometry import Pose
 from portrait_prep.views.dh_live.face_range import FaceRanges
@@ -49,7 +49,7 @@ def plan(reader: Reader, options: Options) -> Plan:  # noqa: ARG001 (an export's
             Part(name, partial(_write, reader, ranges, window), f"{name}: {window.frames} frames")
             for name, window in taken
         ],
-        f"{len(taken)} folders, {hours(sum(window.frames for _, window in taken) / FPS)}",
+        f"{counted(len(taken), 'folder')}, {hours(sum(window.frames for _, window in taken) / FPS)}",
         [_why_not(name, window) for name, window in named if window.frames < LEAST],
     )
 

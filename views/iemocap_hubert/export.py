@@ -15,6 +15,7 @@ from pydantic import Field
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.iemocap.evaluations import SESSIONS
+from portrait_prep.manifests.wording import counted
 from portrait_prep.views.exporting.arrays import Stream
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.exporting.pickles import Tensor, Written, write_pickle, write_value
@@ -47,11 +48,13 @@ def plan(reader: Reader, options: IemocapOptions) -> Plan:
     return Plan(
         [
             Part(
-                names[session], partial(_write, samples, numbers, options.wave), f"session {session}: {_count(numbers)}"
+                names[session],
+                partial(_write, samples, numbers, options.wave),
+                f"session {session}: {counted(len(numbers), 'utterance')}",
             )
             for session, numbers in sessions.items()
         ],
-        _count(heard),
+        counted(len(heard), "utterance"),
         [*_why_not(reader, silent), *(_untested(session) for session in SESSIONS if not sessions[session])],
         partial(_join, list(names.values())),
     )
@@ -70,10 +73,6 @@ def _why_not(reader: Reader, silent: Iterable[int]) -> Iterator[str]:
 
 def _untested(session: int) -> str:
     return f"session {session} has no utterance: its fold has none to test"
-
-
-def _count(utterances: Sequence[object]) -> str:
-    return f"{len(utterances)} utterance{'s' * (len(utterances) != 1)}"
 
 
 def _write(samples: Samples, numbers: Sequence[int], wave: str, path: Path) -> None:
