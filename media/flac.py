@@ -1,8 +1,13 @@
 """The workspace's sound at the rate of its source: mono FLAC (RFC 9639), without loss, as long as the video."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from av import FFmpegError
+from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
 from portrait_prep.media.container import NotAVideo, opened
@@ -35,3 +40,31 @@ def measure_flac(path: Path) -> tuple[int, int]:
             return stream.sample_rate, sum(frame.samples for frame in container.decode(stream))
     except NotAVideo as error:
         raise Damaged(f"{path} {error}: delete it and run again.") from error
+
+
+def read_flac(path: Path, first: int, frames: int) -> tuple[int, NDArray[np.float64]]:
+    """Samples a second, and the samples, -1 to 1, of video frames `first` to `first + frames - 1` of a written file.
+
+    Raises Damaged where they do not decode.
+    """
+    try:
+        with opened(path, "sound file") as container:
+            stream = container.streams.audio[0]
+            rate = stream.sample_rate
+            start, stop = samples_of(first, rate), samples_of(first + frames, rate)
+            pieces, found = [np.empty(0)], start
+            with suppress(FFmpegError):  # not everywhere can be sought in a short file; then it is read from its start
+                container.seek(start, stream=stream)  # its clock ticks once a sample
+            for frame in container.decode(stream):
+                values = frame.to_ndarray()[0]
+                at = frame.pts or 0
+                part = values[max(found - at, 0) : max(stop - at, 0)]
+                pieces.append(part / -float(np.iinfo(part.dtype).min))
+                found += len(part)
+                if found >= stop:
+                    break
+    except (NotAVideo, FFmpegError, OSError) as error:
+        raise Damaged(f"{path} cannot be decoded ({error}): delete it and run again.") from error
+    if not rate or found < stop:
+        raise Damaged(f"{path} does not hold the sound of {first + frames} frames: delete it and run again.")
+    return rate, np.concatenate(pieces)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from portrait_prep.media.picture import FPS
-from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
+from portrait_prep.media.wav import FULL_SCALE, RATE
 from portrait_prep.views.crnn import Form, channels_of
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.selection import Footage
@@ -55,15 +55,20 @@ def write_sound(reader: Reader, window: Window, path: Path) -> None:
 
 
 def _resampled(reader: Reader, window: Window) -> NDArray[np.float64]:
-    """The 16 kHz sound at the rate of records, float64 in steps of 16 bits; a frame around it leaves its ends clean."""
+    """The sound as its source has it, where that was kept, or else of 16 kHz, at the rate of records.
+
+    float64 in steps of 16 bits; a frame around it leaves its ends clean.
+    """
     start = max(window.first - 1, 0)
     stop = min(window.first + window.frames + 1, reader.videos[window.video].frames)
-    heard = reader.sound(window.video, start, stop - start).reshape(-1).astype(np.float64)
-    common = int(np.gcd(RATE, RECORD_RATE))
-    samples = resample_poly(heard, RECORD_RATE // common, RATE // common)
-    frame = SAMPLES_PER_FRAME * RECORD_RATE // RATE
+    around = window.video, start, stop - start
+    rate, heard = reader.kept_sound(*around) or (RATE, reader.sound(*around).reshape(-1) / FULL_SCALE)
+    common = int(np.gcd(rate, RECORD_RATE))
+    samples = resample_poly(heard, RECORD_RATE // common, rate // common)
+    frame = RECORD_RATE // FPS
     first = (window.first - start) * frame
-    return np.clip(np.rint(samples[first : first + window.frames * frame]), -(1 << 15), (1 << 15) - 1)
+    levels = np.rint(samples[first : first + window.frames * frame] * FULL_SCALE)
+    return np.clip(levels, -FULL_SCALE, FULL_SCALE - 1)
 
 
 def write_lists(records: Mapping[str, Window], videos: Iterable[Footage], folder: Path) -> None:

@@ -143,6 +143,18 @@ class Reader:
         path = self.workspace.media(footage.video.video_id, "mp4")
         yield from read_frames(path, size, range(first, first + count))
 
+    def kept_sound(self, number: int, first: int, frames: int) -> tuple[int, NDArray[np.float64]] | None:
+        """The sound of these frames at the rate of its source: samples a second, and float64 [n], -1 to 1.
+
+        None where `[normalize] keep_sound` kept none. Raises as `read` does.
+        """
+        from portrait_prep.media.flac import read_flac  # noqa: PLC0415 (who reads no such sound needs no PyAV)
+
+        count = _checked(self.videos[number], first, frames)
+        self._shard(MEDIA, number).check()
+        path = self.workspace.media(self.videos[number].video.video_id, "flac")
+        return read_flac(path, first, count) if path.is_file() else None
+
     def media(self, number: int, suffix: str) -> Path:
         """The mp4 or wav of a video, as a whole file. Raises Damaged when it is gone, or not of this video's state."""
         self._shard(MEDIA, number).check()

@@ -1,6 +1,8 @@
 """What `export live-link` writes, read as importers of the app's recordings do, and as Bert-VITS2-ext's loader does."""
 
 import csv
+import os
+import shutil
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from portrait_prep.views.crnn import CHANNELS, unreal_angles
 from portrait_prep.views.exporting.export import Choice, write_export
 from portrait_prep.views.live_link.export import LIVE_LINK, LiveLinkOptions
 from portrait_prep.views.live_link.recording import timecode
+from tests.media.test_flac import write as write_flac
 from tests.views import spoken_faces
 from tests.views.exporting.interrupted import killed_and_not
 from tests.views.spoken_faces import GAP
@@ -168,3 +171,22 @@ def test_a_workspace_without_blendshapes_is_told_what_to_set(tmp_path: Path) -> 
     ):
         write_export(LIVE_LINK, workspace, tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_records_have_the_sound_of_the_source_where_it_was_kept(workspace: Path, tmp_path: Path) -> None:
+    """At its own 44.1 kHz it goes along sample by sample; the other videos' is brought up from 16 kHz."""
+    kept = Path(shutil.copytree(workspace, tmp_path / "w", copy_function=os.link))
+    samples = np.random.default_rng(0).integers(-(1 << 15), 1 << 15, FRAMES["ann-1"] * 1764, dtype=np.int16)
+    write_flac(kept / "media" / "ann-1.flac", samples, 44100)
+    write_export(LIVE_LINK, kept, tmp_path / "out", LiveLinkOptions(records=True))
+    write_export(LIVE_LINK, workspace, tmp_path / "plain", LiveLinkOptions(records=True))
+    names = sorted(path.name for path in (tmp_path / "out" / "records").glob("*.wav"))
+    assert names == ["ann-1@0.wav", "ann-1@500.wav", "bob-1@0.wav"]
+    for name in names:
+        with wave.open(str(tmp_path / "out" / "records" / name)) as file:
+            found = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        if name.startswith("ann-1"):
+            first = 1764 * int(name.partition("@")[2].removesuffix(".wav"))
+            np.testing.assert_array_equal(found, samples[first : first + 882_000])
+        else:
+            assert found.tobytes() == (tmp_path / "plain" / "records" / name).read_bytes()[44:]
