@@ -1,12 +1,14 @@
 """The workspace's sound at the rate of its source: mono FLAC (RFC 9639), without loss, as long as the video."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from av import FFmpegError
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
@@ -48,13 +50,11 @@ def read_flac(path: Path, first: int, frames: int) -> tuple[int, NDArray[np.floa
     Raises Damaged where they do not decode.
     """
     try:
-        with opened(path, "sound file") as container:
+        with _opened_at(path, first / FPS) as container:
             stream = container.streams.audio[0]
             rate = stream.sample_rate
             start, stop = samples_of(first, rate), samples_of(first + frames, rate)
             pieces, found = [np.empty(0)], start
-            with suppress(FFmpegError):  # not everywhere can be sought in a short file; then it is read from its start
-                container.seek(start, stream=stream)  # its clock ticks once a sample
             for frame in container.decode(stream):
                 values = frame.to_ndarray()[0]
                 at = frame.pts or 0
@@ -68,3 +68,18 @@ def read_flac(path: Path, first: int, frames: int) -> tuple[int, NDArray[np.floa
     if not rate or found < stop:
         raise Damaged(f"{path} does not hold the sound of {first + frames} frames: delete it and run again.")
     return rate, np.concatenate(pieces)
+
+
+@contextmanager
+def _opened_at(path: Path, second: float) -> Iterator[InputContainer]:
+    """The file, at or before a moment. Not every place of a short one can be sought: then it is at its beginning."""
+    with opened(path, "sound file") as container:
+        try:
+            container.seek(int(second * av.time_base))
+        except FFmpegError:
+            pass
+        else:
+            yield container
+            return
+    with opened(path, "sound file") as container:
+        yield container
