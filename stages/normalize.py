@@ -6,7 +6,6 @@ catalogue names takes the place of the source's own sound and begins with the fi
 `sound_shift`, all that sounds is that much later; where the source holds nothing for a moment, there is silence.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -106,7 +105,7 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
     mp4, wav = job.output("mp4"), job.output("wav")
     facts = _probed(picture, video.start, video.end)
     check_timing(picture.name, facts)
-    source = video_input(picture.path, facts, run_up=RUN_UP + max(math.ceil(video.sound_shift or 0.0) - 1, 0))
+    source = video_input(picture.path, facts, run_up=RUN_UP + max(video.sound_shift or 0.0, 0.0))
     own_audio = AudioSource(picture.name, source, facts.tracks, facts.start, separate=False)
     audio = own_audio if sound is None else audio_of_file(sound, _lateness(facts, video.start))
     chosen = chosen_track(audio, params.sound_track, facts.duration)

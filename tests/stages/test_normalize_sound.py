@@ -262,6 +262,17 @@ def test_an_interval_is_given_what_the_source_has_around_it(tmp_path: Path, seco
     assert np.count_nonzero(moved[: max(by, 0)]) >= 0.99 * by
 
 
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame"])
+def test_a_decoder_has_settled_where_the_sound_that_is_moved_begins(tmp_path: Path, codec: str) -> None:
+    """Every frame is a key frame, so that nothing is decoded but what was asked for."""
+    loud = tone((0.5,), seconds=6, rate=48000)
+    path = write_clip(tmp_path / "a.mkv", steady(25, 6), FACE, sound=loud, rate=48000, audio_codec=codec)
+    make("-i", path, "-c:v", "libx264", "-g", "1", "-preset", "ultrafast", "-c:a", "copy", tmp_path / "b.mkv")
+    longer = normalize(tmp_path / "b.mkv", tmp_path / "1", start=3.0, end=5.0).sound
+    moved = normalize(tmp_path / "b.mkv", tmp_path / "2", start=4.0, end=5.0, sound_shift=1.0).sound
+    np.testing.assert_allclose(moved, longer[: len(moved)], atol=2)
+
+
 def test_what_was_moved_on_purpose_is_not_held_against_the_picture_s_own_sound(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", steady(25, 2.5), FACE, sound=SPEECH[:, None], rate=16000)
     got = normalize(path, tmp_path / "out", sound=str(write_wav(tmp_path / "a.wav", SPEECH)), sound_shift=0.4)

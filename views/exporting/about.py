@@ -1,5 +1,6 @@
 """What an export of any column tells: which columns, by which names, and what is known of each video."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -27,11 +28,15 @@ def with_visibility(columns: Collection[str]) -> tuple[str, ...]:
     return tuple(wanted | {VISIBLE: None} if UNSEEN & wanted.keys() else wanted)
 
 
-def names_of(columns: Iterable[str]) -> Mapping[str, str]:
-    """Column, `stage.column` -> what it is called alone: without its stage, where that is no other's name too."""
+def names_of(columns: Iterable[str], taken: Collection[str] = ()) -> Mapping[str, str]:
+    """Column, `stage.column` -> what it is called alone: without its stage, where nothing else has that name.
+
+    `taken`: what is called otherwise than by a column.
+    """
     listed = list(columns)
     short = [column.partition(".")[2] for column in listed]
-    return {column: name if short.count(name) == 1 else column for column, name in zip(listed, short, strict=True)}
+    used = Counter([*short, *taken])
+    return {column: name if used[name] == 1 else column for column, name in zip(listed, short, strict=True)}
 
 
 def about(footage: Footage) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def filling(target: Target, plan: str) -> Iterator[Filling]:
                 _begin(place, plan)
             (place / DONE).mkdir(exist_ok=True)  # it may have been killed while it tidied up
             yield Filling(place, complete)
-            _flush_lists(place / DONE)
+            _flush_rest(place / DONE)
             _note(place / COMPLETE, plan)
             _move(place / DONE, target, complete)
             shutil.rmtree(place)
@@ -155,11 +155,10 @@ def _flush(part: Path) -> None:
         _sync(path)
 
 
-def _flush_lists(done: Path) -> None:
-    """Have the files that tell of all parts on disk, too."""
-    for path in done.iterdir():
-        if path.is_file():
-            _sync(path)
+def _flush_rest(done: Path) -> None:
+    """Have what tells of all parts on disk, too, be it beside them or in one, and the folders that they came into."""
+    for path in [*done.iterdir(), *done.glob("*/*")]:
+        _sync(path)
 
 
 def _sync(path: Path) -> None:

@@ -65,7 +65,7 @@ class Table:
     @cached_property
     def columns(self) -> Mapping[str, Column]:
         """`stage.column` -> how it is called and declared here."""
-        names, empty = names_of(self.reader.columns), self.reader.read(0, 0, 0)
+        names, empty = names_of(self.reader.columns, {*self.known, FRAME}), self.reader.read(0, 0, 0)
         return {column: Column(names[column], none.dtype.name, none.shape[1:]) for column, none in empty.items()}
 
     @cached_property

@@ -6,7 +6,7 @@
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from portrait_prep.media.picture import FPS
 from portrait_prep.views.crnn import BLENDSHAPES, EULER, reader_of_channels, rows_of
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.live_link.recording import write_recording
-from portrait_prep.views.live_link.records import LEAST, records_of, write_channels, write_lists, write_sound
+from portrait_prep.views.live_link.records import LEAST, lists_of, records_of, write_channels, write_lists, write_sound
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.windows import Window
 
@@ -52,7 +52,9 @@ def plan(reader: Reader, options: LiveLinkOptions) -> Plan:
     taken = {window.video for window in records.values()}
     short = [footage.video.video_id for number, footage in enumerate(reader.videos) if number not in taken]
     left_out = [f"in no record, shorter than {LEAST / FPS} s: {a_few(short)}"] if short else []
-    return Plan(parts, f"{summary}; {counted(len(records), 'record')}", left_out, partial(_close, reader, records))
+    lists = lists_of(records, reader.videos)
+    left_out += [f"{side} is the other list: no record belongs there" for side, names in lists.items() if not names]
+    return Plan(parts, f"{summary}; {counted(len(records), 'record')}", left_out, partial(_close, lists))
 
 
 def _recording(reader: Reader, number: int, options: LiveLinkOptions) -> Iterator[Part]:
@@ -80,8 +82,8 @@ def _record(reader: Reader, name: str, window: Window, options: LiveLinkOptions)
     yield Part(f"{path}.npy", partial(write_channels, reader, window, options.rotations), f"{path}.npy")
 
 
-def _close(reader: Reader, records: Mapping[str, Window], folder: Path, _: Path) -> None:
-    write_lists(records, reader.videos, folder)
+def _close(lists: Mapping[str, Sequence[str]], folder: Path, _: Path) -> None:
+    write_lists(lists, folder)
 
 
 LIVE_LINK = Export(

@@ -10,7 +10,7 @@ their delay; so 4 rows stand in front of ours. Sound must be 44.1 kHz, whatever 
 """
 
 import wave
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +71,17 @@ def _resampled(reader: Reader, window: Window) -> NDArray[np.float64]:
     return np.clip(levels, -FULL_SCALE, FULL_SCALE - 1)
 
 
-def write_lists(records: Mapping[str, Window], videos: Iterable[Footage], folder: Path) -> None:
-    """Write both lists. Its scripts stop at an empty one: where one side is empty, they look at the other."""
-    listed = list(videos)
+def lists_of(records: Mapping[str, Window], videos: Sequence[Footage]) -> Mapping[str, Sequence[str]]:
+    """List -> the names of the records that belong there."""
     sides: dict[str, list[str]] = {TRAIN_LIST: [], VAL_LIST: []}
     for name, window in records.items():
-        side = VAL_LIST if listed[window.video].video.split in VALIDATION else TRAIN_LIST
-        sides[side].append(f"./records/{name}.z.npy|./records/{name}.npy\n")
+        sides[VAL_LIST if videos[window.video].video.split in VALIDATION else TRAIN_LIST].append(name)
+    return sides
+
+
+def write_lists(lists: Mapping[str, Sequence[str]], folder: Path) -> None:
+    """Write both lists. Its scripts stop at an empty one: where one side is empty, they look at the other."""
     (folder / TRAIN_LIST).parent.mkdir(exist_ok=True)
     for side, other in ((TRAIN_LIST, VAL_LIST), (VAL_LIST, TRAIN_LIST)):
-        (folder / side).write_text("".join(sides[side] or sides[other]), "utf-8")
+        lines = (f"./records/{name}.z.npy|./records/{name}.npy\n" for name in lists[side] or lists[other])
+        (folder / side).write_text("".join(lines), "utf-8")

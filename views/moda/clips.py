@@ -15,7 +15,8 @@ from portrait_prep.views.reading.windows import Window
 
 LEAST = LENGTH + STRIDE + 1
 """Frames of the shortest clip that the loader takes a sample from, and that leaves its index of the others whole."""
-TRAIN, TEST = "train.txt", "test.txt"
+TRAIN, TEST, YAML = "train.txt", "test.txt", "moda.yaml"
+"""The files beside the folders of clips."""
 LISTS = {"val": TEST, "test": TEST}
 """Split -> the list that its clips are in; all others are in the first."""
 
@@ -36,7 +37,7 @@ def clips_of(videos: Sequence[Footage], trim: bool) -> list[Clip]:
     length is 601 + 200 k.
     """
     found = list[Clip]()
-    for name, window in named_stretches(videos, (TRAIN, TEST)):
+    for name, window in named_stretches(videos, (TRAIN, TEST, YAML)):
         frames = window.frames
         listed = frames >= LEAST
         if listed:

@@ -13,7 +13,7 @@ second unless it says `FPS`: then the loader takes 533 samples for a frame where
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from portrait_prep.manifests.wording import a_few, counted, hours
 from portrait_prep.media.picture import FPS
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.moda import renderer_files
-from portrait_prep.views.moda.clips import LEAST, TEST, TRAIN, Clip, clips_of
+from portrait_prep.views.moda.clips import LEAST, TEST, TRAIN, YAML, Clip, clips_of
 from portrait_prep.views.moda.motion_files import SHOULDERS, write_motion
 from portrait_prep.views.moda.renderer_files import write_render
 from portrait_prep.views.moda.targets import Targets
@@ -136,6 +136,7 @@ def plan(reader: Reader, options: ModaOptions) -> Plan:
         [
             *(f"{take}: left out" for take in takes if take.still and options.seen_only),
             *(_why_not(clip, options.renderer) for clip in clips if not clip.list_file),
+            *_shared(taken),
         ],
         partial(_close, taken),
     )
@@ -170,23 +171,43 @@ def _summary(takes: Sequence[Take]) -> str:
     written = f"{counted(train, 'clip')} in {TRAIN}, {test} in {TEST}, {footage}"
     masked = [take.name for take in listed if take.still]
     # Its `MaskedMSELoss` divides by a number that is then no tensor.
-    unseen = (
-        f"; shoulders of {a_few(masked)} were not seen, and MODA's loss stops at a batch of them alone: --seen-only"
-    )
+    unseen = f"; shoulders of {a_few(masked)} are masked, and MODA's loss stops at a batch of them alone: --seen-only"
     return written + (unseen if masked else "")
+
+
+def _lists(takes: Sequence[Take]) -> Mapping[str, Sequence[Take]]:
+    return {name: [take for take in takes if take.clip.list_file == name] for name in (TRAIN, TEST)}
+
+
+def _sides(takes: Sequence[Take]) -> tuple[str, str] | None:
+    """The lists to train and to test on; None where no clip is in either.
+
+    Its scripts stop at a list that is empty or has masked shoulders alone: then both sides look at the other.
+    """
+    lists = _lists(takes)
+    useful = [name for name, listed in lists.items() if not all(take.still for take in listed)]
+    useful = useful or [name for name, listed in lists.items() if listed]
+    return (useful[0], useful[-1]) if useful else None
+
+
+def _shared(takes: Sequence[Take]) -> Iterator[str]:
+    """What there is to say where both sides look at one list."""
+    sides = _sides(takes)
+    if sides and sides[0] == sides[1]:
+        for name, listed in _lists(takes).items():
+            if name != sides[0]:
+                why = "is empty" if not listed else "has masked shoulders alone, at which its scripts stop"
+                yield f"{YAML} trains and tests on {sides[0]}: {name} {why}"
 
 
 def _close(takes: Sequence[Take], folder: Path, final: Path) -> None:
     """Lists and options."""
-    lists = {name: [take for take in takes if take.clip.list_file == name] for name in (TRAIN, TEST)}
-    for name, listed in lists.items():
+    for name, listed in _lists(takes).items():
         (folder / name).write_text("".join(f"{take.name}\n" for take in listed), "utf-8")
-    # Its scripts stop at a list that is empty or has masked shoulders alone: then both sides look at the other.
-    useful = [name for name, listed in lists.items() if not all(take.still for take in listed)]
-    useful = useful or [name for name, listed in lists.items() if listed]
-    if useful:
-        sides = {"train_sub_names": useful[0], "test_sub_names": useful[-1], "ref_sub_names": useful[0]}
-        _write_yaml(folder / "moda.yaml", {"dataroot": str(final), **sides, **MOTION})
+    if sides := _sides(takes):
+        train, test = sides
+        names = {"train_sub_names": train, "test_sub_names": test, "ref_sub_names": train}
+        _write_yaml(folder / YAML, {"dataroot": str(final), **names, **MOTION})
     for take in takes:
         if (folder / take.name / "render").exists():
             these = {"dataset_names": [take.name], "cand_dataset_names": [take.name]}

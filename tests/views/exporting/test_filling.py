@@ -75,6 +75,23 @@ def test_lists_come_after_what_they_list(tmp_path: Path, monkeypatch: pytest.Mon
     ]
 
 
+def test_all_is_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what is added to a part at the end, and the folder of a part."""
+    target, flushed, sync = Target(tmp_path / "out"), set[int](), os.fsync
+
+    def noted(handle: int) -> None:
+        if target.path.exists() and not any(path.name != UNFINISHED for path in target.path.iterdir()):
+            flushed.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with filling(target, "plan") as place:
+        for name in PARTS:
+            place.write(name, lambda path: _made(path, "plan"))
+        (place.done / "b" / "options").write_text("of all")
+    assert [path for path in target.path.rglob("*") if path.stat().st_ino not in flushed] == []
+
+
 def test_what_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:
     target = Target(tmp_path / "out")
 

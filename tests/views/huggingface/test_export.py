@@ -119,6 +119,13 @@ def test_the_card_tells_licences_counts_and_what_was_left_out(exported: Path) ->
     assert "Left out, not done at headpose and landmarks and normalize and speech: 1 video." in card
 
 
+def test_no_two_columns_have_one_name(workspace: Path, tmp_path: Path) -> None:
+    """`datasets` would read neither."""
+    write_export(DATASETS, workspace, tmp_path / "x", DatasetsOptions(columns=("speech.frame", "speech.pcm")))
+    (path, *_) = (tmp_path / "x" / "data").iterdir()
+    assert pq.read_schema(path).names[-3:] == ["frame", "speech.frame", "pcm"]
+
+
 def test_row_groups_are_of_one_size(workspace: Path, tmp_path: Path) -> None:
     """However short the first video is: `datasets` reads as many rows at a time as are in the first group."""
     choice = Choice(split=("test",), rejected=True)

@@ -159,7 +159,8 @@ def test_records_are_what_the_loader_takes_with_its_own_shift_undone(workspace: 
 def test_records_need_long_stretches(workspace: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"takes records of 19\.76 s or more"):
         write_export(LIVE_LINK, workspace, tmp_path / "x", LiveLinkOptions(records=True), Choice(("ann-2",)))
-    write_export(LIVE_LINK, workspace, tmp_path / "y", LiveLinkOptions(records=True), Choice(("bob-1",)))
+    lines = write_export(LIVE_LINK, workspace, tmp_path / "y", LiveLinkOptions(records=True), Choice(("bob-1",)))
+    assert "filelists/train_visemes.list is the other list: no record belongs there" in lines
     lists = [tmp_path / "y" / "filelists" / f"{side}_visemes.list" for side in ("train", "val")]
     assert lists[0].read_text() == lists[1].read_text() == "./records/bob-1@0.z.npy|./records/bob-1@0.npy\n"
 

@@ -19,12 +19,15 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from portrait_prep.errors import BadInput
+from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.views.exporting.export import Choice, write_export
 from portrait_prep.views.exporting.filling import UNFINISHED
+from portrait_prep.views.moda.clips import clips_of
 from portrait_prep.views.moda.export import MODA, ModaOptions
 from portrait_prep.views.moda.parts import SEMANTIC
 from portrait_prep.views.moda.renderer import feature_image, renderer
+from portrait_prep.views.reading.selection import Footage
 from tests.views import moving_faces
 from tests.views.moda.test_windows import EYES, LIPS, motion
 from tests.views.moving_faces import DRAWN, HIDDEN, STILL
@@ -327,6 +330,14 @@ def test_a_side_without_clips_or_with_masked_shoulders_alone_is_not_named(worksp
         given = options(tmp_path / name / "moda.yaml")
         assert {given[f"{side}_sub_names"] for side in ("train", "test", "ref")} == {"train.txt"}
         assert ("--seen-only" in lines[-1]) == (name == "masked")
+        why = {"train": "is empty", "masked": "has masked shoulders alone, at which its scripts stop"}
+        assert f"moda.yaml trains and tests on train.txt: test.txt {why[name]}" in lines
+
+
+@pytest.mark.parametrize("name", ["train.txt", "test.txt", "moda.yaml"])
+def test_no_clip_has_the_name_of_a_file_beside_it(name: str) -> None:
+    (clip,) = clips_of([Footage(Video(video_id=name, corpus="c", subject="s", source="x"), 900, accepted=True)], False)
+    assert clip.name == f"{name}@0"
 
 
 def test_clips_whose_shoulders_were_not_seen_can_be_left_out(workspace: Path, tmp_path: Path) -> None:
