@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from urllib.parse import unquote
 
 import numpy as np
 
 from portrait_prep.errors import SourceAway
 from portrait_prep.manifests.record import Record
-from portrait_prep.manifests.video import Video, is_address
+from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Stage
@@ -66,6 +67,18 @@ def process(job: Job[DownloadParams]) -> Iterator[Batch]:
 
 
 def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> HashedFile:
+    """Raises BadVideo also for what no file can be called, as the source itself or as what is made of its name."""
+    if "\0" in (unquote(source) if is_address(source) else str(path_of(source))):
+        raise BadVideo(f"{source} has a NUL in it, which no name of a file has")
+    try:
+        return _linked(job, source, sound)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise BadVideo(f"{source} {PERMANENT[errno.ENAMETOOLONG]}") from error
+
+
+def _linked(job: Job[DownloadParams], source: str, sound: bool) -> HashedFile:
     if is_address(source):
         file = fetch_source(source, writable(job.sources), job.params, job.video.source_height)
     else:

@@ -74,7 +74,7 @@ def fetch(
     or brought another file than expected or the disk has too little space for it, BadSetting when the proxy or the
     cookies are unusable, and OSError as the system gives it when the bytes cannot be written.
     """
-    _require_http(address)
+    require_http(address)
     if target.is_file() and size in (None, target.stat().st_size):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,8 @@ def fetch(
     partial.commit()
 
 
-def _require_http(address: str) -> None:
+def require_http(address: str) -> None:
+    """Raise BadVideo for what is no address of http or https, or none at all."""
     try:
         parts = urlsplit(address)
         usable = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
