@@ -17,7 +17,9 @@ from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch import disk
 from portrait_prep.stages.fetch.disk import Origin, Partial
 from portrait_prep.stages.fetch.session import (
+    MB,
     Interrupted,
+    Pace,
     Span,
     content_length,
     content_range,
@@ -34,7 +36,6 @@ BLOCK = 1 << 18
 """Bytes read at once, at most."""
 LOOK = 1 << 24
 """Bytes of a body of unknown length after which the space on the disk is looked at again."""
-MB = 1_000_000
 PASSING = frozenset(
     (
         HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
@@ -261,7 +262,11 @@ class _Transfer:
             raise Interrupted(f"it broke off after {have} of {expected} bytes")
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it comes, no faster than the settings allow. Raises Interrupted when it stops coming."""
+        """The body as it comes, no faster than the settings allow.
+
+        Raises Interrupted when it stops coming, TransferFailed when it comes too slowly.
+        """
+        pace = Pace(self._address, self._params)
         rate = self._params.rate * MB
         largest = min(BLOCK, max(1024, int(rate / 4))) if rate else BLOCK
         while True:
@@ -272,6 +277,7 @@ class _Transfer:
                 raise Interrupted(_reason(error, self._params.timeout)) from error
             if not block:
                 return
+            pace.add(len(block), time.monotonic() - started)
             yield block
             if rate:
                 time.sleep(max(0.0, len(block) / rate - (time.monotonic() - started)))
