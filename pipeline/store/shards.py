@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.record import Record
 from portrait_prep.media.file import regular
+from portrait_prep.media.memory import bounded_table
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, Column, P, Stage
 from portrait_prep.pipeline.store.arrow import Digests, batch_of, encoding, schema, to_arrow
 
@@ -34,7 +35,8 @@ class ShardReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = pq.ParquetFile(regular(path))
+            self._size = regular(path).stat().st_size
+            self._file = pq.ParquetFile(path)
             self.footer: str = self._file.metadata.metadata[FOOTER_KEY].decode()
             self.records = {row["video_id"]: Record(**row) for row in from_json(self.footer)["records"]}
             if any(record.rows > self.rows for record in self.records.values()):
@@ -110,7 +112,8 @@ class ShardReader:
             or sum(group.total_byte_size for group in claimed) > MOST_BYTES
         ):
             raise pa.ArrowInvalid("it claims more rows or bytes than a shard has")
-        return self._file.read_row_groups(list(groups), columns=None if columns is None else list(columns))
+        with bounded_table(self._size):
+            return self._file.read_row_groups(list(groups), columns=None if columns is None else list(columns))
 
     def row(self, video_id: str, number: int, columns: Sequence[str]) -> Batch:
         """One row of a video as arrays of length one; reads only the row group that holds it. Raises Damaged."""
