@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -129,12 +130,13 @@ def _read(path: Path, *_state: int) -> tuple[int, str]:
 def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Remedy]]:
     """Read picture and sound again: the bytes must be those that were read then, and the links must lead to them."""
     for prefix, source in (("", video.source), ("sound_", video.sound)):
-        if source is not None and f"{prefix}file" in record.metrics:
-            name = workspace.sources / Path(record.metrics[f"{prefix}file"]).name
+        noted = record.metrics.get(f"{prefix}file")
+        if source is not None and isinstance(noted, str):
+            name = workspace.sources / Path(noted).name
             own = None if is_address(source) else local(workspace.root, source)
             shard = workspace.relative(workspace.shard(STAGE.name, video.shard))
             mends = _for_own(shard) if own else _for_fetched(shard, workspace.relative(name), name)
-            yield from _proved(own or name, record.metrics[f"{prefix}sha256"], mends)
+            yield from _proved(own or name, record.metrics.get(f"{prefix}sha256"), mends)
             if own and not leads_to(name, own):
                 again = Remedy("delete this shard's file and run again", (shard,), run=True)
                 yield f"sources/{name.name} does not lead to {own}", again
@@ -158,7 +160,7 @@ def _for_fetched(shard: str, link: str, name: Path) -> tuple[Remedy, Remedy]:
     return Remedy(words, (*fetched, shard), run=True), Remedy(lost, (shard,), run=True)
 
 
-def _proved(file: Path, sha256: str, mends: tuple[Remedy, Remedy]) -> Iterator[tuple[str, Remedy]]:
+def _proved(file: Path, sha256: Any, mends: tuple[Remedy, Remedy]) -> Iterator[tuple[str, Remedy]]:
     try:
         if read_through(file)[1] != sha256:
             yield f"the source {file} is no longer what it was", mends[0]

@@ -178,3 +178,15 @@ def test_proof_reads_the_source_again_and_follows_the_link(tmp_path: Path) -> No
     (sources / "v.mp4").unlink()
     assert problems() == [elsewhere]
     assert elsewhere.startswith(f"sources/v.mp4 does not lead to {source}: delete")
+
+
+@pytest.mark.parametrize("metrics", [{"file": None}, {"file": 1, "sha256": "0"}, {"file": "v.mp4"}, {"file": ["v"]}])
+def test_proof_of_a_record_that_tells_no_names_is_none(tmp_path: Path, metrics: dict[str, Any]) -> None:
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"1")
+    video = Video(video_id="v", corpus="folder", subject="s", source=str(source))
+    record = Record(
+        video_id="v", stage="download", outcome="done", fingerprint="", basis=Basis(version=1), metrics=metrics
+    )
+    told = [problem for problem, _ in proof(Workspace(tmp_path / "w"), video, record)]
+    assert told == [] or "no longer what it was" in told[0]
