@@ -154,3 +154,15 @@ def test_a_record_that_claims_more_rows_than_the_file_has_is_no_record_of_it(tmp
         writer.record(record("a", rows + 1, digests))
     with pytest.raises(Damaged, match="is not a whole shard"):
         ShardReader(path)
+
+
+@pytest.mark.parametrize("stages", [True, None, [], {"count": True}, {"count": ["x"]}, {"count": {"outputs": [1]}}])
+def test_manifests_that_a_stranger_wrote_tell_no_checksum(finished: Path, tmp_path: Path, stages: object) -> None:
+    root = shutil.copytree(finished, tmp_path / "w")
+    for video_id in ("a1", "a2"):
+        edit_json(root / f"manifests/{video_id}.json", lambda told: told.update(stages=stages))
+    session = toy_session(root)
+    shard_state = ShardState.load(session.workspace, "toy-00000", session.videos, session.stages)
+    shard_state.verify(session.stages)
+    assert not shard_state.damaged
+    assert set(shard_state.records["count"]) == {"a1", "a2"}
