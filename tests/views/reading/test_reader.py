@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.catalogue import read_catalogue, write_catalogue
 from portrait_prep.manifests.video import Video
+from portrait_prep.pipeline.store.shards import FOOTER_KEY
 from portrait_prep.stages import stats
 from portrait_prep.views.reading.reader import Reader
 from tests.views.small_corpus import COLUMNS, FRAMES, drawn, grey, make
@@ -271,6 +272,19 @@ def test_a_shard_of_another_content_is_not_read(workspace: Path) -> None:
     path.write_bytes(path.read_bytes().replace(digest, digest[::-1]))
     with pytest.raises(Damaged, match="not the file that the manifests tell of"):
         Reader(workspace, ["headpose.scale"])
+
+
+def test_a_shard_with_fewer_groups_than_its_records_tell_of_is_damaged(workspace: Path) -> None:
+    (video,) = (video for video in read_catalogue(workspace / "catalogue.parquet") if video.video_id == "cy-gap")
+    path = workspace / "landmarks" / f"{video.shard}.parquet"
+    with pq.ParquetFile(path) as file:
+        table, footer = file.read(), file.metadata.metadata[FOOTER_KEY].decode()
+    with pq.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table, row_group_size=len(table))
+        writer.add_key_value_metadata({FOOTER_KEY.decode(): footer})
+    reader = Reader(workspace, ["landmarks.landmarks"])
+    with pytest.raises(Damaged, match="fewer rows"):
+        reader.read(reader.numbers["cy-gap"])
 
 
 def test_a_sound_of_another_length_is_not_read(workspace: Path) -> None:
