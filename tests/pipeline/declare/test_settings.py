@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from portrait_prep.errors import BadInput, BadSetting
+from portrait_prep.pipeline.declare.quality import quality_settings
 from portrait_prep.pipeline.declare.settings import RunSettings, read_settings, write_settings
 from portrait_prep.stages.order import STAGES
 from tests.pipeline.toy import TOYS, ScaleParams
@@ -76,6 +77,15 @@ def test_no_setting_takes_a_number_that_fails_videos_one_by_one(path: Path, name
         for value in (1e300, -1e300) if field.annotation is float else (10**18, -(10**18)):
             path.write_text(f"[{name}]\n{key} = {value}\n")
             with pytest.raises(BadSetting, match=rf"\[{name}\] {key} = .* is not allowed: must be "):
+                read_settings(path, STAGES)
+
+
+@pytest.mark.parametrize("value", ["9" * 400, f"-{'9' * 400}", "1e300"])
+def test_no_threshold_takes_a_number_that_cannot_be_shown(path: Path, value: str) -> None:
+    for key, field in quality_settings(STAGES).model_fields.items():
+        if field.annotation is float or (field.annotation is int and "e" not in value):
+            path.write_text(f"[quality]\n{key} = {value}\n")
+            with pytest.raises(BadSetting, match=rf"\[quality\] {key} = .* is not allowed: must be "):
                 read_settings(path, STAGES)
 
 
