@@ -32,8 +32,10 @@ _handled = threading.Event()
 def raise_on_signals() -> None:
     """Have SIGNALS raise KeyboardInterrupt in the main thread, or else end the process. Call from the main thread.
 
-    SIGINT stays ignored where it is ignored already, as in the background of a script.
+    SIGINT stays ignored where it is ignored already, as in the background of a script. A second call does nothing.
     """
+    if signal.getsignal(signal.SIGTERM) is _interrupt:
+        return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)

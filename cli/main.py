@@ -59,10 +59,10 @@ for name, function, summary in COMMANDS:
 
 def main() -> NoReturn:
     """Run one command and exit."""
-    _speak_utf8()
-    print_logs_safely()
+    raise_on_signals()
     try:
-        raise_on_signals()
+        _speak_utf8()
+        print_logs_safely()
         status = app() or 0
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done: nothing is left to interrupt
         if sys.stdout:

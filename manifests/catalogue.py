@@ -18,6 +18,7 @@ from portrait_prep.manifests.ids import did_you_mean, is_pattern, matching
 from portrait_prep.manifests.printing import printable
 from portrait_prep.manifests.video import Video, problem_of
 from portrait_prep.media.file import regular
+from portrait_prep.media.memory import bounded_table
 
 MAX_ROWS_PER_BYTE = 16
 """A file with more rows for its size is not believed: ids differ, and so cannot be compressed that far."""
@@ -179,9 +180,11 @@ def read_rows(path: Path) -> Catalogue:
     if path.is_dir():
         raise BadInput(f"{path} is a folder where the catalogue should be: move it away.")
     try:
-        if pq.read_metadata(regular(path)).num_rows > MAX_ROWS_PER_BYTE * path.stat().st_size:
+        size = regular(path).stat().st_size
+        if pq.read_metadata(path).num_rows > MAX_ROWS_PER_BYTE * size:
             raise pa.ArrowInvalid("it claims more rows than its bytes can hold")
-        table = pq.read_table(path, schema=SCHEMA)
+        with bounded_table(size):
+            table = pq.read_table(path, schema=SCHEMA)
     except FileNotFoundError as error:
         raise BadInput(
             f"There is no catalogue at {path}: run 'portrait-prep init' for this workspace first."

@@ -108,3 +108,11 @@ def sha256_of(path: Path) -> str:
 def is_intact(path: Path, sha256: str) -> bool:
     """Whether the file exists and has this sha256 (hexadecimal)."""
     return path.is_file() and sha256_of(path) == sha256
+
+
+def holds(path: Path, content: bytes) -> bool:
+    """Whether a regular file has just these bytes; one of another size is not read. False where there is none."""
+    try:
+        return regular(path).stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False

@@ -34,6 +34,20 @@ def with_digest(text: str, salt: str) -> str:
     return f"{stem}-{hashlib.sha256(salt.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
+def part_of(name: str, address: str) -> str:
+    """The hidden folder for what came so far of the page at an address, which is to be called `name`."""
+    return f".{name}{_part_ending(address)}"
+
+
+def is_part_of(folder: str, addresses: Iterable[str]) -> bool:
+    """Whether `part_of` gave a folder its name, for one of these addresses."""
+    return folder.startswith(".") and folder.endswith(tuple(_part_ending(address) for address in addresses))
+
+
+def _part_ending(address: str) -> str:
+    return f".{hashlib.sha256(address.encode()).hexdigest()[:8]}.part"
+
+
 def is_name(text: str) -> bool:
     """Whether an id or shard name read from a file can be part of a file name, and leads to no other folder."""
     return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from portrait_prep.manifests.files import temporary_beside
+from portrait_prep.manifests.files import holds, temporary_beside
 from portrait_prep.manifests.record import Output, Record
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.manifests.video import LABELS, Video
-from portrait_prep.media.file import regular
+from portrait_prep.media.file import MOST_TEXT, regular
 
 IDENTITY = ("video_id", "corpus", "subject", "shard", "split", "fold")
 FROM_RECORD = (
@@ -51,20 +51,16 @@ def manifest(video: Video, entries: Mapping[str, dict[str, Any]], verdict: Verdi
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
     """Write a manifest, unless it already says just this. Not flushed to disk: it can be rebuilt."""
-    try:
-        known = regular(path).read_bytes()
-    except OSError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        known = b""
-    _write(path, known, _text(content) + b"\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, _text(content) + b"\n")
 
 
 def write_quality(path: Path, verdict: Verdict) -> None:
     """Let a manifest that is as it should be but for its verdict, its last key, say this one. Raises OSError."""
-    known = regular(path).read_bytes()
+    known = regular(path, MOST_TEXT).read_bytes()
     before, _, _ = known.rpartition(b'\n "quality": ')
     quality = _text({"quality": verdict.model_dump(mode="json")})
-    _write(path, known, before + quality.removeprefix(b"{") + b"\n")
+    _write(path, before + quality.removeprefix(b"{") + b"\n")
 
 
 def _text(content: Mapping[str, Any]) -> bytes:
@@ -72,8 +68,8 @@ def _text(content: Mapping[str, Any]) -> bytes:
     return to_json(content, indent=1, inf_nan_mode="constants")
 
 
-def _write(path: Path, known: bytes, text: bytes) -> None:
-    if text == known:
+def _write(path: Path, text: bytes) -> None:
+    if holds(path, text):
         return
     temporary = temporary_beside(path)
     temporary.write_bytes(text)

@@ -15,6 +15,8 @@ FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
 CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 """Fields that say which part of a source is used: interval and crop."""
+LONGEST_TEXT = 1 << 14
+"""Characters of a field; a path has 4096 at most."""
 ALL_SUBJECTS = "*"
 """What stands for all subjects together where there are figures of each, so that no subject can be called it."""
 TAKEN = frozenset({"subjects"})
@@ -160,6 +162,10 @@ def _is_time(seconds: float | None) -> bool:
     return seconds is None or 0 <= seconds < math.inf
 
 
+def _is_short(video: Video) -> bool:
+    return all(len(value) <= LONGEST_TEXT for value in video.__dict__.values() if isinstance(value, str))
+
+
 def _is_side(pixels: int | None) -> bool:
     return pixels is None or pixels > 0
 
@@ -183,6 +189,7 @@ CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
         lambda video: _is_side(video.crop_w) and _is_side(video.crop_h),
         "its crop must have a width and a height",
     ),
+    (_is_short, f"one of its texts has more than {LONGEST_TEXT} characters"),
     (lambda video: (video.source_height or 0) >= 0, "its source_height must be pixels, 0 or more"),
 )
 """Conditions that every row must meet, each with the message for a row that does not."""

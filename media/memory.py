@@ -1,9 +1,9 @@
-"""A bound on the memory that a library allocates because a file declares to need it."""
+"""A bound on the memory that a library allocates because a file declares to need it, or unpacks to it."""
 
 import resource
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 BASE_ALLOWANCE = 1 << 30
@@ -11,6 +11,12 @@ BASE_ALLOWANCE = 1 << 30
 
 ALLOWANCE_PER_BYTE = 16
 """Further bytes for each byte of the file: an index entry takes a few bytes in the file and some 40 in memory."""
+
+TABLE_ALLOWANCE = 1 << 28
+"""Bytes that reading a part of any table (Parquet) may take."""
+
+TABLE_ALLOWANCE_PER_BYTE = 64
+"""Further bytes for each byte of its file: a row of the catalogue takes 20 there at least, and 300 in memory."""
 
 LOCK = threading.RLock()
 """Held while the bound, which is of the whole process, is set: else a second thread would restore that of the first."""
@@ -20,7 +26,7 @@ STATM = Path("/proc/self/statm")
 
 
 @contextmanager
-def bounded_memory(size: int) -> Iterator[None]:
+def bounded_memory(size: int, allowance: int = BASE_ALLOWANCE, per_byte: int = ALLOWANCE_PER_BYTE) -> Iterator[None]:
     """Limit the address space of the process, native code included, to what opening a file of `size` bytes may need.
 
     Allocations beyond it fail inside the block. Does nothing where there is no /proc.
@@ -30,10 +36,15 @@ def bounded_memory(size: int) -> Iterator[None]:
         return
     with LOCK:
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        most = int(STATM.read_text().split()[0]) * resource.getpagesize() + BASE_ALLOWANCE + ALLOWANCE_PER_BYTE * size
+        most = int(STATM.read_text().split()[0]) * resource.getpagesize() + allowance + per_byte * size
         limits = [limit for limit in (soft, hard, most) if limit != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
         try:
             yield
         finally:
             resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def bounded_table(size: int) -> AbstractContextManager[None]:
+    """The same for reading a part of a table whose file has `size` bytes: a few of them may unpack to gigabytes."""
+    return bounded_memory(size, TABLE_ALLOWANCE, TABLE_ALLOWANCE_PER_BYTE)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from portrait_prep.media.colours import Colours, colours_of
 from portrait_prep.media.container import NotAVideo, has_decoder, opened
 from portrait_prep.media.extent import SHORTFALL, check_extent, second_header
+from portrait_prep.media.formats import MOST_PIXELS
 from portrait_prep.media.probe_sound import AudioTrack, default_track, tracks_of, undecodable_tracks
 
 STREAMED = "mpegts"
@@ -157,12 +158,14 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
         if len(times) == 0:
             raise NotAVideo(f"has no video frame between {start or 0:.2f} s and {until - origin:.2f} s")
         frame = _first_frame(path, stream.index)
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
+        _check_aspect(frame, aspect)
         return Probe(
             index=stream.index,
             codec=stream.codec_context.codec.canonical_name,
             width=frame.width,
             height=frame.height,
-            sample_aspect=Fraction(stream.sample_aspect_ratio or 1),
+            sample_aspect=aspect,
             orientation=_orientation(frame),
             interlaced=_interlaced(stream, frame),
             colours=colours_of(frame, stream),
@@ -338,6 +341,13 @@ def _first_frame(path: Path, index: int) -> VideoFrame:
             for frame in packet.decode() if keyed else ():
                 return cast("VideoFrame", frame)
     raise NotAVideo("has no frame that can be decoded")
+
+
+def _check_aspect(frame: VideoFrame, aspect: Fraction) -> None:
+    """Raise NotAVideo where the declared shape of a pixel would make a picture larger than any that is decoded."""
+    width = round(frame.width * aspect)
+    if width * frame.height > MOST_PIXELS:
+        raise NotAVideo(f"is damaged: its pixels of {aspect} to 1 would make a picture of {width} x {frame.height}")
 
 
 def _orientation(frame: VideoFrame) -> Orientation:

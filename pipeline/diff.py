@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.verdict import Reviewed, Verdict
 from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.settings import Settings
@@ -185,9 +186,11 @@ def _flat(settings: Settings, stages: Sequence[Stage[Any]]) -> dict[str, Any]:
 def _quality(workspace: Workspace, video_id: str) -> Any:
     """The verdict, as the manifest has it; None where there is none."""
     try:
-        return from_json(regular(workspace.manifest(video_id), MOST_TEXT).read_bytes())["quality"]
+        quality = from_json(regular(workspace.manifest(video_id), MOST_TEXT).read_bytes())["quality"]
+        (Reviewed if "review" in quality else Verdict).model_validate(quality)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return quality
 
 
 def _joined(workspace: Workspace, stage: Stage[Any]) -> dict[str, str]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
 from portrait_prep.errors import SourceAway
 from portrait_prep.manifests.record import Record
-from portrait_prep.manifests.video import Video, is_address
+from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Stage
@@ -66,6 +68,18 @@ def process(job: Job[DownloadParams]) -> Iterator[Batch]:
 
 
 def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> HashedFile:
+    """Raises BadVideo also for what no file can be called, as the source itself or as what is made of its name."""
+    if "\0" in (unquote(source) if is_address(source) else str(path_of(source))):
+        raise BadVideo(f"{source} has a NUL in it, which no name of a file has")
+    try:
+        return _linked(job, source, sound)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise BadVideo(f"{source} {PERMANENT[errno.ENAMETOOLONG]}") from error
+
+
+def _linked(job: Job[DownloadParams], source: str, sound: bool) -> HashedFile:
     if is_address(source):
         file = fetch_source(source, writable(job.sources), job.params, job.video.source_height)
     else:
@@ -116,12 +130,13 @@ def _read(path: Path, *_state: int) -> tuple[int, str]:
 def proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple[str, Remedy]]:
     """Read picture and sound again: the bytes must be those that were read then, and the links must lead to them."""
     for prefix, source in (("", video.source), ("sound_", video.sound)):
-        if source is not None and f"{prefix}file" in record.metrics:
-            name = workspace.sources / Path(record.metrics[f"{prefix}file"]).name
+        noted = record.metrics.get(f"{prefix}file")
+        if source is not None and isinstance(noted, str):
+            name = workspace.sources / Path(noted).name
             own = None if is_address(source) else local(workspace.root, source)
             shard = workspace.relative(workspace.shard(STAGE.name, video.shard))
             mends = _for_own(shard) if own else _for_fetched(shard, workspace.relative(name), name)
-            yield from _proved(own or name, record.metrics[f"{prefix}sha256"], mends)
+            yield from _proved(own or name, record.metrics.get(f"{prefix}sha256"), mends)
             if own and not leads_to(name, own):
                 again = Remedy("delete this shard's file and run again", (shard,), run=True)
                 yield f"sources/{name.name} does not lead to {own}", again
@@ -145,7 +160,7 @@ def _for_fetched(shard: str, link: str, name: Path) -> tuple[Remedy, Remedy]:
     return Remedy(words, (*fetched, shard), run=True), Remedy(lost, (shard,), run=True)
 
 
-def _proved(file: Path, sha256: str, mends: tuple[Remedy, Remedy]) -> Iterator[tuple[str, Remedy]]:
+def _proved(file: Path, sha256: Any, mends: tuple[Remedy, Remedy]) -> Iterator[tuple[str, Remedy]]:
     try:
         if read_through(file)[1] != sha256:
             yield f"the source {file} is no longer what it was", mends[0]

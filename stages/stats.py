@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.files import holds, replacing
 from portrait_prep.manifests.ids import safe_id, with_digest
 from portrait_prep.manifests.record import Record
 from portrait_prep.manifests.video import Video
@@ -212,7 +212,7 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    if path.is_file() and path.read_bytes() == content:
+    if holds(path, content):
         return
     with replacing(path) as temporary:
         temporary.write_bytes(content)

@@ -83,7 +83,7 @@ class TorsoParams(Params):
     min_width: float = Field(50.0, ge=8, le=256, description="narrowest shoulder line that counts as found, px")
     gate_radius: int = Field(5, ge=0, le=50, description="frames before and behind with which a line is compared")
     max_jump: float = Field(
-        0.25, gt=0, description="jump that sets a line aside, in distances of the outer eye corners"
+        0.25, gt=0, le=1000, description="jump that sets a line aside, in distances of the outer eye corners"
     )
     max_gap: int = Field(25, ge=0, le=250, description="frames over which a shoulder out of sight is interpolated")
     end_sigma: float = Field(4.0, ge=0, le=50, description="smoothing of where a line begins and ends, frames; 0 = off")

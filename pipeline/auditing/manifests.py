@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from portrait_prep.manifests.manifest import IDENTITY, as_of, flat_rows
 from portrait_prep.media.file import regular
+from portrait_prep.media.memory import bounded_table
 from portrait_prep.pipeline.auditing.evidence import Evidence
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.status.survey import VideoStatus
@@ -112,7 +113,8 @@ class TableAudit:
         self.findings: list[Finding] = []
         """Of the file as a whole; what its rows say wrong comes in as they are compared."""
         try:
-            self._file = pq.ParquetFile(regular(path))
+            self._size = regular(path).stat().st_size
+            self._file = pq.ParquetFile(path)
         except FileNotFoundError:
             self.findings.append(found("missing table", name))
         except (OSError, ValueError) as error:
@@ -141,8 +143,9 @@ class TableAudit:
             return []
         if self._file.metadata.row_group(group).num_rows > MOST_ROWS:
             raise ValueError(f"it claims more than {MOST_ROWS} rows")
-        rows = self._file.read_row_group(group).to_pylist()
-        return [row for row in rows if row.get("video_id") not in self._gone]
+        with bounded_table(self._size):
+            rows = self._file.read_row_group(group)
+        return [row for row in rows.to_pylist() if row.get("video_id") not in self._gone]
 
     def compare(self, evidence: Evidence, rows: Rows) -> None:
         """Compare the rows of a shard, but for videos about which something was found: a run writes all anew."""

@@ -4,13 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model, field_validator
+from pydantic_core import PydanticCustomError
 
 from portrait_prep.manifests.record import Model
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.manifests.wording import at
 from portrait_prep.pipeline.declare.metric import Bound, Metric
 from portrait_prep.pipeline.declare.stage import Stage
+
+LARGEST = 1e12
+"""Of thresholds: above all that is measured."""
 
 UNFIT = (TypeError, ValueError, ArithmeticError, LookupError)
 """What comparing or formatting a value of another kind than declared may raise."""
@@ -20,6 +24,14 @@ class QualitySettings(Model):
     """Thresholds of the verdict, a field each; see `quality_settings`."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_shown(cls, value: float) -> float:
+        """A whole number may have thousands of digits, which no text or chart takes."""
+        if abs(value) > LARGEST:
+            raise PydanticCustomError("threshold", f"must be between -{LARGEST:g} and {LARGEST:g}")
+        return value
 
 
 def quality_settings(stages: Sequence[Stage[Any]]) -> type[QualitySettings]:

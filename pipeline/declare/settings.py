@@ -31,10 +31,12 @@ def _gpu(value: Any) -> Any:
 class RunSettings(Params):
     """How the work is cut and watched."""
 
-    shard_seconds: float = Field(120.0, gt=0, description="footage in one shard, seconds; fixed once videos are in it")
+    shard_seconds: float = Field(
+        120.0, gt=0, le=1e9, description="footage in one shard, seconds; fixed once videos are in it"
+    )
     retries: int = Field(1, ge=0, le=10, description="how often a video is tried again at once after a transient error")
-    deadline_seconds: float = Field(300.0, gt=0, description="time a video may take at one stage, seconds …")
-    deadline_per_second: float = Field(30.0, ge=0, description="… plus this much for each second of footage")
+    deadline_seconds: float = Field(300.0, gt=0, le=1e9, description="time a video may take at one stage, seconds …")
+    deadline_per_second: float = Field(30.0, ge=0, le=1e9, description="… plus this much for each second of footage")
     gpu: Annotated[GpuSetting, PlainValidator(_gpu)] = Field(
         "auto",
         description="GPUs for the networks that gain by one: auto (all that are found), off, or at most how many; "

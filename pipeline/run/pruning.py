@@ -6,6 +6,7 @@ the next pass finds what is left.
 
 import logging
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic_core import from_json
 from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.catalogue import Catalogue
 from portrait_prep.manifests.files import replacing
-from portrait_prep.manifests.ids import ids_in
+from portrait_prep.manifests.ids import ids_in, is_part_of
 from portrait_prep.manifests.plain_files import real_path
 from portrait_prep.manifests.video import is_address
 from portrait_prep.manifests.wording import a_few
@@ -117,6 +118,7 @@ class Pruning:
         if names := {*gone, *self._removed}:
             self._delete_media(names)
             self._delete_sources(names)
+            self._delete_parts(names)
             for name in names:
                 self._delete(f"{name}.mp4", "report", "overlay")
         if gone:
@@ -148,6 +150,16 @@ class Pruning:
             fetched = any(is_address(self._source(name) or "") for name in ids if name in names)
             if fetched and links[link] not in used and Path(links[link]).name == links[link]:
                 self._delete(links[link], folder.name)
+
+    def _delete_parts(self, names: Collection[str]) -> None:
+        """Delete what came so far of pages that were to be fetched for these videos alone."""
+        folder = self._workspace.sources
+        told = {source for name in names for source in (self._source(name), self._removed.get(name)) if source}
+        addresses = set(filter(is_address, told)).difference(map(str, self._videos.values_of("source")))
+        if addresses and self._workspace.owns(folder.name):
+            for path in folder.iterdir():
+                if is_part_of(path.name, addresses) and path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
 
     def _delete(self, name: str, *folders: str) -> None:
         """Delete a file or link, unless it lies behind a link or is the source of a video that stays.

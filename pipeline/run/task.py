@@ -123,14 +123,17 @@ class VideoJob(Generic[P]):
 
     def _checked(self, stage: str, names: list[str]) -> Iterator[Batch]:
         digests = Digests([self._columns[f"{stage}.{name}"] for name in names])
+        other = Damaged(f"{self._readers[stage].path} does not hold what was recorded: delete it and run again.")
         for batch in self._readers[stage].batches(self.video.video_id, names):
-            digests.update(batch)
+            try:
+                digests.update(batch)
+            except ValueError as error:
+                raise other from error
             yield batch
         recorded = self.record(stage).digests
         for name, digest in digests.results().items():
             if recorded[name] != digest:
-                path = self._readers[stage].path
-                raise Damaged(f"{path} does not hold what was recorded: delete it and run again.")
+                raise other
 
 
 @dataclass(frozen=True)

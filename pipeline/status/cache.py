@@ -22,6 +22,7 @@ from pydantic_core import from_json
 
 from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.media.file import regular
+from portrait_prep.media.memory import bounded_table
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary
@@ -48,7 +49,8 @@ class StatusCache:
         """Shard -> its first row, and how many it has."""
         self._group: tuple[int, pa.Table] | None = None
         try:
-            self._file = pq.ParquetFile(regular(workspace.manifests_table), page_checksum_verification=True)
+            self._size = regular(workspace.manifests_table).stat().st_size
+            self._file = pq.ParquetFile(workspace.manifests_table, page_checksum_verification=True)
             entries = from_json(self._file.metadata.metadata[KEY])
             if not all(isinstance(count, int) and count >= 0 for _, count, _ in entries):
                 raise ValueError("a count of rows is none")
@@ -91,7 +93,8 @@ class StatusCache:
         if self._group is None or self._group[0] != number:
             if self._file.metadata.row_group(number).num_rows > MOST_ROWS:
                 raise pa.ArrowInvalid("a row group claims more rows than are read")
-            self._group = number, self._file.read_row_group(number)
+            with bounded_table(self._size):
+                self._group = number, self._file.read_row_group(number)
         return self._group[1].slice(first - self._starts[number], count)
 
     def facts(self, shard: str, videos: Sequence[Video], anew: bool = False) -> str:

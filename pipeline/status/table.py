@@ -16,6 +16,7 @@ from portrait_prep.manifests.manifest import flat_rows, flat_verdict
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import regular
+from portrait_prep.media.memory import bounded_table
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import Planner, State
 from portrait_prep.pipeline.status.survey import VideoStatus, VideoSummary, failure_of, verdict_of
@@ -133,13 +134,15 @@ def read_rows(workspace: Workspace, stage: str, fields: Sequence[str]) -> dict[s
     """Video id -> the values of `fields` at a stage; empty where the table cannot be read."""
     found: dict[str, tuple[Any, ...]] = {}
     try:
-        file = pq.ParquetFile(regular(workspace.manifests_table))
+        size = regular(workspace.manifests_table).stat().st_size
+        file = pq.ParquetFile(workspace.manifests_table)
         for group in range(file.num_row_groups):
-            rows = file.read_row_group(group, columns=["video_id", "stage", *fields])
+            with bounded_table(size):
+                rows = file.read_row_group(group, columns=["video_id", "stage", *fields])
             rows = rows.filter(pc.equal(rows["stage"], stage))
             values = zip(*(rows[name].to_pylist() for name in fields), strict=True)
             found.update(zip(rows["video_id"].to_pylist(), values, strict=True))
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException, *MALFORMED):
         return {}
     return found
 

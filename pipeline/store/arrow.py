@@ -60,13 +60,20 @@ def to_arrow(column: Column, values: NDArray[Any]) -> pa.Array:
 
 
 def to_numpy(array: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
-    """Undo `to_arrow`: numbers as [rows, *shape] without a copy where possible, anything else as objects."""
+    """Undo `to_arrow`: numbers as [rows, *shape] without a copy where possible, anything else as objects.
+
+    Raises ValueError for tensors that lack values, which none has that `to_arrow` made.
+    """
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     rows, shape = len(array), []
     while pa.types.is_fixed_size_list(array.type):
+        if array.null_count:
+            raise ValueError("a tensor lacks values")
         shape.append(array.type.list_size)
         array = array.flatten()
+    if shape and array.null_count:
+        raise ValueError("a tensor lacks values")
     if pa.types.is_string(array.type) or array.null_count:
         return np.array(array.to_pylist(), dtype=object)
     return np.asarray(array.to_numpy(zero_copy_only=False)).reshape(rows, *shape)
@@ -87,17 +94,23 @@ class Digests:
         self._columns = {column.name: (column, hashlib.sha256()) for column in columns}
 
     def update(self, batch: Batch) -> None:
-        """Take in the next rows of every column."""
+        """Take in the next rows of every column. Raises ValueError where values are not of its kind."""
         for name, (column, digest) in self._columns.items():
             if column.is_plain:
-                values = np.ascontiguousarray(batch[name], np.dtype(column.dtype).newbyteorder("<"))
-                digest.update(values.tobytes())
+                digest.update(_numbers(batch[name], column.dtype).tobytes())
             else:
                 digest.update("".join(json.dumps(_plain(value)) + "\n" for value in batch[name]).encode())
 
     def results(self) -> dict[str, str]:
         """Column name -> hexadecimal digest."""
         return {name: digest.hexdigest() for name, (_, digest) in self._columns.items()}
+
+
+def _numbers(values: NDArray[Any], dtype: str) -> NDArray[Any]:
+    try:
+        return np.ascontiguousarray(values, np.dtype(dtype).newbyteorder("<"))
+    except TypeError as error:  # some are missing
+        raise ValueError(str(error)) from error
 
 
 def _plain(value: Any) -> Any:

@@ -159,5 +159,5 @@ def _checksums_in(path: Path) -> dict[str, Checksum]:
     try:
         stages = from_json(regular(path, MOST_TEXT).read_bytes())["stages"]
         return {name: Checksum(**entry["outputs"][0]) for name, entry in stages.items() if entry.get("outputs")}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

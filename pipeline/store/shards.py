@@ -18,6 +18,7 @@ from pydantic_core import from_json
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.record import Record
 from portrait_prep.media.file import regular
+from portrait_prep.media.memory import bounded_table
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, Column, P, Stage
 from portrait_prep.pipeline.store.arrow import Digests, batch_of, encoding, schema, to_arrow
 
@@ -34,7 +35,8 @@ class ShardReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = pq.ParquetFile(regular(path))
+            self._size = regular(path).stat().st_size
+            self._file = pq.ParquetFile(path)
             self.footer: str = self._file.metadata.metadata[FOOTER_KEY].decode()
             self.records = {row["video_id"]: Record(**row) for row in from_json(self.footer)["records"]}
             if any(record.rows > self.rows for record in self.records.values()):
@@ -90,8 +92,6 @@ class ShardReader:
 
     def tables(self, video_id: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Stream a video's rows, one Arrow table a row group. Raises Damaged when bytes cannot be read back."""
-        if missing := set(columns or ()).difference(self.column_names):
-            raise Damaged(f"{self.path} holds no {', '.join(sorted(missing))}: delete it and run again.")
         try:
             for group in self._groups[video_id]:
                 yield self._read([group], columns, ROWS_PER_GROUP)
@@ -99,18 +99,30 @@ class ShardReader:
             raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
 
     def batches(self, video_id: str, columns: Sequence[str]) -> Iterator[Batch]:
-        """Stream some columns of a video as arrays."""
-        return map(batch_of, self.tables(video_id, columns))
+        """Stream some columns of a video as arrays. Raises Damaged."""
+        return map(self._batch_of, self.tables(video_id, columns))
+
+    def _batch_of(self, table: pa.Table) -> Batch:
+        try:
+            return batch_of(table)
+        except ValueError as error:
+            raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
 
     def _read(self, groups: Sequence[int], columns: Sequence[str] | None, most: int) -> pa.Table:
-        """Read row groups. Raises ArrowInvalid when they declare more than `most` rows or MOST_BYTES."""
+        """Read row groups. Raises ArrowInvalid when they declare more than `most` rows or MOST_BYTES.
+
+        Raises Damaged where a column is not there.
+        """
+        if missing := set(columns or ()).difference(self.column_names):
+            raise Damaged(f"{self.path} holds no {', '.join(sorted(missing))}: delete it and run again.")
         claimed = [self._file.metadata.row_group(group) for group in groups]
         if (
             sum(group.num_rows for group in claimed) > most
             or sum(group.total_byte_size for group in claimed) > MOST_BYTES
         ):
             raise pa.ArrowInvalid("it claims more rows or bytes than a shard has")
-        return self._file.read_row_groups(list(groups), columns=None if columns is None else list(columns))
+        with bounded_table(self._size):
+            return self._file.read_row_groups(list(groups), columns=None if columns is None else list(columns))
 
     def row(self, video_id: str, number: int, columns: Sequence[str]) -> Batch:
         """One row of a video as arrays of length one; reads only the row group that holds it. Raises Damaged."""
@@ -119,7 +131,7 @@ class ShardReader:
             table = self._read([self._groups[video_id][group]], columns, ROWS_PER_GROUP)
         except UNREADABLE as error:
             raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
-        return batch_of(table.slice(offset, 1))
+        return self._batch_of(table.slice(offset, 1))
 
     def single_rows(self, video_ids: Sequence[str], columns: Sequence[str]) -> Iterator[Batch]:
         """The one row of each of several videos, in this order, of a stage with one row a video. Raises Damaged."""
@@ -130,7 +142,7 @@ class ShardReader:
             raise Damaged(f"{self.path} cannot be read back: delete it and run again.") from error
         if len(table) != len(video_ids):
             raise Damaged(f"{self.path} does not hold one row a video: delete it and run again.")
-        rows = batch_of(table)
+        rows = self._batch_of(table)
         for number in range(len(video_ids)):
             yield {name: values[number : number + 1] for name, values in rows.items()}
 
@@ -201,13 +213,17 @@ def verify(reader: ShardReader, stage: Stage[Any], record: Record, batches: Iter
     """Compare a video's rows with its record. `batches`: all columns of these, if they were read. Raises Damaged."""
     columns = reader.columns(stage)
     digests, rows = Digests(columns), 0
+    other = Damaged(f"{reader.path} does not hold what was recorded for {record.video_id}: delete it and run again.")
     for batch in batches or reader.batches(record.video_id, [column.name for column in columns]):
-        digests.update(batch)
+        try:
+            digests.update(batch)
+        except ValueError as error:
+            raise other from error
         rows += len(next(iter(batch.values()), ()))  # another stage's file has none of the columns
     found = digests.results() if record.done else {}
     recorded = {column.name: record.digests[column.name] for column in stage.columns if column.name in record.digests}
     if rows != record.rows or found != recorded:
-        raise Damaged(f"{reader.path} does not hold what was recorded for {record.video_id}: delete it and run again.")
+        raise other
 
 
 def by_stage(references: Iterable[str]) -> dict[str, list[str]]:

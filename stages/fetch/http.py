@@ -17,7 +17,9 @@ from portrait_prep.pipeline.declare.stage import BadVideo
 from portrait_prep.stages.fetch import disk
 from portrait_prep.stages.fetch.disk import Origin, Partial
 from portrait_prep.stages.fetch.session import (
+    MB,
     Interrupted,
+    Pace,
     Span,
     content_length,
     content_range,
@@ -34,7 +36,6 @@ BLOCK = 1 << 18
 """Bytes read at once, at most."""
 LOOK = 1 << 24
 """Bytes of a body of unknown length after which the space on the disk is looked at again."""
-MB = 1_000_000
 PASSING = frozenset(
     (
         HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
@@ -74,7 +75,7 @@ def fetch(
     or brought another file than expected or the disk has too little space for it, BadSetting when the proxy or the
     cookies are unusable, and OSError as the system gives it when the bytes cannot be written.
     """
-    _require_http(address)
+    require_http(address)
     if target.is_file() and size in (None, target.stat().st_size):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,8 @@ def fetch(
     partial.commit()
 
 
-def _require_http(address: str) -> None:
+def require_http(address: str) -> None:
+    """Raise BadVideo for what is no address of http or https, or none at all."""
     try:
         parts = urlsplit(address)
         usable = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
@@ -260,7 +262,11 @@ class _Transfer:
             raise Interrupted(f"it broke off after {have} of {expected} bytes")
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as it comes, no faster than the settings allow. Raises Interrupted when it stops coming."""
+        """The body as it comes, no faster than the settings allow.
+
+        Raises Interrupted when it stops coming, TransferFailed when it comes too slowly.
+        """
+        pace = Pace(self._address, self._params)
         rate = self._params.rate * MB
         largest = min(BLOCK, max(1024, int(rate / 4))) if rate else BLOCK
         while True:
@@ -271,6 +277,7 @@ class _Transfer:
                 raise Interrupted(_reason(error, self._params.timeout)) from error
             if not block:
                 return
+            pace.add(len(block), time.monotonic() - started)
             yield block
             if rate:
                 time.sleep(max(0.0, len(block) / rate - (time.monotonic() - started)))

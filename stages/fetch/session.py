@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import requests
 
-from portrait_prep.errors import BadSetting, MissingPrerequisite
+from portrait_prep.errors import BadSetting, MissingPrerequisite, TransferFailed
 from portrait_prep.stages.fetch.settings import DownloadParams
 
 PROXY = re.compile(r"(https?|socks4a?|socks5h?)://[^/]", re.IGNORECASE)
@@ -25,6 +25,14 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 LONGEST_RETRY_AFTER = 120.0
 """Seconds that a server may make us wait by its Retry-After."""
+
+MB = 1_000_000
+LEAST = 1000.0
+"""Bytes a second that must come on the mean of a WINDOW; the slowest links of telephones give some thousand."""
+WINDOW = 60.0
+"""Seconds."""
+NEWS = 1024
+"""New bytes for which a transfer that broke off counts as getting on."""
 
 SPAN = re.compile(r"bytes\s+(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
 NUMBER = re.compile(r"\d{1,18}")
@@ -90,13 +98,37 @@ class Interrupted(Exception):
         super().__init__(reason)
         self.wait = wait
         self.tries = 1
-        """Failures in a row, this one included, with no new bytes between them."""
+        """Failures in a row, this one included, with no NEWS between them."""
+
+
+class Pace:
+    """Holds a transfer to a least rate: a server that lets bytes drip would keep a worker for ever."""
+
+    def __init__(self, address: str, params: DownloadParams) -> None:
+        self._address = address
+        self._least = WINDOW * min(LEAST, params.rate * MB / 2 or LEAST)
+        self._longest = max(params.timeout, WINDOW / 2)
+        self._bytes, self._seconds = 0, 0.0
+
+    def add(self, count: int, seconds: float) -> None:
+        """Take in that so many bytes came in so many seconds; of a longer silence this process may have slept.
+
+        Raises TransferFailed where too few came for a whole WINDOW.
+        """
+        self._bytes += count
+        self._seconds += min(seconds, self._longest)
+        if self._bytes >= self._least:
+            self._bytes, self._seconds = 0, 0.0
+        elif self._seconds > WINDOW:
+            raise TransferFailed(
+                f"{self._address} comes too slowly: {self._bytes} bytes in {self._seconds:.0f} s; run again later"
+            )
 
 
 def with_retries(attempt: Callable[[], Got], reached: Callable[[], int], retries: int) -> Got:
     """Call `attempt` until it is not interrupted, and return what it returns.
 
-    `reached` tells how many bytes are here: only failures in a row, with no new bytes between them, count as retries.
+    `reached` tells how many bytes are here: only failures in a row, with no NEWS between them, count as retries.
     Raises the last Interrupted when they are too many, and whatever else `attempt` raises.
     """
     failures, furthest = 0, reached()
@@ -105,8 +137,9 @@ def with_retries(attempt: Callable[[], Got], reached: Callable[[], int], retries
             return attempt()
         except Interrupted as interrupted:
             here = reached()
-            failures = 1 if here > furthest else failures + 1
-            furthest = max(furthest, here)
+            if here - furthest >= NEWS:
+                failures, furthest = 0, here
+            failures += 1
             if failures > retries:
                 interrupted.tries = failures
                 raise

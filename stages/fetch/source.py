@@ -47,6 +47,7 @@ def fetch_source(address: str, sources: Path, params: DownloadParams, height: in
     Raises BadVideo when it cannot be had, TransferFailed when it did not come and may another time, NoNetwork when
     nothing would, BadSetting when proxy or cookies are unusable, and OSError when the bytes cannot be written.
     """
+    http.require_http(address)
     try:
         match = MEMBER.fullmatch(address)
         return (

@@ -5,7 +5,6 @@ names: a killed process leaves it to the next one, which goes on where it stoppe
 """
 
 import glob
-import hashlib
 import logging
 import math
 import shutil
@@ -20,13 +19,14 @@ from yt_dlp.utils import YoutubeDLError
 
 from portrait_prep.errors import TransferFailed
 from portrait_prep.manifests.files import flush_and_rename
+from portrait_prep.manifests.ids import part_of
 from portrait_prep.manifests.video import ADDRESSES
 from portrait_prep.media import ffmpeg
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.probe import probe
 from portrait_prep.pipeline.declare.stage import BadVideo
-from portrait_prep.stages.fetch import disk, http
-from portrait_prep.stages.fetch.session import Interrupted, cookies_of, proxies_of, with_retries
+from portrait_prep.stages.fetch import disk
+from portrait_prep.stages.fetch.session import MB, Interrupted, Pace, cookies_of, proxies_of, with_retries
 from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.fetch.ytdlp_client import Client, drop_unproved
 from portrait_prep.stages.fetch.ytdlp_errors import diagnose, without_runtime
@@ -50,7 +50,7 @@ def fetch_video(address: str, folder: Path, name: str, params: DownloadParams, h
     """
     if not address.startswith(ADDRESSES):
         raise BadVideo(f"{address} is not an address of http or https")
-    work = folder / f".{name}.{hashlib.sha256(address.encode()).hexdigest()[:8]}.part"
+    work = folder / part_of(name, address)
     target = _finished(folder, name)
     if target is None:
         video = _fetch(address, work, params, height)
@@ -85,6 +85,7 @@ class _PageDownload:
         self._address, self._work, self._params, self._height = address, work, params, height
         self._log = YtdlpLog()
         self._begun: set[str] = set()
+        self._pace, self._bytes, self._seconds = Pace(address, params), 0, 0.0
 
     def complete(self) -> Path:
         """The file that came, whole. Each try sees the page anew, since the addresses that it gives run out.
@@ -133,7 +134,7 @@ class _PageDownload:
             "outtmpl": {"default": f"{str(self._work).replace('%', '%%')}/%(format_id)s.%(ext)s"},
             "ffmpeg_location": shutil.which(ffmpeg.executable()),
             "proxy": params.proxy or None,  # None: the environment's
-            "ratelimit": params.rate * http.MB or None,
+            "ratelimit": params.rate * MB or None,
             "sleep_interval_requests": params.pause,
             "socket_timeout": params.timeout,
             "extractor_retries": 0,
@@ -164,6 +165,10 @@ class _PageDownload:
     def _at_progress(self, status: Mapping[str, Any]) -> None:
         """Many pages do not say how large a file is; its server does when it begins to send."""
         name = status["filename"]
+        bytes_before, before = self._bytes, self._seconds
+        self._bytes, self._seconds = int(status.get("downloaded_bytes") or 0), time.monotonic()
+        if name in self._begun:
+            self._pace.add(abs(self._bytes - bytes_before), self._seconds - before)
         if name not in self._begun and status["status"] == "downloading":
             self._begun.add(name)
             total = status.get("total_bytes") or status.get("total_bytes_estimate") or 0

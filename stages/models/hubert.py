@@ -72,8 +72,10 @@ def _opened(folder: Path) -> Hubert:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = from_json(regular(folder / CONFIG, MOST_TEXT).read_bytes())
-    except (OSError, ValueError) as error:
+        config: Any = from_json(regular(folder / CONFIG, MOST_TEXT).read_bytes())
+        if not isinstance(config, dict):
+            raise TypeError("it is no object")
+    except (OSError, ValueError, TypeError) as error:
         raise MissingPrerequisite(
             f"{folder} holds no {CONFIG} of a model: give the folder of facebook/hubert-base-ls960."
         ) from error
@@ -82,7 +84,7 @@ def _config(folder: Path) -> dict[str, Any]:
         raise MissingPrerequisite(
             f"{folder} holds a model of another kind ({kinds}): give the folder of facebook/hubert-base-ls960."
         )
-    return dict(config)
+    return config
 
 
 def _weights(folder: Path) -> Path:

@@ -73,6 +73,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
             start = 8 + length
             size = path.stat().st_size - start
             entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+            if sum(stop - first for first, stop in (entry["data_offsets"] for entry in entries.values())) > size:
+                raise ValueError("its tensors overlap")
             return {name: _tensor(file, start, size, entry) for name, entry in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise MissingPrerequisite(

@@ -116,3 +116,25 @@ def test_it_ends_while_a_module_is_imported_whatever_that_does(tmp_path: Path, h
     there = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))}
     done = subprocess.run(command, capture_output=True, text=True, env=there, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (INTERRUPTED, SENTENCE)
+
+
+EARLY = """
+import os, signal, sys
+
+class Importer:
+    def find_spec(self, name, *_):
+        if name == "portrait_prep.cli.main":
+            os.kill(os.getpid(), signal.{name})
+
+sys.meta_path.insert(0, Importer())
+from portrait_prep.__main__ import main
+main()
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_while_the_commands_are_imported(number: int) -> None:
+    command = [sys.executable, "-c", EARLY.format(name=signal.Signals(number).name)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (INTERRUPTED, SENTENCE)

@@ -4,9 +4,12 @@ import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import SCHEMA, Catalogue, by_shard, read_catalogue, write_catalogue
 from portrait_prep.manifests.video import Video
 
@@ -60,3 +63,17 @@ def test_memory_is_a_table_s_and_not_that_of_as_many_objects(tmp_path: Path) -> 
 
 def test_an_id_in_bytes_that_are_no_text_is_not_found() -> None:
     assert table_of(rows_of(["a-00000"])).find("\udcff") is None
+
+
+@pytest.mark.parametrize("each", [1 << 20, 1 << 15])
+def test_texts_that_unpack_to_far_more_than_the_file_are_refused_at_once(tmp_path: Path, each: int) -> None:
+    """One value in a dictionary is the text of thousands of rows: 100 kB become gigabytes, or rows too long to show."""
+    count = 2000 if each > 1 << 16 else 10
+    rows = [video.model_dump() | {"licence": "x" * each} for video in rows_of(["a-00000"] * count)]
+    path = tmp_path / "catalogue.parquet"
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for first in range(0, count, 100):
+            writer.write_table(pa.Table.from_pylist(rows[first : first + 100], schema=SCHEMA))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(BadInput, match="is not a readable catalogue" if count > 10 else "one of its texts has more"):
+        read_catalogue(path)

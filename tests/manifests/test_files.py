@@ -12,7 +12,8 @@ from typing import NoReturn
 
 import pytest
 
-from portrait_prep.manifests.files import TEMPORARY, replacing, writer_is_gone
+from portrait_prep.manifests.files import TEMPORARY, holds, replacing, writer_is_gone
+from portrait_prep.manifests.manifest import write_manifest
 
 PROJECT = Path(__file__).parents[2]
 
@@ -111,3 +112,16 @@ def test_what_is_no_file_has_none_and_is_never_waited_for(tmp_path: Path) -> Non
     (tmp_path / f"{TEMPORARY}folder").mkdir()
     (tmp_path / f"{TEMPORARY}link").symlink_to("/nowhere")
     assert len(left(tmp_path)) == 3
+
+
+def test_a_file_of_another_size_is_not_read_to_be_compared(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    assert not holds(path, b"")
+    assert not holds(tmp_path, b"")
+    path.write_bytes(b"same")
+    assert holds(path, b"same")
+    assert not holds(path, b"some")
+    os.truncate(path, 1 << 40)
+    assert not holds(path, b"same")
+    write_manifest(path, {"quality": 1})
+    assert path.read_bytes() == b'{\n "quality": 1\n}\n'

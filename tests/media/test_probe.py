@@ -1,3 +1,4 @@
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -80,6 +81,16 @@ def test_pixels_that_are_not_square(tmp_path: Path, clip: Path) -> None:
     facts = probe(tmp_path / "wide.mp4")
     assert facts.sample_aspect == Fraction(3, 2)
     assert facts.display == (96, 48)
+
+
+def test_pixels_wider_than_any_picture_are_told(tmp_path: Path, clip: Path) -> None:
+    make("-i", clip, "-vf", "setsar=3/2", tmp_path / "wide.mp4")
+    content = (tmp_path / "wide.mp4").read_bytes()
+    place = content.index(b"pasp") + 4
+    damaged = content[:place] + struct.pack(">II", 1_000_000, 1) + content[place + 8 :]
+    (tmp_path / "wide.mp4").write_bytes(damaged)
+    with pytest.raises(NotAVideo, match="its pixels of 1000000 to 1 would make a picture of 64000000 x 48"):
+        probe(tmp_path / "wide.mp4")
 
 
 def test_interlaced(tmp_path: Path, clip: Path) -> None:

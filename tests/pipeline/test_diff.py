@@ -13,6 +13,7 @@ from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.verdict import Review
 from portrait_prep.pipeline.diff import Difference, Spread, compare
 from portrait_prep.pipeline.reviewing import decide
+from tests.pipeline.damage import edit_json
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FOUR = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(40, 7)}
@@ -113,3 +114,11 @@ def test_values_that_are_missing_on_one_side() -> None:
     assert (spread.greatest, spread.mean, spread.frame) == (0.5, 0.25, 10)
     spread.add("v", 13, np.array(["x", None, "y"], object), np.array(["x", "z", "w"], object))
     assert (spread.different, spread.missing_first) == (5, 2)
+
+
+@pytest.mark.parametrize("quality", [1.5, [], {"accepted": "x"}, {"accepted": True, "reasons": [True]}, {"review": 1}])
+def test_a_verdict_that_a_stranger_wrote_is_none(first: Path, second: Path, quality: object) -> None:
+    edit_json(second / "manifests/a2.json", lambda told: told.update(quality=quality))
+    difference, told = found(first, second)
+    assert list(difference.verdicts) == ["a2"]
+    assert told[-1] == "verdict of a2: accepted -> not judged"

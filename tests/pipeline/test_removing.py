@@ -16,6 +16,7 @@ from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.choice import EVERYTHING
 from portrait_prep.manifests.files import is_temporary
+from portrait_prep.manifests.ids import part_of, with_digest
 from portrait_prep.manifests.verdict import Review
 from portrait_prep.manifests.video import DUPLICATE_OF, Video
 from portrait_prep.pipeline.add_videos import add_videos as add_corpus
@@ -483,3 +484,24 @@ def test_a_source_in_the_place_of_what_is_made_of_it_is_not_deleted(root: Path) 
     with pytest.raises(BadInput, match="the source of a1, lies where what is made of a1 belongs"):
         take_out(root, "a1")
     assert (root / "media" / "a1.txt").exists()
+
+
+def test_what_came_so_far_of_a_page_goes_with_the_last_video_of_it(root: Path, tmp_path: Path) -> None:
+    pages = {"a1": "http://x/1", "b1": "http://x/2", "b2": "http://x/2"}
+    rows = [
+        video.model_copy(update={"source": pages.get(video.video_id, video.source)})
+        for video in toy_session(root).videos
+    ]
+    write_catalogue(root / "catalogue.parquet", rows)
+    parts = {page: root / "sources" / part_of(with_digest("p", page), page) for page in pages.values()}
+    for part in parts.values():
+        part.mkdir(parents=True)
+        (part / "137.mp4.part").write_bytes(b"1")
+    link = root / "sources" / part_of("link", "http://x/1")
+    link.symlink_to(tmp_path)
+    take_out(root, "a1", "b1")
+    assert not parts["http://x/1"].exists()
+    assert parts["http://x/2"].exists()
+    assert link.is_symlink()
+    take_out(root, "b2")
+    assert not parts["http://x/2"].exists()

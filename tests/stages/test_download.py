@@ -1,6 +1,8 @@
 import errno
 import hashlib
+import io
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from portrait_prep.stages.download import STAGE, proof, read_through
 from portrait_prep.stages.fetch.settings import DownloadParams
 from portrait_prep.stages.sources import facts, link, picture_file
 from tests.memory_job import MemoryJob, collect
+from tests.stages.fetch.server import Server
 
 
 def download(source: Path, workspace: Path) -> dict[str, Any]:
@@ -44,6 +47,35 @@ def test_a_link_follows_a_source_that_moved_and_nothing_is_left_aside(tmp_path: 
         download(tmp_path / name, tmp_path / "w")
     assert [path.name for path in (tmp_path / "w/sources").iterdir()] == ["v.mp4"]
     assert (tmp_path / "w/sources/v.mp4").read_bytes() == b"new.mp4"
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [("a." + "x" * 250, "has a longer name"), ("a.%00mp4", "has a NUL in it"), ("a.mp4\0", "has a NUL in it")],
+)
+def test_a_member_that_no_file_can_be_called_is_the_video_s_own_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, member: str, words: str
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(member, b"1")
+    with Server() as server:
+        address = f"{server.put('/a.zip', packed.getvalue())}#{member}"
+        video = Video(video_id="v", corpus="folder", subject="s", source=address)
+        with pytest.raises(BadVideo, match=words):
+            collect(STAGE, MemoryJob(DownloadParams(reserve=0.0), tmp_path, video=video))
+
+
+@pytest.mark.parametrize(("name", "words"), [("a.mp4\0", "has a NUL in it"), (f"a.{'x' * 250}", "has a longer name")])
+def test_a_source_whose_link_no_file_can_be_called_is_the_video_s_own_failure(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    if "\0" not in name:
+        (tmp_path / name).write_bytes(b"1")
+    video = Video(video_id="v" * 100, corpus="folder", subject="s", source=str(tmp_path / name))
+    with pytest.raises(BadVideo, match=words):
+        collect(STAGE, MemoryJob(DownloadParams(), tmp_path, video=video))
 
 
 @pytest.mark.parametrize(
@@ -146,3 +178,15 @@ def test_proof_reads_the_source_again_and_follows_the_link(tmp_path: Path) -> No
     (sources / "v.mp4").unlink()
     assert problems() == [elsewhere]
     assert elsewhere.startswith(f"sources/v.mp4 does not lead to {source}: delete")
+
+
+@pytest.mark.parametrize("metrics", [{"file": None}, {"file": 1, "sha256": "0"}, {"file": "v.mp4"}, {"file": ["v"]}])
+def test_proof_of_a_record_that_tells_no_names_is_none(tmp_path: Path, metrics: dict[str, Any]) -> None:
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"1")
+    video = Video(video_id="v", corpus="folder", subject="s", source=str(source))
+    record = Record(
+        video_id="v", stage="download", outcome="done", fingerprint="", basis=Basis(version=1), metrics=metrics
+    )
+    told = [problem for problem, _ in proof(Workspace(tmp_path / "w"), video, record)]
+    assert told == [] or "no longer what it was" in told[0]

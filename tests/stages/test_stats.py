@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,17 @@ def test_statistics_equal_numpy_over_all_frames(tmp_path: Path, rows: dict[str, 
             values = truth([CORPUS[name][1] for name in names], column.reads).reshape(-1, *column.shape)
             np.testing.assert_allclose(row[f"{column.name}_mean"], values.mean(axis=0), rtol=1e-12)
             np.testing.assert_allclose(row[f"{column.name}_std"], values.std(axis=0), rtol=1e-9)
+
+
+def test_files_in_their_place_that_are_too_large_for_the_memory_are_replaced_unread(
+    tmp_path: Path, rows: dict[str, tuple[Video, Batch]]
+) -> None:
+    files = reduce(rows.values(), tmp_path)
+    contents = [path.read_bytes() for path in files]
+    for path in files:
+        os.truncate(path, 1 << 40)
+    reduce(rows.values(), tmp_path)
+    assert [path.read_bytes() for path in files] == contents
 
 
 def test_tensors_are_nested_fixed_size_lists_of_doubles(tmp_path: Path, rows: dict[str, tuple[Video, Batch]]) -> None:

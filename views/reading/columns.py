@@ -98,6 +98,8 @@ class ShardColumns:
     ) -> None:
         """Copy rows of one row group, from `row` on."""
         name, group, row = place
+        if group >= len(layout.chunks):
+            raise Damaged(f"{self.path} holds fewer rows than its records tell of: delete it and run again.")
         start = layout.start(file, group)
         if start is not None:
             file.read_into(target, start + row * layout.width * layout.dtype.itemsize)

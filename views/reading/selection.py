@@ -1,8 +1,9 @@
 """Which videos of a workspace a trainer reads: chosen by what the catalogue and the manifests say of them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,9 @@ from portrait_prep.manifests.catalogue import read_catalogue
 from portrait_prep.manifests.splits import HOW_TO_SPLIT
 from portrait_prep.manifests.video import Video
 from portrait_prep.media.file import regular
+from portrait_prep.media.memory import bounded_table
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.status.table import MALFORMED
 
 Wish = str | int | float | None | Collection[Any] | Callable[[Any], bool]
 """A value that a catalogue field must have, several of which it must have one, or a test of it."""
@@ -127,12 +130,24 @@ def _summaries(workspace: Workspace) -> dict[str, _Summary]:
     """Of every video in the table of the manifests. Raises BadInput when it cannot be read."""
     known: dict[str, _Summary] = {}
     try:
-        with pq.ParquetFile(regular(workspace.manifests_table)) as table:
-            for batch in table.iter_batches(columns=list(COLUMNS), use_threads=False):
-                for row in batch.to_pylist():
-                    known.setdefault(row["video_id"], _Summary()).add(row)
-    except (OSError, pa.ArrowException, ValueError) as error:
+        for batch in _batches(workspace.manifests_table):
+            for row in batch.to_pylist():
+                known.setdefault(row["video_id"], _Summary()).add(row)
+    except (OSError, pa.ArrowException, *MALFORMED) as error:
         raise BadInput(
             f"{workspace.manifests_table} cannot be read: run 'portrait-prep run' to its end first."
         ) from error
     return known
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of the table of the manifests, in bounded memory. Raises OSError, ArrowException."""
+    size = regular(path).stat().st_size
+    with pq.ParquetFile(path) as table:
+        batches = table.iter_batches(columns=list(COLUMNS), use_threads=False)
+        while True:
+            with bounded_table(size):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch

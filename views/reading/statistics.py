@@ -1,7 +1,9 @@
 """Means and deviations, as the stats stage left them for each subject and for the whole corpus."""
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +44,7 @@ def read_statistics(workspace: Workspace, subject: str, files: Mapping[str, str 
     try:
         with np.load(regular(workspace.root / NAME / file), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in NAMES}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile, zlib.error, EOFError) as error:
         raise BadInput(f"The statistics of {subject} cannot be read: run 'portrait-prep run stats' again.") from error
 
 

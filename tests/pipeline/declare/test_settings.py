@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from portrait_prep.errors import BadInput, BadSetting
-from portrait_prep.pipeline.declare.settings import read_settings, write_settings
+from portrait_prep.pipeline.declare.quality import quality_settings
+from portrait_prep.pipeline.declare.settings import RunSettings, read_settings, write_settings
+from portrait_prep.stages.order import STAGES
 from tests.pipeline.toy import TOYS, ScaleParams
 
 
@@ -63,3 +65,31 @@ def test_gpus_are_a_word_or_a_number(path: Path, written: str, read: str | int) 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="run 'portrait-prep init' first"):
         read_settings(tmp_path / "pipeline.toml", TOYS)
+
+
+@pytest.mark.parametrize("name", ["run", *(stage.name for stage in STAGES)])
+def test_no_setting_takes_a_number_that_fails_videos_one_by_one(path: Path, name: str) -> None:
+    """Beyond what a system can wait for, or a network take; thresholds of `[quality]` are but compared with."""
+    fields = {stage.name: stage.params for stage in STAGES}.get(name, RunSettings).model_fields
+    for key, field in fields.items():
+        if field.annotation not in (int, float):
+            continue
+        for value in (1e300, -1e300) if field.annotation is float else (10**18, -(10**18)):
+            path.write_text(f"[{name}]\n{key} = {value}\n")
+            with pytest.raises(BadSetting, match=rf"\[{name}\] {key} = .* is not allowed: must be "):
+                read_settings(path, STAGES)
+
+
+@pytest.mark.parametrize("value", ["9" * 400, f"-{'9' * 400}", "1e300"])
+def test_no_threshold_takes_a_number_that_cannot_be_shown(path: Path, value: str) -> None:
+    for key, field in quality_settings(STAGES).model_fields.items():
+        if field.annotation is float or (field.annotation is int and "e" not in value):
+            path.write_text(f"[quality]\n{key} = {value}\n")
+            with pytest.raises(BadSetting, match=rf"\[quality\] {key} = .* is not allowed: must be "):
+                read_settings(path, STAGES)
+
+
+def test_a_rate_at_which_nothing_comes_is_refused(path: Path) -> None:
+    path.write_text("[download]\nrate = 1e-300\n")
+    with pytest.raises(BadSetting, match=r"\[download\] rate = 1e-300 is not allowed: must be 0, or 0.0001 at least"):
+        read_settings(path, STAGES)

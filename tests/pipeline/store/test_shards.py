@@ -5,13 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.record import Basis, Record
 from portrait_prep.pipeline.declare.stage import Column, Params, Stage
 from portrait_prep.pipeline.store.shard_state import ShardState
-from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter, verify
+from portrait_prep.pipeline.store.shards import FOOTER_KEY, ShardReader, ShardWriter, verify
 from tests.pipeline.damage import as_is, edit_json, forge
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
@@ -62,6 +64,52 @@ def test_rows_that_are_not_those_of_the_record_are_damaged(shard: Path, update: 
             verify(reader, STAGE, reader.records["a"].model_copy(update=update))
 
 
+def test_a_column_that_is_not_there_is_told_however_it_is_read(shard: Path) -> None:
+    with ShardReader(shard) as reader:
+        for read in (
+            lambda: list(reader.batches("a", ["other"])),
+            lambda: reader.row("a", 0, ["other"]),
+            lambda: list(reader.single_rows(["b"], ["other"])),
+        ):
+            with pytest.raises(Damaged, match="holds no other"):
+                read()
+
+
+def test_rows_whose_numbers_are_missing_are_damaged(shard: Path) -> None:
+    with pq.ParquetFile(shard) as file:
+        groups = [file.read_row_group(group) for group in range(file.num_row_groups)]
+        footer = file.metadata.metadata[FOOTER_KEY].decode()
+    place = groups[0].column_names.index("number")
+    emptied = [group.set_column(place, "number", pa.nulls(len(group), pa.int32())) for group in groups]
+    with pq.ParquetWriter(shard, emptied[0].schema) as writer:
+        for group in emptied:
+            writer.write_table(group)
+        writer.add_key_value_metadata({FOOTER_KEY.decode(): footer})
+    with ShardReader(shard) as reader, pytest.raises(Damaged, match="does not hold what was recorded for a"):
+        verify(reader, STAGE, reader.records["a"])
+
+
+def test_a_tensor_that_lacks_values_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    stage = Stage("toy", 1, Params, (Column("points", "float32", (2, 3)),), lambda _: iter(()))
+    with ShardWriter(path, stage, Params()) as writer:
+        rows, digests = writer.rows("a", iter([{"points": np.zeros((5, 2, 3), np.float32)}]))
+        writer.record(record("a", rows, digests))
+    with pq.ParquetFile(path) as file:
+        group, footer = file.read_row_group(0), file.metadata.metadata[FOOTER_KEY].decode()
+    for values in ([None] * 5, [[[0, 0, 0], None]] * 5, [[[0, None, 0]] * 2] * 5):
+        points = pa.array(values, pa.list_(pa.list_(pa.float32(), 3), 2))
+        emptied = group.set_column(group.column_names.index("points"), "points", points)
+        with pq.ParquetWriter(path, emptied.schema) as writer:
+            writer.write_table(emptied)
+            writer.add_key_value_metadata({FOOTER_KEY.decode(): footer})
+        with ShardReader(path) as reader:
+            with pytest.raises(Damaged, match="cannot be read back"):
+                list(reader.batches("a", ["points"]))
+            with pytest.raises(Damaged, match="cannot be read back"):
+                reader.row("a", 0, ["points"])
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shards") / "w"
@@ -106,3 +154,15 @@ def test_a_record_that_claims_more_rows_than_the_file_has_is_no_record_of_it(tmp
         writer.record(record("a", rows + 1, digests))
     with pytest.raises(Damaged, match="is not a whole shard"):
         ShardReader(path)
+
+
+@pytest.mark.parametrize("stages", [True, None, [], {"count": True}, {"count": ["x"]}, {"count": {"outputs": [1]}}])
+def test_manifests_that_a_stranger_wrote_tell_no_checksum(finished: Path, tmp_path: Path, stages: object) -> None:
+    root = shutil.copytree(finished, tmp_path / "w")
+    for video_id in ("a1", "a2"):
+        edit_json(root / f"manifests/{video_id}.json", lambda told: told.update(stages=stages))
+    session = toy_session(root)
+    shard_state = ShardState.load(session.workspace, "toy-00000", session.videos, session.stages)
+    shard_state.verify(session.stages)
+    assert not shard_state.damaged
+    assert set(shard_state.records["count"]) == {"a1", "a2"}

@@ -26,7 +26,7 @@ from portrait_prep.stages.fetch import http, session
 from portrait_prep.stages.fetch.disk import Partial
 from portrait_prep.stages.fetch.http import fetch
 from portrait_prep.stages.fetch.session import Span, content_length, content_range, retry_after
-from portrait_prep.stages.fetch.settings import DownloadParams
+from portrait_prep.stages.fetch.settings import SLOWEST, DownloadParams
 from tests.stages.fetch.server import Server, Turn
 
 CONTENT = bytes(range(256)) * 4096
@@ -119,6 +119,28 @@ def test_new_bytes_begin_the_count_of_retries_anew(server: Server, tmp_path: Pat
     with pytest.raises(TransferFailed, match=r"in 4 tries: .*150000"):
         fetch(stuck, tmp_path / "b.zip", params(retries=3))
     assert len(server.of("/b.zip")) == 4
+
+
+def test_a_server_that_drips_holds_nobody_for_ever(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "WINDOW", 0.5)
+    drip = server.put(PATH, CONTENT, always=Turn(block=1, drip=0.02))
+    with pytest.raises(TransferFailed, match=rf"^{drip} comes too slowly: \d+ bytes in \d+ s; run again later$"):
+        fetch(drip, tmp_path / "a.zip", params(timeout=0.2))
+    slow = server.put("/b.zip", CONTENT[:30_000], always=Turn(block=1000, drip=0.05))
+    fetch(slow, tmp_path / "b.zip", params())
+    crumbs = server.put("/c.zip", CONTENT, always=Turn(stop_after=1), etag='"v1"')
+    with pytest.raises(TransferFailed, match="did not come in 3 tries"):
+        fetch(crumbs, tmp_path / "c.zip", params(retries=2))
+
+
+@given(st.floats(20_000, 1e9), st.floats(0.0, 1e6))
+def test_an_honest_slow_link_keeps_the_pace(rate: float, limit: float) -> None:
+    limit = max(limit, SLOWEST) if limit else 0.0
+    pace = session.Pace("http://a/", params(rate=min(limit, 1e5)))
+    for _ in range(500):
+        pace.add(1024, 1024 / rate)
 
 
 def test_nobody_listens(server: Server, tmp_path: Path) -> None:
@@ -548,7 +570,7 @@ def test_what_a_killed_process_left_is_gone_on_with(server: Server, tmp_path: Pa
     program = (
         "import sys; from pathlib import Path\n"
         "from portrait_prep.stages.fetch.http import fetch\n"
-        "from portrait_prep.stages.fetch.settings import DownloadParams\n"
+        "from portrait_prep.stages.fetch.settings import SLOWEST, DownloadParams\n"
         "fetch(sys.argv[1], Path(sys.argv[2]), DownloadParams(reserve=0.0))"
     )
     child = subprocess.Popen([sys.executable, "-c", program, address, str(target)], cwd=ROOT)

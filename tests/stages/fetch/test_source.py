@@ -177,6 +177,12 @@ def test_no_path_leads_out_of_the_folder(tmp_path: Path, server: Server) -> None
     assert {path.name for path in tmp_path.rglob("*")} <= {"w", "sources", *(path.name for path in folder.rglob("*"))}
 
 
+@pytest.mark.parametrize("address", ["http://[::1", "http://[::1/a.zip#b.mp4", "http://a:b/c", "http:///a.zip#b.mp4"])
+def test_what_is_no_address_is_refused_for_good(tmp_path: Path, address: str) -> None:
+    with pytest.raises(BadVideo, match="is not an address of http or https"):
+        fetch_source(address, tmp_path, PARAMS)
+
+
 def test_one_that_failed_is_left_in_peace_for_a_moment(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import yt_dlp
 
 from portrait_prep.errors import TransferFailed
 from portrait_prep.pipeline.declare.stage import BadVideo
+from portrait_prep.stages.fetch import session
 from portrait_prep.stages.fetch.ytdlp import fetch_video
 from tests.stages.fetch.server import Server, Turn
 from tests.stages.fetch.videos import NO_RUNTIME, Chosen, offer, params, parts, show
@@ -18,6 +19,16 @@ from tests.stages.fetch.videos import NO_RUNTIME, Chosen, offer, params, parts, 
 def test_the_rate_is_kept(tmp_path: Path, server: Server, content: bytes, slept: list[float]) -> None:
     fetch_video(server.put("/clip.mp4", content), tmp_path, "v", params(rate=len(content) / 100e6))
     assert max(slept) == pytest.approx(100, rel=0.1)
+
+
+def test_a_server_that_drips_holds_nobody_for_ever(
+    tmp_path: Path, server: Server, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "WINDOW", 0.5)
+    monkeypatch.setattr(session, "LEAST", 1e6)
+    address = server.put("/clip.mp4", content, always=Turn(block=100, drip=0.12))
+    with pytest.raises(TransferFailed, match="comes too slowly"):
+        fetch_video(address, tmp_path, "v", params())
 
 
 def test_it_waits_before_it_asks_for_the_page(

@@ -91,6 +91,22 @@ def test_weights_of_another_size_are_told(tmp_path: Path) -> None:
         features(wave(), tmp_path)
 
 
+@pytest.mark.parametrize("content", ["[]", "1", "null", '"x"'])
+def test_a_config_that_is_no_object_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(MissingPrerequisite, match="holds no"):
+        features(wave(), tmp_path)
+
+
+def test_tensors_of_the_same_bytes_are_not_read_again_and_again(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(TINY))
+    entry = {"dtype": "F32", "shape": [250], "data_offsets": [0, 1000]}
+    header = json.dumps({f"w{number}": entry for number in range(1000)}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(1000))
+    with pytest.raises(MissingPrerequisite, match="its tensors overlap"):
+        features(wave(), tmp_path)
+
+
 @pytest.mark.parametrize("kept", [0, 7, 300, -1])
 def test_damaged_weights_are_told(folder: Path, tmp_path: Path, kept: int) -> None:
     (tmp_path / "config.json").write_text(json.dumps(TINY))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.catalogue import read_catalogue, write_catalogue
 from portrait_prep.manifests.video import Video
+from portrait_prep.pipeline.store.shards import FOOTER_KEY
 from portrait_prep.stages import stats
 from portrait_prep.stages.streaming.described import DESCRIBED
 from portrait_prep.views.reading.reader import Reader
@@ -208,6 +210,22 @@ def test_a_workspace_without_manifests_is_told(workspace: Path) -> None:
         Reader(workspace)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("frames", None), ("metrics", "[]"), ("metrics", '{"gaps": [1]}'), ("accepted", None)]
+)
+def test_manifests_that_a_stranger_wrote_are_told(workspace: Path, column: str, value: str | None) -> None:
+    path = workspace / "manifests.parquet"
+    table = pq.read_table(path)
+    changed = table.set_column(
+        table.schema.get_field_index(column),
+        table.schema.field(column).with_nullable(True),
+        pa.array([value] * len(table), table.schema.field(column).type),
+    )
+    pq.write_table(changed, path)
+    with pytest.raises(BadInput, match="cannot be read"):
+        Reader(workspace, ["headpose.euler"])
+
+
 def test_a_shard_that_has_changed_is_not_taken_for_the_old_one(workspace: Path) -> None:
     reader = Reader(workspace, ["headpose.scale"])
     path = workspace / "headpose" / f"{reader.videos[0].video.shard}.parquet"
@@ -257,6 +275,19 @@ def test_a_shard_of_another_content_is_not_read(workspace: Path) -> None:
         Reader(workspace, ["headpose.scale"])
 
 
+def test_a_shard_with_fewer_groups_than_its_records_tell_of_is_damaged(workspace: Path) -> None:
+    (video,) = (video for video in read_catalogue(workspace / "catalogue.parquet") if video.video_id == "cy-gap")
+    path = workspace / "landmarks" / f"{video.shard}.parquet"
+    with pq.ParquetFile(path) as file:
+        table, footer = file.read(), file.metadata.metadata[FOOTER_KEY].decode()
+    with pq.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table, row_group_size=len(table))
+        writer.add_key_value_metadata({FOOTER_KEY.decode(): footer})
+    reader = Reader(workspace, ["landmarks.landmarks"])
+    with pytest.raises(Damaged, match="fewer rows"):
+        reader.read(reader.numbers["cy-gap"])
+
+
 def test_a_sound_of_another_length_is_not_read(workspace: Path) -> None:
     path = workspace / "media" / "ann-1.wav"
     path.write_bytes(path.read_bytes()[:-2])
@@ -296,6 +327,17 @@ def moments(video: Video) -> dict[str, Any]:
         row[f"{column.name}_mean"] = np.full((1, *column.shape), float(len(video.subject)))
         row[f"{column.name}_m2"] = np.full((1, *column.shape), 40.0)
     return row
+
+
+@pytest.mark.parametrize("damage", [b"PK\x03\x04" + bytes(80), b"", b"x" * 50, None])
+def test_statistics_that_cannot_be_read_are_told(workspace: Path, damage: bytes | None) -> None:
+    reader = Reader(workspace)
+    (workspace / "stats").mkdir()
+    stats.reduce(((footage.video, moments(footage.video)) for footage in reader.videos), workspace / "stats")
+    path = workspace / "stats/bob.npz"
+    path.write_bytes(path.read_bytes()[:-30] if damage is None else damage)
+    with pytest.raises(BadInput, match="cannot be read: run"):
+        reader.statistics("bob")
 
 
 def test_gaps_divide_a_video_into_runs(written: Path) -> None:

@@ -4,6 +4,7 @@ Frame k carries what the columns say of frame k, and sounds as samples 640k to 6
 at zero and have the length of the normalized video. It is made one frame at a time.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from portrait_prep.errors import BadInput
+from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.files import replacing
 from portrait_prep.manifests.video import is_address, path_of
 from portrait_prep.media.frames import read_frames
@@ -24,7 +25,7 @@ from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.pipeline.store.shards import ShardReader, joined
 from portrait_prep.views.visual.drawing.picture import annotate
-from portrait_prep.views.visual.drawing.still import OVERLAYS, Still, VideoLocation, still
+from portrait_prep.views.visual.drawing.still import OVERLAYS, Still, VideoLocation, are_numbers, still
 
 INK, SHADOW = (255, 255, 255), (0, 0, 0)
 
@@ -62,7 +63,7 @@ def _check(path: Path, session: Session) -> None:
         return
     if not path.is_file():
         raise BadInput(f"{path} is a pipe or device: name a file to write.")
-    if any(source.exists() and path.samefile(source) for source in _sources(session)):
+    if any(os.path.exists(source) and path.samefile(source) for source in _sources(session)):  # noqa: PTH110
         raise BadInput(f"{path} is the source of a video: name another file to write.")
 
 
@@ -119,6 +120,8 @@ def _rows(location: VideoLocation, workspace: Workspace) -> Iterator[tuple[Batch
         if not streams:
             yield {}, location.frames
         for batch in joined(streams):
+            if not are_numbers(batch):
+                raise Damaged(f"What is to be drawn on {location.video_id} is damaged: run 'portrait-prep audit'.")
             yield batch, len(next(iter(batch.values())))
 
 

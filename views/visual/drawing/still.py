@@ -67,7 +67,8 @@ class VideoLocation:
             return None
         row: Batch = {}
         for stage, columns in OVERLAYS.items():
-            row |= self.row(workspace, stage, frame, columns)
+            values = self.row(workspace, stage, frame, columns)
+            row |= values if are_numbers(values) else {}
         return still(image, row, 0)
 
     def row(self, workspace: Workspace, stage: str, frame: int, columns: Sequence[str]) -> Batch:
@@ -79,6 +80,11 @@ class VideoLocation:
                 return reader.row(self.video_id, frame, columns)
         except (Damaged, OSError, LookupError):
             return {}
+
+
+def are_numbers(batch: Batch) -> bool:
+    """Whether no value is missing, and none is a text."""
+    return all(values.dtype != object for values in batch.values())
 
 
 def still(image: Image, batch: Mapping[str, NDArray[Any]], number: int) -> Still:

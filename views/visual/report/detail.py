@@ -131,7 +131,7 @@ class Curves:
             low, high = self._extremes.setdefault(
                 name, (np.full(self.stretches, np.inf), np.full(self.stretches, -np.inf))
             )
-            there = np.isfinite(column)
+            there = np.isfinite(column) & (number < self.stretches)  # a damaged shard may have more rows
             np.minimum.at(low, number[there], column[there])
             np.maximum.at(high, number[there], column[there])
 

@@ -1,6 +1,6 @@
 """The contact sheet of a video: its source with the square that was cut, then frames with all that was found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from portrait_prep.media.formats import MOST_PIXELS
 from portrait_prep.media.picture import Image
 from portrait_prep.media.source_frames import picture_at
 from portrait_prep.pipeline.declare.workspace import Workspace
@@ -80,6 +81,8 @@ class SourcePicture:
         if not noted or not file:
             return None
         facts = {name: _plain(values[0]) for name, values in noted.items()}
+        if not _can_be(facts):
+            return None
         return cls(facts, workspace.sources / str(file["file"][0]), start or 0.0)
 
     def picture(self, side: int) -> Image:
@@ -110,6 +113,13 @@ class SourcePicture:
         """Stored to displayed: turned clockwise, then mirrored."""
         upright = np.rot90(image, -int(self.facts["rotation"]) // 90)
         return np.ascontiguousarray(upright[:, ::-1] if self.facts["mirrored"] else upright)
+
+
+def _can_be(facts: Mapping[str, Any]) -> bool:
+    """Whether the numbers that the picture is laid out by are such as a picture has."""
+    sides = [facts[name] for name in ("display_width", "display_height", "crop_w", "crop_h")]
+    places = [*sides, *(facts[name] for name in ("crop_x", "crop_y", "rotation"))]
+    return all(isinstance(value, int) and abs(value) <= MOST_PIXELS for value in places) and min(sides) > 0
 
 
 def _paste(canvas: Image, begin: tuple[int, int], image: Image) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import av
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.media.frames import read_frames
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.store.shards import ShardReader
+from portrait_prep.pipeline.store.shards import FOOTER_KEY, ShardReader
 from portrait_prep.views.visual.drawing.overlay import write_overlay
 from portrait_prep.views.visual.drawing.picture import annotate
 from portrait_prep.views.visual.drawing.still import OVERLAYS, still
@@ -158,3 +160,27 @@ def test_no_source_of_any_video_is_written_over(session: Session, tmp_path: Path
     with pytest.raises(BadInput, match="is the source of a video"):
         write_overlay(Session(session.workspace, session.stages), first(session), source)
     assert source.read_bytes() == b"footage"
+
+
+def test_a_source_that_no_file_can_be_called_is_in_nobody_s_way(session: Session, tmp_path: Path) -> None:
+    rows = [session.videos[0], *(session.videos[1].model_copy(update={"source": name}) for name in ("x" * 5000, "a\0"))]
+    rows[2] = rows[2].model_copy(update={"video_id": "another"})
+    write_catalogue(session.workspace.catalogue, rows)
+    (tmp_path / "o.mp4").write_bytes(b"an earlier one")
+    path = write_overlay(Session(session.workspace, session.stages), first(session), tmp_path / "o.mp4")
+    assert len(list(read_frames(path))) == FRAMES
+
+
+def test_numbers_that_are_missing_are_damage(session: Session) -> None:
+    path = session.workspace.shard("headpose", session.videos[0].shard)
+    with pq.ParquetFile(path) as file:
+        groups = [file.read_row_group(group) for group in range(file.num_row_groups)]
+        footer = file.metadata.metadata[FOOTER_KEY].decode()
+    place = groups[0].column_names.index("scale")
+    emptied = [group.set_column(place, "scale", pa.nulls(len(group), pa.float32())) for group in groups]
+    with pq.ParquetWriter(path, emptied[0].schema) as writer:
+        for group in emptied:
+            writer.write_table(group, row_group_size=len(group))
+        writer.add_key_value_metadata({FOOTER_KEY.decode(): footer})
+    with pytest.raises(Damaged, match="is damaged"):
+        write_overlay(session, first(session))

@@ -224,3 +224,11 @@ def test_an_object_in_parts_is_the_same_as_in_one(parts: dict[str, tuple[Any, bo
 def test_what_is_no_finite_number_is_not_drawn(value: object) -> None:
     assert numbers(value) == []
     assert numbers([2, value]) == [2.0]
+
+
+def test_rows_beyond_the_frames_leave_no_trace() -> None:
+    curves, more = Curves(10), np.arange(30.0)
+    curves.add(0, {"yaw": more[:10]})
+    alone = curves.to_json()
+    curves.add(10, {"yaw": more[10:]})
+    assert curves.to_json() == alone

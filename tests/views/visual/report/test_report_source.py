@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.sheet import AWAY, FACTS, PADDING, SQUARE, SourcePicture
 
 WIDTH, HEIGHT = 320, 240
@@ -88,3 +91,18 @@ def test_where_the_source_cannot_be_read_the_square_is_shown_alone(tmp_path: Pat
     picture = source(path, (80, 40, 160, 160)).picture(160)
     assert near(picture[5, 5], AWAY)
     assert near(picture[20, 80], SQUARE)
+
+
+@pytest.mark.parametrize("name", ["crop_x", "crop_w", "display_height", "rotation"])
+@pytest.mark.parametrize("value", [None, "1", 1 << 60, 0.5])
+def test_no_picture_is_laid_out_by_what_cannot_be_numbers_of_one(tmp_path: Path, name: str, value: Any) -> None:
+    class Location(VideoLocation):
+        def row(self, _: Workspace, stage: str, __: int, names: Sequence[str]) -> dict[str, Any]:
+            known = source(tmp_path, (0, 0, 9, 9)).facts | {"file": "a.mp4"}
+            return {each: np.array([(known | change)[each]], object) for each in names}
+
+    location = Location("v", "s", 1, ("normalize", "download"))
+    change: dict[str, Any] = {}
+    assert SourcePicture.of(location, Workspace(tmp_path), None) is not None
+    change = {name: value}
+    assert SourcePicture.of(location, Workspace(tmp_path), None) is None
