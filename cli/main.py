@@ -68,8 +68,10 @@ def main() -> NoReturn:
         if sys.stdout:
             sys.stdout.flush()
         sys.exit(status)
-    except (CycloptsError, PortraitPrepError) as error:
+    except CycloptsError as error:
         _refuse(_of_bounds(error.__cause__) or str(error))
+    except PortraitPrepError as error:
+        _refuse(str(error))
     except BrokenPipeError:
         # Whoever read our output has had enough of it; Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
