@@ -202,3 +202,54 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is there already"), filling(Target(tmp_path / "there.pkl", is_file=True), ""):
         pass
     assert tree(tmp_path) == {"there.pkl": "mine"}
+
+
+def links_and_strangers(place: Path, outside: Path) -> dict[str, Callable[[], Any]]:
+    """What no export leaves in its unfinished folder, by name; most of it leads out of the folder."""
+    done = place / "done"
+    return {
+        "done": lambda: done.symlink_to(outside),
+        "begun": lambda: (place / "begun").symlink_to(outside),
+        "a folder of parts": lambda: (done.mkdir(), (done / "a").symlink_to(outside)),
+        "a part": lambda: (done.mkdir(), (done / "b").symlink_to(outside)),
+        "in a part": lambda: ((done / "b").mkdir(parents=True), (done / "b" / "inner").symlink_to(outside / "theirs")),
+        "a list": lambda: (done.mkdir(), (done / "all.txt").hardlink_to(outside / "theirs")),
+        "a pipe": lambda: (done.mkdir(), os.mkfifo(done / "train.txt")),
+        "done is a file": lambda: done.write_text(""),
+        "plan is a folder": lambda: ((place / "plan").unlink(), (place / "plan").mkdir()),
+    }
+
+
+@pytest.mark.parametrize("name", links_and_strangers(Path(), Path()))
+@pytest.mark.parametrize("complete", [False, True])
+def test_nothing_is_written_or_given_a_name_through_links(tmp_path: Path, name: str, complete: bool) -> None:
+    target, outside = Target(tmp_path / "out"), tmp_path / "outside"
+    outside.mkdir()
+    (outside / "theirs").write_text("theirs")
+    target.unfinished.mkdir(parents=True)
+    for noted in ("plan", "complete") if complete else ("plan",):
+        (target.unfinished / noted).write_text("plan")
+    links_and_strangers(target.unfinished, outside)[name]()
+    with pytest.raises(BadInput, match=r"which no export leaves|is not what an export leaves"):
+        fill(target)
+    assert tree(outside) == {"theirs": "theirs"}
+    assert list(target.path.iterdir()) == [target.unfinished]
+    shutil.rmtree(target.unfinished)
+    fill(target)
+    assert tree(target.path) == WHOLE
+
+
+def test_a_file_where_the_unfinished_should_be_is_named(tmp_path: Path) -> None:
+    target = Target(tmp_path / "out")
+    target.path.mkdir()
+    target.unfinished.write_text("theirs")
+    with pytest.raises(BadInput, match=r"\.unfinished is no folder"):
+        fill(target)
+    assert tree(target.path) == {UNFINISHED: "theirs"}
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    fill(Target(tmp_path / "out"))
+    assert tree(tmp_path / "disk") == WHOLE
