@@ -12,6 +12,8 @@ from tqdm import tqdm
 from portrait_prep.cli.terminal import Flag, Many, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.plain_files import lies_inside
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.order import STAGES
 from portrait_prep.views.dh_live.mouth_pca import COEFFICIENTS, COLUMNS, MouthPca, fit
 from portrait_prep.views.exporting.export import Choice, Export, Part, write_export
 from portrait_prep.views.exports import EXPORTS
@@ -93,6 +95,7 @@ def _check(file: Path, workspace: Path) -> None:
     """Raise BadInput unless the file is an earlier analysis, or not there and no name that the workspace reads."""
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name a file, {file / 'mouth.npz'} for one.")
+    Workspace(workspace).require_apart(file, (stage.name for stage in STAGES))
     if lies_inside(file, workspace) and file.suffix != ENDING:
         raise BadInput(f"{file} could be taken for a file of the workspace: name one that ends in {ENDING}.")
     if file.exists():

@@ -22,7 +22,7 @@ from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import REQUIRED
 from portrait_prep.manifests.ids import did_you_mean, matching
 from portrait_prep.manifests.splits import BY_SUBJECT, SUBJECT
-from portrait_prep.manifests.video import Video
+from portrait_prep.manifests.video import Video, problem_of
 from portrait_prep.media.file import MOST_TEXT, regular
 
 NAME, FIELDS = "video_id", ("subject", "split", "fold")
@@ -110,9 +110,10 @@ def assigned(videos: Sequence[Video], lines: Iterable[Line], path: Path, split_b
     """The rows as the lines of the table at `path` have them.
 
     `split_by`: what the sides of all subjects in the table keep whole. None: a row whose split becomes another is split
-    by subject, unless it was split by something less before, and stays so. Raises BadInput where no video is meant.
+    by subject, unless it was split by something less before, and stays so. Raises BadInput where no video is meant, and
+    for a value that no row may have.
     """
-    ids = {video.video_id: None for video in videos}
+    ids = {video.video_id: video for video in videos}
     wanted: dict[str, dict[str, Any]] = defaultdict(dict)
     for line in lines:
         meant = matching(line.name, ids)
@@ -121,6 +122,9 @@ def assigned(videos: Sequence[Video], lines: Iterable[Line], path: Path, split_b
                 f"{path}, line {line.number}: there is no video '{line.name}' in the catalogue; "
                 f"{did_you_mean(line.name, ids)}'portrait-prep list' lists all."
             )
+        one = ids[meant[0]]
+        if (problem := problem_of(one.model_copy(update=dict(line.values)))) and not problem_of(one):
+            raise BadInput(f"{path}, line {line.number}: {problem}.")
         for name in meant:
             wanted[name] |= line.values
     rows = [video.model_copy(update=wanted.get(video.video_id, {})) for video in videos]

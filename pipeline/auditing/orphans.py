@@ -9,13 +9,7 @@ from portrait_prep.manifests.plain_files import real_path
 from portrait_prep.manifests.video import Video, path_of
 from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.declare.inner_sources import sources_below
-from portrait_prep.pipeline.declare.workspace import Workspace
-
-OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl", "removed.jsonl")
-"""Files of the workspace's root; hidden ones there are others' business, but for temporary ones."""
-
-OWN_FOLDERS = ("media", "manifests", "report")
-"""Folders that the pipeline alone writes into, besides those of the stages."""
+from portrait_prep.pipeline.declare.workspace import OWN_FILES, OWN_FOLDERS, Workspace
 
 REPORT = "report/index.html"
 TABLE = ".csv"

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,17 @@ LOCK = ".lock"
 CACHE = "cache"
 """Folder of files derived from model files; each has the digest of its bytes in its name."""
 
+OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl", "removed.jsonl")
+"""Files of the workspace's root; hidden ones there are others' business, but for temporary ones."""
+
+OWN_FOLDERS = ("media", "manifests", "report")
+"""Folders that the pipeline alone writes into, besides those of the stages."""
+
 WRITE_PERMISSION = ".portrait-prep"
 """File in a folder outside a workspace: it holds the real path of the workspace that may write there by a link."""
+
+INNER = (LOCK, CACHE, "sources", "logs")
+"""What else a workspace has under names of its own."""
 
 WORKSPACE_VARIABLE = "PORTRAIT_PREP_WORKSPACE"
 """Environment variable with the path of the workspace that this process works on."""
@@ -107,6 +116,13 @@ class Workspace:
                 )
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def require_apart(self, path: Path, stages: Iterable[str]) -> None:
+        """Raise BadInput where a new file or folder would be taken for one of the workspace's own, or lie in one."""
+        places = {real_path(path.parent) / path.name, real_path(path)}
+        for own in (self.root / name for name in (*stages, *OWN_FOLDERS, *OWN_FILES, *INNER)):
+            if any(place.is_relative_to(real_path(own)) for place in places):
+                raise BadInput(f"{own} is kept for the workspace's own files: name another place than {path}.")
 
     def owns(self, *names: str) -> bool:
         """Whether there is such a folder, and it may be written into."""

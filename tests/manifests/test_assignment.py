@@ -116,6 +116,7 @@ def test_what_the_split_is_by(tmp_path: Path) -> None:
         ("video_id,fold\nann_1,1.5\n", "'1.5' is no fold"),
         ("video_id,fold\nann_1,\u0663\n", "is no fold"),
         ("video_id,subject\nann_1,-\n", "every video has a subject"),
+        ("video_id,subject\nann_1,x\nann*,*\n", r"table.csv, line 3: its subject must not be '\*'"),
         ('video_id,split\nann_1,"x\n', "line 2, is no CSV"),
         (b"video_id,split\nann_1,\xe4\n", "not UTF-8: save it again"),
     ],

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from portrait_prep.errors import BadInput
+from portrait_prep.pipeline.declare.workspace import LOCK
 from portrait_prep.views.exporting.export import Choice, write_export
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.webdataset import WEBDATASET, WebdatasetOptions
@@ -122,3 +124,34 @@ def test_webdataset_reads_it(exported: Path) -> None:
     assert {sample["json"]["video_id"]: sample["canonical.npy"].shape for sample in loaded} == {
         video_id: (frames, 478, 3) for video_id, frames in FRAMES.items()
     }
+
+
+@pytest.mark.parametrize(
+    "inside", ["media/tars", "headpose/tars", "report", "sources/a/b", "reviews.jsonl", "cache/x", "link/tars"]
+)
+def test_nothing_is_exported_among_the_workspaces_own_files(moving_workspace: Path, inside: str) -> None:
+    """Audit would name it for deletion, and what reads all files of a folder would read it."""
+    link = moving_workspace / "link"
+    link.symlink_to("media")
+    before = {path for path in moving_workspace.rglob("*") if path.name != LOCK}
+    try:
+        with pytest.raises(BadInput, match="is kept for the workspace's own files: name another place"):
+            write_export(WEBDATASET, moving_workspace, moving_workspace / inside)
+        assert {path for path in moving_workspace.rglob("*") if path.name != LOCK} == before
+    finally:
+        link.unlink()
+
+
+def test_beside_them_is_room_for_it(moving_workspace: Path) -> None:
+    tars = moving_workspace / "tars"
+    try:
+        write_export(WEBDATASET, moving_workspace, tars, choice=Choice(split=("val",)))
+        assert [path.name for path in tars.iterdir()] == ["val-000000.tar"]
+    finally:
+        shutil.rmtree(tars, ignore_errors=True)
+
+
+def test_a_stage_that_there_is_not_is_named(moving_workspace: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"is done at 'posture', only at .*headpose, "):
+        write_export(WEBDATASET, moving_workspace, tmp_path / "tars", WebdatasetOptions(columns=("posture.euler",)))
+    assert not list(tmp_path.iterdir())

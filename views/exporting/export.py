@@ -19,6 +19,7 @@ from portrait_prep.manifests.catalogue import Catalogue, read_catalogue
 from portrait_prep.manifests.choice import Filter
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.stages.order import STAGES
 from portrait_prep.views.exporting.filling import Target, filling
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.selection import Wish
@@ -113,11 +114,12 @@ def write_export(
 
     `watch` passes the parts on, and learns so which are done. Broken off, an export leaves the parts that are whole in
     a folder `.unfinished`, and the same call goes on from there. Raises BadInput when nothing is chosen, nothing can be
-    made of it, or the target is not free.
+    made of it, or the target is not free or among the workspace's own files.
     """
     options = options or export.options()
     wishes = {**choice.wishes(read_catalogue(Workspace(Path(workspace)).catalogue)), **export.wishes}
     place = Target(target, export.is_file)
+    Workspace(Path(workspace)).require_apart(target, (stage.name for stage in STAGES))
     reader = export.reader(workspace, export.columns(options), stages=export.stages, **wishes)
     plan = export.plan(reader, options)
     with filling(place, _digest(export, options, reader, plan.made_of)) as unfinished:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.files import replacing
-from portrait_prep.manifests.plain_files import opened_plain
+from portrait_prep.manifests.plain_files import is_plain, opened_plain
 from portrait_prep.media.file import regular
 
 UNFINISHED = ".unfinished"
@@ -23,6 +23,8 @@ DONE, BEGUN = "done", "begun"
 """Its folders, of whole parts and of the one that is being written."""
 PLAN, COMPLETE = "plan", "complete"
 """Its files with the digest of the plan: of what the parts are, and put there once all are."""
+LOCK = ".lock"
+FOLDERS, FILES = (DONE, BEGUN), (PLAN, COMPLETE, LOCK)
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,11 @@ def filling(target: Target, plan: str) -> Iterator[Filling]:
     if not complete:
         target.require_free()
     target.folder.mkdir(parents=True, exist_ok=True)
-    if place.is_symlink():
-        raise BadInput(f"{place} is a link, and is not written through: remove it and try again.")
+    if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+        raise BadInput(f"{place} is no folder, and is not written through: remove it and try again.")
     place.mkdir(exist_ok=True)
     with _alone(place, target.path):
+        _require_own(place)
         try:
             if not complete:
                 _begin(place, plan)
@@ -108,6 +111,21 @@ def filling(target: Target, plan: str) -> Iterator[Filling]:
             shutil.rmtree(place)
         finally:
             _leave(place, target, present)
+
+
+def _require_own(place: Path) -> None:
+    """Raise BadInput unless there are folders and plain files only: an export puts nothing else there.
+
+    Through a link it would write elsewhere, or give it a final name.
+    """
+    for folder, folders, files in os.walk(place):
+        inner = [Path(folder, name) for name in folders if Path(folder, name).is_symlink()]
+        for path in (*inner, *(Path(folder, name) for name in files if not is_plain(Path(folder, name)))):
+            raise BadInput(f"{path} is a link or no regular file, which no export leaves: remove {place}, try again.")
+    for names, right in ((FOLDERS, Path.is_dir), (FILES, Path.is_file)):
+        for path in (place / name for name in names):
+            if path.exists() and not right(path):
+                raise BadInput(f"{path} is not what an export leaves under this name: remove {place}, try again.")
 
 
 def _begin(place: Path, plan: str) -> None:
@@ -134,7 +152,7 @@ def _note(path: Path, digest: str) -> None:
 @contextmanager
 def _alone(place: Path, path: Path) -> Iterator[None]:
     """Hold the place against another process; the lock goes with this one."""
-    with opened_plain(place / ".lock", os.O_RDWR | os.O_CREAT) as handle:
+    with opened_plain(place / LOCK, os.O_RDWR | os.O_CREAT) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -187,7 +205,7 @@ def _move(done: Path, target: Target, begun: bool) -> None:
                 path.rename(done / path.name)
             (done.parent / COMPLETE).unlink(missing_ok=True)
         raise
-    _sync(target.folder)
+    _sync(target.folder.resolve())  # it may be a link to where there is room
 
 
 def _leave(place: Path, target: Target, present: bool) -> None:

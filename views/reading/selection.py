@@ -80,6 +80,11 @@ def select(workspace: Workspace, stages: Iterable[str] = (), accepted: bool | No
         else:
             chosen.append(Footage(video, summary.frames, summary.accepted, summary.gaps, summary.digests))
     if not chosen:
+        done = {stage for summary in known.values() for stage in summary.digests}
+        if done and (missing := [stage for stage in needed if stage not in done]):
+            raise BadInput(
+                f"No video of {workspace.root} is done at '{missing[0]}', only at {', '.join(sorted(done))}."
+            )
         reasons = ", ".join(f"{len(ids)} {reason}" for reason, ids in left_out.items()) or "there is none"
         way_out = f" ({HOW_TO_SPLIT})" if "with no split" in left_out and "of another split" not in left_out else ""
         raise BadInput(f"No video of {workspace.root} is chosen: {reasons}{way_out}.")
@@ -95,7 +100,13 @@ def _against(
     if accepted is not None and summary.accepted is not accepted:
         return "not accepted" if accepted else "not rejected"
     other = (name for name, wish in wishes.items() if not _fulfils(getattr(video, name), wish))
-    return next((f"with no {name}" if getattr(video, name) is None else f"of another {name}" for name in other), "")
+    return next((_other(name, getattr(video, name)) for name in other), "")
+
+
+def _other(name: str, value: Any) -> str:
+    if name == "video_id":
+        return "not named"
+    return f"with no {name}" if value is None else f"of another {name}"
 
 
 def _fulfils(value: Any, wish: Wish) -> bool:

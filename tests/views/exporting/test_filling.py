@@ -219,3 +219,59 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is there already"), filling(Target(tmp_path / "there.pkl", is_file=True), ""):
         pass
     assert tree(tmp_path) == {"there.pkl": "mine"}
+
+
+def put_strange(name: str, place: Path, outside: Path) -> None:
+    """Put what no export leaves into its unfinished folder; most of it leads out of the folder."""
+    path = place / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match name:
+        case "done/all.txt":
+            path.hardlink_to(outside / "theirs")
+        case "done/train.txt":
+            os.mkfifo(path)
+        case "done/b/inner":
+            path.symlink_to(outside / "theirs")
+        case "plan":
+            path.unlink()
+            path.mkdir()
+        case _:
+            path.symlink_to(outside)
+
+
+STRANGE = ("done", "begun", "done/a", "done/b", "done/b/inner", "done/all.txt", "done/train.txt", "plan")
+
+
+@pytest.mark.parametrize("name", STRANGE)
+@pytest.mark.parametrize("complete", [False, True])
+def test_nothing_is_written_or_given_a_name_through_links(tmp_path: Path, name: str, complete: bool) -> None:
+    target, outside = Target(tmp_path / "out"), tmp_path / "outside"
+    outside.mkdir()
+    (outside / "theirs").write_text("theirs")
+    target.unfinished.mkdir(parents=True)
+    for noted in ("plan", "complete") if complete else ("plan",):
+        (target.unfinished / noted).write_text("plan")
+    put_strange(name, target.unfinished, outside)
+    with pytest.raises(BadInput, match=r"which no export leaves|is not what an export leaves"):
+        fill(target)
+    assert tree(outside) == {"theirs": "theirs"}
+    assert list(target.path.iterdir()) == [target.unfinished]
+    shutil.rmtree(target.unfinished)
+    fill(target)
+    assert tree(target.path) == WHOLE
+
+
+def test_a_file_where_the_unfinished_should_be_is_named(tmp_path: Path) -> None:
+    target = Target(tmp_path / "out")
+    target.path.mkdir()
+    target.unfinished.write_text("theirs")
+    with pytest.raises(BadInput, match=r"\.unfinished is no folder"):
+        fill(target)
+    assert tree(target.path) == {UNFINISHED: "theirs"}
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    fill(Target(tmp_path / "out"))
+    assert tree(tmp_path / "disk") == WHOLE

@@ -181,6 +181,7 @@ def test_videos_are_chosen_by_what_is_known_of_them(written: Path) -> None:
         ({"colour": "red"}, "no field colour"),
         ({"subject": "dan"}, "6 of another subject, 1 not done at headpose and normalize"),
         ({"subject": "cy", "accepted": True, "fold": 7}, "4 of another subject, 1 of another fold, 1 not accepted"),
+        ({"video_id": "dan-1"}, "6 not named, 1 not done"),
         ({"emotion": "happy"}, "6 with no emotion, 1 not done"),
         ({"columns": ["headpose.nose"]}, "holds no column 'nose'; it holds video_id, frame, scale, box"),
     ],
