@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from portrait_prep.manifests.wording import counted, hours
-from portrait_prep.media.file import File
 from portrait_prep.media.picture import FPS
 from portrait_prep.views.exporting.about import COLUMNS, about, names_of, with_visibility
 from portrait_prep.views.exporting.arrays import Stream
@@ -35,8 +34,6 @@ UNSPLIT = "all"
 """What files of videos without a split begin with."""
 MEDIA = ("mp4", "wav")
 """The files of a video that go along."""
-PIECE = 1 << 20
-"""Bytes of a file that are copied at a time."""
 
 
 class WebdatasetOptions(Options):
@@ -62,7 +59,7 @@ def _shard(reader: Reader, name: str, numbers: Sequence[int]) -> Part:
 
 def _size(reader: Reader, number: int) -> int:
     """About as many bytes as a video will take."""
-    files = sum(reader.media(number, suffix).stat().st_size for suffix in MEDIA)
+    files = sum(reader.recorded(number, suffix).bytes for suffix in MEDIA)
     return files + sum(stream.nbytes for stream in _streams(reader, number).values())
 
 
@@ -74,10 +71,7 @@ def members(reader: Reader, number: int) -> Iterator[Member]:
     """The files of a video. Raises what `Reader` raises."""
     key = reader.videos[number].video.video_id.replace(".", "%2E")
     for suffix in MEDIA:
-        file = File(reader.media(number, suffix))
-        size = file.status.st_size
-        pieces = (file.read(first, min(PIECE, size - first)) for first in range(0, size, PIECE))
-        yield Member(f"{key}.{suffix}", size, pieces)
+        yield Member(f"{key}.{suffix}", reader.recorded(number, suffix).bytes, reader.content(number, suffix))
     told = json.dumps(_told(reader, number), ensure_ascii=False).encode()
     yield Member(f"{key}.json", len(told), (told,))
     for name, stream in _streams(reader, number).items():

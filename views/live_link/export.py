@@ -5,7 +5,6 @@
 <folder>/records/, filelists/       with `records`: see `views.live_link.records`
 """
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -73,7 +72,8 @@ def _rows_within(gap: tuple[int, int], fps: int) -> int:
 
 
 def _write_wav(reader: Reader, number: int, path: Path) -> None:
-    shutil.copyfile(reader.media(number, "wav"), path)
+    with path.open("wb") as file:
+        file.writelines(reader.content(number, "wav"))
 
 
 def _record(reader: Reader, name: str, window: Window, options: LiveLinkOptions) -> Iterator[Part]:

@@ -49,7 +49,8 @@ class Layout:
 class ShardColumns:
     """Some columns of one shard file. Holds where everything lies, no data and no open file.
 
-    `digests`: video id -> digest of what the stage made of it, as recorded in the file.
+    `digests`: video id -> digest of what the stage made of it, as recorded in the file. `media`: video id -> the files
+    that it wrote besides, by suffix.
     """
 
     def __init__(self, path: Path, names: Iterable[str]) -> None:
@@ -59,6 +60,8 @@ class ShardColumns:
         self._identity = identity(path.stat())
         with ShardReader(path) as reader:
             self.digests = {name: record.digest for name, record in reader.records.items() if record.done}
+            written = {name: record.media for name, record in reader.records.items() if record.media}
+            self.media = {name: {Path(one.path).suffix[1:]: one for one in media} for name, media in written.items()}
             self._groups = {name: reader.groups(name) for name in self.digests}
             self._layouts = {name: _layout(reader, name) for name in names}
 

@@ -5,6 +5,7 @@ of decoded row groups. It can be pickled (as paths and choices, no open file) an
 (`copy.copy`) serves another.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.manifests.record import Output
 from portrait_prep.media.file import File
 from portrait_prep.media.picture import SIZE, Image
 from portrait_prep.media.wav import WavReader
@@ -36,6 +38,10 @@ KNOWN_SUBJECTS = 256
 """Most subjects whose statistics are kept, some 50 kB each."""
 CACHE_BYTES = 64 << 20
 """Decoded row groups and rows that are kept, in each process."""
+
+
+PIECE = 1 << 20
+"""Bytes of a file that are read at a time."""
 
 
 class Reader:
@@ -155,13 +161,32 @@ class Reader:
         path = self.workspace.media(self.videos[number].video.video_id, "flac")
         return read_flac(path, first, count) if path.is_file() else None
 
-    def media(self, number: int, suffix: str) -> Path:
-        """The mp4 or wav of a video, as a whole file. Raises Damaged when it is gone, or not of this video's state."""
-        self._shard(MEDIA, number).check()
+    def recorded(self, number: int, suffix: str) -> Output:
+        """The mp4 or wav of a video as a file: its path within the workspace, size and sha256, as recorded.
+
+        Raises Damaged when the manifests tell of another state.
+        """
+        shard = self._shard(MEDIA, number)
+        shard.check()
+        return shard.media[self.videos[number].video.video_id][suffix]
+
+    def content(self, number: int, suffix: str) -> Iterator[bytes]:
+        """The bytes of that file, piece by piece. Raises Damaged, in the end, unless they are as recorded."""
+        recorded, digest = self.recorded(number, suffix), hashlib.sha256()
         path = self.workspace.media(self.videos[number].video.video_id, suffix)
-        if not path.is_file():
-            raise Damaged(f"{path} is gone: run again.")
-        return path
+        try:
+            file = File(path)
+            for first in range(0, recorded.bytes, PIECE):
+                piece = file.read(first, min(PIECE, recorded.bytes - first))
+                digest.update(piece)
+                yield piece
+            same = file.status.st_size == recorded.bytes and digest.hexdigest() == recorded.sha256
+        except OSError:
+            same = False
+        if not same:
+            raise Damaged(
+                f"{path} is not what was written: 'portrait-prep audit' tells more, 'portrait-prep run' mends it."
+            )
 
     def facts(self, number: int, *columns: str) -> dict[str, Any]:
         """What stages with one row a video say of it: `normalize.fps`, `stats.canonical_mean` float64 [478, 3], ….
