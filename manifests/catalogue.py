@@ -136,6 +136,9 @@ class Shards(Mapping[str, Sequence[Video]]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._ends)
 
+    def __contains__(self, shard: object) -> bool:
+        return shard in self._ends
+
     def __getitem__(self, shard: str) -> list[Video]:
         first, stop = self._ends[shard]
         return self._catalogue.take(self._order[first:stop])
