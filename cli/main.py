@@ -37,6 +37,7 @@ COMMANDS = (
     ("list", "listing:list_", "List videos: what became of each, where it stands, and why."),
     ("assign", "assign:assign", "Give videos other subjects, splits or folds, by a table; no stage is computed."),
     ("split", "split:split", "Split the videos anew, by ratios or as published; no stage is computed."),
+    ("sync", "sync:sync", "List how far lips and voice are apart, and have the next run move the sound into step."),
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
     ("audit", "inspect:audit", "Check every claim of the workspace."),
     ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),
@@ -68,7 +69,7 @@ def main() -> NoReturn:
             sys.stdout.flush()
         sys.exit(status)
     except (CycloptsError, PortraitPrepError) as error:
-        _refuse(str(error))
+        _refuse(_of_bounds(error.__cause__) or str(error))
     except BrokenPipeError:
         # Whoever read our output has had enough of it; Python must not try to write the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,6 +98,16 @@ def _speak_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _of_bounds(cause: BaseException | None) -> str:
+    """What to say where a model of options, which pydantic checks, refuses a value; empty where it is another error."""
+    errors = getattr(cause, "errors", None)  # pydantic may be what does not load
+    if errors is None:
+        return ""
+    first = errors()[0]
+    option = "-".join(map(str, first["loc"])).replace("_", "-")
+    return f"--{option} = {first['input']} is not allowed: {first['msg'].replace('Input should be', 'must be')}."
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -21,7 +21,7 @@ class OnMerge(Enum):
 
 ON_MERGE: Mapping[str, OnMerge] = {
     **dict.fromkeys(Video.model_fields, OnMerge.CORRECTED),
-    **dict.fromkeys(("video_id", "corpus", "shard"), OnMerge.OWN),
+    **dict.fromkeys(("video_id", "corpus", "shard", "sound_shift"), OnMerge.OWN),
     **dict.fromkeys(("subject", "split", "split_by", "fold"), OnMerge.FIXED),
     **dict.fromkeys(("source", "sound", "duration", *CUT), OnMerge.FOOTAGE),
 }

@@ -1,5 +1,8 @@
 """The record: what one stage says of one video. Stored inside the shard file, so data and record cannot disagree."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -64,6 +67,25 @@ class Basis(Model):
     catalogue: dict[str, Any] = Field(default_factory=dict)
     inputs: dict[str, str] = Field(default_factory=dict)
     outside: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AddedLater:
+    """Marks a field of the catalogue or of settings that came when there were workspaces without it.
+
+    At its default it is no part of a basis, so that these stay up to date.
+    """
+
+
+@lru_cache
+def _added_later(model: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+    fields = model.model_fields.items()
+    return tuple((name, field.default) for name, field in fields if AddedLater() in field.metadata)
+
+
+def unsaid(values: BaseModel) -> Collection[str]:
+    """The fields that were added later and are at their defaults: a basis leaves them out."""
+    return {name for name, default in _added_later(type(values)) if getattr(values, name) == default}
 
 
 class Record(Model):

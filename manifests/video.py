@@ -9,7 +9,7 @@ from typing import Annotated
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from portrait_prep.manifests.ids import NAME_RULE, is_name
-from portrait_prep.manifests.record import Model
+from portrait_prep.manifests.record import AddedLater, Model
 
 FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
@@ -23,6 +23,8 @@ DUPLICATE_OF = "duplicate of "
 """Start of the `defect` of a row whose file has the same bytes as another video's."""
 FURTHER = "; "
 """Stands between the defects of a row."""
+MOST_SHIFT = 10.0
+"""Seconds by which a sound may be moved."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Video(Model):
     """One row of the catalogue. Times in seconds, crop in source pixels; null where a field does not apply.
 
     `sound` is a file of its own for the sound, where the source's is not to be taken; it begins at `start`.
+    `sound_shift` is by how many seconds the sound is to come later than it does (negative: earlier).
     `source_height` is the height of the picture that the crop is meant for: a picture of another height has the crop
     scaled. 0: nobody knows which, so that the crop cannot be used; null: the source's own.
 
@@ -56,6 +59,7 @@ class Video(Model):
     fold: int | None = None
     source: str
     sound: str | None = None
+    sound_shift: Annotated[float | None, AddedLater()] = None
     start: float | None = None
     end: float | None = None
     crop_x: int | None = None
@@ -171,6 +175,10 @@ CHECKS: Sequence[tuple[Callable[[Video], bool], str]] = (
     (lambda video: _is_time(video.start) and _is_time(video.end), "start and end must be seconds, 0 or more"),
     (lambda video: video.end is None or (video.start or 0.0) < video.end, "it must end after its start"),
     (lambda video: _is_time(video.duration), "its duration must be seconds, 0 or more"),
+    (
+        lambda video: abs(video.sound_shift or 0.0) <= MOST_SHIFT,
+        f"its sound_shift must be seconds, {MOST_SHIFT:g} either way at most",
+    ),
     (
         lambda video: _is_side(video.crop_w) and _is_side(video.crop_h),
         "its crop must have a width and a height",

@@ -48,8 +48,8 @@ RUN_UP = 1.0
 """Seconds decoded before the start of an interval: decoders of sound need a little to settle."""
 
 
-def video_input(path: Path, facts: Probe, *, steady: bool = True) -> Any:
-    """A probed video as an input of ffmpeg-python, on its own clock.
+def video_input(path: Path, facts: Probe, *, steady: bool = True, run_up: float = RUN_UP) -> Any:
+    """A probed video as an input of ffmpeg-python, on its own clock, from `run_up` seconds before its interval on.
 
     HEVC hides what it patches up unless it is asked to refuse it. Without an index it is read from its beginning: a
     decoder that joins a group of pictures half-way loses the rest. Where the format is not `steady`, the filters are to
@@ -58,7 +58,7 @@ def video_input(path: Path, facts: Probe, *, steady: bool = True) -> Any:
     options: dict[str, Any] = {"err_detect": "explode"} if facts.codec == "hevc" else {}
     if not steady:
         options["reinit_filter:v"] = 0
-    seek = facts.start - facts.origin - RUN_UP
+    seek = facts.start - facts.origin - run_up
     if seek > 0 and facts.indexed:
         options["ss"] = f"{seek:.6f}"
     return ffmpeg.input(str(path), copyts=None, noautorotate=None, threads=1, **INPUT_OPTIONS, **options)

@@ -22,9 +22,16 @@ HIGHEST_RATE = 6_000_000
 """Samples a second of the fastest sound there is (DSD128); a damaged header may claim what takes hours to resample."""
 
 
+LOSSLESS = 1 << 2
+"""FFmpeg's AV_CODEC_PROP_LOSSLESS."""
+
+
 @dataclass(frozen=True)
 class AudioTrack:
-    """One audio track; `index` is its stream index in the file, `start` the time of its first sample in seconds."""
+    """One audio track; `index` is its stream index in the file, `start` the time of its first sample in seconds.
+
+    `bits` that its samples have: 24 where it stores more than 16, else 16. Lossy formats store none.
+    """
 
     index: int
     codec: str
@@ -32,6 +39,7 @@ class AudioTrack:
     channels: int
     start: float | None
     default: bool
+    bits: int = 16
 
 
 def default_track(tracks: Iterable[AudioTrack]) -> AudioTrack:
@@ -89,10 +97,17 @@ def tracks_of(container: InputContainer) -> tuple[AudioTrack, ...]:
             channels=stream.channels,
             start=None if stream.start_time is None else float(stream.start_time * (stream.time_base or 0)),
             default=bool(stream.disposition & Disposition.default),
+            bits=_bits(stream),
         )
         for stream in container.streams.audio
         if is_decodable(stream)
     )
+
+
+def _bits(stream: AudioStream) -> int:
+    """Where a codec has ways with and without loss, all count as without."""
+    context = stream.codec_context
+    return 24 if context.codec.properties & LOSSLESS and getattr(context.format, "bits", 0) > 16 else 16
 
 
 def undecodable_tracks(container: InputContainer) -> int:

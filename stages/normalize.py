@@ -2,24 +2,27 @@
 
 Frame k of the mp4 is the source frame nearest in time to k/25 s after the first; samples 640k … 640k+639 of the wav
 are what sounded from there on, whatever offsets, edit lists and encoder delays the source has. A sound file that the
-catalogue names takes the place of the source's own sound and begins with the first frame.
+catalogue names takes the place of the source's own sound and begins with the first frame. Where the catalogue has a
+`sound_shift`, all that sounds is that much later; where the source holds nothing for a moment, there is silence.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.record import AddedLater, Record
 from portrait_prep.manifests.video import Video
 from portrait_prep.media.box import Box
 from portrait_prep.media.container import NotAVideo
-from portrait_prep.media.ffmpeg import video_input
+from portrait_prep.media.ffmpeg import RUN_UP, video_input
+from portrait_prep.media.flac import measure_flac, samples_of
 from portrait_prep.media.frames import read_frames
 from portrait_prep.media.picture import FPS, SIZE
 from portrait_prep.media.probe import Probe, probe
@@ -33,6 +36,7 @@ from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.sound import lag, track_choice
 from portrait_prep.stages.sound.audio_source import AudioSource, audio_of_file, of_one_format
 from portrait_prep.stages.sound.lag import Lag, lag_between
+from portrait_prep.stages.sound.lossless import write_lossless
 from portrait_prep.stages.sound.track_choice import Choice, chosen_track
 from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
 from portrait_prep.stages.video import colours, interlacing, timing
@@ -71,6 +75,15 @@ class NormalizeParams(Params):
         description="of several sound tracks: the one with a voice ('voice': the default one, unless it has none and "
         "another has), the 'default' one, or its number, from 1 on",
     )
+    keep_sound: Annotated[bool, AddedLater()] = Field(
+        False,
+        description="also keep the sound without loss, at the rate of its source: media/<video_id>.flac, mono, as long "
+        "as the wav and in step with it",
+    )
+
+
+def _keeps_sound(params: NormalizeParams) -> bool:
+    return params.keep_sound
 
 
 def process(job: Job[NormalizeParams]) -> Iterator[Batch]:
@@ -93,14 +106,17 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
     mp4, wav = job.output("mp4"), job.output("wav")
     facts = _probed(picture, video.start, video.end)
     check_timing(picture.name, facts)
-    source = video_input(picture.path, facts)
+    source = video_input(picture.path, facts, run_up=RUN_UP + max(math.ceil(video.sound_shift or 0.0) - 1, 0))
     own_audio = AudioSource(picture.name, source, facts.tracks, facts.start, separate=False)
     audio = own_audio if sound is None else audio_of_file(sound, _lateness(facts, video.start))
     chosen = chosen_track(audio, params.sound_track, facts.duration)
     audio = chosen.audio
     own_audio = own_audio if audio.separate else audio
+    audio = replace(audio, shift=video.sound_shift or 0.0)
     framed = _framed(Encoder(picture, facts, own_audio), region_of(video, facts.display), params)
     encoded, changes = _encoded(Encoder(picture, facts, audio), framed, params, mp4, wav)
+    if params.keep_sound:
+        write_lossless(audio, encoded.frames, encoded.downmix, encoded.sound_changed, job.output("flac"))
     offset = _lag(own_audio, facts.duration, WavReader(wav, encoded.frames)) if audio.separate else Lag(None, None)
     job.frames = encoded.frames
     job.metrics.update(
@@ -110,7 +126,8 @@ def _normalized(job: Job[NormalizeParams]) -> Batch:
         undecodable_tracks=facts.undecodable_tracks,
         silent=bool(encoded.silent),
         downmix=encoded.downmix,
-        sound_offset=offset.seconds,
+        sound_shift=video.sound_shift,
+        sound_offset=None if audio.shift else offset.seconds,  # lips, by which it was moved, tell better
         sound_likeness=offset.likeness,
         change_times=changes,
         **timing.timing(facts),
@@ -216,7 +233,8 @@ def _encoded(
         if "audio" in changed:
             audio = of_one_format(audio, facts.duration + 1, Path(folder) / "sound", changed["audio"])
         frames = square(video_input(picture.path, facts, steady=False), steady=False)
-        return replace(encoder, audio=audio).encode(frames, _quality(params), mp4, wav), changes
+        encoded = replace(encoder, audio=audio).encode(frames, _quality(params), mp4, wav)
+    return replace(encoded, sound_changed=changed.get("audio", "")), changes
 
 
 def _quality(params: NormalizeParams) -> dict[str, Any]:
@@ -313,6 +331,10 @@ def _proof(workspace: Workspace, video: Video, record: Record) -> Iterator[tuple
     samples = count_samples(workspace.media(video.video_id, "wav"))
     if samples != record.frames * SAMPLES_PER_FRAME:
         yield f"the wav holds {samples} samples, not {SAMPLES_PER_FRAME} for each of {record.frames} frames", mend
+    if "flac" in record.digests:
+        rate, samples = measure_flac(workspace.media(video.video_id, "flac"))
+        if samples != (expected := samples_of(record.frames, rate)):
+            yield f"the flac holds {samples} samples, not the {expected} of {record.frames} frames", mend
 
 
 PICTURE = (
@@ -387,6 +409,14 @@ METRICS = (
     Metric("undecodable_tracks", "", "tracks of sound in the source that no decoder knows: passed over"),
     Metric("silent", "", "that track is digital silence", kind="flag"),
     Metric("downmix", "", "how its channels became one: none, mean, or left where the mean cancels", kind="text"),
+    Metric(
+        "sound_shift",
+        "s",
+        "seconds by which the sound was moved, as the catalogue asks: above 0 later, below 0 earlier; null: it was not",
+        title="Sound shift",
+        decimals=3,
+        optional=True,
+    ),
     Metric("framing", "", "what the square was chosen by: the catalogue's crop, a region, or the face", kind="text"),
     Metric("samples", "frames", "source frames on which the face was looked for"),
     Metric("face_share", "share", "share of these frames that show it"),
@@ -446,8 +476,9 @@ STAGE = Stage(
     process=process,
     reads=("download.file", "download.sha256", "download.sound_file", "download.sound_sha256"),
     rows="video",
-    media=("mp4", "wav"),
-    catalogue=("sound", "start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height"),
+    media=("mp4", "wav", "flac"),
+    media_when={"flac": _keeps_sound},
+    catalogue=("sound", "sound_shift", "start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height"),
     models=lambda _: digests("face_detection_full_range_sparse"),
     proof=_proof,
     distributions=("av", "imageio-ffmpeg", "mediapipe"),

@@ -12,6 +12,7 @@ T/4 predictions. Where the original errs, this does not:
 - Recordings of the app name `JawLeft`, `MouthLeft` and their counterparts in the other order. Here all goes by name.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -66,8 +67,8 @@ FLOOR = 1e-5
 """Least magnitude before the logarithm, as there."""
 
 BLENDSHAPES, EULER = "landmarks.blendshapes", "headpose.euler"
-Form = Literal["signed", "unit"]
-FORMS = {"signed": (1.0, 0.0), "unit": (0.5, 0.5)}
+Form = Literal["signed", "unit", "radians"]
+FORMS = {"signed": (1.0, 0.0), "unit": (0.5, 0.5), "radians": (np.pi, 0.0)}
 """Name of how rotations are given -> what a share of a half turn is multiplied by, and then raised by."""
 
 
@@ -77,8 +78,8 @@ class Crnn:
 
     `mel` float32 [1, 80, 4 * length]: ln of mel magnitudes of the sound in -1..1; at a window's borders they hear what
     lies beyond. `target` float32 [n, 61], n = length * fps / 25, row j at j / fps seconds, linearly between frames: 51
-    scores 0..1, TongueOut 0, and rotations in half turns, -1..1 (`unit`: 0..1, 0.5 is none). `channels` bool [61]:
-    false for TongueOut. `valid` bool [n]: false where a shorter window is filled, with silence and zeros.
+    scores 0..1, TongueOut 0, and rotations in half turns, -1..1 (`unit`: 0..1, 0.5 is none; `radians`). `channels` bool
+    [61]: false for TongueOut. `valid` bool [n]: false where a shorter window is filled, with silence and zeros.
     `video_id`, and `first` int64, the window's first frame.
 
     Rotations have the signs that Unreal's AppleARKitFaceSupport gives them together with these names of left and right:
@@ -94,10 +95,10 @@ class Crnn:
 
     def __call__(self, reader: Reader, window: Window, rng: np.random.Generator) -> Sample:  # noqa: ARG002 (a view's form)
         """The sample of one window. Raises what `Reader` raises."""
-        rows = _rows(self.length, self.fps)
+        rows = rows_of(self.length, self.fps)
         target = np.zeros((rows, len(CHANNELS)), np.float32)
-        filled = _rows(window.frames, self.fps)
-        target[:filled] = self._target(reader, window, filled)
+        filled = rows_of(window.frames, self.fps)
+        target[:filled] = channels_of(reader, window, self.fps, self.rotations)
         return {
             "mel": self._mel(reader, window),
             "target": target,
@@ -117,19 +118,6 @@ class Crnn:
         mel[0, :, :wanted] = columns[:, before : before + wanted]
         return mel
 
-    def _target(self, reader: Reader, window: Window, rows: int) -> NDArray[np.float64]:
-        """The channels at `rows` moments; the last ones lie between the window's last frame and the next, if any."""
-        count = min(window.frames + 1, reader.videos[window.video].frames - window.first)
-        read = reader.read(window.video, window.first, count, (BLENDSHAPES, EULER))
-        known = channels(read[BLENDSHAPES], read[EULER], self.rotations)
-        if count > window.frames and not np.isfinite(known[-1]).all():
-            known = known[:-1]
-        moments = np.arange(rows) * (FPS / self.fps)
-        left = np.minimum(moments.astype(np.intp), len(known) - 1)
-        right = np.minimum(left + 1, len(known) - 1)
-        share = (moments - left)[:, np.newaxis]
-        return np.where(share == 0, known[left], (1 - share) * known[left] + share * known[right])
-
 
 def crnn(
     workspace: Path | str,
@@ -145,14 +133,14 @@ def crnn(
     """Windows of `length` frames every `stride` frames (default: one after another); `split="train"`, and what else
     `Reader` takes, chooses among the videos.
 
-    `fps`: of the target, 60 as the original recorded. `rotations`: `signed`, or `unit` for a network that ends in a
-    sigmoid. `short`: also what is shorter than a window, filled up.
+    `fps`: of the target, 60 as the original recorded. `rotations`: `signed`, `unit` for a network that ends in a
+    sigmoid, or `radians`. `short`: also what is shorter than a window, filled up.
 
     Raises BadInput when the workspace has no blendshapes, nothing is chosen, or for other values of the options.
     """
     if rotations not in FORMS or fps < 1:
         raise BadInput(f"rotations must be {' or '.join(FORMS)} and fps at least 1, not '{rotations}' and {fps}.")
-    reader = _reader(workspace, wishes)
+    reader = reader_of_channels(workspace, **wishes)
     items = windows(reader.videos, length, stride or length, short=short)
     return Samples(reader, items, Crnn(length, fps, rotations), seed)
 
@@ -175,6 +163,29 @@ def channels(blendshapes: NDArray[Any], euler: NDArray[Any], rotations: Form = "
     return found
 
 
+def channels_of(reader: Reader, window: Window, fps: int, rotations: Form = "signed") -> NDArray[np.float64]:
+    """The channels [n, 61] of a window, n = frames * fps / 25, row j at j / fps seconds; NaN in long gaps.
+
+    The last rows lie between the window's last frame and the next. Raises what `Reader.read` raises.
+    """
+    count = min(window.frames + 1, reader.videos[window.video].frames - window.first)
+    read = reader.read(window.video, window.first, count, (BLENDSHAPES, EULER))
+    moments = np.arange(rows_of(window.frames, fps)) * (FPS / fps)
+    return resampled(channels(read[BLENDSHAPES], read[EULER], rotations), moments)
+
+
+def resampled(known: NDArray[np.float64], moments: NDArray[Any]) -> NDArray[np.float64]:
+    """Values [n, 61] of frames at moments [m], counted in frames: linearly between two of them.
+
+    Where the next frame is not there, or NaN, they stay as they are in the last one.
+    """
+    left = np.minimum(moments.astype(np.intp), len(known) - 1)
+    right = np.minimum(left + 1, len(known) - 1)
+    share = (moments - left)[:, np.newaxis]
+    between = (share != 0) & np.isfinite(known[right]).all(axis=1, keepdims=True)
+    return np.where(between, (1 - share) * known[left] + share * known[right], known[left])
+
+
 def degrees(target: NDArray[Any], rotations: Form = "signed") -> NDArray[np.float64]:
     """The nine rotations [..., 9] of targets or predictions [..., 61], in degrees."""
     scale, shift = FORMS[rotations]
@@ -195,14 +206,15 @@ def unreal_angles(euler: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.rad2deg(np.stack([yaw, pitch, roll], axis=-1)))
 
 
-def _rows(frames: int, fps: int) -> int:
+def rows_of(frames: int, fps: int) -> int:
+    """Rows of so many frames, at so many rows a second."""
     return round(frames * fps / FPS)
 
 
-def _reader(workspace: Path | str, wishes: dict[str, Any]) -> Reader:
-    """Raise BadInput, in words of its own when blendshapes are all that lacks."""
+def reader_of_channels(workspace: Path | str, columns: Iterable[str] = (BLENDSHAPES, EULER), **wishes: Any) -> Reader:
+    """A reader of what the channels are made of. Raises BadInput, in words of its own when only blendshapes lack."""
     try:
-        return Reader(workspace, (BLENDSHAPES, EULER), **wishes)
+        return Reader(workspace, columns, **wishes)
     except BadInput as error:
         Reader(workspace, (EULER,), **wishes)
         raise BadInput(

@@ -79,7 +79,7 @@ class Audit:
         for video_id in self._session.removals.there_again(listed):
             yield found("back", self._workspace.relative(self._workspace.catalogue), video_id)
         self._known.update(map(self._workspace.relative, pruning.lone_shards))
-        self._account_for(pruning.gone)
+        self._account_for(pruning.gone, [suffix for stage in self._stages for suffix in stage.media])
         self._work_is_left |= bool(pruning.gone)
 
     def _shard(
@@ -111,16 +111,21 @@ class Audit:
     def _account(self, evidence: Evidence) -> None:
         """Note what stays of a shard when it is left."""
         self._work_is_left |= bool(evidence.doubted)
-        self._account_for(evidence.ids)
+        params = self._session.settings.params
+        self._account_for(
+            evidence.ids, [name for stage in self._stages for name in stage.media_under(params[stage.name])]
+        )
         for stage in self._stages:
             self._known.add(evidence.path(stage.name))
         for video_status in evidence.video_statuses:
+            records = (one.record for one in video_status.statuses.values() if one.record)
+            self._known |= {output.path for record in records for output in record.media}
             if status.is_finished(evidence, video_status):
                 self._finished.append(video_status.video)
 
-    def _account_for(self, video_ids: Iterable[str]) -> None:
+    def _account_for(self, video_ids: Iterable[str], suffixes: Sequence[str]) -> None:
         """Note the manifests and media files of these videos."""
-        workspace, suffixes = self._workspace, [suffix for stage in self._stages for suffix in stage.media]
+        workspace = self._workspace
         for video_id in video_ids:
             media = [workspace.media(video_id, suffix) for suffix in suffixes]
             self._known |= {workspace.relative(path) for path in (workspace.manifest(video_id), *media)}

@@ -155,6 +155,8 @@ class Stage(Generic[P]):
     metrics: tuple[Metric, ...] = ()
     """What it measures of each video, and the bounds that make rules of quality of it."""
     media: tuple[str, ...] = ()
+    media_when: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    """Tells from the parameters whether one of `media` is written at all."""
     catalogue: tuple[str, ...] = ()
     outside: Callable[[Video], Mapping[str, Any] | None] | None = None
     models: Callable[[P], Mapping[str, str]] | None = None
@@ -183,6 +185,10 @@ class Stage(Generic[P]):
     def reads_under(self, params: P) -> tuple[str, ...]:
         """What `process` reads under these parameters."""
         return tuple(ref for ref in self.reads if ref not in self.reads_when or self.reads_when[ref](params))
+
+    def media_under(self, params: P) -> tuple[str, ...]:
+        """The media files that `process` writes under these parameters."""
+        return tuple(name for name in self.media if name not in self.media_when or self.media_when[name](params))
 
     def wants_gpu(self, params: P) -> bool:
         """Whether it asks for a GPU under these parameters."""

@@ -66,7 +66,7 @@ def _commit(unit: Unit, videos: Sequence[str], results: Mapping[str, VideoResult
 
 
 def _replace_media(unit: Unit, results: Collection[VideoResult]) -> None:
-    """Move new media files into place, and remove those of videos that will never come out of their source again."""
+    """Move new media files into place, and remove those that are made no longer: none of a video that is no good."""
     if unit.stage.media:
         unit.workspace.folder("media")
     if unit.stage.media and _old_file_names_media(unit, results):
@@ -74,9 +74,10 @@ def _replace_media(unit: Unit, results: Collection[VideoResult]) -> None:
     for result in results:
         for made, final in result.media:
             flush_and_rename(made, final)
-        if result.record.error and result.record.error.permanent:
-            for suffix in unit.stage.media:
-                unit.workspace.media(result.record.video_id, suffix).unlink(missing_ok=True)
+        if result.record.done or (result.record.error and result.record.error.permanent):
+            every = {unit.workspace.media(result.record.video_id, suffix) for suffix in unit.stage.media}
+            for path in every.difference(final for _, final in result.media):
+                path.unlink(missing_ok=True)
 
 
 def _old_file_names_media(unit: Unit, results: Collection[VideoResult]) -> bool:

@@ -111,7 +111,7 @@ def _claimed(workspace: Workspace, stage: Stage[Any], table: Path) -> VideoResul
         if (
             not record.done
             or record.stage != stage.name
-            or len(record.media) != len(stage.media)
+            or any(contradictions(stage, record))
             or table != table_of(workspace, stage.name, record.video_id, token)
         ):
             return None
@@ -154,7 +154,7 @@ def _is_of(record: Record, basis: Basis) -> bool:
 def _holds(workspace: Workspace, stage: Stage[Any], params: Params, video: Video, result: VideoResult) -> bool:
     """Whether rows, media and what was fetched are as recorded. Raises Damaged where rows are not."""
     record, table = result.record, result.table
-    names = {*(column.name for column in stage.columns_under(params)), *stage.media}
+    names = {*(column.name for column in stage.columns_under(params)), *stage.media_under(params)}
     if table is None or record.video_id != video.video_id or record.digests.keys() != names:
         return False
     with ShardReader(table) as reader:
@@ -162,10 +162,8 @@ def _holds(workspace: Workspace, stage: Stage[Any], params: Params, video: Video
             return False
         verify(reader, stage, record, _named(reader, stage, record))
     media = zip(result.media, record.media, strict=True)
-    return (
-        not any(contradictions(stage, record))
-        and all(is_intact(path, output.sha256) for (path, _), output in media)
-        and not refuted(workspace, stage, video, record)
+    return all(is_intact(path, output.sha256) for (path, _), output in media) and not refuted(
+        workspace, stage, video, record
     )
 
 

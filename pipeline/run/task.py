@@ -108,7 +108,7 @@ class VideoJob(Generic[P]):
 
     def output(self, suffix: str) -> Path:
         """A temporary file that becomes `media/<video_id>.<suffix>`."""
-        if suffix not in self._stage.media:
+        if suffix not in self._stage.media_under(self.params):
             raise KeyError(f"stage {self._stage.name} does not declare media {suffix}")
         final = self._workspace.media(self.video.video_id, suffix)
         self._workspace.folder("media")
@@ -291,8 +291,9 @@ def _process(unit: Unit, video: Video, facts: dict[str, Any], clock: float) -> V
 
 
 def _measure_media(unit: Unit, video: Video, outputs: Mapping[str, Path]) -> tuple[Output, ...]:
-    if set(outputs) != set(unit.stage.media):
-        raise ValueError(f"{unit.stage.name} declares media {unit.stage.media} but wrote {tuple(outputs)}")
+    declared = unit.stage.media_under(unit.params)
+    if set(outputs) != set(declared):
+        raise ValueError(f"{unit.stage.name} declares media {declared} but wrote {tuple(outputs)}")
     return tuple(
         Output(
             path=unit.workspace.relative(unit.workspace.media(video.video_id, suffix)),

@@ -138,7 +138,7 @@ class StatusCache:
             if stage.outside:
                 facts = stage.outside(anchored(video, self._workspace.root))
                 yield facts and sorted(facts.items())
-            for suffix in stage.media:
+            for suffix in stage.media_under(self._planner.settings.params[stage.name]):
                 yield _stat(self._workspace.media(video.video_id, suffix))
 
     def manifests(self, videos: Iterable[Video]) -> str:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from portrait_prep.errors import Damaged, MachineFault, SourceAway, TransferFailed
-from portrait_prep.manifests.record import Basis, Failure, Record
+from portrait_prep.manifests.record import Basis, Failure, Record, unsaid
 from portrait_prep.manifests.verdict import Review
 from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.pipeline.declare.quality import Rule, rules
@@ -121,7 +121,7 @@ class Planner:
     def _constants_of(self, stage: Stage[Any]) -> dict[str, Any]:
         params = self.settings.params[stage.name]
         models = dict(stage.models(params)) if stage.models else {}
-        values = params.model_dump(mode="json", exclude=set(params.incidental))
+        values = params.model_dump(mode="json", exclude={*params.incidental, *unsaid(params)})
         return {"version": stage.version, "params": values, "models": models}
 
     def basis(
@@ -133,7 +133,7 @@ class Planner:
             name, _, column = reference.partition(".")
             inputs[reference] = upstream[name].digests.get(column, "")
         return Basis(
-            catalogue={name: getattr(video, name) for name in stage.catalogue},
+            catalogue=_named(stage, video),
             inputs=inputs,
             outside=self._outside(stage, video, known),
             **self.constants[stage.name],
@@ -146,8 +146,8 @@ class Planner:
         """
         facts = stage.outside(anchored(video, self._workspace.root)) if stage.outside else {}
         if facts is None:
-            named = {name: getattr(video, name) for name in stage.catalogue}
-            return known.basis.outside if known and known.done and known.basis.catalogue == named else {}
+            unchanged = known and known.done and known.basis.catalogue == _named(stage, video)
+            return known.basis.outside if known and unchanged else {}
         return dict(facts)
 
     def statuses(self, videos: Sequence[Video], records: Records) -> dict[str, dict[str, StageStatus]]:
@@ -201,6 +201,12 @@ class Planner:
         return ""
 
 
+def _named(stage: Stage[Any], video: Video) -> dict[str, Any]:
+    """What the catalogue says that matters to the stage."""
+    left_out = unsaid(video)
+    return {name: getattr(video, name) for name in stage.catalogue if name not in left_out}
+
+
 TRIED_AGAIN = {
     Damaged.__name__: "what it reads was damaged",
     SourceAway.__name__: "its source was away",
@@ -229,6 +235,10 @@ def difference(old: Basis, new: Basis) -> str:
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key):
                 untold = field in ("models", "inputs") or key in ("source", "sound")
-                values = "" if untold else f": {before.get(key)!r} -> {after.get(key)!r}"
+                values = "" if untold else f": {_told(before, key)} -> {_told(after, key)}"
                 changes.append(f"{word}{' ' if key else ''}{key} changed{values}")
     return "; ".join(changes) or "its fingerprint is not that of what it was computed from"
+
+
+def _told(values: Mapping[str, Any], name: str) -> str:
+    return repr(values[name]) if name in values else "unset"

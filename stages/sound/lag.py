@@ -46,7 +46,7 @@ METRICS = (
                 ge=0,
             ),
         ),
-        blind="null where the two do not sound alike, or there is only one",
+        blind="null where the two do not sound alike, there is only one, or `sound_shift` moved it",
     ),
     Metric("sound_likeness", "", "correlation of the loudness of the two at that offset, -1 to 1"),
 )

@@ -30,6 +30,9 @@ DETERMINED = 3.5
 Measured by `benchmarks.measure_lip_sync`, with directions to which neither of the two has contributed.
 """
 
+ERROR = 1
+"""Frames by which a lag may be off: the pieces of 3 to 6 s of a clip agree with the whole of it to that."""
+
 DISTANCES = np.array([(0, 17), (61, 291), (2, 152)])
 """Points whose distance is measured: opening of the lips' outer rim, width of the mouth, and from nose to chin."""
 

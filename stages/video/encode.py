@@ -56,11 +56,13 @@ class Encoded:
     """What was written: `frames` of the mp4; whether the sound is `silent`, None where there is no track.
 
     `downmix`: how two channels became one, by their `mean` or, where that cancels them out, the `left` one; or `none`.
+    `sound_changed`: what the format of the sound changes to on the way, where it does.
     """
 
     frames: int
     silent: bool | None
     downmix: str
+    sound_changed: str = ""
 
 
 class FormatChanged(Exception):

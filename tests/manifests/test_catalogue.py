@@ -27,6 +27,14 @@ def test_a_source_is_found_again_after_a_round_trip_through_the_file(tmp_path: P
     assert row.source == str(path) or not os.fsencode(path).isascii()
 
 
+def test_a_catalogue_from_before_a_column_was_added_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.parquet"
+    rows = merge([], [video("a")], 120)
+    write_catalogue(path, rows)
+    pq.write_table(pq.read_table(path).drop_columns(["sound_shift"]), path)
+    assert list(read_catalogue(path)) == rows
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no parquet"])
 def test_what_is_no_catalogue_is_said_in_one_sentence(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "catalogue.parquet"
@@ -105,6 +113,8 @@ BAD_ROWS: dict[str, dict[str, object]] = {
     "has a crop of nothing": {"crop_x": 0, "crop_y": 0, "crop_w": 0, "crop_h": 10},
     "has a crop of less than nothing": {"crop_w": 10, "crop_h": -10},
     "is of no height": {"source_height": -1},
+    "is shifted by no time": {"sound_shift": float("nan")},
+    "is shifted by far": {"sound_shift": -10.5},
     "repeats an id": {"video_id": "a"},
     "is in a shard that is a table": {"shard": "subjects"},
     "is of all subjects": {"subject": "*"},
@@ -137,6 +147,7 @@ def test_rows_that_are_odd_and_can_be_are_read(tmp_path: Path) -> None:
         {"start": 3.0, "end": None},
         {"duration": None},
         {"duration": 0.0},
+        {"sound_shift": -10.0},
         {"crop_x": -5, "crop_y": 10**6, "crop_w": 10, "crop_h": 10, "source_height": 0},
         {"crop_w": 400},
         {"source": "no\0file"},

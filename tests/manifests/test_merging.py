@@ -55,12 +55,19 @@ def test_of_equal_ids_the_first_counts() -> None:
 
 def test_a_known_video_keeps_its_side_and_takes_over_what_the_corpus_corrects() -> None:
     before = video("a", 10.0, source="/old/a.mp4").model_copy(
-        update={"shard": "folder-00003", "split": "train", "fold": 1, "emotion": "neu", "defect": "no crop"}
+        update={
+            "shard": "folder-00003",
+            "split": "train",
+            "fold": 1,
+            "sound_shift": -0.2,
+            "emotion": "neu",
+            "defect": "no crop",
+        }
     )
     now = video("a", 99.0, source="/new/a.mp4").model_copy(
         update={"subject": "t", "split": "test", "fold": 2, "emotion": "ang", "votes": "{}", "licence": "CC BY 4.0"}
     )
-    fixed = {"shard": "folder-00003", "subject": "s", "split": "train", "fold": 1}
+    fixed = {"shard": "folder-00003", "subject": "s", "split": "train", "fold": 1, "sound_shift": -0.2}
     assert merge([before], [now], 120) == [now.model_copy(update=fixed)]
 
 

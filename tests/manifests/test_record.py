@@ -1,11 +1,11 @@
 """A record speaks of its own video's files only."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.record import AddedLater, Record, unsaid
 
 GOOD: dict[str, Any] = {
     "video_id": "a.1",
@@ -54,3 +54,15 @@ def test_what_leads_elsewhere_is_refused(bad: dict[str, Any]) -> None:
 def test_numbers_and_digests_that_no_stage_writes_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Record(**GOOD | bad)
+
+
+class Settings(BaseModel):
+    width: int = 5
+    kept: Annotated[bool, AddedLater()] = Field(False, description="came later")
+    shift: Annotated[float | None, AddedLater()] = None
+
+
+def test_what_was_added_later_counts_where_it_is_not_at_its_default() -> None:
+    assert unsaid(Settings()) == {"kept", "shift"}
+    assert unsaid(Settings(width=7, kept=True)) == {"shift"}
+    assert unsaid(Settings(shift=0.0)) == {"kept"}

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from portrait_prep.errors import Damaged, SourceAway
 from portrait_prep.media.wav import RATE
@@ -226,3 +227,44 @@ def test_channels_and_rates_may_change_half_way(
     assert len(got.numbers) == pytest.approx(100, abs=2)
     loud = [peak_near(got.sound, SECOND * at, SECOND) / SECOND for at in (1, 3)]
     assert loud == [pytest.approx(1, abs=0.05), pytest.approx(3, abs=0.05)]
+
+
+TAIL = 64
+"""Samples at the end of a sound that the filter which resamples reaches over."""
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+@pytest.mark.parametrize("seconds", [0.2, -0.28, -0.1234, 1.3])
+def test_it_is_moved_by_just_so_many_samples(tmp_path: Path, rate: int, seconds: float) -> None:
+    """Beyond the ends of what the source has there is silence."""
+    own = resample_poly(SPEECH.astype(float), rate // 100, RATE // 100)[:, None].astype(np.int16)
+    path = write_clip(tmp_path / "a.mkv", steady(25, 2.5), FACE, sound=own, rate=rate, audio_codec="pcm_s16le")
+    still = normalize(path, tmp_path / "1")
+    moved = normalize(path, tmp_path / "2", sound_shift=seconds)
+    by = round(seconds * RATE)
+    assert not moved.sound[: max(by, 0)].any()
+    rest = len(moved.sound) - abs(by) - TAIL
+    np.testing.assert_array_equal(moved.sound[max(by, 0) :][:rest], still.sound[max(-by, 0) :][:rest])
+    assert not moved.sound[len(moved.sound) + min(by, 0) + TAIL :].any()
+    assert moved.mp4.read_bytes() == still.mp4.read_bytes()
+    assert (moved.metrics["sound_shift"], still.metrics["sound_shift"]) == (seconds, None)
+    assert moved.row["audio_start"] == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("seconds", [0.2, -0.28, 1.6])
+def test_an_interval_is_given_what_the_source_has_around_it(tmp_path: Path, seconds: float) -> None:
+    own = np.random.default_rng(0).integers(-9000, 9000, (44100 * 5, 1)).astype(np.int16)
+    path = write_clip(tmp_path / "a.mkv", steady(25, 5), FACE, sound=own, rate=44100, audio_codec="pcm_s16le")
+    longer = normalize(path, tmp_path / "1", start=2.0, end=4.8).sound
+    moved = normalize(path, tmp_path / "2", start=2.0, end=4.0, sound_shift=seconds).sound
+    by = round(seconds * RATE)
+    np.testing.assert_array_equal(moved[max(by, 0) :], longer[max(-by, 0) : 2 * RATE - by])
+    assert np.count_nonzero(moved[: max(by, 0)]) >= 0.99 * by
+
+
+def test_what_was_moved_on_purpose_is_not_held_against_the_picture_s_own_sound(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", steady(25, 2.5), FACE, sound=SPEECH[:, None], rate=16000)
+    got = normalize(path, tmp_path / "out", sound=str(write_wav(tmp_path / "a.wav", SPEECH)), sound_shift=0.4)
+    assert (got.metrics["sound_offset"], got.metrics["sound_shift"]) == (None, 0.4)
+    assert not got.sound[: round(0.4 * RATE)].any()
+    assert got.metrics["sound_likeness"] > 0.9

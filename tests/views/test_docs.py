@@ -13,7 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
+from portrait_prep.views.exporting.export import Choice, write_export
+from portrait_prep.views.huggingface.export import DATASETS
 from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.webdataset import WEBDATASET
 from tests.views.moving_faces import FRAMES
 
 ROOT = Path(__file__).parents[2]
@@ -119,10 +122,25 @@ def test_the_recipe_for_pytorch_gives_batches_of_it(run: Run, capsys: pytest.Cap
 
 
 def test_the_recipe_for_datasets_reads_it_too(run: Run, sides: Path) -> None:
-    frames = run(OTHER_TOOLS, ("load_dataset(",))["frames"][:]
+    frames = run(OTHER_TOOLS, ("cast_column(",))["frames"][:]
     assert frames["canonical"].dtype == np.float32
     np.testing.assert_array_equal(frames["canonical"], expected(sides))
     assert [*dict.fromkeys(frames["subject"])] == ["ann", "cy"]
+
+
+def test_the_recipe_for_export_datasets_reads_it(run: Run, sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_export(DATASETS, sides / "W", sides / "frames", choice=Choice(split=("train",)))
+    points = run(OTHER_TOOLS, ('load_dataset("frames")',))["splits"]["train"].with_format("numpy")[:]["landmarks"]
+    reader = Reader(sides / "W", ["landmarks.landmarks"], video_id=TRAIN)
+    found = [reader.read(number)["landmarks.landmarks"] for number in range(len(reader))]
+    np.testing.assert_array_equal(points, np.concatenate(found))
+    assert f"train ({FRAMES_OF_TRAIN}, 478, 3) float32 ann-1 ann None" in capsys.readouterr().out
+
+
+def test_the_recipe_for_export_webdataset_reads_it(run: Run, sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_export(WEBDATASET, sides / "W", sides / "tars", choice=Choice(only=("cy-drawn",)))
+    run(OTHER_TOOLS, ("import webdataset",))
+    assert "cy-drawn cy None torch.Size([60, 478, 3]) (512, 512, 3) (38400,)" in capsys.readouterr().out
 
 
 @pytest.mark.slow

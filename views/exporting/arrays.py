@@ -3,8 +3,9 @@
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0; an npz is a zip of npy.
 """
 
+import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +31,22 @@ class Stream:
         """One that is there as a whole."""
         return cls(len(values), values.shape[1:], values.dtype.str, (values,))
 
+    @property
+    def nbytes(self) -> int:
+        """The size of all of its values."""
+        return math.prod((self.rows, *self.shape)) * np.dtype(self.dtype).itemsize
+
+    def content(self) -> Iterator[memoryview]:
+        """The values, row by row, a block at a time. Raises ValueError unless just the announced rows come."""
+        rows = 0
+        for block in self.blocks:
+            if block.shape[1:] != self.shape:
+                raise ValueError(f"a block has rows of {block.shape[1:]}, not of {self.shape}")
+            rows += len(block)
+            yield np.ascontiguousarray(block, self.dtype).data
+        if rows != self.rows:
+            raise ValueError(f"{rows} rows came, not {self.rows}")
+
 
 def write_npy(path: Path, stream: Stream) -> None:
     """Write one array. Raises ValueError unless the blocks have just the rows that were announced."""
@@ -48,11 +65,4 @@ def write_npz(path: Path, streams: Iterable[tuple[str, Stream]]) -> None:
 def _write(file: IO[bytes], stream: Stream) -> None:
     shape = (stream.rows, *stream.shape)
     np.lib.format.write_array_header_1_0(file, {"descr": stream.dtype, "fortran_order": False, "shape": shape})
-    rows = 0
-    for block in stream.blocks:
-        if block.shape[1:] != stream.shape:
-            raise ValueError(f"a block has rows of {block.shape[1:]}, not of {stream.shape}")
-        rows += len(block)
-        file.write(np.ascontiguousarray(block, stream.dtype).data)
-    if rows != stream.rows:
-        raise ValueError(f"{rows} rows came, not {stream.rows}")
+    file.writelines(stream.content())

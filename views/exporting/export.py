@@ -62,6 +62,7 @@ class Export(Generic[O]):
 
     `columns` are read of each video, which must be done at their stages and at `stages`; `wishes` choose videos, as
     `views.reading.selection.select` takes them. `plan` may raise BadInput, when nothing can be made of the videos.
+    `reader`: `Reader`, or what is made as it is and has better words for what lacks.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Export(Generic[O]):
     stages: tuple[str, ...] = ()
     wishes: Mapping[str, Wish] = field(default_factory=dict)
     is_file: bool = False
+    reader: Callable[..., Reader] = Reader
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def write_export(
     options = options or export.options()
     wishes = {**choice.wishes(read_catalogue(Workspace(Path(workspace)).catalogue)), **export.wishes}
     place = Target(target, export.is_file)
-    reader = Reader(workspace, export.columns(options), stages=export.stages, **wishes)
+    reader = export.reader(workspace, export.columns(options), stages=export.stages, **wishes)
     plan = export.plan(reader, options)
     with filling(place, _digest(export, options, reader)) as unfinished:
         for part in watch(plan.parts):

@@ -144,6 +144,8 @@ def _parts(groups: range, first: int, frames: int) -> Iterator[tuple[slice, int,
 def _layout(reader: ShardReader, name: str) -> Layout:
     if name not in reader.column_names:
         raise BadInput(f"{reader.path} holds no column '{name}'; it holds {', '.join(reader.column_names)}.")
+    if "frame" not in reader.column_names:
+        raise BadInput(f"{reader.path} has one row a video: '{name}' is a fact, and no column of frames.")
     kind, shape = reader.file.schema_arrow.field(name).type, []
     while pa.types.is_fixed_size_list(kind):
         shape.append(kind.list_size)

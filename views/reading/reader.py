@@ -135,13 +135,21 @@ class Reader:
 
     def stream(self, number: int, first: int = 0, frames: int | None = None, size: int = SIZE) -> Iterator[Image]:
         """The same one by one, RGB uint8 [size, size, 3]: memory does not grow with their number."""
-        from portrait_prep.media.frames import read_frames  # noqa: PLC0415 (who reads no pictures needs no PyAV)
+        from portrait_prep.media.frames import read_frames  # noqa: PLC0415 (who reads no pictures needs no PyAV
 
         footage = self.videos[number]
         count = _checked(footage, first, frames)
         self._shard(MEDIA, number).check()
         path = self.workspace.media(footage.video.video_id, "mp4")
         yield from read_frames(path, size, range(first, first + count))
+
+    def media(self, number: int, suffix: str) -> Path:
+        """The mp4 or wav of a video, as a whole file. Raises Damaged when it is gone, or not of this video's state."""
+        self._shard(MEDIA, number).check()
+        path = self.workspace.media(self.videos[number].video.video_id, suffix)
+        if not path.is_file():
+            raise Damaged(f"{path} is gone: run again.")
+        return path
 
     def facts(self, number: int, *columns: str) -> dict[str, Any]:
         """What stages with one row a video say of it: `normalize.fps`, `stats.canonical_mean` float64 [478, 3], ….

@@ -1,6 +1,6 @@
 """Items of a data set as stretches of frames: which video, from which frame on, how many."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from portrait_prep.views.reading.selection import Footage
 
 T = TypeVar("T", bound=np.generic)
+BLOCK = 250
+"""Frames at a time where a stretch of any length must be streamed."""
 
 
 class Window(NamedTuple):
@@ -78,6 +80,12 @@ def whole(videos: Sequence[Footage]) -> Stretches:
     """Each video as one window, gaps and all: utterances."""
     longest = max((footage.frames for footage in videos), default=1)
     return Stretches(((number, 0, footage.frames) for number, footage in enumerate(videos)), longest, 1)
+
+
+def blocks(window: Window) -> Iterator[Window]:
+    """The window in pieces that fit into memory."""
+    for first in range(window.first, window.first + window.frames, BLOCK):
+        yield Window(window.video, first, min(BLOCK, window.first + window.frames - first))
 
 
 def padded(values: NDArray[T], length: int) -> NDArray[T]:

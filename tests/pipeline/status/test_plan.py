@@ -62,6 +62,12 @@ def test_texts_that_come_later_make_nothing_stale_and_stand_in_the_manifests(tmp
     assert list(Audit(toy_session(root)).findings()) == []
 
 
+def test_a_field_that_was_added_is_told_beside_nothing() -> None:
+    old, new = Basis(version=1), Basis(version=1, params={"kept": True}, catalogue={"shift": -0.2})
+    assert difference(old, new) == ("setting kept changed: unset -> True; catalogue field shift changed: unset -> -0.2")
+    assert difference(new, old).endswith("catalogue field shift changed: -0.2 -> unset")
+
+
 def test_what_is_blocked_names_the_stage_that_failed_however_far_above(tmp_path: Path) -> None:
     session = add_videos(tmp_path / "w", {"a1": "1 bad"})
     session.run(session.select((), (), retry_failed=False), workers=0)

@@ -1,0 +1,1 @@
+"""Hugging Face datasets: Parquet files with their features, and the card that names the splits."""

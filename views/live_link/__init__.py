@@ -1,0 +1,1 @@
+"""Live Link Face: its recordings, and the export that writes them."""
