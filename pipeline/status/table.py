@@ -153,6 +153,17 @@ def read_rows(workspace: Workspace, stage: str, fields: Sequence[str]) -> dict[s
     return found
 
 
+def work_of(workspace: Workspace) -> dict[str, tuple[float, int]]:
+    """Stage -> seconds of work and frames of the videos that are done at it; empty where the table cannot be read."""
+    try:
+        rows = pq.read_table(regular(workspace.manifests_table), columns=["stage", "outcome", "seconds", "frames"])
+        done = rows.filter(pc.equal(rows["outcome"], State.DONE.value)).group_by("stage")
+        sums = done.aggregate([("seconds", "sum"), ("frames", "sum")]).to_pylist()
+    except (OSError, pa.ArrowException):
+        return {}
+    return {row["stage"]: (row["seconds_sum"] or 0.0, row["frames_sum"] or 0) for row in sums}
+
+
 def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table:
     """The same rows with the verdicts of now."""
     verdicts = [flat_verdict(summary.verdict.model_dump(mode="json")) for summary in summaries]
