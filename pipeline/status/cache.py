@@ -22,6 +22,7 @@ from pydantic_core import from_json
 
 from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.media.file import regular
+from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.counts import ShardCounts
 from portrait_prep.pipeline.status.plan import Planner
@@ -134,12 +135,18 @@ class StatusCache:
         return self._facts[shard]
 
     def _surroundings(self, video: Video) -> Iterator[Any]:
-        for stage in self._planner.stages:
+        for stage, suffixes in self._media:
             if stage.outside:
                 facts = stage.outside(anchored(video, self._workspace.root))
                 yield facts and sorted(facts.items())
-            for suffix in stage.media_under(self._planner.settings.params[stage.name]):
+            for suffix in suffixes:
                 yield _stat(self._workspace.media(video.video_id, suffix))
+
+    @cached_property
+    def _media(self) -> Sequence[tuple[Stage[Any], Sequence[str]]]:
+        """The stages, and the suffixes of the files that each writes beside its shards."""
+        params = self._planner.settings.params
+        return [(stage, tuple(stage.media_under(params[stage.name]))) for stage in self._planner.stages]
 
     def manifests(self, videos: Iterable[Video]) -> str:
         """Digest of the stats of these videos' manifest files: to be taken once they are written."""

@@ -1,11 +1,14 @@
 """The catalogue as a table: it gives its rows as a list would, and takes a fraction of the memory."""
 
+import pickle
 import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from portrait_prep.manifests.catalogue import SCHEMA, Catalogue, by_shard, read_catalogue, write_catalogue
 from portrait_prep.manifests.video import Video
@@ -60,3 +63,18 @@ def test_memory_is_a_table_s_and_not_that_of_as_many_objects(tmp_path: Path) -> 
 
 def test_an_id_in_bytes_that_are_no_text_is_not_found() -> None:
     assert table_of(rows_of(["a-00000"])).find("\udcff") is None
+
+
+def test_rows_become_what_pydantic_makes_of_them(tmp_path: Path) -> None:
+    written = [
+        Video(video_id="a", corpus="c", subject="s", shard="c-00000", source="x", start=1.5, fold=2),
+        Video(video_id="b", corpus="c", subject="ß", shard="c-00000", source="y", text="Hm.", split="train"),
+    ]
+    write_catalogue(tmp_path / "catalogue.parquet", written)
+    for video, made in zip(read_catalogue(tmp_path / "catalogue.parquet"), written, strict=True):
+        assert video == Video(**made.model_dump())
+        assert video.model_dump_json() == made.model_dump_json()
+        assert video.model_copy(update={"split": "val"}).split == "val"
+        assert pickle.loads(pickle.dumps(video)) == video
+        with pytest.raises(ValidationError, match="frozen"):
+            video.split = "test"  # type: ignore[misc]
