@@ -44,7 +44,10 @@ def _command(one: Export[Any]) -> Callable[..., int]:
         return 0
 
     command.__doc__ = f"{one.help}\n\nParameters\n----------\ntarget\n    {one.target}\n"
-    command.__annotations__["options"] = Annotated[one.options, Parameter(name="*", negative=(), consume_multiple=True)]
+    command.__annotations__["options"] = Annotated[
+        one.options,
+        Parameter(name="*", negative=(), consume_multiple=True, show=bool(one.options.model_fields)),
+    ]
     command.__kwdefaults__ = {**(command.__kwdefaults__ or {}), "options": one.options()}
     return command
 

@@ -29,15 +29,15 @@ class FaceRange:
 
     `opening` float32 [frames]: distance between the middles of the inner lips, NaN where there is no face. `lips`
     float64 [4]: left, top, right and bottom of all that the lips reach, `depth` float their mean z, `mouth` float64 [2]
-    width and height of the largest mouth. `oval` float64 [21, 3]: the mean outline of the lower face, and `lowest`
-    float64 [21] the largest y of each of its points.
+    width and height of the largest mouth. `mean` float64 [141, 3]: the mean face, and `lowest` float64 [21] the largest
+    y of each point of its outline.
     """
 
     opening: NDArray[np.float32]
     lips: NDArray[np.float64]
     depth: float
     mouth: NDArray[np.float64]
-    oval: NDArray[np.float64]
+    mean: NDArray[np.float64]
     lowest: NDArray[np.float64]
 
 
@@ -55,7 +55,7 @@ class FaceRanges:
 def measure(reader: Reader, number: int) -> FaceRange:
     """Go once through the points of a video, a row group at a time."""
     opening, boxes, depths = [], [], []
-    oval, lowest, faces = np.zeros((len(OVAL), 3)), np.full(len(OVAL), -np.inf), 0
+    total, lowest, faces = np.zeros((len(POINTS), 3)), np.full(len(OVAL), -np.inf), 0
     frames = reader.videos[number].frames
     for first in range(0, frames, ROWS_PER_GROUP):
         count = min(ROWS_PER_GROUP, frames - first)
@@ -65,7 +65,7 @@ def measure(reader: Reader, number: int) -> FaceRange:
         lips = points[:, LIPS]
         boxes.append(np.concatenate([lips[:, :, :2].min(axis=1), lips[:, :, :2].max(axis=1)], axis=1))
         depths.append(lips[:, :, 2].mean(axis=1))
-        oval += points[:, OVAL].sum(axis=0, dtype=np.float64)
+        total += points.sum(axis=0, dtype=np.float64)
         lowest = np.maximum(lowest, points[:, OVAL, 1].max(axis=0, initial=-np.inf))
         faces += len(points)
     box = np.concatenate(boxes)
@@ -74,7 +74,7 @@ def measure(reader: Reader, number: int) -> FaceRange:
         np.concatenate([_percentile(box[:, :2], 100 - MOST), _percentile(box[:, 2:], MOST)]),
         float(np.concatenate(depths).mean(dtype=np.float64)) if faces else np.nan,
         _percentile(box[:, 2:] - box[:, :2], MOST),
-        oval / faces if faces else np.full_like(oval, np.nan),
+        total / faces if faces else np.full_like(total, np.nan),
         lowest,
     )
 

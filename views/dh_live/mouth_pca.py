@@ -75,10 +75,17 @@ class MouthPca:
             raise BadInput(f"The mouth PCA was fitted without {video_id}: run '{COMMAND}' again.")
         return np.asarray(self.means[found[0]])
 
-    def project(self, pictures: NDArray[np.float32], video_id: str) -> NDArray[np.float32]:
-        """Coefficients float32 [n, 6] of pictures [n, 15, 30, 3] of a video. Raises BadInput as `of` does."""
+    @property
+    def deviation(self) -> NDArray[np.float64]:
+        """That of each coefficient, float64 [7]: the first moves far more than the last."""
+        return np.asarray(np.sqrt(self.variance))
+
+    def project(
+        self, pictures: NDArray[np.float32], video_id: str, coefficients: int = COEFFICIENTS
+    ) -> NDArray[np.float32]:
+        """The first coefficients, float32 [n, 6], of pictures [n, 15, 30, 3] of a video. Raises BadInput as `of`."""
         deviations = pictures.reshape(-1, VALUES) - self.of(video_id)
-        return np.asarray(deviations @ self.components[:COEFFICIENTS].T, np.float32)
+        return np.asarray(deviations @ self.components[:coefficients].T, np.float32)
 
     def picture(self, coefficients: NDArray[Any], video_id: str | None = None) -> NDArray[np.float32]:
         """Pictures float32 [n, 15, 30, 3] that have these coefficients [n, 6]: of a video, or of the mean mouth."""

@@ -176,26 +176,33 @@ def references(face: FaceRange, frame: int, rng: np.random.Generator) -> NDArray
     return np.asarray(rng.choice(chosen, REFERENCES, replace=len(chosen) < REFERENCES), np.int64)
 
 
-def lowest(face: FaceRange, pose: Pose) -> NDArray[np.float64]:
-    """The outline where it is lowest in the video, and a margin below, in the image of one frame: [141, 2] px.
-
-    Only the places of the outline are filled; the others are NaN.
-    """
-    outline = face.oval.copy()
-    outline[:, 1] = face.lowest + MARGIN
-    points = np.full((len(POINTS), 2), np.nan)
-    points[OVAL] = to_image(outline[np.newaxis], pose)[0, :, :2]
+def with_lowest_jaw(face: FaceRange) -> NDArray[np.float64]:
+    """The video's mean face, its outline as low as it ever is and a margin below: canonical [141, 3]."""
+    points = face.mean.copy()
+    points[OVAL, 1] = face.lowest + MARGIN
     return points
+
+
+def lowest(face: FaceRange, pose: Pose) -> NDArray[np.float64]:
+    """The same in the image of one frame: [141, 2] px."""
+    return to_image(with_lowest_jaw(face)[np.newaxis], pose)[0, :, :2]
+
+
+def matrices(pose: Pose) -> NDArray[np.float64]:
+    """What takes canonical points, as columns (x, y, z, 1), to px of the image in n frames, float64 [n, 4, 4]."""
+    ends = CANONICAL_CENTRE + np.concatenate([np.zeros((1, 3)), np.eye(3)])
+    carried = to_image(np.broadcast_to(ends, (len(pose.scale), 4, 3)), pose)
+    matrix = np.tile(np.eye(4), (len(carried), 1, 1))
+    matrix[:, :3, :3] = np.swapaxes(carried[:, 1:] - carried[:, :1], 1, 2)
+    matrix[:, :3, 3] = carried[:, 0] - matrix[:, :3, :3] @ CANONICAL_CENTRE
+    return matrix
 
 
 def to_crop(crop: FaceSquare, pose: Pose) -> NDArray[np.float64]:
     """The matrix that takes canonical points of one frame to px of its crop, float64 [4, 4]."""
-    ends = CANONICAL_CENTRE + np.concatenate([np.zeros((1, 3)), np.eye(3)])
-    origin, *axes = crop.points(to_image(ends[np.newaxis], pose)[0])
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack(axes, axis=1) - origin[:, np.newaxis]
-    matrix[:3, 3] = origin - matrix[:3, :3] @ CANONICAL_CENTRE
-    return matrix
+    shrink = np.diag([crop.scale, crop.scale, crop.scale, 1.0])
+    shrink[:2, 3] = -crop.scale * crop.left, -crop.scale * crop.top
+    return np.asarray(shrink @ matrices(pose)[0])
 
 
 def _seen(reader: Reader, video: int, frame: int) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:

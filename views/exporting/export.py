@@ -47,13 +47,15 @@ class Plan:
     """What an export of some videos consists of.
 
     `left_out`: a line for each thing that the system would not take. `summary`: of all, for the last line. `close` gets
-    the folder with all parts, and the path that it will have, and adds what tells of all of them.
+    the folder with all parts, and the path that it will have, and adds what tells of all of them. `made_of`: the digest
+    of what the parts are made of beside the videos and the options.
     """
 
     parts: Sequence[Part]
     summary: str
     left_out: Sequence[str] = ()
     close: Callable[[Path, Path], None] = lambda *_: None
+    made_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def write_export(
     place = Target(target, export.is_file)
     reader = export.reader(workspace, export.columns(options), stages=export.stages, **wishes)
     plan = export.plan(reader, options)
-    with filling(place, _digest(export, options, reader)) as unfinished:
+    with filling(place, _digest(export, options, reader, plan.made_of)) as unfinished:
         for part in watch(plan.parts):
             if not unfinished.has(part.name):
                 unfinished.write(part.name, part.write)
@@ -127,9 +129,9 @@ def write_export(
     return [*plan.left_out, *_left_out(reader), f"{target}: {plan.summary}."]
 
 
-def _digest(export: Export[O], options: O, reader: Reader) -> str:
+def _digest(export: Export[O], options: O, reader: Reader, made_of: str) -> str:
     """Of all that the files are made from: what was made by another version, or of other values, is made again."""
-    digest = hashlib.sha256(f"{version('portrait-prep')} {export.name} {options.model_dump_json()}".encode())
+    digest = hashlib.sha256(f"{version('portrait-prep')} {export.name} {options.model_dump_json()} {made_of}".encode())
     for footage in reader.videos:
         known = footage.video.model_dump(mode="json"), footage.accepted, footage.gaps, sorted(footage.digests.items())
         digest.update(json.dumps(known).encode())

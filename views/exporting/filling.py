@@ -100,9 +100,11 @@ def filling(target: Target, plan: str) -> Iterator[Filling]:
         try:
             if not complete:
                 _begin(place, plan)
+            (place / DONE).mkdir(exist_ok=True)  # it may have been killed while it tidied up
             yield Filling(place, complete)
+            _flush_lists(place / DONE)
             _note(place / COMPLETE, plan)
-            _move(place / DONE, target)
+            _move(place / DONE, target, complete)
             shutil.rmtree(place)
         finally:
             _leave(place, target, present)
@@ -153,6 +155,13 @@ def _flush(part: Path) -> None:
         _sync(path)
 
 
+def _flush_lists(done: Path) -> None:
+    """Have the files that tell of all parts on disk, too."""
+    for path in done.iterdir():
+        if path.is_file():
+            _sync(path)
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
@@ -161,8 +170,11 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _move(done: Path, target: Target) -> None:
-    """All or nothing, or gone on with after a kill. Files last: they are the lists of what is there."""
+def _move(done: Path, target: Target, begun: bool) -> None:
+    """All or nothing. Files last: they are the lists of what is there.
+
+    `begun`: by a process that was killed. What it has moved stays, and so does the rest, to be gone on with.
+    """
     moved: list[Path] = []
     try:
         for path in sorted(done.iterdir(), key=lambda path: (path.is_file(), path.name)):
@@ -171,9 +183,10 @@ def _move(done: Path, target: Target) -> None:
                 raise BadInput(f"{final} came there while the export was written: move it away and try again.")
             moved.append(path.rename(final))
     except BaseException:
-        for path in moved:
-            path.rename(done / path.name)
-        (done.parent / COMPLETE).unlink(missing_ok=True)
+        if not begun:
+            for path in moved:
+                path.rename(done / path.name)
+            (done.parent / COMPLETE).unlink(missing_ok=True)
         raise
     _sync(target.folder)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from portrait_prep.media.picture import FPS
 from portrait_prep.media.wav import RATE, SAMPLES_PER_FRAME
+from portrait_prep.views.exporting.stretches import named_stretches
 from portrait_prep.views.moda.windows import LENGTH, STRIDE
 from portrait_prep.views.reading.selection import Footage
 from portrait_prep.views.reading.windows import Window
@@ -29,22 +30,19 @@ class Clip:
 
 
 def clips_of(videos: Sequence[Footage], trim: bool) -> list[Clip]:
-    """One of each stretch between long gaps, `<video_id>@<first frame>` where that is not the whole video.
+    """One of each stretch between long gaps.
 
-    So is one called that is named like a list. Up to two frames are cut off the end where the loader would miscount
-    them; `trim`: up to 199, so that a clip's length is 601 + 200 k.
+    Up to two frames are cut off the end where the loader would miscount them; `trim`: up to 199, so that a clip's
+    length is 601 + 200 k.
     """
     found = list[Clip]()
-    for number, footage in enumerate(videos):
-        video = footage.video
-        for first, stop in footage.runs:
-            frames = stop - first
-            plain = frames == footage.frames and video.video_id not in (TRAIN, TEST)
-            name, listed = video.video_id if plain else f"{video.video_id}@{first}", frames >= LEAST
-            if listed:
-                frames = _counted_rightly(frames - (frames - LEAST) % STRIDE if trim else frames)
-            list_file = LISTS.get(video.split or "", TRAIN) if listed else ""
-            found.append(Clip(name, Window(number, first, frames), list_file))
+    for name, window in named_stretches(videos, (TRAIN, TEST)):
+        frames = window.frames
+        listed = frames >= LEAST
+        if listed:
+            frames = _counted_rightly(frames - (frames - LEAST) % STRIDE if trim else frames)
+        list_file = LISTS.get(videos[window.video].video.split or "", TRAIN) if listed else ""
+        found.append(Clip(name, window._replace(frames=frames), list_file))
     return found
 
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from portrait_prep.media.wav import write_wav
 from portrait_prep.views.exporting.arrays import Stream, write_npy, write_npz
 from portrait_prep.views.moda.parts import SEMANTIC, indices
-from portrait_prep.views.moda.targets import BLOCK, Targets
+from portrait_prep.views.moda.targets import Targets
 from portrait_prep.views.moda.visibility import VISIBLE
 from portrait_prep.views.reading.reader import Reader
-from portrait_prep.views.reading.windows import Window
+from portrait_prep.views.reading.windows import Window, blocks
 
 SHOULDERS, BILLBOARD = "torso.shoulders", "torso.billboard"
 FEATURES: Mapping[str, tuple[str, tuple[int, ...]]] = {
@@ -64,9 +64,3 @@ def _held(stream: Stream) -> Stream:
             yield np.broadcast_to(first, block.shape)
 
     return Stream(stream.rows, stream.shape, stream.dtype, rows())
-
-
-def blocks(window: Window) -> Iterator[Window]:
-    """The window in pieces that fit into memory."""
-    for first in range(window.first, window.first + window.frames, BLOCK):
-        yield Window(window.video, first, min(BLOCK, window.first + window.frames - first))

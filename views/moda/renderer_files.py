@@ -8,20 +8,16 @@ data_prepare/steps/step7-gen_pix2pix.py. Pictures are PNG files of 512 px, which
     render/train_pix_list.txt, val_pix_list.txt        numbers: the first 80 %, and the rest
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from portrait_prep.media.picture import Image
 from portrait_prep.stages.face.geometry import Pose, to_image
+from portrait_prep.views.exporting.pictures import write_pngs
 from portrait_prep.views.moda.centre import HEADMOTION
-from portrait_prep.views.moda.motion_files import blocks
 from portrait_prep.views.moda.renderer import COLUMNS, EXAMPLES, TRAINING, chosen, feature_image, mouth_mask
 from portrait_prep.views.reading.reader import Reader
-from portrait_prep.views.reading.windows import Window
+from portrait_prep.views.reading.windows import Window, blocks
 
 LEAST = 25
 """Frames of the shortest clip that there is anything to learn from."""
@@ -36,18 +32,22 @@ def write_render(reader: Reader, window: Window, folder: Path) -> None:
         (pictures / kind).mkdir(parents=True)
     bound = int(window.frames * TRAINING + 0.5)
     examples = set(chosen(range(bound), EXAMPLES, reader.videos[window.video].video.video_id))
+    write_pngs(_pictures(reader, window, examples, pictures))
+    for name, numbers in zip(LISTS, (range(bound), range(bound, window.frames)), strict=True):
+        (folder / "render" / name).write_text("".join(f"{each:05d}\n" for each in numbers), "ascii")
+
+
+def _pictures(reader: Reader, window: Window, examples: set[int], folder: Path) -> Iterator[tuple[Path, Image]]:
     number = 0
     for block in blocks(window):
         for image, (feature, mouth) in zip(reader.stream(*block), _drawings(reader, block), strict=True):
             name = f"{number:05d}.png"
-            _write(pictures / "target" / name, image[..., ::-1])
-            _write(pictures / "feature" / name, feature[..., ::-1])
-            _write(pictures / "mouth" / name, mouth)
+            yield folder / "target" / name, image[..., ::-1]
+            yield folder / "feature" / name, feature[..., ::-1]
+            yield folder / "mouth" / name, mouth
             if number in examples:
-                _write(pictures / "candidate" / name, image[..., ::-1])
+                yield folder / "candidate" / name, image[..., ::-1]
             number += 1
-    for name, numbers in zip(LISTS, (range(bound), range(bound, window.frames)), strict=True):
-        (folder / "render" / name).write_text("".join(f"{each:05d}\n" for each in numbers), "ascii")
 
 
 def _drawings(reader: Reader, window: Window) -> Iterable[tuple[Image, Image]]:
@@ -55,9 +55,3 @@ def _drawings(reader: Reader, window: Window) -> Iterable[tuple[Image, Image]]:
     faces = to_image(rows["headpose.canonical"], Pose(*(rows[f"headpose.{name}"] for name in HEADMOTION)))
     for face, shoulders, visible in zip(faces, rows["torso.shoulders"], rows["torso.visible"], strict=True):
         yield feature_image(face, shoulders[visible]), mouth_mask(face)
-
-
-def _write(path: Path, picture: NDArray[np.uint8]) -> None:
-    """BGR or grey, as OpenCV has it. Raises OSError."""
-    _, content = cv2.imencode(".png", np.ascontiguousarray(picture))
-    path.write_bytes(content.tobytes())

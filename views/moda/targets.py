@@ -17,14 +17,12 @@ from portrait_prep.views.moda.centre import HEADMOTION, Centre, centre_of_batche
 from portrait_prep.views.moda.published import published, published_to_image
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.store import Store
-from portrait_prep.views.reading.windows import Window, padded
+from portrait_prep.views.reading.windows import Window, blocks, padded
 
 COLUMNS = ("headpose.canonical", "headpose.euler", "headpose.translation", "headpose.scale", "torso.billboard")
 """The frame columns that targets are made of."""
 LANDMARKS = "landmarks.landmarks"
 NAMES = ("mesh", "headmotion", "torso")
-BLOCK = 250
-"""Frames at a time where a clip must be streamed."""
 KNOWN = 512
 """Most clips whose centre is remembered, some 25 kB each."""
 
@@ -85,8 +83,8 @@ class Targets:
 
     def blocks(self, reader: Reader, window: Window) -> Iterator[Batch]:
         """The same, some frames at a time."""
-        for first in range(window.first, window.first + window.frames, BLOCK):
-            yield self.read(reader, Window(window.video, first, min(BLOCK, window.first + window.frames - first)))
+        for block in blocks(window):
+            yield self.read(reader, block)
 
     def centre_of(self, reader: Reader, number: int) -> Centre:
         """What the targets of video `number` are relative to.

@@ -82,10 +82,10 @@ def whole(videos: Sequence[Footage]) -> Stretches:
     return Stretches(((number, 0, footage.frames) for number, footage in enumerate(videos)), longest, 1)
 
 
-def blocks(window: Window) -> Iterator[Window]:
-    """The window in pieces that fit into memory."""
-    for first in range(window.first, window.first + window.frames, BLOCK):
-        yield Window(window.video, first, min(BLOCK, window.first + window.frames - first))
+def blocks(window: Window, most: int = BLOCK) -> Iterator[Window]:
+    """The window in pieces of at most so many frames, which fit into memory."""
+    for first in range(window.first, window.first + window.frames, most):
+        yield Window(window.video, first, min(most, window.first + window.frames - first))
 
 
 def padded(values: NDArray[T], length: int) -> NDArray[T]:

@@ -207,7 +207,7 @@ def test_few_frames_give_five_references() -> None:
 
 
 def of_openings(*openings: float) -> FaceRange:
-    return FaceRange(np.array(openings, np.float32), np.zeros(4), 0.0, np.zeros(2), np.zeros((21, 3)), np.zeros(21))
+    return FaceRange(np.array(openings, np.float32), np.zeros(4), 0.0, np.zeros(2), np.zeros((141, 3)), np.zeros(21))
 
 
 def test_the_blank_jaw_does_not_tell_how_far_the_mouth_is_open() -> None:

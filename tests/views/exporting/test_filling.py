@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from portrait_prep.errors import BadInput
@@ -118,6 +118,7 @@ def test_a_place_that_was_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, 24), max_size=4), is_file=st.booleans())
+@example(cuts=[5, 21, 4], is_file=False)  # the second and the third while names are given
 def test_broken_off_anywhere_any_number_of_times_it_ends_the_same(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[int], is_file: bool
 ) -> None:

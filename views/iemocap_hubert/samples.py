@@ -37,6 +37,8 @@ FRAMES = 3 * FPS
 SAMPLES = FRAMES * SAMPLES_PER_FRAME
 LABELS = ("neu", "hap", "ang", "sad")
 """In the order of their numbers; excitement counts as happiness."""
+CHOSEN: Mapping[str, Any] = {"corpus": CORPUS, "four_class": LABELS}
+"""Which videos there are samples of."""
 SPEAKERS = tuple(f"Ses0{session}{gender}" for session in SESSIONS for gender in "FM")
 """In the order of their numbers."""
 EPSILON = 1e-7
@@ -93,13 +95,16 @@ def iemocap_hubert(
     here: so rejected ones are there unless it is True. `hubert` is a folder with facebook/hubert-base-ls960 or one of
     its kind; it needs PyTorch. Raises BadInput when nothing is chosen, MissingPrerequisite when that is no such folder.
     """
-    choice: dict[str, Any] = {"corpus": CORPUS, "four_class": LABELS} | wishes
-    reader = Reader(workspace, accepted=accepted, **choice)
-    items = [Window(number, 0, min(footage.frames, FRAMES)) for number, footage in enumerate(reader.videos)]
+    reader = Reader(workspace, accepted=accepted, **(dict[str, Any](CHOSEN) | wishes))
     folder = None if hubert is None else Path(hubert).absolute()
     if folder:
         check(folder)
-    return Samples(reader, items, IemocapHubert(folder), seed)
+    return Samples(reader, utterances(reader), IemocapHubert(folder), seed)
+
+
+def utterances(reader: Reader) -> list[Window]:
+    """The first three seconds of each video, or all of a shorter one."""
+    return [Window(number, 0, min(footage.frames, FRAMES)) for number, footage in enumerate(reader.videos)]
 
 
 def folds(workspace: Path | str, test: int, validate: int | None = None, **options: Any) -> Mapping[str, Samples]:
