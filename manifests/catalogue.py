@@ -40,6 +40,9 @@ def _arrow_type(name: str) -> pa.DataType:
 
 REQUIRED = tuple(name for name in Video.model_fields if Video.model_fields[name].annotation is str)
 """Fields that are never null; a table with a null in one of them is not a catalogue."""
+FIELDS = set(Video.model_fields)
+NO_MORE = (("__pydantic_extra__", None), ("__pydantic_private__", None))
+"""What a model of pydantic has besides its fields."""
 SCHEMA = pa.schema([pa.field(name, _arrow_type(name)) for name in Video.model_fields])
 
 
@@ -137,6 +140,9 @@ class Shards(Mapping[str, Sequence[Video]]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._ends)
 
+    def __contains__(self, shard: object) -> bool:
+        return shard in self._ends
+
     def __getitem__(self, shard: str) -> list[Video]:
         first, stop = self._ends[shard]
         return self._catalogue.take(self._order[first:stop])
@@ -153,7 +159,14 @@ def by_shard(videos: Iterable[Video]) -> Mapping[str, Sequence[Video]]:
 
 
 def _videos(rows: pa.Table) -> list[Video]:
-    return [Video.model_construct(**row) for row in rows.to_pylist()]
+    """As `Video.model_construct` makes them, which takes three times as long, since it looks at each field."""
+    videos = []
+    for row in rows.to_pylist():
+        video = Video.__new__(Video)
+        for name, value in (("__dict__", row), ("__pydantic_fields_set__", FIELDS), *NO_MORE):
+            object.__setattr__(video, name, value)
+        videos.append(video)
+    return videos
 
 
 def require_valid(path: Path, videos: Iterable[Video]) -> None:

@@ -1,13 +1,17 @@
 """`run --dry-run`: what a run would do, why, and about how long it would take."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
 
 from portrait_prep.manifests.wording import a_few, counted, lasting
+from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.cache import StatusCache
 from portrait_prep.pipeline.status.plan import Selection, State
-from portrait_prep.pipeline.status.survey import VideoStatus
-from portrait_prep.pipeline.status.table import read_rows
+from portrait_prep.pipeline.status.survey import VideoStatus, survey
+from portrait_prep.pipeline.status.table import read_rows, work_of
 
 FRAME_RATE = 25
 JUDGED_BY = ("subject", "split", "fold")
@@ -27,21 +31,32 @@ class DryRun:
         """Whether a failure is for good -> how many there are."""
         self._unknown: set[str] = set()
         """Videos to be worked on of which nobody knows how long they are."""
-        self._told = read_rows(session.workspace, session.stages[0].name, (*JUDGED_BY, "accepted"))
         self._edits: dict[str, list[str]] = defaultdict(list)
         """What would be told otherwise -> videos."""
+
+    @cached_property
+    def _told(self) -> Mapping[str, tuple[Any, ...]]:
+        """What the table of the manifests tells of each video."""
+        return read_rows(self._session.workspace, self._session.stages[0].name, (*JUDGED_BY, "accepted"))
 
     def lines(self) -> Iterator[str]:
         """One line a unit and reason, then what else would change, and how long it would take."""
         session = self._session
         gone = sorted({*session.pruning().gone, *session.removals.there_again(session.videos)})
-        for found in session.video_statuses():
-            yield from self._shard(found)
+        cache = StatusCache(session.workspace, session.planner)
+        for shard, members in session.videos.shards.items():
+            known = cache.counts(shard, members)
+            if known is None or (self._selection.retry_failed and known.failures):
+                (found,) = survey(session.workspace, session.planner, members)
+                yield from self._shard(found)
+            else:
+                self._failed.update(failure["permanent"] for failure in known.failures if self._covers(failure))
         if gone:
             yield f"Not in the catalogue any more, and to be taken out of everything: {a_few(gone)}."
         for edit, names in sorted(self._edits.items()):
             yield f"{edit}: {a_few(names)}."
         if self._footage:
+            self._pace.learn_from_table(session.workspace)
             yield self._estimate()
         elif not gone and not self._edits:
             yield "Everything is up to date."
@@ -49,6 +64,9 @@ class DryRun:
             yield f"{self._failed[False]} failed before: --retry-failed tries again."
         if self._failed[True]:
             yield f"{self._failed[True]} failed, which no retry will change: 'portrait-prep list --failed' says why."
+
+    def _covers(self, failure: Mapping[str, Any]) -> bool:
+        return self._selection.covers(failure["stage"], failure["video_id"])
 
     def _shard(self, found: list[VideoStatus]) -> Iterator[str]:
         reasons: Counter[tuple[str, str]] = Counter()
@@ -106,7 +124,7 @@ class DryRun:
 
 
 class Pace:
-    """Seconds of work a second of footage, by stage, from what the records say of videos already done."""
+    """Seconds of work a second of footage, by stage, from what is known of videos already done."""
 
     def __init__(self) -> None:
         self._work: dict[str, float] = defaultdict(float)
@@ -117,8 +135,16 @@ class Pace:
         seconds = footage(video_status)
         for stage, status in video_status.statuses.items():
             if status.record and status.record.done and seconds:
-                self._work[stage] += status.record.seconds
-                self._footage[stage] += seconds
+                self._add(stage, status.record.seconds, seconds)
+
+    def learn_from_table(self, workspace: Workspace) -> None:
+        """Take in what the table of the manifests tells of all videos."""
+        for stage, (seconds, frames) in work_of(workspace).items():
+            self._add(stage, seconds, frames / FRAME_RATE)
+
+    def _add(self, stage: str, work: float, footage: float) -> None:
+        self._work[stage] += work
+        self._footage[stage] += footage
 
     def estimate(self, stage: str, footage: float) -> float | None:
         """Seconds of one worker's time, or None when nothing was measured yet."""

@@ -23,7 +23,7 @@ from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.run.results import discard_useless, left_results
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
-from portrait_prep.pipeline.status.counts import StatusCounts
+from portrait_prep.pipeline.status.counts import ShardCounts, StatusCounts
 from portrait_prep.pipeline.status.plan import Planner, Selection
 from portrait_prep.pipeline.status.survey import VideoStatus, survey, video_statuses
 from portrait_prep.pipeline.store.shard_state import ShardState
@@ -101,10 +101,14 @@ class Session:
                 yield from survey(self.workspace, self.planner, members, verified)
 
     def status_counts(self) -> StatusCounts:
-        """How many videos and shards stand where."""
-        status_counts = StatusCounts(self.stages)
-        for found in self.video_statuses():
-            status_counts.add(found)
+        """How many videos and shards stand where. Of a shard of which nothing has changed that is known."""
+        status_counts, cache = StatusCounts(self.stages), StatusCache(self.workspace, self.planner)
+        for shard, members in self.videos.shards.items():
+            known = cache.counts(shard, members)
+            if known is None:
+                (found,) = survey(self.workspace, self.planner, members)
+                known = ShardCounts.of(self.stages, found)
+            status_counts.add(known)
         return status_counts
 
     @contextmanager
@@ -212,7 +216,7 @@ class Session:
         status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages, self.videos)
         cache = cache or StatusCache(self.workspace, self.planner)
         for summaries in finalize(self.workspace, self.planner, self.videos, cache, pruning):
-            status_counts.add(summaries)
+            status_counts.add(ShardCounts.of(self.stages, summaries))
             reducer.add(summaries)
         status_counts.taken_out = pruning.finish()
         reducer.reduce(status_counts.settled if stages is None else stages)

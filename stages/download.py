@@ -20,7 +20,6 @@ from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.stages.fetch.settings import DownloadParams
-from portrait_prep.stages.fetch.source import fetch_source
 from portrait_prep.stages.sources import facts, leads_to, link, link_name, local, writable
 
 CHUNK = 1 << 20
@@ -81,6 +80,8 @@ def _obtain(job: Job[DownloadParams], source: str, sound: bool = False) -> Hashe
 
 def _linked(job: Job[DownloadParams], source: str, sound: bool) -> HashedFile:
     if is_address(source):
+        from portrait_prep.stages.fetch.source import fetch_source  # noqa: PLC0415 (slow to load, and not needed to look)
+
         file = fetch_source(source, writable(job.sources), job.params, job.video.source_height)
     else:
         file = local(job.sources.parent, source)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import tomlkit
 from pydantic import BaseModel, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
@@ -96,6 +95,8 @@ def _parsed(path: Path, section: str, model: type[BaseModel], values: Any) -> An
 
 def write_settings(path: Path, stages: Sequence[Stage[Any]]) -> None:
     """Write every setting with its default and a comment that says what it does and what is allowed."""
+    import tomlkit  # noqa: PLC0415 (slow to load, and not needed to look)
+
     document = tomlkit.document()
     document.add(tomlkit.comment("Settings of this workspace. Stages re-run where a change matters, and only there."))
     for name, model in _sections(stages).items():

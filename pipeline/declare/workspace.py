@@ -89,15 +89,15 @@ class Workspace:
 
     def shard(self, stage: str, shard: str) -> Path:
         """The file of one unit."""
-        return self.root / stage / f"{shard}.parquet"
+        return Path(f"{self.root}/{stage}/{shard}.parquet")
 
     def media(self, video_id: str, suffix: str) -> Path:
         """A normalized media file."""
-        return self.root / "media" / f"{video_id}.{suffix}"
+        return Path(f"{self.root}/media/{video_id}.{suffix}")
 
     def manifest(self, video_id: str) -> Path:
         """The manifest of one video."""
-        return self.root / "manifests" / f"{video_id}.json"
+        return Path(f"{self.root}/manifests/{video_id}.json")
 
     def folder(self, *names: str) -> Path:
         """A folder of the workspace to write into: made where it is not there.

@@ -19,8 +19,7 @@ from distributed.worker import Worker
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.manifests.printing import print_logs_safely
-from portrait_prep.pipeline.run.fitness import GPU
-from portrait_prep.pipeline.run.gpus import VISIBLE
+from portrait_prep.pipeline.run.gpus import GPU, VISIBLE
 from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, send_stderr_to
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.pipeline.run.connection import ANSWER_SECONDS, scheduler_loss_reported
 from portrait_prep.pipeline.run.examiner import MODULE
 from portrait_prep.pipeline.run.executor import WorkerDied
-from portrait_prep.pipeline.run.fitness import GPU, Workers
+from portrait_prep.pipeline.run.fitness import Workers
+from portrait_prep.pipeline.run.gpus import GPU
 
 POLL_SECONDS = 1.0
 """How often the list of workers is asked for while tasks are waited for."""

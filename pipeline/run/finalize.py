@@ -5,6 +5,7 @@ A shard of which nothing has changed is only judged anew; any other is surveyed.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.pruning import Pruning
 from portrait_prep.pipeline.status.cache import StatusCache, digest_of_verdicts
+from portrait_prep.pipeline.status.counts import ShardCounts
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary, video_statuses, write_manifests
 from portrait_prep.pipeline.status.table import MALFORMED, CacheEntry, from_rows, rows_of, with_verdicts, writing_table
@@ -35,7 +37,7 @@ def finalize(
             except MALFORMED:
                 recalled = None
             if known and recalled:
-                summaries, rows, entry = _judged_anew(workspace, cache, recalled, *known)
+                summaries, rows, entry = _judged_anew(workspace, planner, cache, recalled, *known)
             else:
                 summaries, rows, entry = _surveyed(workspace, planner, cache, members, pruning)
             table.add(shard, rows, entry)
@@ -46,11 +48,16 @@ Result = tuple[Sequence[VideoSummary], pa.Table, CacheEntry]
 
 
 def _judged_anew(
-    workspace: Workspace, cache: StatusCache, summaries: Sequence[VideoSummary], entry: CacheEntry, rows: pa.Table
+    workspace: Workspace,
+    planner: Planner,
+    cache: StatusCache,
+    summaries: Sequence[VideoSummary],
+    entry: CacheEntry,
+    rows: pa.Table,
 ) -> Result:
-    verdicts = digest_of_verdicts(summaries)
-    if verdicts == entry.verdicts:
-        return summaries, rows, entry
+    anew = _entry(planner, cache, entry.facts, summaries)
+    if anew.verdicts == entry.verdicts:
+        return summaries, rows, replace(anew, manifests=entry.manifests)
 
     def write(summary: VideoSummary) -> None:
         write_quality(workspace.manifest(summary.video.video_id), summary.verdict)
@@ -58,8 +65,14 @@ def _judged_anew(
     workspace.folder("manifests")
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(write, summaries))
-    manifests = cache.manifests(summary.video for summary in summaries)
-    return summaries, with_verdicts(rows, summaries), CacheEntry(entry.facts, manifests, verdicts)
+    return summaries, with_verdicts(rows, summaries), _entry(planner, cache, entry.facts, summaries)
+
+
+def _entry(planner: Planner, cache: StatusCache, facts: str, summaries: Sequence[VideoSummary]) -> CacheEntry:
+    """To be made once the manifests are written."""
+    videos = [summary.video for summary in summaries]
+    counts = ShardCounts.of(planner.stages, summaries).model_dump(mode="json")
+    return CacheEntry(facts, cache.manifests(videos), digest_of_verdicts(summaries), cache.judged(videos), counts)
 
 
 def _surveyed(
@@ -76,5 +89,4 @@ def _surveyed(
     found = video_statuses(planner, shard_state)
     write_manifests(workspace, found)
     settled = all(status.settled for video_status in found for status in video_status.statuses.values())
-    entry = CacheEntry(facts if settled else "", cache.manifests(members), digest_of_verdicts(found))
-    return found, rows_of(found), entry
+    return found, rows_of(found), _entry(planner, cache, facts if settled else "", found)

@@ -23,11 +23,9 @@ from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.pipeline.run import examiner
 from portrait_prep.pipeline.run.connection import ANSWER_SECONDS, scheduler_loss_reported
 from portrait_prep.pipeline.run.demands import Demands
+from portrait_prep.pipeline.run.gpus import GPU
 
 log = logging.getLogger(__name__)
-
-GPU = "GPU"
-"""Name of the dask resource that a worker with a GPU offers; dask-cuda's documentation uses the same."""
 
 ADVICE = {
     "Python": "start it with this one",

@@ -22,6 +22,9 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables"""
 PATIENCE = 120.0
 """Seconds that a program may take to answer."""
+GPU = "GPU"
+"""Name of the dask resource that a worker with a GPU offers; dask-cuda's documentation uses the same."""
+
 LISTED = re.compile(r"^\s*(GPU|MIG) .*\(UUID: ([^)\s]+)\)\s*$", re.MULTILINE)
 TORCH_SEES_CUDA = "import sys, torch; sys.exit(not torch.cuda.is_available())"
 
@@ -35,7 +38,7 @@ def devices_of(listing: str) -> tuple[str, ...]:
     """The UUIDs in what `nvidia-smi -L` prints, in its order; a GPU that is cut up (MIG) stands for its parts."""
     devices: list[list[str]] = []
     for kind, uuid in LISTED.findall(listing):
-        if kind == "GPU":
+        if kind == GPU:
             devices.append([uuid])
         elif devices:
             devices[-1].append(uuid)

@@ -1,29 +1,16 @@
-"""Opens an executor: this process, dask workers on this machine, one a core with one thread each, or a dask cluster.
-
-A worker that owns a GPU offers the resource `GPU`, and takes tasks that need none as well. Workers started here own one
-GPU each, as far as there are some, and see no other; the replacement of a worker that died owns the same one. An
-existing cluster brings its own: `dask worker --nthreads 1 --resources GPU=1`, or dask-cuda's with these options.
-"""
+"""Opens an executor: this process, dask workers on this machine, one a core with one thread each, or a dask cluster."""
 
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager
 from pathlib import Path
 
-from distributed import Client
-
-from portrait_prep.errors import BadInput
 from portrait_prep.pipeline.declare.settings import GpuSetting
-from portrait_prep.pipeline.run.cluster import CONNECT_SECONDS, WorkerSetup, connected, local_cluster
-from portrait_prep.pipeline.run.connection import scheduler_loss_reported
-from portrait_prep.pipeline.run.dask_executor import DaskExecutor
 from portrait_prep.pipeline.run.demands import Demands
 from portrait_prep.pipeline.run.executor import Executor, InProcessExecutor
-from portrait_prep.pipeline.run.fitness import GPU, Workers
-from portrait_prep.pipeline.run.gpus import Find, chosen, find_devices, most
-from portrait_prep.pipeline.run.process import QUIET, children_uninterrupted, signals_held
+from portrait_prep.pipeline.run.gpus import GPU, Find, chosen, find_devices, most
+from portrait_prep.pipeline.run.process import QUIET
 
 log = logging.getLogger(__name__)
 
@@ -53,36 +40,18 @@ def open_executor(
 def _opened(
     workers: int, scheduler: str | None, log_file: Path, gpu: GpuSetting, find: Find, demands: Demands
 ) -> Iterator[Executor]:
-    if scheduler:
-        with connected(scheduler) as client:
-            yield DaskExecutor(client, _examined_workers(client, scheduler, demands), most(gpu))
-    elif workers == 0:
+    if not scheduler and workers == 0:
         os.environ.update(QUIET)
         yield InProcessExecutor(gpus=len(chosen(gpu, find)[:1]))
+        return
+    from portrait_prep.pipeline.run import dask_opening  # noqa: PLC0415 (slow to load, and not needed to look)
+
+    if scheduler:
+        with dask_opening.of_scheduler(scheduler, demands, most(gpu)) as executor:
+            yield executor
     else:
-        devices = chosen(gpu, find)[:workers]
-        with ExitStack() as opened:
-            with signals_held() as signals, children_uninterrupted():
-                setup = WorkerSetup(log_file, os.getpid())
-                cluster = opened.enter_context(local_cluster(workers, devices, setup, signals))
-            client = opened.enter_context(Client(cluster))
-            # Local workers run as this user and so share the folders.
-            yield DaskExecutor(
-                client, _examined_workers(client, "this machine", replace(demands, folders=())), len(devices)
-            )
-
-
-def _examined_workers(client: Client, place: str, demands: Demands) -> Workers:
-    """The workers that are there, examined. Raises BadInput where there are none or none fits."""
-    with scheduler_loss_reported():
-        try:
-            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-        except TimeoutError as error:
-            raise BadInput(f"The scheduler at {place} has no workers: start some with 'dask worker'.") from error
-    workers = Workers(client, demands)
-    workers.look()
-    workers.require_one(place)
-    return workers
+        with dask_opening.of_this_machine(workers, chosen(gpu, find)[:workers], log_file, demands) as executor:
+            yield executor
 
 
 def _why_none(gpu: GpuSetting, scheduler: str | None) -> str:

@@ -23,12 +23,14 @@ from pydantic_core import from_json
 from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.media.file import regular
 from portrait_prep.media.memory import bounded_table
+from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.status.counts import ShardCounts
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary
-from portrait_prep.pipeline.status.table import KEY, MOST_ROWS, TABLE, CacheEntry
+from portrait_prep.pipeline.status.table import KEY, MOST_ROWS, TABLE, CacheEntry, digest_of_entries
 
-FORM = 3
+FORM = 4
 """To be raised when, of the same shards, a manifest or the table would tell otherwise than before."""
 
 FileStat = tuple[int, ...]
@@ -51,7 +53,10 @@ class StatusCache:
         try:
             self._size = regular(workspace.manifests_table).stat().st_size
             self._file = pq.ParquetFile(workspace.manifests_table, page_checksum_verification=True)
-            entries = from_json(self._file.metadata.metadata[KEY])
+            digest, _, noted = self._file.metadata.metadata[KEY].decode().partition(" ")
+            if digest != digest_of_entries(noted):
+                raise ValueError("the entries are not as they were written")
+            entries = from_json(noted)
             if not all(isinstance(count, int) and count >= 0 for _, count, _ in entries):
                 raise ValueError("a count of rows is none")
             ends = list(accumulate(count for _, count, _ in entries))
@@ -74,6 +79,30 @@ class StatusCache:
         return (
             entry is not None and entry.facts == self.facts(shard, videos) and entry.manifests == self.manifests(videos)
         )
+
+    def counts(self, shard: str, videos: Sequence[Video]) -> ShardCounts | None:
+        """What there is to tell of a shard, if all is as it was, and judged as it was."""
+        if not self.holds(shard, videos) or self._entries[shard].judged != self.judged(videos):
+            return None
+        try:
+            known = ShardCounts(**self._entries[shard].counts)
+        except (ValueError, TypeError):
+            return None
+        told = [sum(states.values()) for states in known.states.values()]
+        same = list(known.states) == [stage.name for stage in self._planner.stages] and set(told) == {len(videos)}
+        return known if same and known.videos == len(videos) else None
+
+    def judged(self, videos: Iterable[Video]) -> str:
+        """Digest of what these videos are judged by."""
+        digest = hashlib.sha256(self._judges)
+        for video in videos:
+            if review := self._planner.reviews.get(video.video_id):
+                digest.update(f"{video.video_id} {review.model_dump_json()}".encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _judges(self) -> bytes:
+        return self._planner.settings.quality.model_dump_json().encode()
 
     def lookup(self, shard: str, videos: Sequence[Video]) -> tuple[CacheEntry, pa.Table] | None:
         """The entry on a shard and its rows, if that holds."""
@@ -109,12 +138,18 @@ class StatusCache:
         return self._facts[shard]
 
     def _surroundings(self, video: Video) -> Iterator[Any]:
-        for stage in self._planner.stages:
+        for stage, suffixes in self._media:
             if stage.outside:
                 facts = stage.outside(anchored(video, self._workspace.root))
                 yield facts and sorted(facts.items())
-            for suffix in stage.media_under(self._planner.settings.params[stage.name]):
+            for suffix in suffixes:
                 yield _stat(self._workspace.media(video.video_id, suffix))
+
+    @cached_property
+    def _media(self) -> Sequence[tuple[Stage[Any], Sequence[str]]]:
+        """The stages, and the suffixes of the files that each writes beside its shards."""
+        params = self._planner.settings.params
+        return [(stage, tuple(stage.media_under(params[stage.name]))) for stage in self._planner.stages]
 
     def manifests(self, videos: Iterable[Video]) -> str:
         """Digest of the stats of these videos' manifest files: to be taken once they are written."""

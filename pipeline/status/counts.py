@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from sys import intern
 from typing import Any
 
+from portrait_prep.manifests.record import Model
 from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.status.plan import State
@@ -16,6 +17,46 @@ WORST_FIRST = (State.PENDING, State.STALE, State.FAILED, State.BLOCKED, State.DO
 
 MOST_REJECTED = 20
 """Rejected videos that `status` names."""
+
+
+class Rejected(Model):
+    """A rejected video, and why it is."""
+
+    video_id: str
+    reasons: tuple[str, ...]
+
+
+class ShardCounts(Model):
+    """What there is to tell of the videos of one shard; it is kept with the table of the manifests.
+
+    `states`: stage -> state -> videos. `failures`: as `status --json` tells them.
+    """
+
+    videos: int
+    accepted: int
+    accepted_earlier: int
+    states: dict[str, dict[State, int]]
+    results: dict[Result, int]
+    failures: tuple[dict[str, Any], ...]
+    rejected: tuple[Rejected, ...]
+
+    @classmethod
+    def of(cls, stages: Sequence[Stage[Any]], shard: Sequence[VideoSummary]) -> "ShardCounts":
+        """Count the videos of one shard."""
+        results = [(summary, result_of(summary)) for summary in shard]
+        return cls.model_construct(
+            videos=len(shard),
+            accepted=sum(summary.verdict.accepted for summary in shard),
+            accepted_earlier=sum(summary.earlier is not None and summary.earlier.accepted for summary in shard),
+            states={stage.name: dict(Counter(summary.states[stage.name] for summary in shard)) for stage in stages},
+            results=dict(Counter(result for _, result in results)),
+            failures=tuple(dict(failure) for summary in shard for failure in summary.failures),
+            rejected=tuple(
+                Rejected.model_construct(video_id=summary.video.video_id, reasons=reasons_against(summary))
+                for summary, result in results
+                if result is Result.REJECTED
+            ),
+        )
 
 
 class StatusCounts:
@@ -34,20 +75,17 @@ class StatusCounts:
         self._results: Counter[Result] = Counter()
         self._rejected: list[tuple[str, tuple[str, ...]]] = []
 
-    def add(self, shard: Sequence[VideoSummary]) -> None:
+    def add(self, shard: ShardCounts) -> None:
         """Take in the videos of one shard."""
-        self.videos += len(shard)
-        self.accepted += sum(summary.verdict.accepted for summary in shard)
-        self.accepted_earlier += sum(summary.earlier is not None and summary.earlier.accepted for summary in shard)
+        self.videos += shard.videos
+        self.accepted += shard.accepted
+        self.accepted_earlier += shard.accepted_earlier
         for stage, counts in self.by_video.items():
-            states = [summary.states[stage] for summary in shard]
-            counts.update(states)
-            self.by_shard[stage][min(states, key=WORST_FIRST.index)] += 1
-        self._results.update(result_of(summary) for summary in shard)
-        for summary in shard:
-            self.failures.extend(dict(failure) for failure in summary.failures)
-            if result_of(summary) is Result.REJECTED:
-                self._rejected.append((summary.video.video_id, tuple(map(intern, reasons_against(summary)))))
+            counts.update(shard.states[stage])
+            self.by_shard[stage][min(shard.states[stage], key=WORST_FIRST.index)] += 1
+        self._results.update(shard.results)
+        self.failures.extend(shard.failures)
+        self._rejected.extend((each.video_id, tuple(map(intern, each.reasons))) for each in shard.rejected)
 
     @property
     def settled(self) -> frozenset[str]:

@@ -1,9 +1,10 @@
 """`manifests.parquet`: one row a video x stage, shard by shard. Written, read back, and judged anew."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -49,7 +50,7 @@ SOUGHT_BY = ("video_id", "shard", "stage")
 """Columns of which the footer tells the range in each row group: of all it would be longer than the rows."""
 
 KEY = b"portrait_prep"
-"""Under which the footer keeps, for each shard in order, its name, how many rows it has, and an entry."""
+"""Under which the footer keeps a digest, and after it, for each shard in order, its name, number of rows, and entry."""
 
 MOST_ROWS = 1 << 20
 """Rows of a group that are read, whatever a file claims: a shard that is larger is surveyed."""
@@ -62,12 +63,20 @@ GROUP_ROWS = 5000
 class CacheEntry:
     """Digests of what the statuses of a shard are made from, of its manifest files, and of the verdicts there.
 
-    `facts` is empty where work was left: that is not remembered.
+    `facts` is empty where work was left: that is not remembered. `judged` is a digest of the rules and reviews that the
+    verdicts are by, `counts` the fields of a `ShardCounts`: what there is to tell under these.
     """
 
     facts: str
     manifests: str
     verdicts: str
+    judged: str
+    counts: Mapping[str, Any]
+
+
+def digest_of_entries(entries: str) -> str:
+    """By which it is known that they are as they were written: the pages have checksums, and the footer has none."""
+    return hashlib.sha256(entries.encode()).hexdigest()
 
 
 def rows_of(found: Iterable[VideoStatus]) -> pa.Table:
@@ -147,6 +156,17 @@ def read_rows(workspace: Workspace, stage: str, fields: Sequence[str]) -> dict[s
     return found
 
 
+def work_of(workspace: Workspace) -> dict[str, tuple[float, int]]:
+    """Stage -> seconds of work and frames of the videos that are done at it; empty where the table cannot be read."""
+    try:
+        rows = pq.read_table(regular(workspace.manifests_table), columns=["stage", "outcome", "seconds", "frames"])
+        done = rows.filter(pc.equal(rows["outcome"], State.DONE.value)).group_by("stage")
+        sums = done.aggregate([("seconds", "sum"), ("frames", "sum")]).to_pylist()
+    except (OSError, pa.ArrowException):
+        return {}
+    return {row["stage"]: (row["seconds_sum"] or 0.0, row["frames_sum"] or 0) for row in sums}
+
+
 def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table:
     """The same rows with the verdicts of now."""
     verdicts = [flat_verdict(summary.verdict.model_dump(mode="json")) for summary in summaries]
@@ -163,12 +183,12 @@ class Table:
 
     def __init__(self, writer: pq.ParquetWriter) -> None:
         self._writer = writer
-        self._entries: list[tuple[str, int, dict[str, str]]] = []
+        self._entries: list[tuple[str, int, dict[str, Any]]] = []
         self._waiting: list[pa.Table] = []
 
     def add(self, shard: str, rows: pa.Table, entry: CacheEntry) -> None:
         """The rows of the next shard."""
-        self._entries.append((shard, len(rows), asdict(entry)))
+        self._entries.append((shard, len(rows), vars(entry)))
         self._waiting.append(rows)
         if sum(map(len, self._waiting)) >= GROUP_ROWS:
             self._flush()
@@ -182,7 +202,8 @@ class Table:
     def close(self) -> None:
         """The entries go last."""
         self._flush()
-        self._writer.add_key_value_metadata({KEY: json.dumps(self._entries)})
+        entries = json.dumps(self._entries)
+        self._writer.add_key_value_metadata({KEY: f"{digest_of_entries(entries)} {entries}"})
 
 
 @contextmanager

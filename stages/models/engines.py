@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from portrait_prep.stages.models.onnx import CPU, IMAGE, Provider, altered_exports, exported, session
@@ -112,6 +111,8 @@ def _on_gpu(source: NetworkSource) -> Engine | None:
 def in_onnxruntime(source: NetworkSource) -> Engine:
     """The network in ONNX Runtime's CUDA provider. Raises Unusable."""
     name = CUDA[0]
+    import onnxruntime  # noqa: PLC0415 (slow to load, and not needed to look)
+
     if name not in onnxruntime.get_available_providers():
         raise Unusable("ONNX Runtime is here without CUDA (that is in onnxruntime-gpu)")
     with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find

@@ -15,13 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import onnxruntime
-
 from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.manifests.files import flush_and_rename, is_intact, sha256_of, temporary_beside
 from portrait_prep.pipeline.declare.workspace import CACHE, WORKSPACE_VARIABLE, Workspace
 
 if TYPE_CHECKING:
+    import onnxruntime
     import torch
 
 EXPORTER = 1
@@ -149,6 +148,8 @@ def session(path: Path, providers: Sequence[Provider] = CPU) -> onnxruntime.Infe
     ONNX Runtime leaves out providers that do not start; the session's `get_providers` names those in use.
     Raises MissingPrerequisite when the file is not a network that ONNX Runtime can load.
     """
+    import onnxruntime  # noqa: PLC0415 (slow to load, and not needed to look)
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

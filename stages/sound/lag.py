@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
 from portrait_prep.pipeline.declare.metric import Metric, within
 
@@ -77,6 +76,8 @@ def lag_between(one: NDArray[np.int16], other: NDArray[np.int16], rate: int) -> 
 
 def _loudness(samples: NDArray[np.int16], step: int) -> NDArray[np.float64]:
     """Root mean square of each `step` samples, less its moving mean."""
+    from scipy.ndimage import uniform_filter1d  # noqa: PLC0415 (slow to load, and not needed to look)
+
     blocks = samples[: len(samples) // step * step].reshape(-1, step).astype(np.float64)
     levels = np.sqrt((blocks**2).mean(axis=1))
     return np.asarray(levels - uniform_filter1d(levels, round(SLOW / STEP), mode="nearest") if len(levels) else levels)

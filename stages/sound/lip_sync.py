@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfiltfilt
 
 from portrait_prep.media.picture import FPS
 from portrait_prep.pipeline.declare.metric import Metric, at_least, within
@@ -270,6 +269,8 @@ def lag_within(moved: Motion, directions: Directions = SPEECH) -> LipLag:
 
 
 def _filtered(values: Floats) -> Floats:
+    from scipy.signal import butter, sosfiltfilt  # noqa: PLC0415 (slow to load, and not needed to look)
+
     return np.asarray(sosfiltfilt(butter(2, RHYTHM, "bandpass", fs=FPS, output="sos"), values, axis=0))
 
 

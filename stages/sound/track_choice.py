@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
-from scipy.signal import butter, sosfiltfilt
 
 from portrait_prep.media.probe_sound import AudioTrack
 from portrait_prep.media.wav import FULL_SCALE, RATE
@@ -170,6 +169,8 @@ def modulation(levels: NDArray[np.float64]) -> NDArray[np.float64]:
     What lies 50 dB below the loudest moment counts as that.
     """
     loudness = _decibels(np.maximum(levels, levels.max() * 1e-5))
+    from scipy.signal import butter, sosfiltfilt  # noqa: PLC0415 (slow to load, and not needed to look)
+
     return np.asarray(sosfiltfilt(butter(2, SYLLABLES, "band", fs=SECOND, output="sos"), loudness))
 
 

@@ -1,5 +1,6 @@
 """The catalogue as a table: it gives its rows as a list would, and takes a fraction of the memory."""
 
+import pickle
 import tracemalloc
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import SCHEMA, Catalogue, by_shard, read_catalogue, write_catalogue
@@ -77,3 +79,18 @@ def test_texts_that_unpack_to_far_more_than_the_file_are_refused_at_once(tmp_pat
     assert path.stat().st_size < 1 << 20
     with pytest.raises(BadInput, match="is not a readable catalogue" if count > 10 else "one of its texts has more"):
         read_catalogue(path)
+
+
+def test_rows_become_what_pydantic_makes_of_them(tmp_path: Path) -> None:
+    written = [
+        Video(video_id="a", corpus="c", subject="s", shard="c-00000", source="x", start=1.5, fold=2),
+        Video(video_id="b", corpus="c", subject="ß", shard="c-00000", source="y", text="Hm.", split="train"),
+    ]
+    write_catalogue(tmp_path / "catalogue.parquet", written)
+    for video, made in zip(read_catalogue(tmp_path / "catalogue.parquet"), written, strict=True):
+        assert video == Video(**made.model_dump())
+        assert video.model_dump_json() == made.model_dump_json()
+        assert video.model_copy(update={"split": "val"}).split == "val"
+        assert pickle.loads(pickle.dumps(video)) == video
+        with pytest.raises(ValidationError, match="frozen"):
+            video.split = "test"  # type: ignore[misc]

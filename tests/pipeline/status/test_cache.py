@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from portrait_prep.manifests.catalogue import write_catalogue
+from portrait_prep.manifests.verdict import Review, write_reviews
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.status.counts import StatusCounts
-from portrait_prep.pipeline.status.table import KEY, TABLE
+from portrait_prep.pipeline.status.table import KEY, TABLE, digest_of_entries
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FIVE = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(12), "c1": numbers(40)}
@@ -119,6 +120,7 @@ def correct_catalogue(root: Path) -> None:
     write_catalogue(root / "catalogue.parquet", videos)
 
 
+REJECTED = Review(decision="reject", why="a mask", who="ann", when="2026-01-01T00:00:00+00:00")
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a manifest edited": lambda root: flip(root / "manifests/a1.json", 0.5),
     "a manifest edited unseen": lambda root: same_size_same_time(root / "manifests/a1.json"),
@@ -130,6 +132,8 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "media deleted": lambda root: (root / "media/a2.txt").unlink(),
     "a source replaced": lambda root: Path(toy_session(root).video_status("a2").video.source).write_text(numbers(31)),
     "a failed source replaced": lambda root: Path(toy_session(root).video_status("b1").video.source).write_text("1 2"),
+    "a rule": lambda root: judge_by(root, 1.3),
+    "a review written by hand": lambda root: write_reviews(root / "reviews.jsonl", {"a2": REJECTED}),
     "a setting of a stage": lambda root: (root / "pipeline.toml").write_text("[scale]\nfactor = 5\n"),
     "the catalogue corrected": correct_catalogue,
     "videos added": lambda root: add_videos(root, {"c2": numbers(50), "d1": numbers(3)}),
@@ -182,16 +186,47 @@ def test_rows_that_a_stranger_wrote_are_not_believed(root: Path, column: str, va
 def test_entries_that_a_stranger_wrote_are_not_believed(root: Path, change: Callable[[int], Any]) -> None:
     expected, path = told(root), root / "manifests.parquet"
     with pq.ParquetFile(path) as file:
-        rows, entries = file.read(), json.loads(file.metadata.metadata[KEY])
+        rows, entries = file.read(), json.loads(file.metadata.metadata[KEY].partition(b" ")[2])
     counts = [change(count) for _, count, _ in entries]
     if not isinstance(counts[0], str):
         counts[-1] = len(rows) - sum(counts[:-1])
     strange = [(shard, count, entry) for (shard, _, entry), count in zip(entries, counts, strict=True)]
     with pq.ParquetWriter(path, TABLE, write_page_checksum=True) as writer:
         writer.write_table(rows)
-        writer.add_key_value_metadata({KEY: json.dumps(strange)})
+        writer.add_key_value_metadata({KEY: f"{digest_of_entries(json.dumps(strange))} {json.dumps(strange)}"})
     go(root)
     assert told(root) == expected
+
+
+@pytest.mark.parametrize("counts", [{}, {"videos": "many"}, {"states": {}}, {"videos": 7}, {"states": {"count": 1}}])
+def test_counts_that_a_stranger_wrote_are_not_told(root: Path, counts: dict[str, Any]) -> None:
+    expected, path = toy_session(root).status_counts().to_json(), root / "manifests.parquet"
+    with pq.ParquetFile(path) as file:
+        rows, entries = file.read(), json.loads(file.metadata.metadata[KEY].partition(b" ")[2])
+    for _, _, entry in entries:
+        entry["counts"] = counts and entry["counts"] | counts
+    with pq.ParquetWriter(path, TABLE, write_page_checksum=True) as writer:
+        writer.write_table(rows)
+        writer.add_key_value_metadata({KEY: f"{digest_of_entries(json.dumps(entries))} {json.dumps(entries)}"})
+    assert toy_session(root).status_counts().to_json() == expected
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_status_tells_what_reading_all_would(root: Path, change: str) -> None:
+    CHANGES[change](root)
+    quick = toy_session(root).status_counts()
+    (root / "manifests.parquet").unlink(missing_ok=True)
+    thorough = toy_session(root).status_counts()
+    assert (quick.to_json(), quick.lines()) == (thorough.to_json(), thorough.lines())
+
+
+def test_status_of_what_has_not_changed_reads_no_shard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "manifests.parquet").rename(root / "aside")
+    expected = toy_session(root).status_counts().to_json()
+    (root / "aside").rename(root / "manifests.parquet")
+    monkeypatch.setattr("portrait_prep.pipeline.store.shard_state.ShardState.load", refuse)
+    monkeypatch.setattr("portrait_prep.pipeline.status.table.from_rows", refuse)
+    assert toy_session(root).status_counts().to_json() == expected
 
 
 def test_unfinished_work_is_not_kept_in_mind(tmp_path: Path) -> None:

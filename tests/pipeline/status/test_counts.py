@@ -5,7 +5,7 @@ from typing import Any
 
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.verdict import Verdict
-from portrait_prep.pipeline.status.counts import StatusCounts
+from portrait_prep.pipeline.status.counts import ShardCounts, StatusCounts
 from portrait_prep.pipeline.status.plan import State
 from tests.pipeline.toy import SCALE, add_videos, numbers, toy_session
 
@@ -21,14 +21,14 @@ def summary(state: State) -> Any:
 def test_a_shard_counts_as_what_its_worst_video_is() -> None:
     for worse, better in combinations_with_replacement(WORST_FIRST, 2):
         counts = StatusCounts([SCALE])
-        counts.add([summary(better), summary(worse)])
+        counts.add(ShardCounts.of([SCALE], [summary(better), summary(worse)]))
         assert counts.by_shard["scale"] == {worse: 1}
 
 
 def test_a_stage_is_settled_where_a_run_would_leave_every_video_as_it_is() -> None:
     for state in State:
         counts = StatusCounts([SCALE])
-        counts.add([summary(state), summary(State.DONE)])
+        counts.add(ShardCounts.of([SCALE], [summary(state), summary(State.DONE)]))
         assert counts.settled == ({"scale"} if state not in (State.PENDING, State.STALE) else set())
 
 
