@@ -159,10 +159,12 @@ def read_rows(workspace: Workspace, stage: str, fields: Sequence[str]) -> dict[s
 def work_of(workspace: Workspace) -> dict[str, tuple[float, int]]:
     """Stage -> seconds of work and frames of the videos that are done at it; empty where the table cannot be read."""
     try:
-        rows = pq.read_table(regular(workspace.manifests_table), columns=["stage", "outcome", "seconds", "frames"])
+        size = regular(workspace.manifests_table).stat().st_size
+        with bounded_table(size):
+            rows = pq.read_table(workspace.manifests_table, columns=["stage", "outcome", "seconds", "frames"])
         done = rows.filter(pc.equal(rows["outcome"], State.DONE.value)).group_by("stage")
         sums = done.aggregate([("seconds", "sum"), ("frames", "sum")]).to_pylist()
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException, *MALFORMED):
         return {}
     return {row["stage"]: (row["seconds_sum"] or 0.0, row["frames_sum"] or 0) for row in sums}
 
