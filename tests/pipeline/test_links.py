@@ -252,6 +252,9 @@ def test_a_folder_to_fill_is_not_filled_through_a_link(tmp_path: Path, victim: P
     (tmp_path / "out").mkdir()
     (tmp_path / "out/.unfinished").symlink_to(victim)
     before = content(victim)
-    with pytest.raises(BadInput, match="is a link"), filling(Target(tmp_path / "out"), "a plan"):
+    with (
+        pytest.raises(BadInput, match="is no folder, and is not written through"),
+        filling(Target(tmp_path / "out"), "a plan"),
+    ):
         pass
     assert content(victim) == before

@@ -129,7 +129,7 @@ def test_a_fetched_file_may_go_when_it_is_normalized_and_comes_back_when_it_is_n
 
 def test_no_transfer_begins_that_the_disk_has_no_room_for(tmp_path: Path, server: Server, film: bytes) -> None:
     root = with_catalogue(tmp_path, {"Ann": server.put("/room.mp4", film)})
-    configure(root, reserve=1e9)
+    configure(root, reserve=100_000)
     done = portrait_prep("run", *STAGES, "-w", root, "--workers", "1")
     assert done.returncode == 1
     assert "make room on it" in outcome(root, "WDA_Ann_000", "download")

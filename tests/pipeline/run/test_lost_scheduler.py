@@ -16,7 +16,7 @@ import pytest
 from distributed import Client
 
 from portrait_prep.errors import BadInput, MissingPrerequisite
-from portrait_prep.pipeline.run import connection, dask_executor, fitness, opening
+from portrait_prep.pipeline.run import connection, dask_executor, dask_opening, fitness
 from portrait_prep.pipeline.run.connection import LOST
 from portrait_prep.pipeline.session import Session
 from tests.pipeline.toy import add_videos, numbers, tables, toy_session
@@ -61,7 +61,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (connection, dask_executor, fitness):
         monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr("portrait_prep.pipeline.run.cluster.CONNECT_SECONDS", 1.0)
-    monkeypatch.setattr(opening, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(dask_opening, "CONNECT_SECONDS", 1.0)
     monkeypatch.setattr(dask_executor, "POLL_SECONDS", 0.1)
 
 

@@ -299,8 +299,8 @@ def test_a_pca_that_does_not_fit_is_told_of(workspace: Path, pca: Path, tmp_path
         ("new.npz", 0, "--frames must be positive"),
         ("", 9, "is a folder: name a file"),
         ("clip.npz", 9, "is there already and no mouth PCA: name another file"),
-        ("reviews.jsonl", 9, "could be taken for a file of the workspace"),
-        ("media/a.wav", 9, "could be taken for a file of the workspace"),
+        ("reviews.jsonl", 9, "is kept for the workspace's own files"),
+        ("media/a.wav", 9, "is kept for the workspace's own files"),
         ("new.npz", 9, "run 'portrait-prep run' to its end first"),
     ],
 )
