@@ -6,7 +6,7 @@ No cluster is needed for that: nothing is written, not even a log, and workers s
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ AHEAD = 2
 """Items that are under way for each worker, so that none waits; as many results are held at most."""
 
 
-def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
     """Yield what `function` makes of each item, by so many processes of one thread each; below 2: by this process.
 
     Each worker gets `function` once and keeps it; items and results are to be plain values. Items are taken as they are
