@@ -65,7 +65,7 @@ def audit(
     session.workspace.require_idle()
     drawn = Sample(sample, seed, workers) if sample else None
     with session.workspace.lock() if deep or drawn else nullcontext():
-        findings = list(_each(Audit(session, deep, drawn).findings(), silent=json_))
+        findings = list(_each(Audit(session, deep, drawn, workers).findings(), silent=json_))
     if json_:
         say_json([finding.to_json(session.workspace.root) for finding in findings])
     else:

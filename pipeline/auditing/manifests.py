@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ JUDGED = ("quality", "outcome", "reason")
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Video id -> its rows of the table."""
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """What the table says of one shard, and the places before and in it that could not be read."""
+
+    rows: Rows
+    unreadable: Sequence[str] = ()
 
 
 def examine_manifests(evidence: Evidence, table: Rows) -> Iterator[Finding]:
@@ -95,23 +104,39 @@ def _first(places: Sequence[str]) -> str:
 
 def different(expected: Any, written: Any, where: str = "") -> Iterator[str]:
     """Name the places at which two JSON values differ, outermost first."""
+    if expected == written:
+        return
     if isinstance(expected, dict) and isinstance(written, dict):
         for key in sorted(expected.keys() | written.keys()):
             inner = f"{where}.{key}" if where else str(key)
             yield from different(expected.get(key), written.get(key), inner)
-    elif expected != written and json.dumps(expected) != json.dumps(written):  # NaN is not equal to itself
+    elif json.dumps(expected) != json.dumps(written):  # NaN is not equal to itself
         yield where
 
 
+def differing(evidence: Evidence, rows: Rows) -> Iterator[str]:
+    """The videos of which the table says otherwise, but for those with a finding: a run writes all anew."""
+    yield from sorted(rows.keys() - set(evidence.ids))
+    for video_status in evidence.video_statuses:
+        video_id = video_status.video.video_id
+        if evidence.doubts(video_id):
+            continue
+        expected = pa.Table.from_pylist(flat_rows(video_status.manifest), schema=TABLE).to_pylist()
+        written = rows.get(video_id, [])
+        if written != [as_of(written[0], row) if written else row for row in expected]:
+            yield video_id
+
+
 class TableAudit:
-    """The table beside what it should say: shard by shard, in the order of the survey."""
+    """The table, handed out shard by shard in the order of the survey, and what was found of it."""
 
     def __init__(self, path: Path, name: str, gone: Collection[str] = ()) -> None:
         """Rows of the videos `gone` are passed over: another finding accounts for them."""
         self._name, self._gone = name, gone
         self._file: pq.ParquetFile | None = None
         self.findings: list[Finding] = []
-        """Of the file as a whole; what its rows say wrong comes in as they are compared."""
+        """Of the file as a whole; what its rows say wrong comes in by `note`."""
+        self._unreadable: list[str] = []
         try:
             self._size = regular(path).stat().st_size
             self._file = pq.ParquetFile(path)
@@ -122,13 +147,14 @@ class TableAudit:
         self._all = self._read()
         self._ahead = next(self._all, None)
 
-    def rows(self, shard: str) -> Rows:
+    def rows(self, shard: str) -> TableRows:
         """The rows of the next shard."""
         rows: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         while self._ahead is not None and self._ahead.get("shard") == shard:
             rows[str(self._ahead.get("video_id"))].append(self._ahead)
             self._ahead = next(self._all, None)
-        return rows
+        unreadable, self._unreadable = self._unreadable, []
+        return TableRows(rows, unreadable)
 
     def _read(self) -> Iterator[Mapping[str, Any]]:
         """All rows, in order; what cannot be read is noted and passed over."""
@@ -136,7 +162,7 @@ class TableAudit:
             try:
                 yield from self._rows_of(group)
             except (pa.ArrowException, OSError, ValueError) as error:
-                self._note(f"row group {group}: it cannot be read ({error})")
+                self._unreadable.append(f"row group {group}: it cannot be read ({error})")
 
     def _rows_of(self, group: int) -> list[Mapping[str, Any]]:
         if self._file is None:
@@ -147,25 +173,15 @@ class TableAudit:
             rows = self._file.read_row_group(group)
         return [row for row in rows.to_pylist() if row.get("video_id") not in self._gone]
 
-    def compare(self, evidence: Evidence, rows: Rows) -> None:
-        """Compare the rows of a shard, but for videos about which something was found: a run writes all anew."""
-        for video_id in sorted(rows.keys() - set(evidence.ids)):
-            self._note(video_id)
-        for video_status in evidence.video_statuses:
-            video_id = video_status.video.video_id
-            if evidence.doubts(video_id):
-                continue
-            expected = pa.Table.from_pylist(flat_rows(video_status.manifest), schema=TABLE).to_pylist()
-            written = rows.get(video_id, [])
-            if written != [as_of(written[0], row) if written else row for row in expected]:
-                self._note(video_id)
-
     def finalize(self) -> list[Finding]:
         """What was found."""
+        self.note(self._unreadable)
         if self._ahead is not None:
-            self._note("rows of no shard of the catalogue")
+            self.note(["rows of no shard of the catalogue"])
         return self.findings
 
-    def _note(self, place: str) -> None:
-        if not self.findings:
-            self.findings.append(found("table", self._name, places=place))
+    def note(self, places: Iterable[str]) -> None:
+        """Note places at which the table is wrong: of all the first is named."""
+        for place in places:
+            if not self.findings:
+                self.findings.append(found("table", self._name, places=place))

@@ -3,7 +3,7 @@
 One pass over a file's bytes, batch by batch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,12 @@ GAPS = "gaps"
 
 Gaps = Sequence[tuple[int, int]]
 
+PlaceOf = Callable[[str], str | None]
+"""The shard in which the catalogue places a video; None where it does not have it."""
 
-def examine_files(evidence: Evidence, places: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at the shard's file of each stage; `places` maps the catalogue's videos to their shards."""
+
+def examine_files(evidence: Evidence, place_of: PlaceOf) -> Iterator[Finding]:
+    """Look at the shard's file of each stage; `place_of` is asked where videos belong that are not the shard's."""
     for stage in evidence.stages:
         path = evidence.path(stage.name)
         if stage.name in evidence.shard_state.damaged:
@@ -34,14 +37,12 @@ def examine_files(evidence: Evidence, places: Mapping[str, str]) -> Iterator[Fin
         elif stage.name in evidence.shard_state.records:
             with ShardReader(evidence.session.workspace.root / path) as reader:
                 evidence.checksums[stage.name] = checksum_of(reader, path)
-                yield from _examine_file(evidence, stage, reader, places)
+                yield from _examine_file(evidence, stage, reader, place_of)
 
 
-def _examine_file(
-    evidence: Evidence, stage: Stage[Any], reader: ShardReader, places: Mapping[str, str]
-) -> Iterator[Finding]:
+def _examine_file(evidence: Evidence, stage: Stage[Any], reader: ShardReader, place_of: PlaceOf) -> Iterator[Finding]:
     path = evidence.path(stage.name)
-    if place := _other_place(stage, reader, evidence, places):
+    if place := _other_place(stage, reader, evidence, place_of):
         evidence.doubt(stage.name)
         yield found("exchanged", path, place=place)
         return
@@ -62,11 +63,12 @@ def _examine_file(
             break
 
 
-def _other_place(stage: Stage[Any], reader: ShardReader, evidence: Evidence, places: Mapping[str, str]) -> str | None:
+def _other_place(stage: Stage[Any], reader: ShardReader, evidence: Evidence, place_of: PlaceOf) -> str | None:
     """Where the file belongs by its records, if it is not here."""
     workspace, shard = evidence.session.workspace, evidence.shard_state.shard
     stages = {record.stage for record in reader.records.values()} or {stage.name}
-    shards = {places.get(video_id, shard) for video_id in reader.records} or {shard}
+    own = set(evidence.ids)
+    shards = {shard if video_id in own else place_of(video_id) or shard for video_id in reader.records} or {shard}
     if len(stages) > 1 or len(shards) > 1 or (stages, shards) == ({stage.name}, {shard}):
         return None
     return workspace.relative(workspace.shard(stages.pop(), shards.pop()))

@@ -1,7 +1,7 @@
 """Reductions: files that join many videos (statistics), made anew when the accepted videos or their columns change."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -45,6 +45,20 @@ class Member:
         return cls(video.video_id, intern(video.shard), intern(video.subject), bytes.fromhex(digest))
 
 
+Members = Mapping[str, Sequence[Member]]
+"""Stage with a reduction -> its accepted videos."""
+
+
+def members_of(stages: Iterable[Stage[Any]], shard: Iterable[VideoSummary]) -> Members:
+    """The accepted videos of a shard."""
+    accepted = [summary for summary in shard if summary.verdict.accepted]
+    return {
+        stage.name: [Member.of(one.video, one.digests[stage.name]) for one in accepted if stage.name in one.digests]
+        for stage in stages
+        if stage.reduce
+    }
+
+
 class Reducer:
     """Collects the accepted videos for every stage with a reduction, and makes it; takes some 300 bytes a video."""
 
@@ -56,10 +70,12 @@ class Reducer:
 
     def add(self, shard: Sequence[VideoSummary]) -> None:
         """Take in the videos of one shard."""
-        for summary in shard:
-            for stage in self._stages:
-                if summary.verdict.accepted and stage.name in summary.digests:
-                    self._members[stage.name].append(Member.of(summary.video, summary.digests[stage.name]))
+        self.take(members_of(self._stages, shard))
+
+    def take(self, members: Members) -> None:
+        """Take in the accepted videos of one shard."""
+        for stage, own in members.items():
+            self._members[stage].extend(own)
 
     def reduce(self, wanted: frozenset[str]) -> None:
         """Make what is not current."""

@@ -121,8 +121,9 @@ class ShardReader:
             or sum(group.total_byte_size for group in claimed) > MOST_BYTES
         ):
             raise pa.ArrowInvalid("it claims more rows or bytes than a shard has")
+        names = None if columns is None else list(columns)
         with bounded_table(self._size):
-            return self._file.read_row_groups(list(groups), columns=None if columns is None else list(columns))
+            return self._file.read_row_groups(list(groups), columns=names, use_threads=False)
 
     def row(self, video_id: str, number: int, columns: Sequence[str]) -> Batch:
         """One row of a video as arrays of length one; reads only the row group that holds it. Raises Damaged."""
