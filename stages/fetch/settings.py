@@ -36,5 +36,5 @@ class DownloadParams(Params):
     proxy: str = Field("", description="address of a proxy (http://…, socks5://…); empty: the environment's, if any")
     cookies: str = Field("", description="path of a cookies.txt (Netscape format) to show to the server; empty: none")
     reserve: float = Field(
-        2.0, ge=0, le=100_000, description="GB that must stay free on the disk; checked before a transfer starts"
+        2.0, ge=0, le=1e9, description="GB that must stay free on the disk; checked before a transfer starts"
     )
