@@ -9,14 +9,12 @@ follows is the name of the entry. So a dot of a video's id is written `%2E`; the
         <key>.<column>.npy              [frames, *shape], a file a column
 """
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -75,8 +73,7 @@ def members(reader: Reader, number: int) -> Iterator[Member]:
     told = json.dumps(_told(reader, number), ensure_ascii=False).encode()
     yield Member(f"{key}.json", len(told), (told,))
     for name, stream in _streams(reader, number).items():
-        header = _npy_header(stream)
-        yield Member(f"{key}.{name}.npy", len(header) + stream.nbytes, _joined(header, stream))
+        yield Member(f"{key}.{name}.npy", len(stream.header) + stream.nbytes, _npy(stream))
 
 
 def _told(reader: Reader, number: int) -> dict[str, Any]:
@@ -98,22 +95,14 @@ def _rows(reader: Reader, number: int, column: str) -> Iterator[NDArray[Any]]:
         yield reader.read(*part, (column,))[column]
 
 
-def _npy_header(stream: Stream) -> bytes:
-    file = io.BytesIO()
-    about = {"descr": stream.dtype, "fortran_order": False, "shape": (stream.rows, *stream.shape)}
-    np.lib.format.write_array_header_1_0(file, about)
-    return file.getvalue()
-
-
-def _joined(header: bytes, stream: Stream) -> Iterator[bytes | memoryview]:
-    yield header
+def _npy(stream: Stream) -> Iterator[bytes | memoryview]:
+    yield stream.header
     yield from stream.content()
 
 
 WEBDATASET = Export(
     name="webdataset",
     help="Write accepted videos as tar files for WebDataset: picture, sound, what is known, and columns as arrays.",
-    target="Where to: a folder that is empty or not there yet. It is filled whole or not at all.",
     options=WebdatasetOptions,
     columns=lambda options: with_visibility(options.columns),
     plan=plan,

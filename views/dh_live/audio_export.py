@@ -100,7 +100,6 @@ def _write_pca(fitted: MouthPca, path: Path) -> None:
 DH_LIVE_AUDIO = Export(
     name="dh-live-audio",
     help="Write sound and mouths of accepted videos as the files that DH_live's own script trains its LSTM on.",
-    target="Where to: a folder that is empty or not there yet. It is filled whole or not at all.",
     options=DhLiveAudioOptions,
     columns=lambda _: COLUMNS,
     plan=plan,

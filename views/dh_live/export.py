@@ -82,7 +82,6 @@ def _matrices(reader: Reader, window: Window) -> Iterator[Stream]:
 DH_LIVE = Export(
     name="dh-live",
     help="Write accepted videos as the folders that DH_live's own script trains its renderer on.",
-    target="Where to: a folder that is empty or not there yet. It is filled whole or not at all.",
     options=Options,
     columns=lambda _: (LANDMARKS, *COLUMNS),
     plan=plan,

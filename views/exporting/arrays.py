@@ -3,6 +3,7 @@
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0; an npz is a zip of npy.
 """
 
+import io
 import math
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -36,6 +37,13 @@ class Stream:
         """The size of all of its values."""
         return math.prod((self.rows, *self.shape)) * np.dtype(self.dtype).itemsize
 
+    @property
+    def header(self) -> bytes:
+        """What stands before the values in a npy file."""
+        file, shape = io.BytesIO(), (self.rows, *self.shape)
+        np.lib.format.write_array_header_1_0(file, {"descr": self.dtype, "fortran_order": False, "shape": shape})
+        return file.getvalue()
+
     def content(self) -> Iterator[memoryview]:
         """The values, row by row, a block at a time. Raises ValueError unless just the announced rows come."""
         rows = 0
@@ -63,6 +71,5 @@ def write_npz(path: Path, streams: Iterable[tuple[str, Stream]]) -> None:
 
 
 def _write(file: IO[bytes], stream: Stream) -> None:
-    shape = (stream.rows, *stream.shape)
-    np.lib.format.write_array_header_1_0(file, {"descr": stream.dtype, "fortran_order": False, "shape": shape})
+    file.write(stream.header)
     file.writelines(stream.content())

@@ -70,10 +70,10 @@ class Export(Generic[O]):
 
     name: str
     help: str
-    target: str
     options: type[O]
     columns: Callable[[O], Iterable[str]]
     plan: Callable[[Reader, O], Plan]
+    target: str = "Where to: a folder that is empty or not there yet. It is filled whole or not at all."
     stages: tuple[str, ...] = ()
     wishes: Mapping[str, Wish] = field(default_factory=dict)
     is_file: bool = False

@@ -136,7 +136,6 @@ def _close(table: Table, sides: Mapping[str, Sequence[int]], folder: Path, _: Pa
 DATASETS = Export(
     name="datasets",
     help="Write the frames of accepted videos as Parquet files that Hugging Face datasets reads, with a card.",
-    target="Where to: a folder that is empty or not there yet. It is filled whole or not at all.",
     options=DatasetsOptions,
     columns=lambda options: with_visibility(options.columns),
     plan=plan,

@@ -89,7 +89,6 @@ def _close(lists: Mapping[str, Sequence[str]], folder: Path, _: Path) -> None:
 LIVE_LINK = Export(
     name="live-link",
     help="Write accepted videos as recordings of the app Live Link Face: a CSV file of 61 channels, and its sound.",
-    target="Where to: a folder that is empty or not there yet. It is filled whole or not at all.",
     options=LiveLinkOptions,
     columns=lambda _: (BLENDSHAPES, EULER),
     plan=plan,

@@ -26,13 +26,14 @@ from pydantic import Field
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.wording import a_few, counted, hours
 from portrait_prep.media.picture import FPS
+from portrait_prep.views.exporting.about import VISIBLE
 from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.moda import renderer_files
 from portrait_prep.views.moda.clips import LEAST, TEST, TRAIN, YAML, Clip, clips_of
 from portrait_prep.views.moda.motion_files import SHOULDERS, write_motion
 from portrait_prep.views.moda.renderer_files import write_render
 from portrait_prep.views.moda.targets import Targets
-from portrait_prep.views.moda.visibility import SEEN, VISIBLE, seen_shares
+from portrait_prep.views.moda.visibility import SEEN, seen_shares
 from portrait_prep.views.reading.reader import Reader
 
 MOTION: Mapping[str, Any] = {
@@ -223,7 +224,6 @@ def _write_yaml(path: Path, options: Mapping[str, Any]) -> None:
 MODA = Export(
     name="moda",
     help="Write accepted videos in the folder layout that MODA's own scripts read, and moda.yaml, which trains on it.",
-    target="Where to: a folder that is empty or not there yet. It is filled whole or not at all.",
     options=ModaOptions,
     columns=_columns,
     plan=plan,

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.wav import write_wav
+from portrait_prep.views.exporting.about import VISIBLE
 from portrait_prep.views.exporting.arrays import Stream, write_npy, write_npz
 from portrait_prep.views.moda.parts import SEMANTIC, indices
 from portrait_prep.views.moda.targets import Targets
-from portrait_prep.views.moda.visibility import VISIBLE
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.windows import Window, blocks
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_prep.views.exporting.about import VISIBLE
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.windows import Window
 
-VISIBLE = "torso.visible"
 SEEN = 0.9
 """Least share of frames in which either shoulder must be seen for a stretch to be learnt from. What is missing then is
 interpolated over moments; a shoulder that is often out of sight is at the edge of the picture, and mostly invented."""

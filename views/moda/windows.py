@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.wav import FULL_SCALE
 from portrait_prep.stages.face import points
+from portrait_prep.views.exporting.about import VISIBLE
 from portrait_prep.views.moda.targets import PUBLISHED, Targets
-from portrait_prep.views.moda.visibility import SEEN, VISIBLE, shares
+from portrait_prep.views.moda.visibility import SEEN, shares
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
 from portrait_prep.views.reading.store import Store
