@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from portrait_prep.manifests.wording import a_few, counted, lasting
+from portrait_prep.media.picture import FPS
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.cache import StatusCache
@@ -13,7 +14,6 @@ from portrait_prep.pipeline.status.plan import Selection, State
 from portrait_prep.pipeline.status.survey import VideoStatus, survey
 from portrait_prep.pipeline.status.table import read_rows, work_of
 
-FRAME_RATE = 25
 JUDGED_BY = ("subject", "split", "fold")
 """Fields of the catalogue that are no input of a stage, and that views and statistics go by."""
 
@@ -140,7 +140,7 @@ class Pace:
     def learn_from_table(self, workspace: Workspace) -> None:
         """Take in what the table of the manifests tells of all videos."""
         for stage, (seconds, frames) in work_of(workspace).items():
-            self._add(stage, seconds, frames / FRAME_RATE)
+            self._add(stage, seconds, frames / FPS)
 
     def _add(self, stage: str, work: float, footage: float) -> None:
         self._work[stage] += work
@@ -154,4 +154,4 @@ class Pace:
 def footage(video_status: VideoStatus) -> float | None:
     """Seconds of a video, by the catalogue or by what was recorded; None where neither tells."""
     frames = max((status.record.frames for status in video_status.statuses.values() if status.record), default=0)
-    return video_status.video.duration or frames / FRAME_RATE or None
+    return video_status.video.duration or frames / FPS or None
