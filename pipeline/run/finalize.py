@@ -14,6 +14,7 @@ from portrait_prep.manifests.manifest import write_quality
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.pruning import Pruning
+from portrait_prep.pipeline.run.reduction import Reducer
 from portrait_prep.pipeline.status.cache import StatusCache, digest_of_verdicts
 from portrait_prep.pipeline.status.counts import ShardCounts
 from portrait_prep.pipeline.status.plan import Planner
@@ -26,9 +27,17 @@ WRITERS = 4
 
 
 def finalize(
-    workspace: Workspace, planner: Planner, videos: Sequence[Video], cache: StatusCache, pruning: Pruning
+    workspace: Workspace,
+    planner: Planner,
+    videos: Sequence[Video],
+    cache: StatusCache,
+    pruning: Pruning,
+    reducer: Reducer,
 ) -> Iterator[Sequence[VideoSummary]]:
-    """Yield the summaries of each shard once its manifests are written; the table is there when all are taken."""
+    """Yield the summaries of each shard once its manifests are written; the table is there when all are taken.
+
+    They are added to the `reducer`.
+    """
     with writing_table(workspace) as table:
         for shard, members in by_shard(videos).items():
             known = cache.lookup(shard, members)
@@ -41,7 +50,9 @@ def finalize(
             else:
                 summaries, rows, entry = _surveyed(workspace, planner, cache, members, pruning)
             table.add(shard, rows, entry)
+            reducer.add(summaries)
             yield summaries
+        table.note_bases(reducer.bases)
 
 
 Result = tuple[Sequence[VideoSummary], pa.Table, CacheEntry]

@@ -77,6 +77,11 @@ class Reducer:
         for stage, own in members.items():
             self._members[stage].extend(own)
 
+    @property
+    def bases(self) -> dict[str, str]:
+        """Stage with a reduction -> what it is to be made from."""
+        return {stage.name: _basis(stage, self._accepted(stage)) for stage in self._stages}
+
     def reduce(self, wanted: frozenset[str]) -> None:
         """Make what is not current."""
         for stage in self._stages:
@@ -85,12 +90,7 @@ class Reducer:
 
     def current(self, stage: Stage[Any]) -> bool:
         """Whether the files are there and were made from just the videos that are accepted now."""
-        known, members = read_reduction(reduction_path(self._workspace, stage.name)), self._accepted(stage)
-        return (
-            known is not None
-            and (known.videos, known.basis) == (len(members), _basis(stage, members))
-            and all(_is_there(self._workspace.root / output.path, output.bytes) for output in known.outputs)
-        )
+        return is_made_from(self._workspace, stage.name, _basis(stage, self._accepted(stage)))
 
     def _accepted(self, stage: Stage[Any]) -> list[Member]:
         """In order of video_id."""
@@ -137,6 +137,16 @@ def read_reduction(path: Path) -> Reduction | None:
         return made if all(str(Path(output.path).parent) == path.parent.name for output in made.outputs) else None
     except (OSError, ValueError, TypeError):
         return None
+
+
+def is_made_from(workspace: Workspace, stage: str, basis: str) -> bool:
+    """Whether the files of a stage's reduction are there, and were made from this basis."""
+    known = read_reduction(reduction_path(workspace, stage))
+    return (
+        known is not None
+        and known.basis == basis
+        and all(_is_there(workspace.root / output.path, output.bytes) for output in known.outputs)
+    )
 
 
 def _basis(stage: Stage[Any], members: Sequence[Member]) -> str:

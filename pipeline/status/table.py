@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic_core import from_json
 
-from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.files import replacing, sha256_of_start
 from portrait_prep.manifests.manifest import flat_rows, flat_verdict
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.manifests.video import Video
@@ -50,7 +51,7 @@ SOUGHT_BY = ("video_id", "shard", "stage")
 """Columns of which the footer tells the range in each row group: of all it would be longer than the rows."""
 
 KEY = b"portrait_prep"
-"""Under which the footer keeps a digest, and after it, for each shard in order, its name, number of rows, and entry."""
+"""Under which the footer keeps a digest, and after it what a `Table` notes."""
 
 MOST_ROWS = 1 << 20
 """Rows of a group that are read, whatever a file claims: a shard that is larger is surveyed."""
@@ -74,9 +75,9 @@ class CacheEntry:
     counts: Mapping[str, Any]
 
 
-def digest_of_entries(entries: str) -> str:
-    """By which it is known that they are as they were written: the pages have checksums, and the footer has none."""
-    return hashlib.sha256(entries.encode()).hexdigest()
+def digest_of_noted(noted: str) -> str:
+    """By which it is known that it is as it was written: the pages have checksums, and the footer has none."""
+    return hashlib.sha256(noted.encode()).hexdigest()
 
 
 def rows_of(found: Iterable[VideoStatus]) -> pa.Table:
@@ -183,9 +184,10 @@ def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table
 class Table:
     """`manifests.parquet` as it is written: the rows of whole shards, group by group, and the entries."""
 
-    def __init__(self, writer: pq.ParquetWriter) -> None:
-        self._writer = writer
+    def __init__(self, path: Path, writer: pq.ParquetWriter) -> None:
+        self._path, self._writer = path, writer
         self._entries: list[tuple[str, int, dict[str, Any]]] = []
+        self._bases: Mapping[str, str] = {}
         self._waiting: list[pa.Table] = []
 
     def add(self, shard: str, rows: pa.Table, entry: CacheEntry) -> None:
@@ -195,6 +197,10 @@ class Table:
         if sum(map(len, self._waiting)) >= GROUP_ROWS:
             self._flush()
 
+    def note_bases(self, bases: Mapping[str, str]) -> None:
+        """Stage with a reduction -> what it is to be made from."""
+        self._bases = bases
+
     def _flush(self) -> None:
         if self._waiting:
             rows = pa.concat_tables(self._waiting)
@@ -202,10 +208,16 @@ class Table:
         self._waiting = []
 
     def close(self) -> None:
-        """The entries go last."""
+        """What is noted goes last.
+
+        `shards`: for each in order its name, number of rows, and entry; `bases`; `rows`: how many bytes they take, and
+        the sha256 of these.
+        """
         self._flush()
-        entries = json.dumps(self._entries)
-        self._writer.add_key_value_metadata({KEY: f"{digest_of_entries(entries)} {entries}"})
+        size = self._path.stat().st_size
+        rows = (size, sha256_of_start(self._path, size))
+        noted = json.dumps({"shards": self._entries, "bases": self._bases, "rows": rows})
+        self._writer.add_key_value_metadata({KEY: f"{digest_of_noted(noted)} {noted}"})
 
 
 @contextmanager
@@ -215,6 +227,6 @@ def writing_table(workspace: Workspace) -> Iterator[Table]:
         replacing(workspace.manifests_table) as temporary,
         pq.ParquetWriter(temporary, TABLE, write_page_checksum=True, write_statistics=list(SOUGHT_BY)) as writer,
     ):
-        table = Table(writer)
+        table = Table(temporary, writer)
         yield table
         table.close()
