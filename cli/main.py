@@ -39,7 +39,7 @@ COMMANDS = (
     ("split", "split:split", "Split the videos anew, by ratios or as published; no stage is computed."),
     ("sync", "sync:sync", "List how far lips and voice are apart, and have the next run move the sound into step."),
     ("manifest", "inspect:manifest", "Print the manifest of one video: everything that happened to it."),
-    ("audit", "inspect:audit", "Check every claim of the workspace."),
+    ("audit", "audit:audit", "Check every claim of the workspace."),
     ("review", "review:review", "Accept or reject videos as a person who looked at them; that outranks the rules."),
     ("remove", "remove:remove", "Take videos out of everything, and keep them out: by id, by subject, by lost source."),
     ("diff", "diff:diff", "Say what changed between two workspaces; exit code 1 when something did."),
