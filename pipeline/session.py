@@ -25,7 +25,7 @@ from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
 from portrait_prep.pipeline.status.counts import ShardCounts, StatusCounts
 from portrait_prep.pipeline.status.plan import Planner, Selection
-from portrait_prep.pipeline.status.survey import VideoStatus, survey, video_statuses
+from portrait_prep.pipeline.status.survey import VideoStatus, VideoSummary, survey, video_statuses
 from portrait_prep.pipeline.store.shard_state import ShardState
 
 
@@ -92,6 +92,15 @@ class Session:
     def video_statuses(self, verified: bool = False) -> Iterator[list[VideoStatus]]:
         """What is true of every video now, shard by shard; `verified`: files that no manifest knows are read first."""
         return survey(self.workspace, self.planner, self.videos, verified)
+
+    def summaries(self) -> Iterator[Sequence[VideoSummary]]:
+        """What there is to tell of every video, shard by shard. Of a shard of which nothing has changed it is known."""
+        cache = StatusCache(self.workspace, self.planner)
+        for shard, members in self.videos.shards.items():
+            if recalled := cache.recall(shard, members):
+                yield recalled.summaries
+            else:
+                yield from survey(self.workspace, self.planner, members)
 
     def unfinished(self, cache: StatusCache | None = None, verified: bool = False) -> Iterator[list[VideoStatus]]:
         """The same without the shards of which it is known that no run would compute anything."""

@@ -11,6 +11,7 @@ import json
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from itertools import accumulate
@@ -29,13 +30,22 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.counts import ShardCounts
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary
-from portrait_prep.pipeline.status.table import KEY, MALFORMED, MOST_ROWS, TABLE, CacheEntry, digest_of_noted
+from portrait_prep.pipeline.status.table import KEY, MALFORMED, MOST_ROWS, TABLE, CacheEntry, digest_of_noted, from_rows
 
 FORM = 4
 """To be raised when, of the same shards, a manifest or the table would tell otherwise than before."""
 
 FileStat = tuple[int, ...]
 """A file as the file system tells of it; the same twice: the same bytes. Empty: there is none."""
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What the table tells of a shard: its entry, its rows, and what these come to by the rules and reviews of now."""
+
+    entry: CacheEntry
+    rows: pa.Table
+    summaries: Sequence[VideoSummary]
 
 
 class StatusCache:
@@ -99,11 +109,13 @@ class StatusCache:
 
     def is_whole(self, shards: Iterable[str]) -> bool:
         """Whether the table has rows of just these shards, in their order, and they are as they were written."""
+        return list(self._entries) == list(shards) and self._rows_are_as_written
+
+    @cached_property
+    def _rows_are_as_written(self) -> bool:
+        size, digest = self._written
         try:
-            size, digest = self._written
-            return list(self._entries) == list(shards) and digest == sha256_of_start(
-                self._workspace.manifests_table, size
-            )
+            return digest == sha256_of_start(self._workspace.manifests_table, size)
         except OSError:
             return False
 
@@ -131,16 +143,17 @@ class StatusCache:
     def _judges(self) -> bytes:
         return self._planner.settings.quality.model_dump_json().encode()
 
-    def lookup(self, shard: str, videos: Sequence[Video]) -> tuple[CacheEntry, pa.Table] | None:
-        """The entry on a shard and its rows, if that holds."""
-        if not self.holds(shard, videos):
+    def recall(self, shard: str, videos: Sequence[Video]) -> Recalled | None:
+        """What the table tells of a shard, if all is as it was."""
+        if not self.holds(shard, videos) or not self._rows_are_as_written:
             return None
         first, count = self._rows[shard]
         if count != len(videos) * len(self._planner.stages):
             return None
         try:
-            return self._entries[shard], self._read(first, count)
-        except (OSError, pa.ArrowException):
+            rows = self._read(first, count)
+            return Recalled(self._entries[shard], rows, from_rows(self._planner, videos, rows))
+        except (OSError, pa.ArrowException, *MALFORMED):
             return None
 
     def _read(self, first: int, count: int) -> pa.Table:

@@ -95,7 +95,7 @@ def test_a_run_with_nothing_to_do_reads_no_row_and_writes_no_file(root: Path, mo
         return {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.name != ".lock"}
 
     before, (_, expected) = files(), go(root)
-    monkeypatch.setattr("portrait_prep.pipeline.run.finalize.from_rows", refuse)
+    monkeypatch.setattr("portrait_prep.pipeline.status.cache.from_rows", refuse)
     monkeypatch.setattr("portrait_prep.pipeline.store.shard_state.ShardState.load", refuse)
     run_counts, status_counts = go(root)
     assert not run_counts.computed
@@ -249,7 +249,7 @@ def test_status_of_what_has_not_changed_reads_no_shard(root: Path, monkeypatch: 
     expected = toy_session(root).status_counts().to_json()
     (root / "aside").rename(root / "manifests.parquet")
     monkeypatch.setattr("portrait_prep.pipeline.store.shard_state.ShardState.load", refuse)
-    monkeypatch.setattr("portrait_prep.pipeline.status.table.from_rows", refuse)
+    monkeypatch.setattr("portrait_prep.pipeline.status.cache.from_rows", refuse)
     assert toy_session(root).status_counts().to_json() == expected
 
 
