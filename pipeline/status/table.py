@@ -96,17 +96,26 @@ class CachedStatus:
     digests: Mapping[str, str]
     failures: Sequence[Mapping[str, Any]]
     verdict: Verdict
+    reasons: Mapping[str, str]
+    done: Mapping[str, "RecalledRecord"]
+    started: str
     earlier: None = None
+    retried: frozenset[str] = frozenset()
+    """None: such a stage is not settled, and of a video with one nothing is recalled."""
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
-    """Of a record, what rules look at."""
+class RecalledRecord:
+    """What the table tells of a record."""
 
     metrics: Mapping[str, Any]
+    frames: int
 
 
-READ = ("stage", "outcome", "reason", "attempts", "digest", "metrics", "error_type", "error_message", "error_permanent")
+READ = (
+    *("stage", "outcome", "reason", "attempts", "digest", "metrics", "error_type", "error_message", "error_permanent"),
+    *("fingerprint", "frames", "started"),
+)
 
 
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError)
@@ -124,11 +133,14 @@ def from_rows(planner: Planner, videos: Sequence[Video], rows: pa.Table) -> list
 
 
 def _from_rows(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) -> CachedStatus:
-    states, reasons, records, digests, failures = {}, {}, {}, {}, []
-    for stage, outcome, reason, attempts, digest, metrics, kind, message, permanent in rows:
-        states[stage] = State(outcome)
-        reasons[stage] = message if outcome == State.FAILED else reason
-        records[stage] = Metrics(from_json(metrics))
+    states, reasons, records, done, digests, failures = {}, {}, {}, {}, {}, []
+    last = ""
+    for stage, outcome, reason, attempts, digest, metrics, kind, message, permanent, made, frames, started in rows:
+        states[stage], reasons[stage] = State(outcome), reason
+        records[stage] = RecalledRecord(from_json(metrics), frames or 0)
+        last = max(last, started or "")
+        if made is not None and kind is None:
+            done[stage] = records[stage]
         if outcome == State.DONE:
             digests[stage] = bytes.fromhex(digest).hex()
         if outcome == State.FAILED:
@@ -136,8 +148,9 @@ def _from_rows(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) 
             failures.append(failure_of(video.video_id, stage, attempts, error))
     if list(states) != [stage.name for stage in planner.stages]:
         raise ValueError("its stages are others")
-    verdict = verdict_of(planner, video, states, reasons, records)
-    return CachedStatus(video, states, digests, failures, verdict)
+    told = reasons | {failure["stage"]: failure["message"] for failure in failures}
+    verdict = verdict_of(planner, video, states, told, records)
+    return CachedStatus(video, states, digests, failures, verdict, reasons, done, last)
 
 
 def read_rows(workspace: Workspace, stage: str, fields: Sequence[str]) -> dict[str, tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from portrait_prep.manifests.verdict import Review, write_reviews
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.status.counts import StatusCounts
+from portrait_prep.pipeline.status.survey import VideoSummary
 from portrait_prep.pipeline.status.table import KEY, TABLE, digest_of_noted
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
@@ -242,6 +243,31 @@ def test_status_tells_what_reading_all_would(root: Path, change: str) -> None:
     (root / "manifests.parquet").unlink(missing_ok=True)
     thorough = toy_session(root).status_counts()
     assert (quick.to_json(), quick.lines()) == (thorough.to_json(), thorough.lines())
+
+
+TOLD = ("video", "verdict", "states", "digests", "failures", "earlier", "reasons", "retried", "started")
+
+
+def summed_up(shards: Iterable[Sequence[VideoSummary]]) -> list[list[Any]]:
+    """All that there is to tell of each video."""
+    return [
+        [*(getattr(one, name) for name in TOLD), {stage: (m.metrics, m.frames) for stage, m in one.done.items()}]
+        for shard in shards
+        for one in shard
+    ]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_recalled_of_a_video_is_what_reading_all_would_tell(root: Path, change: str) -> None:
+    CHANGES[change](root)
+    session = toy_session(root)
+    assert summed_up(session.summaries()) == summed_up(session.video_statuses())
+
+
+def test_listing_what_has_not_changed_reads_no_shard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = summed_up(toy_session(root).video_statuses())
+    monkeypatch.setattr("portrait_prep.pipeline.store.shard_state.ShardState.load", refuse)
+    assert summed_up(toy_session(root).summaries()) == expected
 
 
 def test_status_of_what_has_not_changed_reads_no_shard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
