@@ -189,13 +189,16 @@ def survey(
 ) -> Iterator[list[VideoStatus]]:
     """Go through the shards one by one; memory is bounded by one shard.
 
-    `verified`: files that no manifest vouches for are verified first, and what is damaged counts as not there.
+    `verified`: files that no manifest vouches for are verified first, and what is damaged counts as not there. From
+    then on manifests vouch for them: that costs as much as all else together.
     """
     for shard, members in by_shard(videos).items():
         shard_state = ShardState.load(workspace, shard, members, planner.stages)
-        if verified:
-            shard_state.verify(planner.stages)
-        yield video_statuses(planner, shard_state)
+        vouched = verified and shard_state.verify(planner.stages)
+        found = video_statuses(planner, shard_state)
+        if vouched:
+            write_manifests(workspace, found)
+        yield found
 
 
 def write_manifests(workspace: Workspace, found: Iterable[VideoStatus]) -> None:
