@@ -241,7 +241,7 @@ class Session:
             status_counts.add(known)
         wanted = status_counts.settled if stages is None else stages
         reduced = (stage.name for stage in self.stages if stage.reduce and stage.name in wanted)
-        current = all(is_made_from(self.workspace, name, cache.basis(name) or "") for name in reduced)
+        current = all(is_made_from(self.workspace, name, cache.basis(name)) for name in reduced)
         return status_counts if current and cache.is_whole(self.videos.shards) else None
 
     def _brought_up_to_date(self, cache: StatusCache, stages: frozenset[str] | None, pruning: Pruning) -> StatusCounts:

@@ -30,7 +30,16 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.counts import ShardCounts
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary
-from portrait_prep.pipeline.status.table import KEY, MALFORMED, MOST_ROWS, TABLE, CacheEntry, digest_of_noted, from_rows
+from portrait_prep.pipeline.status.table import (
+    KEY,
+    MALFORMED,
+    MOST_ROWS,
+    TABLE,
+    Basis,
+    CacheEntry,
+    digest_of_noted,
+    from_rows,
+)
 
 FORM = 4
 """To be raised when, of the same shards, a manifest or the table would tell otherwise than before."""
@@ -58,7 +67,7 @@ class StatusCache:
         self._workspace, self._planner = workspace, planner
         self._facts: dict[str, str] = {}
         self._entries: dict[str, CacheEntry] = {}
-        self._bases: dict[str, str] = {}
+        self._bases: dict[str, Basis] = {}
         self._held: dict[str, bool] = {}
         self._written = 0, ""
         """How many bytes the rows took when they were written, and the sha256 of these."""
@@ -79,7 +88,7 @@ class StatusCache:
             if ends[-1:] == [self._file.metadata.num_rows] and self._file.schema_arrow.equals(TABLE):
                 size, digest = content["rows"]
                 self._written = int(size), str(digest)
-                self._bases = {str(stage): str(basis) for stage, basis in content["bases"].items()}
+                self._bases = {stage: (int(videos), str(basis)) for stage, (videos, basis) in content["bases"].items()}
                 self._entries = {shard: CacheEntry(**entry) for shard, _, entry in entries}
                 self._rows = {shard: (end - count, count) for (shard, count, _), end in zip(entries, ends, strict=True)}
         except (OSError, pa.ArrowException, *MALFORMED):
@@ -103,7 +112,7 @@ class StatusCache:
             )
         return self._held[shard]
 
-    def basis(self, stage: str) -> str | None:
+    def basis(self, stage: str) -> Basis | None:
         """What the stage's reduction is to be made from, while all shards are as they were, and judged as they were."""
         return self._bases.get(stage)
 

@@ -60,6 +60,10 @@ GROUP_ROWS = 5000
 """Rows of a row group, at least, but for the last: whole shards. A group has some kB in the footer, however small."""
 
 
+Basis = tuple[int, str]
+"""How many videos a reduction is made from, and a digest over them and their columns."""
+
+
 @dataclass(frozen=True)
 class CacheEntry:
     """Digests of what the statuses of a shard are made from, of its manifest files, and of the verdicts there.
@@ -200,7 +204,7 @@ class Table:
     def __init__(self, path: Path, writer: pq.ParquetWriter) -> None:
         self._path, self._writer = path, writer
         self._entries: list[tuple[str, int, dict[str, Any]]] = []
-        self._bases: Mapping[str, str] = {}
+        self._bases: Mapping[str, Basis] = {}
         self._waiting: list[pa.Table] = []
 
     def add(self, shard: str, rows: pa.Table, entry: CacheEntry) -> None:
@@ -210,7 +214,7 @@ class Table:
         if sum(map(len, self._waiting)) >= GROUP_ROWS:
             self._flush()
 
-    def note_bases(self, bases: Mapping[str, str]) -> None:
+    def note_bases(self, bases: Mapping[str, Basis]) -> None:
         """Stage with a reduction -> what it is to be made from."""
         self._bases = bases
 
