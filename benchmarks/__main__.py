@@ -129,7 +129,8 @@ def _report(
         kernel = KERNEL_OF.get(stage, "")
         bare = f"{frames / kernels[kernel]:>16.0f}{kernels[kernel] / seconds:>8.0%}" if kernel else ""
         yield f"{stage:<12}{frames / seconds:>18.0f}   {kernel:<24}{bare}"
-    yield f"{'':<33}{'decode':<24}{frames / kernels['decode']:>16.0f}"
+    for kernel in sorted(kernels.keys() - KERNEL_OF.values()):
+        yield f"{'':<33}{kernel:<24}{frames / kernels[kernel]:>16.0f}"
     allowed = sum(kernels[kernel] for kernel in KERNEL_OF.values()) / workers
     yield f"end to end   {frames / wall:.0f} frames/s on {workers} cores; the kernels allow {frames / allowed:.0f}"
     yield f"             {allowed / wall:.0%} of what the kernels allow, starting the workers included"
