@@ -2,7 +2,8 @@
 
 All in one run on one machine: the pipeline first, on a new workspace, with one worker a core; then each kernel alone,
 with as many processes. What the kernels allow is the sum of the three that no stage can do without (encode, decode +
-FaceMesh, decode + segmentation), spread evenly over the cores. Then what reads the shards: see `read_windows`.
+FaceMesh, decode + segmentation), spread evenly over the cores. Kernels as they were at a commit are timed beside them.
+Then what reads the shards: see `read_windows`.
 """
 
 import platform
