@@ -29,6 +29,9 @@ from portrait_prep.stages.shoulders.track import fill, gate, seen, smooth, stead
 
 MASK_SIZE = 256
 """Side of the segmenter's input: decoding straight to it saves resizing, and its mask has no finer detail."""
+TOGETHER = 32
+"""Masks made in one go, 8 MiB: in turns with each mask, the search for lines takes twice as long, its code and data
+being pushed out of the processor's caches by the network's."""
 KEPT = np.arange(0, POINTS, (POINTS - 1) // 8)
 """The nine points that are kept of a line as it was found."""
 
@@ -40,7 +43,8 @@ class Backend:
     `models` are its files in the registry and `size` the side of the frames that it looks at. `begin`, called for each
     video with whether there is a GPU, returns what makes a mask or a map of classes of each of some frames; `lines`
     finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
-    on with a GPU or without one; None: it always runs on the CPU. `altered_exports` is that of the stage.
+    on with a GPU or without one; None: it always runs on the CPU. `altered_exports` is that of the stage. `together`:
+    how many frames are decoded, then looked at, then searched for lines; None: as many as the settings say.
     """
 
     models: tuple[str, ...]
@@ -49,12 +53,13 @@ class Backend:
     lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
     provider: Callable[[bool], str] | None = None
     altered_exports: Callable[[Path], Iterable[Path]] = lambda _: ()
+    together: int | None = None
 
 
 def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
     segmenter = person_segmenter()
     segmenter.reset()
-    return lambda images: map(segmenter, images)
+    return lambda images: [segmenter(image) for image in images]
 
 
 def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]]]:
@@ -62,7 +67,7 @@ def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]
 
 
 BACKENDS: Mapping[str, Backend] = {
-    "selfie": Backend(("selfie_segmentation",), MASK_SIZE, _person_masks, shoulder_lines),
+    "selfie": Backend(("selfie_segmentation",), MASK_SIZE, _person_masks, shoulder_lines, together=TOGETHER),
     "bisenet": Backend(
         (bisenet.NAME,), SIZE, _parser, parsing.shoulder_lines, bisenet.provider, bisenet.altered_exports
     ),
@@ -104,7 +109,8 @@ def process(job: Job[TorsoParams]) -> Iterator[Batch]:
 
 def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
     """What each frame shows, in batches of frames that all have landmarks or all have none."""
-    backend, size = BACKENDS[job.params.backend], job.params.batch_size
+    backend = BACKENDS[job.params.backend]
+    size = backend.together or job.params.batch_size
     frames = read_frames(job.media("mp4"), backend.size, expected=job.frames)
     look = backend.begin(job.gpu)
     for rows in job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"):

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Generic
@@ -308,13 +309,16 @@ def _measure_media(unit: Unit, video: Video, outputs: Mapping[str, Path]) -> tup
 
 
 def _versions(stage: Stage[Any]) -> dict[str, str]:
-    versions = {}
-    for name in ("portrait-prep", "numpy", *stage.distributions):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "unknown"
-    return versions
+    return {name: _version(name) for name in ("portrait-prep", "numpy", *stage.distributions)}
+
+
+@lru_cache
+def _version(distribution: str) -> str:
+    """Asked once in a process, which keeps what it has loaded: a file is read and parsed for it."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def stop_where_disk_is_full(error: BaseException, workspace: Workspace) -> None:
