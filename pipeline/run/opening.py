@@ -29,7 +29,7 @@ def open_executor(
 
     `gpu` is the setting where some work wants a GPU, None where none does. Where it wants one and gets none, a line in
     the log says so; such work is then like any other. `gpu_workers` share each GPU. `find` names the devices of this
-    machine; `demands` is what any worker must meet. Raises BadInput when the scheduler does not answer or no worker fits.
+    machine; `demands` is what any worker must meet. Raises BadInput when no scheduler answers or no worker fits.
     """
     with _opened(workers, scheduler, log_file, gpu or 0, gpu_workers, find, demands) as executor:
         if gpu is not None and not executor.gpus:
