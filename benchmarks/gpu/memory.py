@@ -135,13 +135,13 @@ def run_out(folder: Path, device: str, subject: Subject = RANDOM["bisenet"], bat
     """Have memory run out once the network is ready, and before."""
     source = NetworkSource("bisenet", "0" * 64, subject.build, subject.shape, folder)
     free = alone(Trial(source, device, batch).carried_out)
-    tight = alone(Trial(source, device, batch, free.taken // 4).carried_out)
+    tight = alone(Trial(source, device, batch, free.taken // 3).carried_out)
     halvings = sum("going on with half as many" in line for line in tight.said)
     same = tight.shown.shape == free.shown.shape and difference(free.shown, tight.shown) <= MOST
     halved = Verdict(
         f"a batch that does not fit into the memory of {device} is halved and nothing is lost",
         bool(halvings) and same and tight.provider == free.provider,
-        f"{batch} frames took {free.taken / 2**20:.0f} MiB; with a quarter of it they were halved {halvings} times "
+        f"{batch} frames took {free.taken / 2**20:.0f} MiB; with a third of it they were halved {halvings} times "
         f"on {tight.provider}, and the result was {'the same' if same else 'another'}",
     )
     none = alone(Trial(source, device, batch, 0, early=True).carried_out)
