@@ -1,6 +1,8 @@
 """The trial of a GPU, on a CPU and in small: whether it would notice what it is to notice."""
 
+import os
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -122,12 +124,26 @@ def test_shares_of_time_are_told_by_the_records(other: tuple[float, float], at_o
     assert worked.share({"a"}) == 0.5
     assert worked.share({"b"}) == share
     assert worked.at_once() == pytest.approx(at_once, abs=0.03)
+    assert worked.busiest("cuda") == pytest.approx(max(0.5, (0.5 + share) / 2))
 
 
 def test_a_network_that_fell_back_to_the_cpu_is_none_of_the_device() -> None:
     fallen = work(Interval("a", 0.0, 5.0, "CPUExecutionProvider"))
     assert not fallen.owners("cuda")
     assert fallen.owners("cpu") == {"a"}
+
+
+def test_how_busy_a_device_is_nvidia_smi_samples_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nprintf "40\\n[N/A]\\n60\\n"\nexec sleep 60\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(mixed, "chosen", lambda setting: ("GPU-1",))
+    with mixed.watched_devices(tmp_path / "samples", "cuda") as samples:
+        while "60" not in (tmp_path / "samples").read_text():
+            time.sleep(0.02)
+    assert samples == [0.4, 0.6]
+    assert (tmp_path / "asked").read_text().startswith("-i GPU-1 --query-gpu=utilization.gpu")
 
 
 @pytest.fixture
