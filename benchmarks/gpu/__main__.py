@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,20 +42,24 @@ PARTS: dict[str, dict[str, Part]] = {
 
 
 def carry_out(parts: dict[str, Part]) -> int:
-    """Do the parts one after another, each in a folder of its own, and print what came of it. Returns the exit code."""
-    verdicts: list[Verdict] = []
+    """Do the parts one after another, each in a folder of its own, and print what came of it. Returns the exit code.
+
+    What is broken in one part must not cost the others, since time on a device is dear.
+    """
+    code = 0
     for name, part in parts.items():
         start = time.perf_counter()
         with TemporaryDirectory() as folder:
-            verdicts += (found := part(Path(folder)))
-        print(f"\n{name}, {time.perf_counter() - start:.0f} s\n")
-        for line in (line for verdict in found for line in verdict.table):
-            print(line)
-        sys.stdout.flush()
-    print()
-    for verdict in verdicts:
-        print(verdict.line())
-    return int(any(verdict.holds is False for verdict in verdicts))
+            try:
+                found = part(Path(folder))
+            except Exception as error:
+                traceback.print_exc()
+                found = [Verdict(f"{name} can be tried", False, f"{type(error).__name__}: {error}")]
+        print(f"\n{name}, {time.perf_counter() - start:.0f} s")
+        for verdict in found:
+            print(*([""] if verdict.table else []), *verdict.table, "", verdict.line(), sep="\n", flush=True)
+            code = max(code, int(verdict.holds is False))
+    return code
 
 
 def main() -> int:

@@ -141,7 +141,7 @@ def run_out(folder: Path, device: str, subject: Subject = RANDOM["bisenet"], bat
     halved = Verdict(
         f"a batch that does not fit into the memory of {device} is halved and nothing is lost",
         bool(halvings) and same and tight.provider == free.provider,
-        f"{batch} frames took {free.taken / 2**20:.0f} MiB; with a third of it they were halved {halvings} times "
+        f"{batch} frames took {free.taken / 2**20:.0f} MiB; with a third of it there were {halvings} halvings "
         f"on {tight.provider}, and the result was {'the same' if same else 'another'}",
     )
     none = alone(Trial(source, device, batch, 0, early=True).carried_out)

@@ -180,6 +180,16 @@ def test_one_claim_that_does_not_hold_is_exit_code_1(
     assert f"\n{word}" in told
 
 
+def test_a_part_that_breaks_is_disproved_and_the_others_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(folder: Path) -> Any:
+        raise RuntimeError("CUDA error: no kernel image")
+
+    assert trial.carry_out({"one": broken, "two": lambda folder: [Verdict("c", True, "d")]}) == 1
+    told = capsys.readouterr()
+    assert "DISPROVED: one can be tried (RuntimeError: CUDA error: no kernel image)" in told.out
+    assert "PROVED: c (d)" in told.out
+
+
 def test_without_a_gpu_it_is_one_sentence_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
