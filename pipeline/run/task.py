@@ -32,6 +32,7 @@ from portrait_prep.manifests.record import Basis, Failure, Output, Record
 from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.examiner import distribution_of
 from portrait_prep.pipeline.run.results import VideoResult, table_of, take_over
 from portrait_prep.pipeline.status.plan import fingerprint
 from portrait_prep.pipeline.store.arrow import Digests, digest_of
@@ -311,7 +312,7 @@ def _versions(stage: Stage[Any]) -> dict[str, str]:
     versions = {}
     for name in ("portrait-prep", "numpy", *stage.distributions):
         try:
-            versions[name] = version(name)
+            versions[name] = version(distribution_of(name))
         except PackageNotFoundError:
             versions[name] = "unknown"
     return versions
