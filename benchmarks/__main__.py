@@ -2,7 +2,8 @@
 
 All in one run on one machine: the pipeline first, on a new workspace, with one worker a core; then each kernel alone,
 with as many processes. What the kernels allow is the sum of the three that no stage can do without (encode, decode +
-FaceMesh, decode + segmentation), spread evenly over the cores. Then what reads the shards: see `read_windows`.
+FaceMesh, decode + segmentation), spread evenly over the cores. Kernels as they were at a commit are timed beside them.
+Then what reads the shards: see `read_windows`.
 """
 
 import platform
@@ -129,7 +130,8 @@ def _report(
         kernel = KERNEL_OF.get(stage, "")
         bare = f"{frames / kernels[kernel]:>16.0f}{kernels[kernel] / seconds:>8.0%}" if kernel else ""
         yield f"{stage:<12}{frames / seconds:>18.0f}   {kernel:<24}{bare}"
-    yield f"{'':<33}{'decode':<24}{frames / kernels['decode']:>16.0f}"
+    for kernel in sorted(kernels.keys() - KERNEL_OF.values()):
+        yield f"{'':<33}{kernel:<24}{frames / kernels[kernel]:>16.0f}"
     allowed = sum(kernels[kernel] for kernel in KERNEL_OF.values()) / workers
     yield f"end to end   {frames / wall:.0f} frames/s on {workers} cores; the kernels allow {frames / allowed:.0f}"
     yield f"             {allowed / wall:.0%} of what the kernels allow, starting the workers included"

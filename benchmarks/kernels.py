@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import ffmpeg
 from mediapipe.python.solutions import face_mesh, selfie_segmentation
 
 from portrait_prep.media.ffmpeg import executable
 from portrait_prep.media.frames import read_frames
-from portrait_prep.media.picture import SIZE
+from portrait_prep.media.picture import FPS, SIZE
 from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET
 from portrait_prep.stages.normalize import NormalizeParams
 from portrait_prep.stages.torso import MASK_SIZE
+from portrait_prep.stages.video.encode import h264
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,17 @@ class Clip:
     frames: int
 
 
-def encode(clip: Clip) -> None:
-    """Source to 512x512, 25 fps, H.264, thrown away: what normalize cannot do without."""
-    params = NormalizeParams()
-    filters = f"fps=25,{clip.crop}scale={SIZE}:{SIZE}"
-    inputs = ["-v", "error", "-threads", "1", "-i", str(clip.source), "-an", "-vf", filters]
-    codec = ["-c:v", "libx264", "-preset", params.preset, "-crf", str(params.crf), "-g", str(params.gop)]
-    codec += ["-tune", "fastdecode"] if params.fast_decode else []
-    codec += ["-threads", "1", "-pix_fmt", "yuv420p"]
-    command = [executable(), *inputs, *codec, "-f", "mp4", "-movflags", "frag_keyframe", "-y", os.devnull]
+def encode(clip: Clip, options: Mapping[str, Any] | None = None) -> None:
+    """Source to 512x512, 25 fps, H.264, thrown away: what normalize cannot do without. Default: its own options."""
+    frames = ffmpeg.input(str(clip.source), threads=1)
+    options = {**(options or NormalizeParams().h264), "pix_fmt": "yuv420p", "movflags": "frag_keyframe"}
+    output = frames.output(os.devnull, an=None, vf=f"fps={FPS},{clip.crop}scale={SIZE}:{SIZE}", **options)
+    command = [executable(), "-v", "error", "-y", *ffmpeg.get_args(output.global_args("-filter_threads", "1"))]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+
+
+OLD_H264 = h264("veryfast", 17, 25, fast_decode=True)
+"""Options at commit 27050dd."""
 
 
 def decode(clip: Clip) -> None:
@@ -78,6 +81,7 @@ def segment(clip: Clip) -> None:
 
 KERNELS: Mapping[str, Callable[[Clip], None]] = {
     "encode": encode,
+    "encode (27050dd)": partial(encode, options=OLD_H264),
     "decode": decode,
     "decode + FaceMesh": mesh,
     "decode + segmentation": segment,

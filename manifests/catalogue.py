@@ -65,13 +65,16 @@ class Catalogue(Sequence[Video]):
     @overload
     def __getitem__(self, index: slice) -> list[Video]: ...
     def __getitem__(self, index: int | slice) -> Video | list[Video]:
-        if isinstance(index, slice):
-            return self.take(np.arange(len(self))[index])
-        return self.take(np.array([range(len(self))[index]]))[0]
+        rows = range(len(self))[index]
+        if isinstance(rows, int):
+            return _videos(self._table.slice(rows, 1))[0]
+        if rows.step == 1:
+            return _videos(self._table.slice(rows.start, len(rows)))
+        return _videos(self._table.take(pa.array(rows)))
 
-    def take(self, indices: NDArray[np.int64]) -> list[Video]:
-        """The rows with these indices, int64 [n]."""
-        return _videos(self._table.take(pa.array(indices)))
+    def in_order(self, indices: NDArray[np.int64]) -> "Catalogue":
+        """The rows in the order of these indices, int64 [n]."""
+        return self if np.array_equal(indices, np.arange(len(self))) else Catalogue(self._table.take(pa.array(indices)))
 
     def ids(self) -> Iterator[str]:
         """The ids of all videos, one by one."""
@@ -127,10 +130,9 @@ class Shards(Mapping[str, Sequence[Video]]):
     """Shard -> its videos, both in the order of the catalogue. The videos are made on access."""
 
     def __init__(self, catalogue: Catalogue, column: pa.ChunkedArray) -> None:
-        self._catalogue = catalogue
         encoded = column.combine_chunks().dictionary_encode()
         numbers = encoded.indices.to_numpy()
-        self._order = np.argsort(numbers, kind="stable")
+        self._sorted = catalogue.in_order(np.argsort(numbers, kind="stable"))
         ends = np.cumsum(np.bincount(numbers, minlength=len(encoded.dictionary)))
         self._ends = dict(zip(encoded.dictionary.to_pylist(), pairwise([0, *ends.tolist()]), strict=True))
 
@@ -145,7 +147,7 @@ class Shards(Mapping[str, Sequence[Video]]):
 
     def __getitem__(self, shard: str) -> list[Video]:
         first, stop = self._ends[shard]
-        return self._catalogue.take(self._order[first:stop])
+        return self._sorted[first:stop]
 
 
 def by_shard(videos: Iterable[Video]) -> Mapping[str, Sequence[Video]]:

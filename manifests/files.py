@@ -16,6 +16,10 @@ TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]+)-(.+)", re.DOTAL
 """Prefix of the names of temporary files; a run removes those that a killed process left."""
 
 
+BLOCK = 1 << 18
+"""Bytes that are read at a time."""
+
+
 def fresh_token() -> str:
     """What makes a temporary name unique; files that belong together share one."""
     return uuid.uuid4().hex[:12]
@@ -103,6 +107,16 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal sha256 of a regular file, read in blocks. Raises OSError."""
     with regular(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_of_start(path: Path, size: int) -> str:
+    """The same of its first bytes, at most `size` of them."""
+    digest = hashlib.sha256()
+    with regular(path).open("rb") as handle:
+        while size > 0 and (block := handle.read(min(size, BLOCK))):
+            digest.update(block)
+            size -= len(block)
+    return digest.hexdigest()
 
 
 def is_intact(path: Path, sha256: str) -> bool:

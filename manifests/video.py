@@ -13,6 +13,8 @@ from portrait_prep.manifests.record import AddedLater, Model
 
 FILE_URI = "file://"
 ADDRESSES = ("http://", "https://")
+ANCHORED = (FILE_URI, *ADDRESSES, "/")
+"""How a source begins that does not depend on where its reader stands."""
 CUT = ("start", "end", "crop_x", "crop_y", "crop_w", "crop_h", "source_height")
 """Fields that say which part of a source is used: interval and crop."""
 LONGEST_TEXT = 1 << 14
@@ -142,18 +144,21 @@ def source_of(path: Path) -> str:
 
 def path_of(source: str) -> Path:
     """The file that `source_of` named."""
+    return Path(file_of(source))
+
+
+def file_of(source: str) -> str:
+    """The same as text: paths take time where very many files are only looked at."""
     if source.startswith(FILE_URI):
-        return Path(os.fsdecode(unquote_to_bytes(source.removeprefix(FILE_URI))))
-    return Path(source)
+        return os.fsdecode(unquote_to_bytes(source.removeprefix(FILE_URI)))
+    return source
 
 
 def anchored(video: Video, root: Path) -> Video:
     """The video with absolute paths: the catalogue may name files from the workspace at `root` on."""
-    paths = {"source": video.source, "sound": video.sound}
+    paths = (("source", video.source), ("sound", video.sound))
     changed = {
-        name: str(root.absolute() / source)
-        for name, source in paths.items()
-        if source is not None and not is_address(source) and not source.startswith((FILE_URI, "/"))
+        name: str(root.absolute() / path) for name, path in paths if path is not None and not path.startswith(ANCHORED)
     }
     return video.model_copy(update=changed) if changed else video
 

@@ -253,17 +253,19 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
     Raises NotAVideo also where the clock of a track starts again: what is shown twice at one time cannot be told apart.
     """
     origin = (container.start_time or 0) / av.time_base
-    clocks: dict[int, _Clock] = {}
+    tracks = [stream, *container.streams.audio]
+    clocks = {track.index: _Clock(Fraction(track.time_base or 0)) for track in tracks}
     shown: list[tuple[float, float]] = []
     keyframes: list[tuple[float, float]] = []
     unkeyed, reached, read, untimed = 0, -np.inf, 0, 0
-    for packet in container.demux([stream, *container.streams.audio]):
+    for packet in container.demux(tracks):
         stamp = packet.dts if packet.pts is None else packet.pts
         if stamp is None:
             untimed += packet.stream_index == stream.index and packet.size > 0
             continue
-        begins, lasts = float(stamp * packet.time_base), float((packet.duration or 0) * packet.time_base)
-        if clocks.setdefault(packet.stream_index, _Clock()).fell(packet):
+        clock = clocks[packet.stream_index]
+        begins, lasts = clock.seconds(stamp), clock.seconds(packet.duration or 0)
+        if clock.fell(packet):
             _check_reached(shown, until, origin)
             break
         reached, read = max(reached, begins + lasts), max(read, packet.pos or 0)
@@ -274,7 +276,7 @@ def _packets(container: InputContainer, stream: VideoStream, until: float) -> _P
         if packet.is_corrupt and not container.format.name.startswith(STREAMED):
             raise NotAVideo(f"is cut short or damaged at {begins - origin:.2f} s")
         if packet.is_keyframe:
-            keyframes.append((begins, begins if packet.dts is None else float(packet.dts * packet.time_base)))
+            keyframes.append((begins, begins if packet.dts is None else clock.seconds(packet.dts)))
         unkeyed += not keyframes
         if keyframes and not packet.is_discard:
             shown.append((begins, lasts))
@@ -293,18 +295,24 @@ def _check_reached(shown: list[tuple[float, float]], until: float, origin: float
 
 
 class _Clock:
-    """The times of one track's packets, in the order of the file."""
+    """The times of one track's packets, in the order of the file, which count ticks of so many seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick: Fraction) -> None:
+        self._tick = tick.as_integer_ratio()  # a Fraction made for each packet would take longer than to read it
         self._decoded = self._shown = -np.inf
+
+    def seconds(self, ticks: int) -> float:
+        """So many ticks, correctly rounded."""
+        seconds, each = self._tick
+        return ticks * seconds / each
 
     def fell(self, packet: Packet[Any]) -> bool:
         """Take in the next packet: whether the clock falls by more than the order of decoding explains."""
         if packet.dts is not None:
-            time, before = float(packet.dts * packet.time_base), self._decoded
+            time, before = self.seconds(packet.dts), self._decoded
             self._decoded = time
             return time < before - FALL
-        time = float((packet.pts or 0) * packet.time_base)
+        time = self.seconds(packet.pts or 0)
         before, self._shown = self._shown, max(self._shown, time)
         return time < before - REORDERED
 

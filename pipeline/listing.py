@@ -77,9 +77,9 @@ def listed(session: Session, wish: Wish) -> Iterator[Listed]:
     for field, value in (("subject", wish.subject), ("split", wish.split)):
         if value is not None:
             _require(session, field, value)
-    for found in session.video_statuses():
-        for video_status in found:
-            if wish.covers(video_status.video) and wish.fits(one := Listed.of(video_status, wish.stage)):
+    for found in session.summaries():
+        for summary in found:
+            if wish.covers(summary.video) and wish.fits(one := Listed.of(summary, wish.stage)):
                 yield one
 
 

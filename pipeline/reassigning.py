@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portrait_prep.errors import BadInput
-from portrait_prep.manifests.catalogue import require_valid, write_catalogue
+from portrait_prep.manifests.catalogue import Catalogue, require_valid, write_catalogue
 from portrait_prep.manifests.changes import by_field, differing_fields
 from portrait_prep.manifests.printing import shell_word
 from portrait_prep.manifests.splits import is_unsplit, leaks
@@ -82,6 +82,8 @@ def _reassigned(session: Session, change: Change, way_out: str) -> Reassigned:
 
 def split_hint(videos: Sequence[Video], root: Path, begun: bool = True) -> Iterator[str]:
     """How many videos have no split, and the command that gives them one. `begun`: only where others have one."""
+    if begun and isinstance(videos, Catalogue) and not videos.values_of("split"):
+        return  # which needs no look at each row
     waiting, subjects, has_split = 0, set[str](), False
     for video in videos:
         has_split |= video.split is not None

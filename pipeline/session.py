@@ -19,13 +19,13 @@ from portrait_prep.pipeline.run.demands import Demands, packages_of_values
 from portrait_prep.pipeline.run.finalize import finalize
 from portrait_prep.pipeline.run.opening import open_executor
 from portrait_prep.pipeline.run.pruning import Pruning
-from portrait_prep.pipeline.run.reduction import Reducer
+from portrait_prep.pipeline.run.reduction import Reducer, is_made_from
 from portrait_prep.pipeline.run.results import discard_useless, left_results
 from portrait_prep.pipeline.run.scheduler import Progress, RunCounts, Scheduler
 from portrait_prep.pipeline.status.cache import StatusCache
 from portrait_prep.pipeline.status.counts import ShardCounts, StatusCounts
 from portrait_prep.pipeline.status.plan import Planner, Selection
-from portrait_prep.pipeline.status.survey import VideoStatus, survey, video_statuses
+from portrait_prep.pipeline.status.survey import VideoStatus, VideoSummary, survey, video_statuses
 from portrait_prep.pipeline.store.shard_state import ShardState
 
 
@@ -92,6 +92,15 @@ class Session:
     def video_statuses(self, verified: bool = False) -> Iterator[list[VideoStatus]]:
         """What is true of every video now, shard by shard; `verified`: files that no manifest knows are read first."""
         return survey(self.workspace, self.planner, self.videos, verified)
+
+    def summaries(self) -> Iterator[Sequence[VideoSummary]]:
+        """What there is to tell of every video, shard by shard. Of a shard of which nothing has changed it is known."""
+        cache = StatusCache(self.workspace, self.planner)
+        for shard, members in self.videos.shards.items():
+            if recalled := cache.recall(shard, members):
+                yield recalled.summaries
+            else:
+                yield from survey(self.workspace, self.planner, members)
 
     def unfinished(self, cache: StatusCache | None = None, verified: bool = False) -> Iterator[list[VideoStatus]]:
         """The same without the shards of which it is known that no run would compute anything."""
@@ -214,12 +223,32 @@ class Session:
         pruning = self.pruning()
         if not prune:
             pruning.require_meant()
-        status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages, self.videos)
         cache = cache or StatusCache(self.workspace, self.planner)
-        for summaries in finalize(self.workspace, self.planner, self.videos, cache, pruning):
+        status_counts = None if pruning.gone else self._as_noted(cache, stages)
+        if status_counts:
+            pruning.finish()
+        else:
+            status_counts = self._brought_up_to_date(cache, stages, pruning)
+        discard_useless(self.workspace, self.planner, self.videos)
+        return status_counts
+
+    def _as_noted(self, cache: StatusCache, stages: frozenset[str] | None) -> StatusCounts | None:
+        """The counts, where the last pass left everything as another would."""
+        status_counts = StatusCounts(self.stages)
+        for shard, members in self.videos.shards.items():
+            known = cache.counts(shard, members)
+            if known is None:
+                return None
+            status_counts.add(known)
+        wanted = status_counts.settled if stages is None else stages
+        reduced = (stage.name for stage in self.stages if stage.reduce and stage.name in wanted)
+        current = all(is_made_from(self.workspace, name, cache.basis(name)) for name in reduced)
+        return status_counts if current and cache.is_whole(self.videos.shards) else None
+
+    def _brought_up_to_date(self, cache: StatusCache, stages: frozenset[str] | None, pruning: Pruning) -> StatusCounts:
+        status_counts, reducer = StatusCounts(self.stages), Reducer(self.workspace, self.stages, self.videos)
+        for summaries in finalize(self.workspace, self.planner, self.videos, cache, pruning, reducer):
             status_counts.add(ShardCounts.of(self.stages, summaries))
-            reducer.add(summaries)
         status_counts.taken_out = pruning.finish()
         reducer.reduce(status_counts.settled if stages is None else stages)
-        discard_useless(self.workspace, self.planner, self.videos)
         return status_counts

@@ -3,6 +3,7 @@
 `sources/<video_id>.<suffix>` is a link: to the user's own file, or to what was fetched, which lies beside it.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from portrait_prep.errors import BadInput, Damaged, SourceAway
 from portrait_prep.manifests.files import temporary_beside
 from portrait_prep.manifests.ids import SOUND, ids_in
-from portrait_prep.manifests.video import Video, is_address, path_of
+from portrait_prep.manifests.video import Video, file_of, is_address, path_of
 from portrait_prep.pipeline.declare.stage import Job
 from portrait_prep.pipeline.declare.workspace import Workspace
 
@@ -33,7 +34,7 @@ def facts(video: Video) -> Mapping[str, Any] | None:
         if source is None or is_address(source):
             continue
         try:
-            stat = path_of(source).stat()
+            stat = os.stat(file_of(source))  # noqa: PTH116 (very many are looked at)
         except (OSError, ValueError):  # the latter: it cannot be a name
             return None
         found |= {f"{prefix}bytes": stat.st_size, f"{prefix}mtime_ns": stat.st_mtime_ns}

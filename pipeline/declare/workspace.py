@@ -93,11 +93,19 @@ class Workspace:
 
     def media(self, video_id: str, suffix: str) -> Path:
         """A normalized media file."""
-        return Path(f"{self.root}/media/{video_id}.{suffix}")
+        return Path(self.media_file(video_id, suffix))
+
+    def media_file(self, video_id: str, suffix: str) -> str:
+        """The same as text: paths take time where very many files are only looked at."""
+        return f"{self.root}/media/{video_id}.{suffix}"
 
     def manifest(self, video_id: str) -> Path:
         """The manifest of one video."""
-        return Path(f"{self.root}/manifests/{video_id}.json")
+        return Path(self.manifest_file(video_id))
+
+    def manifest_file(self, video_id: str) -> str:
+        """The same as text."""
+        return f"{self.root}/manifests/{video_id}.json"
 
     def folder(self, *names: str) -> Path:
         """A folder of the workspace to write into: made where it is not there.

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 WITHOUT_EFFECT_ON_VALUES = frozenset(
     {
         *("cyclopts", "dask", "distributed", "filelock", "jinja2", "packaging"),
@@ -26,6 +24,8 @@ class Demands:
 
 def packages_of_values() -> list[str]:
     """The packages that portrait-prep depends on and whose versions can change values."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 (slow to load, and not needed to look)
+
     try:
         needed = [Requirement(line) for line in requires("portrait-prep") or ()]
     except PackageNotFoundError:

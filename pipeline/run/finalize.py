@@ -14,11 +14,12 @@ from portrait_prep.manifests.manifest import write_quality
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.pruning import Pruning
-from portrait_prep.pipeline.status.cache import StatusCache, digest_of_verdicts
+from portrait_prep.pipeline.run.reduction import Reducer
+from portrait_prep.pipeline.status.cache import Recalled, StatusCache, digest_of_verdicts
 from portrait_prep.pipeline.status.counts import ShardCounts
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary, video_statuses, write_manifests
-from portrait_prep.pipeline.status.table import MALFORMED, CacheEntry, from_rows, rows_of, with_verdicts, writing_table
+from portrait_prep.pipeline.status.table import CacheEntry, rows_of, with_verdicts, writing_table
 from portrait_prep.pipeline.store.shard_state import ShardState
 
 WRITERS = 4
@@ -26,38 +27,37 @@ WRITERS = 4
 
 
 def finalize(
-    workspace: Workspace, planner: Planner, videos: Sequence[Video], cache: StatusCache, pruning: Pruning
+    workspace: Workspace,
+    planner: Planner,
+    videos: Sequence[Video],
+    cache: StatusCache,
+    pruning: Pruning,
+    reducer: Reducer,
 ) -> Iterator[Sequence[VideoSummary]]:
-    """Yield the summaries of each shard once its manifests are written; the table is there when all are taken."""
+    """Yield the summaries of each shard once its manifests are written; the table is there when all are taken.
+
+    They are added to the `reducer`.
+    """
     with writing_table(workspace) as table:
         for shard, members in by_shard(videos).items():
-            known = cache.lookup(shard, members)
-            try:
-                recalled = known and from_rows(planner, members, known[1])
-            except MALFORMED:
-                recalled = None
-            if known and recalled:
-                summaries, rows, entry = _judged_anew(workspace, planner, cache, recalled, *known)
+            if recalled := cache.recall(shard, members):
+                summaries, rows, entry = _judged_anew(workspace, planner, cache, recalled)
             else:
                 summaries, rows, entry = _surveyed(workspace, planner, cache, members, pruning)
             table.add(shard, rows, entry)
+            reducer.add(summaries)
             yield summaries
+        table.note_bases(reducer.bases)
 
 
 Result = tuple[Sequence[VideoSummary], pa.Table, CacheEntry]
 
 
-def _judged_anew(
-    workspace: Workspace,
-    planner: Planner,
-    cache: StatusCache,
-    summaries: Sequence[VideoSummary],
-    entry: CacheEntry,
-    rows: pa.Table,
-) -> Result:
+def _judged_anew(workspace: Workspace, planner: Planner, cache: StatusCache, recalled: Recalled) -> Result:
+    summaries, entry = recalled.summaries, recalled.entry
     anew = _entry(planner, cache, entry.facts, summaries)
     if anew.verdicts == entry.verdicts:
-        return summaries, rows, replace(anew, manifests=entry.manifests)
+        return summaries, recalled.rows, replace(anew, manifests=entry.manifests)
 
     def write(summary: VideoSummary) -> None:
         write_quality(workspace.manifest(summary.video.video_id), summary.verdict)
@@ -65,7 +65,7 @@ def _judged_anew(
     workspace.folder("manifests")
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(write, summaries))
-    return summaries, with_verdicts(rows, summaries), _entry(planner, cache, entry.facts, summaries)
+    return summaries, with_verdicts(recalled.rows, summaries), _entry(planner, cache, entry.facts, summaries)
 
 
 def _entry(planner: Planner, cache: StatusCache, facts: str, summaries: Sequence[VideoSummary]) -> CacheEntry:

@@ -18,6 +18,7 @@ from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.stage import Batch, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.survey import VideoSummary
+from portrait_prep.pipeline.status.table import Basis
 from portrait_prep.pipeline.store.arrow import digest_of
 from portrait_prep.pipeline.store.shards import ShardReader, verify
 
@@ -77,6 +78,11 @@ class Reducer:
         for stage, own in members.items():
             self._members[stage].extend(own)
 
+    @property
+    def bases(self) -> dict[str, Basis]:
+        """Stage with a reduction -> what it is to be made from."""
+        return {stage.name: _basis(stage, self._accepted(stage)) for stage in self._stages}
+
     def reduce(self, wanted: frozenset[str]) -> None:
         """Make what is not current."""
         for stage in self._stages:
@@ -85,12 +91,7 @@ class Reducer:
 
     def current(self, stage: Stage[Any]) -> bool:
         """Whether the files are there and were made from just the videos that are accepted now."""
-        known, members = read_reduction(reduction_path(self._workspace, stage.name)), self._accepted(stage)
-        return (
-            known is not None
-            and (known.videos, known.basis) == (len(members), _basis(stage, members))
-            and all(_is_there(self._workspace.root / output.path, output.bytes) for output in known.outputs)
-        )
+        return is_made_from(self._workspace, stage.name, _basis(stage, self._accepted(stage)))
 
     def _accepted(self, stage: Stage[Any]) -> list[Member]:
         """In order of video_id."""
@@ -104,7 +105,8 @@ class Reducer:
             Output(path=self._workspace.relative(path), bytes=path.stat().st_size, sha256=sha256_of(path))
             for path in files
         )
-        made = Reduction(basis=_basis(stage, members), videos=len(members), outputs=outputs)
+        videos, digest = _basis(stage, members)
+        made = Reduction(basis=digest, videos=videos, outputs=outputs)
         with replacing(reduction_path(self._workspace, stage.name)) as temporary:
             temporary.write_text(made.model_dump_json(indent=1) + "\n", "utf-8")
 
@@ -139,9 +141,19 @@ def read_reduction(path: Path) -> Reduction | None:
         return None
 
 
-def _basis(stage: Stage[Any], members: Sequence[Member]) -> str:
+def is_made_from(workspace: Workspace, stage: str, basis: Basis | None) -> bool:
+    """Whether the files of a stage's reduction are there, and were made from this basis."""
+    known = read_reduction(reduction_path(workspace, stage))
+    return (
+        known is not None
+        and (known.videos, known.basis) == basis
+        and all(_is_there(workspace.root / output.path, output.bytes) for output in known.outputs)
+    )
+
+
+def _basis(stage: Stage[Any], members: Sequence[Member]) -> Basis:
     rows = ((member.video_id, json.dumps([member.subject, member.digest.hex()])) for member in members)
-    return digest_of(chain([("stage", f"{stage.name} {stage.version}")], rows))
+    return len(members), digest_of(chain([("stage", f"{stage.name} {stage.version}")], rows))
 
 
 def _is_there(path: Path, size: int) -> bool:

@@ -8,18 +8,20 @@ otherwise than it says, the shard is surveyed.
 
 import hashlib
 import json
+import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic_core import from_json
 
+from portrait_prep.manifests.files import sha256_of_start
 from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.media.file import regular
 from portrait_prep.media.memory import bounded_table
@@ -28,13 +30,31 @@ from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.counts import ShardCounts
 from portrait_prep.pipeline.status.plan import Planner
 from portrait_prep.pipeline.status.survey import VideoSummary
-from portrait_prep.pipeline.status.table import KEY, MOST_ROWS, TABLE, CacheEntry, digest_of_entries
+from portrait_prep.pipeline.status.table import (
+    KEY,
+    MALFORMED,
+    MOST_ROWS,
+    TABLE,
+    Basis,
+    CacheEntry,
+    digest_of_noted,
+    from_rows,
+)
 
 FORM = 4
 """To be raised when, of the same shards, a manifest or the table would tell otherwise than before."""
 
 FileStat = tuple[int, ...]
 """A file as the file system tells of it; the same twice: the same bytes. Empty: there is none."""
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What the table tells of a shard: its entry, its rows, and what these come to by the rules and reviews of now."""
+
+    entry: CacheEntry
+    rows: pa.Table
+    summaries: Sequence[VideoSummary]
 
 
 class StatusCache:
@@ -47,6 +67,10 @@ class StatusCache:
         self._workspace, self._planner = workspace, planner
         self._facts: dict[str, str] = {}
         self._entries: dict[str, CacheEntry] = {}
+        self._bases: dict[str, Basis] = {}
+        self._held: dict[str, bool] = {}
+        self._written = 0, ""
+        """How many bytes the rows took when they were written, and the sha256 of these."""
         self._rows: dict[str, tuple[int, int]] = {}
         """Shard -> its first row, and how many it has."""
         self._group: tuple[int, pa.Table] | None = None
@@ -54,16 +78,20 @@ class StatusCache:
             self._size = regular(workspace.manifests_table).stat().st_size
             self._file = pq.ParquetFile(workspace.manifests_table, page_checksum_verification=True)
             digest, _, noted = self._file.metadata.metadata[KEY].decode().partition(" ")
-            if digest != digest_of_entries(noted):
-                raise ValueError("the entries are not as they were written")
-            entries = from_json(noted)
+            if digest != digest_of_noted(noted):
+                raise ValueError("what is noted is not as it was written")
+            content = from_json(noted)
+            entries = content["shards"]
             if not all(isinstance(count, int) and count >= 0 for _, count, _ in entries):
                 raise ValueError("a count of rows is none")
             ends = list(accumulate(count for _, count, _ in entries))
             if ends[-1:] == [self._file.metadata.num_rows] and self._file.schema_arrow.equals(TABLE):
+                size, digest = content["rows"]
+                self._written = int(size), str(digest)
+                self._bases = {stage: (int(videos), str(basis)) for stage, (videos, basis) in content["bases"].items()}
                 self._entries = {shard: CacheEntry(**entry) for shard, _, entry in entries}
                 self._rows = {shard: (end - count, count) for (shard, count, _), end in zip(entries, ends, strict=True)}
-        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        except (OSError, pa.ArrowException, *MALFORMED):
             pass
 
     @cached_property
@@ -75,10 +103,30 @@ class StatusCache:
 
     def holds(self, shard: str, videos: Sequence[Video]) -> bool:
         """Whether all is as it was, and nothing was left to do then."""
-        entry = self._entries.get(shard)
-        return (
-            entry is not None and entry.facts == self.facts(shard, videos) and entry.manifests == self.manifests(videos)
-        )
+        if shard not in self._held:
+            entry = self._entries.get(shard)
+            self._held[shard] = (
+                entry is not None
+                and entry.facts == self.facts(shard, videos)
+                and entry.manifests == self.manifests(videos)
+            )
+        return self._held[shard]
+
+    def basis(self, stage: str) -> Basis | None:
+        """What the stage's reduction is to be made from, while all shards are as they were, and judged as they were."""
+        return self._bases.get(stage)
+
+    def is_whole(self, shards: Iterable[str]) -> bool:
+        """Whether the table has rows of just these shards, in their order, and they are as they were written."""
+        return list(self._entries) == list(shards) and self._rows_are_as_written
+
+    @cached_property
+    def _rows_are_as_written(self) -> bool:
+        size, digest = self._written
+        try:
+            return digest == sha256_of_start(self._workspace.manifests_table, size)
+        except OSError:
+            return False
 
     def counts(self, shard: str, videos: Sequence[Video]) -> ShardCounts | None:
         """What there is to tell of a shard, if all is as it was, and judged as it was."""
@@ -104,16 +152,17 @@ class StatusCache:
     def _judges(self) -> bytes:
         return self._planner.settings.quality.model_dump_json().encode()
 
-    def lookup(self, shard: str, videos: Sequence[Video]) -> tuple[CacheEntry, pa.Table] | None:
-        """The entry on a shard and its rows, if that holds."""
-        if not self.holds(shard, videos):
+    def recall(self, shard: str, videos: Sequence[Video]) -> Recalled | None:
+        """What the table tells of a shard, if all is as it was."""
+        if not self.holds(shard, videos) or not self._rows_are_as_written:
             return None
         first, count = self._rows[shard]
         if count != len(videos) * len(self._planner.stages):
             return None
         try:
-            return self._entries[shard], self._read(first, count)
-        except (OSError, pa.ArrowException):
+            rows = self._read(first, count)
+            return Recalled(self._entries[shard], rows, from_rows(self._planner, videos, rows))
+        except (OSError, pa.ArrowException, *MALFORMED):
             return None
 
     def _read(self, first: int, count: int) -> pa.Table:
@@ -131,7 +180,7 @@ class StatusCache:
         if anew or shard not in self._facts:
             digest = hashlib.sha256(self._constants)
             for stage in self._planner.stages:
-                digest.update(repr(_stat(self._workspace.shard(stage.name, shard))).encode())
+                digest.update(repr(_stat(str(self._workspace.shard(stage.name, shard)))).encode())
             for video in videos:
                 digest.update(repr((video.model_dump_json(), *self._surroundings(video))).encode())
             self._facts[shard] = digest.hexdigest()
@@ -143,7 +192,7 @@ class StatusCache:
                 facts = stage.outside(anchored(video, self._workspace.root))
                 yield facts and sorted(facts.items())
             for suffix in suffixes:
-                yield _stat(self._workspace.media(video.video_id, suffix))
+                yield _stat(self._workspace.media_file(video.video_id, suffix))
 
     @cached_property
     def _media(self) -> Sequence[tuple[Stage[Any], Sequence[str]]]:
@@ -153,7 +202,7 @@ class StatusCache:
 
     def manifests(self, videos: Iterable[Video]) -> str:
         """Digest of the stats of these videos' manifest files: to be taken once they are written."""
-        stats = [_stat(self._workspace.manifest(video.video_id)) for video in videos]
+        stats = [_stat(self._workspace.manifest_file(video.video_id)) for video in videos]
         return hashlib.sha256(repr(stats).encode()).hexdigest()
 
     @cached_property
@@ -162,9 +211,9 @@ class StatusCache:
         return json.dumps([FORM, version("portrait-prep"), self._planner.constants], sort_keys=True).encode()
 
 
-def _stat(path: Path) -> FileStat:
+def _stat(path: str) -> FileStat:
     try:
-        stat = path.stat()
+        stat = os.stat(path)  # noqa: PTH116 (very many are looked at)
     except OSError:
         return ()
     return (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from portrait_prep.manifests.catalogue import by_shard
 from portrait_prep.manifests.manifest import entry, manifest, write_manifest
+from portrait_prep.manifests.record import Record
 from portrait_prep.manifests.verdict import Verdict, reviewed
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.quality import Measured, judge
@@ -42,6 +43,30 @@ class VideoSummary(Protocol):
     def earlier(self) -> Verdict | None:
         """The verdict by what was computed before, of a video that was finished and waits to be computed anew."""
 
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Stage -> why it stands there; empty where there is no more to say."""
+
+    @property
+    def done(self) -> Mapping[str, "DoneRecord"]:
+        """Stage -> the record of what it made, also where that is outdated."""
+
+    @property
+    def retried(self) -> frozenset[str]:
+        """Stages that failed and are tried again by every run."""
+
+    @property
+    def started(self) -> str:
+        """When the last of its stages was begun; empty where none was."""
+
+
+class DoneRecord(Measured, Protocol):
+    """What there is to tell of a stage that was done."""
+
+    @property
+    def frames(self) -> int:
+        """Frames of the video."""
+
 
 @dataclass(frozen=True)
 class VideoStatus:
@@ -75,6 +100,26 @@ class VideoStatus:
             for stage, status in self.statuses.items()
             if status.record and status.failure
         ]
+
+    @cached_property
+    def reasons(self) -> dict[str, str]:
+        """Stage -> why it stands there; empty where there is no more to say."""
+        return {stage: status.reason for stage, status in self.statuses.items()}
+
+    @cached_property
+    def done(self) -> dict[str, Record]:
+        """Stage -> the record of what it made, also where that is outdated."""
+        return {stage: status.record for stage, status in self.statuses.items() if status.record and status.record.done}
+
+    @cached_property
+    def retried(self) -> frozenset[str]:
+        """Stages that failed and are tried again by every run."""
+        return frozenset(stage for stage, status in self.statuses.items() if status.failure and status.again)
+
+    @cached_property
+    def started(self) -> str:
+        """When the last of its stages was begun; empty where none was."""
+        return max((status.record.started or "" for status in self.statuses.values() if status.record), default="")
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -144,13 +189,16 @@ def survey(
 ) -> Iterator[list[VideoStatus]]:
     """Go through the shards one by one; memory is bounded by one shard.
 
-    `verified`: files that no manifest vouches for are verified first, and what is damaged counts as not there.
+    `verified`: files that no manifest vouches for are verified first, and what is damaged counts as not there. From
+    then on manifests vouch for them: that costs as much as all else together.
     """
     for shard, members in by_shard(videos).items():
         shard_state = ShardState.load(workspace, shard, members, planner.stages)
-        if verified:
-            shard_state.verify(planner.stages)
-        yield video_statuses(planner, shard_state)
+        vouched = verified and shard_state.verify(planner.stages)
+        found = video_statuses(planner, shard_state)
+        if vouched:
+            write_manifests(workspace, found)
+        yield found
 
 
 def write_manifests(workspace: Workspace, found: Iterable[VideoStatus]) -> None:

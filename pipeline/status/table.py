@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic_core import from_json
 
-from portrait_prep.manifests.files import replacing
+from portrait_prep.manifests.files import replacing, sha256_of_start
 from portrait_prep.manifests.manifest import flat_rows, flat_verdict
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.manifests.video import Video
@@ -50,13 +51,17 @@ SOUGHT_BY = ("video_id", "shard", "stage")
 """Columns of which the footer tells the range in each row group: of all it would be longer than the rows."""
 
 KEY = b"portrait_prep"
-"""Under which the footer keeps a digest, and after it, for each shard in order, its name, number of rows, and entry."""
+"""Under which the footer keeps a digest, and after it what a `Table` notes."""
 
 MOST_ROWS = 1 << 20
 """Rows of a group that are read, whatever a file claims: a shard that is larger is surveyed."""
 
 GROUP_ROWS = 5000
 """Rows of a row group, at least, but for the last: whole shards. A group has some kB in the footer, however small."""
+
+
+Basis = tuple[int, str]
+"""How many videos a reduction is made from, and a digest over them and their columns."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,9 @@ class CacheEntry:
     counts: Mapping[str, Any]
 
 
-def digest_of_entries(entries: str) -> str:
-    """By which it is known that they are as they were written: the pages have checksums, and the footer has none."""
-    return hashlib.sha256(entries.encode()).hexdigest()
+def digest_of_noted(noted: str) -> str:
+    """By which it is known that it is as it was written: the pages have checksums, and the footer has none."""
+    return hashlib.sha256(noted.encode()).hexdigest()
 
 
 def rows_of(found: Iterable[VideoStatus]) -> pa.Table:
@@ -95,17 +100,26 @@ class CachedStatus:
     digests: Mapping[str, str]
     failures: Sequence[Mapping[str, Any]]
     verdict: Verdict
+    reasons: Mapping[str, str]
+    done: Mapping[str, "RecalledRecord"]
+    started: str
     earlier: None = None
+    retried: frozenset[str] = frozenset()
+    """None: such a stage is not settled, and of a video with one nothing is recalled."""
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
-    """Of a record, what rules look at."""
+class RecalledRecord:
+    """What the table tells of a record."""
 
     metrics: Mapping[str, Any]
+    frames: int
 
 
-READ = ("stage", "outcome", "reason", "attempts", "digest", "metrics", "error_type", "error_message", "error_permanent")
+READ = (
+    *("stage", "outcome", "reason", "attempts", "digest", "metrics", "error_type", "error_message", "error_permanent"),
+    *("fingerprint", "frames", "started"),
+)
 
 
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError)
@@ -123,11 +137,14 @@ def from_rows(planner: Planner, videos: Sequence[Video], rows: pa.Table) -> list
 
 
 def _from_rows(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) -> CachedStatus:
-    states, reasons, records, digests, failures = {}, {}, {}, {}, []
-    for stage, outcome, reason, attempts, digest, metrics, kind, message, permanent in rows:
-        states[stage] = State(outcome)
-        reasons[stage] = message if outcome == State.FAILED else reason
-        records[stage] = Metrics(from_json(metrics))
+    states, reasons, records, done, digests, failures = {}, {}, {}, {}, {}, []
+    last = ""
+    for stage, outcome, reason, attempts, digest, metrics, kind, message, permanent, made, frames, started in rows:
+        states[stage], reasons[stage] = State(outcome), reason
+        records[stage] = RecalledRecord(from_json(metrics), frames or 0)
+        last = max(last, started or "")
+        if made is not None and kind is None:
+            done[stage] = records[stage]
         if outcome == State.DONE:
             digests[stage] = bytes.fromhex(digest).hex()
         if outcome == State.FAILED:
@@ -135,8 +152,9 @@ def _from_rows(planner: Planner, video: Video, rows: Sequence[tuple[Any, ...]]) 
             failures.append(failure_of(video.video_id, stage, attempts, error))
     if list(states) != [stage.name for stage in planner.stages]:
         raise ValueError("its stages are others")
-    verdict = verdict_of(planner, video, states, reasons, records)
-    return CachedStatus(video, states, digests, failures, verdict)
+    told = reasons | {failure["stage"]: failure["message"] for failure in failures}
+    verdict = verdict_of(planner, video, states, told, records)
+    return CachedStatus(video, states, digests, failures, verdict, reasons, done, last)
 
 
 def read_rows(workspace: Workspace, stage: str, fields: Sequence[str]) -> dict[str, tuple[Any, ...]]:
@@ -183,9 +201,10 @@ def with_verdicts(rows: pa.Table, summaries: Sequence[VideoSummary]) -> pa.Table
 class Table:
     """`manifests.parquet` as it is written: the rows of whole shards, group by group, and the entries."""
 
-    def __init__(self, writer: pq.ParquetWriter) -> None:
-        self._writer = writer
+    def __init__(self, path: Path, writer: pq.ParquetWriter) -> None:
+        self._path, self._writer = path, writer
         self._entries: list[tuple[str, int, dict[str, Any]]] = []
+        self._bases: Mapping[str, Basis] = {}
         self._waiting: list[pa.Table] = []
 
     def add(self, shard: str, rows: pa.Table, entry: CacheEntry) -> None:
@@ -195,6 +214,10 @@ class Table:
         if sum(map(len, self._waiting)) >= GROUP_ROWS:
             self._flush()
 
+    def note_bases(self, bases: Mapping[str, Basis]) -> None:
+        """Stage with a reduction -> what it is to be made from."""
+        self._bases = bases
+
     def _flush(self) -> None:
         if self._waiting:
             rows = pa.concat_tables(self._waiting)
@@ -202,10 +225,16 @@ class Table:
         self._waiting = []
 
     def close(self) -> None:
-        """The entries go last."""
+        """What is noted goes last.
+
+        `shards`: for each in order its name, number of rows, and entry; `bases`; `rows`: how many bytes they take, and
+        the sha256 of these.
+        """
         self._flush()
-        entries = json.dumps(self._entries)
-        self._writer.add_key_value_metadata({KEY: f"{digest_of_entries(entries)} {entries}"})
+        size = self._path.stat().st_size
+        rows = (size, sha256_of_start(self._path, size))
+        noted = json.dumps({"shards": self._entries, "bases": self._bases, "rows": rows})
+        self._writer.add_key_value_metadata({KEY: f"{digest_of_noted(noted)} {noted}"})
 
 
 @contextmanager
@@ -215,6 +244,6 @@ def writing_table(workspace: Workspace) -> Iterator[Table]:
         replacing(workspace.manifests_table) as temporary,
         pq.ParquetWriter(temporary, TABLE, write_page_checksum=True, write_statistics=list(SOUGHT_BY)) as writer,
     ):
-        table = Table(writer)
+        table = Table(temporary, writer)
         yield table
         table.close()

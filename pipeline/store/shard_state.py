@@ -95,11 +95,12 @@ class ShardState:
                 shard_state.damaged[stage.name] = str(error)
         return shard_state
 
-    def verify(self, stages: Iterable[Stage[Any]]) -> None:
-        """Take the checksums of the files that no manifest knows, once their rows are verified.
+    def verify(self, stages: Iterable[Stage[Any]]) -> bool:
+        """Take the checksums of the files that no manifest knows, once their rows are verified; whether any was taken.
 
         A file with damaged rows gets no checksum, and the records of these rows are forgotten: they are computed again.
         """
+        before = len(self.checksums)
         for stage in stages:
             if stage.name in self.checksums or stage.name not in self.records:
                 continue
@@ -110,6 +111,7 @@ class ShardState:
                     self.checksums[stage.name] = checksum_of(reader, self.workspace.relative(path))
             for video_id in damaged:
                 del self.records[stage.name][video_id]
+        return len(self.checksums) > before
 
     def reverify(self, stages: Iterable[Stage[Any]], damaged_inputs: Container[str] = ()) -> bool:
         """Verify rows and media of these stages anew and forget what is damaged; whether anything was.

@@ -66,7 +66,11 @@ def is_still(samples: Sequence[Sample], seen: Sequence[int], boxes: Sequence[Fac
     half = len(seen) // 2
     place = np.median(np.stack(boxes), axis=0)
     looks = list(zip([samples[number] for number in seen], boxes, strict=True))
-    likeness = [_likeness(*one, *other, place) for one, other in zip(looks, looks[half:], strict=False)]
+    likeness: list[float] = []
+    for one, other in zip(looks, looks[half:], strict=False):
+        likeness.append(_likeness(*one, *other, place))
+        if sum(value < ALIKE for value in likeness) > (len(looks) - half) / 2:
+            return False  # whatever the others are, so is the median
     return bool(np.median(likeness) >= ALIKE)
 
 

@@ -50,6 +50,24 @@ H264: Mapping[str, Any] = {
 }
 """Options of every mp4: the same frames give the same bytes."""
 
+PRESETS: Mapping[str, Mapping[str, Any]] = {"portrait": {"preset": "superfast", "bf": 0, "aq-mode": 0, "qcomp": 0.7}}
+"""Presets beside x264's own, in its terms.
+
+`portrait` has neither B-frames nor adaptive quantization, and leaves what moves more of the bits. On 12 clips, at crf
+19 beside veryfast at crf 17: 42 % of the time, 33 % more bytes, decoded as fast; SSIM 0.9917 and 0.9917 (of the worst
+clip 0.9877 and 0.9868, of faces 0.9884 and 0.9880); landmarks 0.20 and 0.22 % of the eye distance from those of video
+without loss.
+"""
+
+
+def h264(preset: str, crf: int, gop: int, *, fast_decode: bool) -> Mapping[str, Any]:
+    """Options of ffmpeg for an mp4 with a keyframe every `gop` frames or sooner.
+
+    `fast_decode`: without arithmetic coding and deblocking.
+    """
+    tuned = {"tune": "fastdecode"} if fast_decode else {}
+    return {**H264, **PRESETS.get(preset, {"preset": preset}), "crf": crf, "g": gop, **tuned}
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -82,11 +100,11 @@ class Encoder:
     audio: AudioSource
 
     def encode(self, frames: Any, options: Mapping[str, Any], mp4: Path, wav: Path) -> Encoded:
-        """Write the filtered `frames`, as H.264 with further `options`, and as much sound.
+        """Write the filtered `frames`, with the `options` of `h264`, and as much sound.
 
         Raises BadVideo also where too few frames come, FormatChanged where the filters had to begin anew.
         """
-        video = frames.output(str(mp4), **{"frames:v": self._expected}, **H264, **options)
+        video = frames.output(str(mp4), **{"frames:v": self._expected}, **options)
         channels = self.audio.channels
         (mixdown, decoded), downmix = self._written(video, wav, channels), "none" if channels == 1 else "mean"
         if mixdown.cancelled:

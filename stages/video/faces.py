@@ -96,12 +96,9 @@ class SampledFaces:
 
 
 def _searched(frame: SourceFrame, region: Box, closely: bool) -> Sample:
-    scale = _overview(frame.probe)
-    return Sample.of(frame.image(scale), scale, _inside(find_faces(frame, closely), region))
-
-
-def _overview(probe: Probe) -> float:
-    return min(OVERVIEW / max(probe.upright), 1.0)
+    scale = min(OVERVIEW / max(frame.probe.upright), 1.0)
+    overview = frame.image(scale)
+    return Sample.of(overview, scale, _inside(_find_faces(frame, overview, scale, closely), region))
 
 
 def _inside(faces: Faces, region: Box) -> Faces:
@@ -109,15 +106,14 @@ def _inside(faces: Faces, region: Box) -> Faces:
     return faces[((middle >= 0) & (middle < (region.w, region.h))).all(axis=1)]
 
 
-def find_faces(frame: SourceFrame, closely: bool = False) -> Faces:
-    """All faces on a frame in display pixels, float32 [faces, 5].
+def _find_faces(frame: SourceFrame, overview: Image, scale: float, closely: bool) -> Faces:
+    """All faces on a frame in display pixels, float32 [faces, 5]; the `overview` is it, `scale` times as large.
 
     Where the whole shows none, parts are searched; `closely`: in any case.
     """
-    shorter, scale = min(frame.probe.upright), _overview(frame.probe)
-    faces = face_detector()(frame.image(scale))
+    faces = face_detector()(overview)
     faces[:, :4] /= scale
-    if not closely and len(faces) and faces[:, 2].min() >= PLAIN * shorter:
+    if not closely and len(faces) and faces[:, 2].min() >= PLAIN * min(frame.probe.upright):
         return faces
     image = frame.image()
     if closely:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from portrait_prep.cli import init, inspect, main, review
+from portrait_prep.cli import audit, init, inspect, main, review
 from portrait_prep.cli.terminal import say, say_json
 from portrait_prep.manifests.catalogue import read_catalogue
 from tests.manifests.test_printing import HOSTILE
@@ -43,8 +43,8 @@ def test_a_hostile_file_name_is_shown_escaped_by_every_command(
     (root / f"stranger\x1b[31m{os.linesep}").touch()
     (video,) = read_catalogue(root / "catalogue.parquet")
     inspect.status(workspace=root)
-    inspect.audit(workspace=root)
-    inspect.audit(workspace=root, json_=True)
+    audit.audit(workspace=root)
+    audit.audit(workspace=root, json_=True)
     inspect.manifest(video.video_id, workspace=root)
     review.list_(workspace=root)
     out = capsys.readouterr().out

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from portrait_prep.cli import inspect
+from portrait_prep.cli import audit
 from portrait_prep.cli.opening import open_session
 from portrait_prep.errors import BadInput, WorkspaceBusy
 from portrait_prep.manifests.files import sha256_of
@@ -323,10 +323,10 @@ def break_three(root: Path) -> None:
 
 
 def test_what_the_command_line_says(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert inspect.audit(workspace=root) == 0
+    assert audit.audit(workspace=root) == 0
     assert capsys.readouterr().out == "Nothing found: every claim holds.\n"
     break_three(root)
-    assert inspect.audit(workspace=root) == 1
+    assert audit.audit(workspace=root) == 1
     assert capsys.readouterr().out.splitlines() == [
         "media/ann.wav [ann]: its bytes are not those recorded; delete the file and run again",
         "notes.txt: it is no file of the workspace's own; move it elsewhere",
@@ -338,7 +338,7 @@ def test_what_the_command_line_says(root: Path, capsys: pytest.CaptureFixture[st
         f"    portrait-prep run -w {root}",
         "1 has no automatic fix; see above.",
     ]
-    assert inspect.audit(workspace=root, json_=True) == 1
+    assert audit.audit(workspace=root, json_=True) == 1
     assert [row["kind"] for row in json.loads(capsys.readouterr().out)] == ["media", "stranger", "orphan"]
 
 
@@ -357,9 +357,9 @@ def test_the_commands_that_are_printed_mend(root: Path) -> None:
 
 def test_a_workspace_that_a_run_holds_is_not_audited(root: Path) -> None:
     with open_session(root).workspace.lock(), pytest.raises(WorkspaceBusy):
-        inspect.audit(workspace=root)
+        audit.audit(workspace=root)
     with pytest.raises(BadInput, match="--sample"):
-        inspect.audit(workspace=root, sample=-1)
+        audit.audit(workspace=root, sample=-1)
 
 
 def test_a_sample_recomputes_the_same_tables(root: Path) -> None:

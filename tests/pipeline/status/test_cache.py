@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from portrait_prep.manifests.verdict import Review, write_reviews
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.status.counts import StatusCounts
-from portrait_prep.pipeline.status.table import KEY, TABLE, digest_of_entries
+from portrait_prep.pipeline.status.survey import VideoSummary
+from portrait_prep.pipeline.status.table import KEY, TABLE, digest_of_noted
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FIVE = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(12), "c1": numbers(40)}
@@ -88,6 +89,28 @@ def test_manifests_whose_verdict_stays_are_not_touched(root: Path) -> None:
     go(root)
     after = {path.name: path.stat().st_mtime_ns for path in (root / "manifests").iterdir()}
     assert {name for name in before if before[name] != after[name]} == {"b2.json"}
+
+
+def test_a_run_with_nothing_to_do_reads_no_row_and_writes_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and path.name != ".lock"}
+
+    before, (_, expected) = files(), go(root)
+    monkeypatch.setattr("portrait_prep.pipeline.status.cache.from_rows", refuse)
+    monkeypatch.setattr("portrait_prep.pipeline.store.shard_state.ShardState.load", refuse)
+    run_counts, status_counts = go(root)
+    assert not run_counts.computed
+    assert status_counts.to_json() == expected.to_json()
+    assert files() == before
+
+
+@pytest.mark.parametrize("name", ["all.parquet", "reduction.json"])
+def test_what_joins_videos_is_made_anew_where_it_is_not_as_noted(root: Path, name: str) -> None:
+    expected = told(root)
+    (root / "total" / name).unlink()
+    go(root)
+    assert told(root) == expected
+    assert list(Audit(toy_session(root), deep=True).findings()) == []
 
 
 def flip(path: Path, share: float) -> None:
@@ -186,14 +209,16 @@ def test_rows_that_a_stranger_wrote_are_not_believed(root: Path, column: str, va
 def test_entries_that_a_stranger_wrote_are_not_believed(root: Path, change: Callable[[int], Any]) -> None:
     expected, path = told(root), root / "manifests.parquet"
     with pq.ParquetFile(path) as file:
-        rows, entries = file.read(), json.loads(file.metadata.metadata[KEY].partition(b" ")[2])
+        rows, noted = file.read(), json.loads(file.metadata.metadata[KEY].partition(b" ")[2])
+    entries = noted["shards"]
     counts = [change(count) for _, count, _ in entries]
     if not isinstance(counts[0], str):
         counts[-1] = len(rows) - sum(counts[:-1])
     strange = [(shard, count, entry) for (shard, _, entry), count in zip(entries, counts, strict=True)]
+    told_anew = json.dumps(noted | {"shards": strange})
     with pq.ParquetWriter(path, TABLE, write_page_checksum=True) as writer:
         writer.write_table(rows)
-        writer.add_key_value_metadata({KEY: f"{digest_of_entries(json.dumps(strange))} {json.dumps(strange)}"})
+        writer.add_key_value_metadata({KEY: f"{digest_of_noted(told_anew)} {told_anew}"})
     go(root)
     assert told(root) == expected
 
@@ -202,12 +227,12 @@ def test_entries_that_a_stranger_wrote_are_not_believed(root: Path, change: Call
 def test_counts_that_a_stranger_wrote_are_not_told(root: Path, counts: dict[str, Any]) -> None:
     expected, path = toy_session(root).status_counts().to_json(), root / "manifests.parquet"
     with pq.ParquetFile(path) as file:
-        rows, entries = file.read(), json.loads(file.metadata.metadata[KEY].partition(b" ")[2])
-    for _, _, entry in entries:
+        rows, noted = file.read(), json.loads(file.metadata.metadata[KEY].partition(b" ")[2])
+    for _, _, entry in noted["shards"]:
         entry["counts"] = counts and entry["counts"] | counts
     with pq.ParquetWriter(path, TABLE, write_page_checksum=True) as writer:
         writer.write_table(rows)
-        writer.add_key_value_metadata({KEY: f"{digest_of_entries(json.dumps(entries))} {json.dumps(entries)}"})
+        writer.add_key_value_metadata({KEY: f"{digest_of_noted(json.dumps(noted))} {json.dumps(noted)}"})
     assert toy_session(root).status_counts().to_json() == expected
 
 
@@ -220,12 +245,37 @@ def test_status_tells_what_reading_all_would(root: Path, change: str) -> None:
     assert (quick.to_json(), quick.lines()) == (thorough.to_json(), thorough.lines())
 
 
+TOLD = ("video", "verdict", "states", "digests", "failures", "earlier", "reasons", "retried", "started")
+
+
+def summed_up(shards: Iterable[Sequence[VideoSummary]]) -> list[list[Any]]:
+    """All that there is to tell of each video."""
+    return [
+        [*(getattr(one, name) for name in TOLD), {stage: (m.metrics, m.frames) for stage, m in one.done.items()}]
+        for shard in shards
+        for one in shard
+    ]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_recalled_of_a_video_is_what_reading_all_would_tell(root: Path, change: str) -> None:
+    CHANGES[change](root)
+    session = toy_session(root)
+    assert summed_up(session.summaries()) == summed_up(session.video_statuses())
+
+
+def test_listing_what_has_not_changed_reads_no_shard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = summed_up(toy_session(root).video_statuses())
+    monkeypatch.setattr("portrait_prep.pipeline.store.shard_state.ShardState.load", refuse)
+    assert summed_up(toy_session(root).summaries()) == expected
+
+
 def test_status_of_what_has_not_changed_reads_no_shard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "manifests.parquet").rename(root / "aside")
     expected = toy_session(root).status_counts().to_json()
     (root / "aside").rename(root / "manifests.parquet")
     monkeypatch.setattr("portrait_prep.pipeline.store.shard_state.ShardState.load", refuse)
-    monkeypatch.setattr("portrait_prep.pipeline.status.table.from_rows", refuse)
+    monkeypatch.setattr("portrait_prep.pipeline.status.cache.from_rows", refuse)
     assert toy_session(root).status_counts().to_json() == expected
 
 

@@ -2,11 +2,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import ffmpeg
 import numpy as np
 import pytest
 
+from portrait_prep.media.ffmpeg import run
 from portrait_prep.media.frames import read_frames
 from portrait_prep.media.picture import Image
+from portrait_prep.stages.normalize import NormalizeParams
 from portrait_prep.stages.video.repeats import Repeats, longest_still
 from tests.clips import SHARED, make
 
@@ -95,7 +98,8 @@ def test_people_who_sit_still_are_told_from_pictures(
     source, size = tmp_path / "a.mp4", "scale=512:512:force_original_aspect_ratio=increase,crop=512:512"
     x264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-an")
     make("-i", CLIPS / f"{name}.mp4", "-vf", f"{filters},{size}", "-t", "3", "-crf", str(crf), *x264, source)
-    make("-i", source, "-r", "25", "-crf", "17", "-g", "25", *x264, tmp_path / "b.mp4")
+    normalized = ffmpeg.input(str(source)).output(str(tmp_path / "b.mp4"), r=25, **NormalizeParams().h264)
+    run(normalized, lambda pipe: pipe.read())
     got = told(list(read_frames(tmp_path / "b.mp4")))
     assert least <= got["repeated_share"] <= most
     assert (got["longest_repeat"] > 1) == (most == 1)

@@ -14,7 +14,7 @@ from portrait_prep.media.picture import Image
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.status.plan import State
-from portrait_prep.pipeline.status.survey import VideoStatus
+from portrait_prep.pipeline.status.survey import VideoSummary
 from portrait_prep.pipeline.store.shards import ShardReader
 from portrait_prep.stages.face.geometry import Pose
 
@@ -51,14 +51,13 @@ class VideoLocation:
     """The stages whose columns are current."""
 
     @classmethod
-    def of(cls, video_status: VideoStatus) -> "VideoLocation | None":
+    def of(cls, summary: VideoSummary) -> "VideoLocation | None":
         """Of a video, or None when there are no normalized frames."""
-        normalize = video_status.statuses.get("normalize")
-        record = normalize.record if normalize else None
-        if record is None or not record.done or not record.frames:
+        record = summary.done.get("normalize")
+        if record is None or not record.frames:
             return None
-        current = (name for name, status in video_status.statuses.items() if status.state is State.DONE)
-        return cls(video_status.video.video_id, video_status.video.shard, record.frames, tuple(current))
+        current = (name for name, state in summary.states.items() if state is State.DONE)
+        return cls(summary.video.video_id, summary.video.shard, record.frames, tuple(current))
 
     def load(self, workspace: Workspace, frame: int) -> Still | None:
         """Read a frame and its row; None when the frame cannot be read. Damaged columns are left out."""

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portrait_prep.manifests.record import Record
 from portrait_prep.pipeline.declare.metric import Metric, is_finite
-from portrait_prep.pipeline.declare.quality import QualitySettings, limit_of
+from portrait_prep.pipeline.declare.quality import Measured, QualitySettings, limit_of
 from portrait_prep.pipeline.declare.stage import Stage
 
 SHOWN: Mapping[str, tuple[str, float]] = {"share": ("%", 100.0), "degrees": ("°", 1.0)}
@@ -60,7 +59,7 @@ def charts(stages: Sequence[Stage[Any]]) -> tuple[Chart, ...]:
     return tuple(Chart(stage.name, metric) for stage in stages for metric in stage.metrics if metric.title)
 
 
-def flat(records: Mapping[str, Record]) -> dict[str, Any]:
+def flat(records: Mapping[str, Measured]) -> dict[str, Any]:
     """All metrics of one video, as `stage.metric`."""
     return {f"{stage}.{name}": value for stage, record in records.items() for name, value in record.metrics.items()}
 

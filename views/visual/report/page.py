@@ -16,7 +16,6 @@ from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.result import Result
-from portrait_prep.pipeline.status.survey import VideoStatus
 from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.views.visual.report.charts import charts
 from portrait_prep.views.visual.report.detail import detail
@@ -73,12 +72,12 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
     stages = [stage.name for stage in session.stages]
     headings, shown, last_work = Headings(session.planner.rules), charts(session.stages), ""
     totals, rows = Totals(stages), Rows(stages, shown)
-    for shard in session.video_statuses():
-        for video_status in shard:
-            row = Row.of(video_status, shown, headings)
+    for shard in session.summaries():
+        for summary in shard:
+            row = Row.of(summary, shown, headings)
             rows.add(row)
             totals.add(row)
-            last_work = max(last_work, *_starts(video_status), "")
+            last_work = max(last_work, summary.started)
     drawn = pictured(rows, pictures, show)
     style, script = _read("page.css"), _script()
     return (
@@ -100,10 +99,6 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
             details=_details(session, rows, drawn),
         )
     )
-
-
-def _starts(video_status: VideoStatus) -> Iterator[str]:
-    return (status.record.started for status in video_status.statuses.values() if status.record)
 
 
 def _details(session: Session, rows: Rows, drawn: Sequence[int]) -> Iterator[tuple[int, str]]:

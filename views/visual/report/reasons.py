@@ -1,7 +1,7 @@
 """Why videos were accepted, rejected or not finished, and the headings under which the page counts such reasons."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -9,8 +9,8 @@ from portrait_prep.manifests.verdict import Reviewed
 from portrait_prep.manifests.video import DUPLICATE_OF
 from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.declare.quality import Rule
-from portrait_prep.pipeline.status.plan import StageStatus, State
-from portrait_prep.pipeline.status.survey import VideoStatus
+from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.survey import VideoSummary
 
 BLANK = "…"
 """Stands for a name or number in a heading."""
@@ -43,45 +43,43 @@ class Headings:
         return NUMBER.sub(BLANK, text)
 
 
-def reasons_of(video_status: VideoStatus) -> Iterator[Reason]:
+def reasons_of(summary: VideoSummary) -> Iterator[Reason]:
     """Why a video has its result, errors of stages first; what only repeats the state of a stage is left out."""
-    yield from map(Reason, _failures(video_status.statuses))
-    yield from list(_against(video_status)) or map(Reason, _waiting(video_status))
-    yield from _in_favour(video_status)
+    yield from map(Reason, _failures(summary))
+    yield from list(_against(summary)) or map(Reason, _waiting(summary))
+    yield from _in_favour(summary)
 
 
-def _failures(statuses: Mapping[str, StageStatus]) -> Iterator[str]:
+def _failures(summary: VideoSummary) -> Iterator[str]:
     """The error of each stage that failed, and what a retry would do."""
-    for stage, status in statuses.items():
-        record = status.record
-        if status.state is State.FAILED and record and record.error:
-            attempts = counted(record.attempts, "attempt")
-            who = "every run" if status.again else "--retry-failed"
-            hope = "no retry will mend it" if record.error.permanent else f"{who} tries it again"
-            yield f"{stage}: {record.error.message} ({record.error.type}, {attempts}; {hope})"
+    for failure in summary.failures:
+        attempts = counted(failure["attempts"], "attempt")
+        who = "every run" if failure["stage"] in summary.retried else "--retry-failed"
+        hope = "no retry will mend it" if failure["permanent"] else f"{who} tries it again"
+        yield f"{failure['stage']}: {failure['message']} ({failure['type']}, {attempts}; {hope})"
 
 
-def _against(video_status: VideoStatus) -> Iterator[Reason]:
+def _against(summary: VideoSummary) -> Iterator[Reason]:
     """Rejections: a person's, and those of the rules."""
-    verdict = video_status.verdict
+    verdict = summary.verdict
     if isinstance(verdict, Reviewed) and verdict.review.decision == "reject":
         yield Reason(verdict.review.sentence)
     yield from (Reason(text, rule) for text, rule in zip(verdict.reasons, verdict.rules, strict=True) if rule)
 
 
-def _in_favour(video_status: VideoStatus) -> Iterator[Reason]:
+def _in_favour(summary: VideoSummary) -> Iterator[Reason]:
     """A person's acceptance, and the rejections that it overruled."""
-    verdict = video_status.verdict
+    verdict = summary.verdict
     if isinstance(verdict, Reviewed) and verdict.review.decision == "accept":
         yield Reason(verdict.review.sentence)
         yield from (Reason(f"overruled: {text}") for text in verdict.overruled)
 
 
-def _waiting(video_status: VideoStatus) -> tuple[str, ...]:
+def _waiting(summary: VideoSummary) -> tuple[str, ...]:
     """Why the first stage that is not current is not, or why the video is left out; for videos without a rejection."""
-    if not video_status.video.worked_on:
-        return (str(video_status.video.defect),)
-    for stage, status in video_status.statuses.items():
-        if status.state in (State.PENDING, State.STALE):
-            return (f"{stage} is {status.state}: {status.reason}",)
+    if not summary.video.worked_on:
+        return (str(summary.video.defect),)
+    for stage, state in summary.states.items():
+        if state in (State.PENDING, State.STALE):
+            return (f"{stage} is {state}: {summary.reasons[stage]}",)
     return ()

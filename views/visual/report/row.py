@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portrait_prep.manifests.video import LABELS
-from portrait_prep.pipeline.status.plan import StageStatus, State
+from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.result import Result, result_of
-from portrait_prep.pipeline.status.survey import VideoStatus
+from portrait_prep.pipeline.status.survey import VideoSummary
 from portrait_prep.views.visual.drawing.still import VideoLocation
 from portrait_prep.views.visual.report.charts import Chart, flat, numbers
 from portrait_prep.views.visual.report.reasons import Headings, reasons_of
@@ -40,12 +40,10 @@ class Row:
     location: VideoLocation | None
 
     @classmethod
-    def of(cls, video_status: VideoStatus, shown: Sequence[Chart], headings: Headings) -> "Row":
-        """The row of a video; `shown` are the charts of the page."""
-        video, statuses = video_status.video, video_status.statuses
-        records = {name: status.record for name, status in statuses.items() if _holds(status)}
-        metrics = {"normalize.seconds": video.duration}
-        metrics |= flat({name: record for name, record in records.items() if record})
+    def of(cls, summary: VideoSummary, shown: Sequence[Chart], headings: Headings) -> "Row":
+        """The row of a video; `shown` are the charts of the page. Outdated measures are shown, too."""
+        video = summary.video
+        metrics = {"normalize.seconds": video.duration} | flat(summary.done)
         values = (getattr(video, name) for name in FACETS)
         return cls(
             video_id=video.video_id,
@@ -55,21 +53,14 @@ class Row:
             defect=video.defect,
             facets=tuple(None if value is None else str(value) for value in values),
             seconds=next(iter(numbers(metrics["normalize.seconds"])), None),
-            result=result_of(video_status),
-            states=tuple(status.state for status in statuses.values()),
-            notes=tuple(_note(status) for status in statuses.values()),
+            result=result_of(summary),
+            states=tuple(summary.states.values()),
+            notes=tuple(
+                "" if state is State.DONE else summary.reasons[stage] for stage, state in summary.states.items()
+            ),
             reasons=tuple(
-                (headings.of(reason, video.video_id, video.source), reason.text) for reason in reasons_of(video_status)
+                (headings.of(reason, video.video_id, video.source), reason.text) for reason in reasons_of(summary)
             ),
             measures=tuple(chart.of(metrics) for chart in shown),
-            location=VideoLocation.of(video_status),
+            location=VideoLocation.of(summary),
         )
-
-
-def _holds(status: StageStatus) -> bool:
-    """Whether the metrics of a stage are shown: also those under settings that changed since, none of a failure."""
-    return status.record is not None and status.record.done
-
-
-def _note(status: StageStatus) -> str:
-    return "" if status.state is State.DONE else status.reason
