@@ -168,9 +168,10 @@ class Session:
         run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
         if self._work_is_left(selection, cache):
             require_sources_kept(self.workspace, self.stages, self.videos)
-            gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
+            own = self.settings.run
+            gpu = own.gpu if self._wants_gpu(selection) else None
             demands = self._demands()
-            with open_executor(workers, scheduler, log_file, gpu, demands=demands) as executor:
+            with open_executor(workers, scheduler, log_file, gpu, own.gpu_workers, demands=demands) as executor:
                 work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
                 run_counts = work.run()
             cache = StatusCache(self.workspace, self.planner)

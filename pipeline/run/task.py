@@ -33,6 +33,7 @@ from portrait_prep.manifests.record import Basis, Failure, Output, Record
 from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.examiner import distribution_of
 from portrait_prep.pipeline.run.results import VideoResult, table_of, take_over
 from portrait_prep.pipeline.status.plan import fingerprint
 from portrait_prep.pipeline.store.arrow import Digests, digest_of
@@ -316,7 +317,7 @@ def _versions(stage: Stage[Any]) -> dict[str, str]:
 def _version(distribution: str) -> str:
     """Asked once in a process, which keeps what it has loaded: a file is read and parsed for it."""
     try:
-        return version(distribution)
+        return version(distribution_of(distribution))
     except PackageNotFoundError:
         return "unknown"
 
