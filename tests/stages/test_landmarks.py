@@ -290,7 +290,7 @@ def test_a_detected_face_elsewhere_or_of_another_size_confirms_nothing() -> None
         ([small], False),
         ([], False),
     ]:
-        assert is_confirmed(face_at(200, 200), np.array(boxes, np.float32).reshape(-1, 5)) is expected
+        assert is_confirmed(place, np.array(boxes, np.float32).reshape(-1, 5)) is expected
 
 
 def test_no_face_is_a_bad_video(tmp_path: Path) -> None:

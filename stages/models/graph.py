@@ -1,0 +1,97 @@
+"""One of MediaPipe's graphs, run in the thread that asks it.
+
+MediaPipe's own Python classes do the same at an eighth more: they hand each step of a graph to a pool of threads, and
+make a class anew for each picture. What a graph computes is the same, bit for bit.
+"""
+
+import importlib
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from portrait_prep.media.picture import Image
+
+STEP = 33333
+"""Microseconds from one picture to the next, as MediaPipe's own classes have it; the graphs ask for times that grow."""
+
+
+class Graph:
+    """A graph that takes pictures and gives one stream.
+
+    `file` is its path among MediaPipe's modules, `output` the name of the stream; `switches` are what it is started
+    with, and `confidence` is the least score of a face, for graphs that detect and have no switch for that.
+    """
+
+    def __init__(
+        self, file: str, output: str, switches: Mapping[str, bool | int] | None = None, confidence: float | None = None
+    ) -> None:
+        mediapipe = _mediapipe()
+        package = Path(mediapipe.__file__).parents[1]
+        mediapipe.resource_util.set_resource_dir(str(package.parent))  # where graphs look for their models
+        packets = mediapipe.packet_creator
+        makers = {bool: packets.create_bool, int: packets.create_int}
+        self._inputs = {name: makers[type(value)](value) for name, value in (switches or {}).items()}
+        self._graph = mediapipe.CalculatorGraph(graph_config=_config(package / "modules" / file, confidence))
+        self._graph.observe_output_stream(output, self._receive)
+        self._packet = partial(packets.create_image_frame, image_format=mediapipe.ImageFormat.SRGB)
+        self._time = 0
+        self._received: Any = None
+        self._graph.start_run(self._inputs)
+
+    def process(self, image: Image) -> Any:
+        """The packet that the graph gives for an RGB image, valid until the next one; None where it gives none.
+
+        Raises RuntimeError when the graph fails; it then fails on all that follows.
+        """
+        self._received = None
+        self._time += STEP
+        self._graph.add_packet_to_input_stream("image", self._packet(image).at(self._time))
+        self._graph.wait_until_idle()
+        return self._received
+
+    def reset(self) -> None:
+        """Forget the pictures before."""
+        self._graph.close()
+        self._graph.start_run(self._inputs)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._graph.close()
+
+    def _receive(self, stream: str, packet: Any) -> None:
+        del stream
+        self._received = packet
+
+
+def messages(packet: Any) -> list[bytes]:
+    """The messages in a packet, serialized (https://protobuf.dev/programming-guides/encoding); none in no packet.
+
+    MediaPipe's public function makes objects of them, which costs as much as all that is done with a face.
+    """
+    return [] if packet is None else list(_mediapipe().packet_getter._packet_getter._get_serialized_proto_list(packet))
+
+
+def picture(packet: Any) -> NDArray[Any]:
+    """The picture in a packet, valid as long as that is."""
+    pixels: NDArray[Any] = _mediapipe().packet_getter.get_image_frame(packet).numpy_view()
+    return pixels
+
+
+def _mediapipe() -> Any:
+    """MediaPipe, loaded on first use: it takes a second, and most commands need none."""
+    return importlib.import_module("mediapipe.python")
+
+
+def _config(file: Path, confidence: float | None) -> Any:
+    """A graph as a file describes it, to be run in the thread that asks."""
+    config = importlib.import_module("mediapipe.framework.calculator_pb2").CalculatorGraphConfig()
+    config.ParseFromString(file.read_bytes())
+    config.executor.add(type="ApplicationThreadExecutor")
+    if confidence is not None:
+        detection = importlib.import_module("mediapipe.modules.face_detection.face_detection_pb2")
+        del config.graph_options[:]
+        config.graph_options.add().Pack(detection.FaceDetectionOptions(min_score_thresh=confidence))
+    return config
