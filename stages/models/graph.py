@@ -22,19 +22,17 @@ class Graph:
     """A graph that takes pictures and gives one stream.
 
     `file` is its path among MediaPipe's modules, `output` the name of the stream; `switches` are what it is started
-    with, and `confidence` is the least score of a face, for graphs that detect and have no switch for that.
+    with.
     """
 
-    def __init__(
-        self, file: str, output: str, switches: Mapping[str, bool | int] | None = None, confidence: float | None = None
-    ) -> None:
+    def __init__(self, file: str, output: str, switches: Mapping[str, bool | int] | None = None) -> None:
         mediapipe = _mediapipe()
         package = Path(mediapipe.__file__).parents[1]
         mediapipe.resource_util.set_resource_dir(str(package.parent))  # where graphs look for their models
         packets = mediapipe.packet_creator
         makers = {bool: packets.create_bool, int: packets.create_int}
         self._inputs = {name: makers[type(value)](value) for name, value in (switches or {}).items()}
-        self._graph = mediapipe.CalculatorGraph(graph_config=_config(package / "modules" / file, confidence))
+        self._graph = mediapipe.CalculatorGraph(graph_config=_config(package / "modules" / file))
         self._graph.observe_output_stream(output, self._receive)
         self._packet = partial(packets.create_image_frame, image_format=mediapipe.ImageFormat.SRGB)
         self._time = 0
@@ -85,13 +83,9 @@ def _mediapipe() -> Any:
     return importlib.import_module("mediapipe.python")
 
 
-def _config(file: Path, confidence: float | None) -> Any:
+def _config(file: Path) -> Any:
     """A graph as a file describes it, to be run in the thread that asks."""
     config = importlib.import_module("mediapipe.framework.calculator_pb2").CalculatorGraphConfig()
     config.ParseFromString(file.read_bytes())
     config.executor.add(type="ApplicationThreadExecutor")
-    if confidence is not None:
-        detection = importlib.import_module("mediapipe.modules.face_detection.face_detection_pb2")
-        del config.graph_options[:]
-        config.graph_options.add().Pack(detection.FaceDetectionOptions(min_score_thresh=confidence))
     return config

@@ -136,11 +136,14 @@ class FaceLandmarker:
 
 
 class FaceDetector:
-    """BlazeFace, full-range model (faces within five metres). See https://arxiv.org/abs/1907.05047."""
+    """BlazeFace, full-range model (faces within five metres). See https://arxiv.org/abs/1907.05047.
 
-    def __init__(self, confidence: float = 0.6) -> None:
+    It gives faces from a confidence of 0.6 on: MediaPipe's own class says that it takes another, and does not.
+    """
+
+    def __init__(self) -> None:
         file = "face_detection/face_detection_full_range_cpu.binarypb"
-        self._network = _Network(lambda: Graph(file, "detections", confidence=confidence))
+        self._network = _Network(lambda: Graph(file, "detections"))
         self._detection = importlib.import_module("mediapipe.framework.formats.detection_pb2").Detection
 
     def __call__(self, image: Image) -> NDArray[np.float32]:

@@ -110,9 +110,11 @@ class Dissolves:
         self._number = 0
         self._last_hit = -SPANS[-1]
 
-    def add(self, image: Image) -> None:
-        """Take in the next frame, RGB [height, width, 3]."""
-        picture = cv2.resize(image[::4, ::4, 1], (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    def add(self, pixels: Image) -> None:
+        """Take in the next frame, as `sampled` gives it."""
+        picture = cv2.resize(cv2.extractChannel(pixels, 1), (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        )
         self._pictures.append(picture.reshape(-1))
         self._details.append(Details((picture - cv2.blur(picture, (LOCAL, LOCAL))).reshape(-1)))
         if self._number % EVERY == 0:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.picture import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
-from portrait_prep.stages.video.sparse import sparse
+from portrait_prep.stages.video.sampled import thinned
 
 LEVELS = 3.0
 """Grey levels by which a pixel must differ to have changed, in a picture of usual contrast."""
@@ -114,9 +114,9 @@ class Repeats:
         self._last: NDArray[np.uint8] | None = None
         self._changes, self._still, self._seen = array("f"), array("b"), array("b")
 
-    def add(self, image: Image, seen: bool) -> None:
-        """Take in the next frame, RGB uint8 [height, width, 3], and whether it shows a face."""
-        grey = cv2.cvtColor(sparse(image), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    def add(self, pixels: Image, seen: bool) -> None:
+        """Take in the next frame, as `sampled` gives it, and whether it shows a face."""
+        grey = cv2.cvtColor(thinned(pixels), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
         change = np.full_like(grey, 255) if self._last is None else cv2.absdiff(grey, self._last)
         level = max(LEVELS * min(float(cv2.meanStdDev(grey)[1][0, 0]) / CONTRAST, 1.0), 1.0)
         self._changes.append(float(change.mean()))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.picture import Image
-from portrait_prep.stages.video.sparse import sparse
+from portrait_prep.stages.video.sampled import thinned
 
 BLOCKS = 16
 """Blocks along each side."""
@@ -74,9 +74,9 @@ class Cuts:
         self._last: deque[Look] = deque(maxlen=NEWER + 1)
         self._changing = False
 
-    def add(self, image: Image) -> None:
-        """Take in the next frame, RGB [height, width, 3]."""
-        look = Look(sparse(image))
+    def add(self, pixels: Image) -> None:
+        """Take in the next frame, as `sampled` gives it."""
+        look = Look(thinned(pixels))
         self._last.extend([look] * (1 if self._last else NEWER + 1))
         changing = self._is_cut()
         if changing and not self._changing:

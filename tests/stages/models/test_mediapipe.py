@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation
 
+from portrait_prep.demo.animator import SUBJECTS, portrait
 from portrait_prep.media.picture import Image
 from portrait_prep.stages.models.mediapipe import FaceDetector, FaceMesh, PersonSegmenter, _Network
 
@@ -21,6 +23,34 @@ def test_a_picture_of_no_pixels_is_an_error_of_its_own(make: Callable[[], Callab
     if isinstance(network, FaceMesh | PersonSegmenter):
         network.reset()
     assert np.array_equal(network(PICTURE), before)
+
+
+@pytest.mark.parametrize("make", [FaceDetector, FaceMesh, PersonSegmenter])
+def test_what_is_no_rgb_picture_is_refused(make: Callable[[], Callable[[Image], Image]]) -> None:
+    network = make()
+    for shape in ((64, 48), (64, 48, 4)):
+        with pytest.raises(ValueError, match="no RGB picture"):
+            network(np.zeros(shape, np.uint8))
+
+
+def test_the_graphs_give_what_mediapipes_own_classes_give() -> None:
+    """Bit for bit, over pictures that follow one another."""
+    pictures = [np.roll(portrait(SUBJECTS[0]), 3 * step, axis=1) for step in range(4)]
+    mesh, segmenter, detector = FaceMesh(), PersonSegmenter(), FaceDetector()
+    with (
+        face_mesh.FaceMesh(refine_landmarks=True, max_num_faces=1) as other_mesh,
+        selfie_segmentation.SelfieSegmentation(model_selection=0) as other_segmenter,
+        face_detection.FaceDetection(model_selection=1) as other_detector,
+    ):
+        for picture in pictures:
+            (points,) = other_mesh.process(picture).multi_face_landmarks
+            size = np.array([picture.shape[1], picture.shape[0], picture.shape[1]])
+            expected = np.array([(point.x, point.y, point.z) for point in points.landmark]) * size
+            assert np.array_equal(mesh(picture), expected[None].astype(np.float32))
+            assert np.array_equal(segmenter(picture), other_segmenter.process(picture).segmentation_mask)
+            (face,) = other_detector.process(picture).detections
+            assert detector(picture)[0, 4] == np.float32(face.score[0])
+            assert detector(picture)[0, 0] == np.float32(face.location_data.relative_bounding_box.xmin * size[0])
 
 
 def test_a_network_that_broke_is_made_anew() -> None:
