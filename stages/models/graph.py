@@ -5,9 +5,14 @@ make a class anew for each picture. What a graph computes is the same, bit for b
 """
 
 import importlib
+import sys
 from collections.abc import Mapping
 from functools import partial
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -79,8 +84,23 @@ def picture(packet: Any) -> NDArray[Any]:
 
 
 def _mediapipe() -> Any:
-    """MediaPipe, loaded on first use: it takes a second, and most commands need none."""
+    """MediaPipe's graphs, loaded on first use. The rest of it (drawing, tasks) takes four times as long, and waits."""
+    if "mediapipe" not in sys.modules and (spec := find_spec("mediapipe")) and spec.loader:
+        sys.modules["mediapipe"] = _postponed(spec, spec.loader)
     return importlib.import_module("mediapipe.python")
+
+
+def _postponed(spec: ModuleSpec, loader: Loader) -> ModuleType:
+    """A package whose own code runs when it is first asked for anything that is not there yet (PEP 562)."""
+    package = module_from_spec(spec)
+
+    def load(name: str) -> Any:
+        del vars(package)["__getattr__"]
+        loader.exec_module(package)
+        return getattr(package, name)
+
+    vars(package)["__getattr__"] = load
+    return package
 
 
 def _config(file: Path) -> Any:

@@ -1,5 +1,7 @@
 """A picture that a network cannot look at costs no picture after it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -51,6 +53,21 @@ def test_the_graphs_give_what_mediapipes_own_classes_give() -> None:
             (face,) = other_detector.process(picture).detections
             assert detector(picture)[0, 4] == np.float32(face.score[0])
             assert detector(picture)[0, 0] == np.float32(face.location_data.relative_bounding_box.xmin * size[0])
+
+
+LATER = """
+import sys
+from portrait_prep.stages.models.mediapipe import FaceDetector
+FaceDetector()
+assert "matplotlib" not in sys.modules
+import mediapipe
+assert mediapipe.solutions.face_mesh.FaceMesh and mediapipe.tasks.vision.FaceLandmarker and mediapipe.__version__
+assert not hasattr(mediapipe, "nothing of that name")
+"""
+
+
+def test_a_network_loads_little_of_mediapipe_and_all_of_it_is_there_for_who_asks() -> None:
+    subprocess.run([sys.executable, "-c", LATER], check=True)
 
 
 def test_a_network_that_broke_is_made_anew() -> None:
