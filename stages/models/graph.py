@@ -12,6 +12,7 @@ from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any
 
@@ -37,7 +38,7 @@ class Graph:
         packets = mediapipe.packet_creator
         makers = {bool: packets.create_bool, int: packets.create_int}
         self._inputs = {name: makers[type(value)](value) for name, value in (switches or {}).items()}
-        self._graph = mediapipe.CalculatorGraph(graph_config=_config(package / "modules" / file))
+        self._graph = _in_this_thread(package / "modules" / file)
         self._graph.observe_output_stream(output, self._receive)
         self._packet = partial(packets.create_image_frame, image_format=mediapipe.ImageFormat.SRGB)
         self._time = 0
@@ -103,9 +104,15 @@ def _postponed(spec: ModuleSpec, loader: Loader) -> ModuleType:
     return package
 
 
-def _config(file: Path) -> Any:
-    """A graph as a file describes it, to be run in the thread that asks."""
+def _in_this_thread(file: Path) -> Any:
+    """A graph as a file describes it, to be run in the thread that asks.
+
+    A serialized message goes on with whatever is written behind it. It goes by way of a file, since of a message that
+    is handed over as an object MediaPipe silently drops the options whose Python modules nobody has loaded.
+    """
     config = importlib.import_module("mediapipe.framework.calculator_pb2").CalculatorGraphConfig()
-    config.ParseFromString(file.read_bytes())
     config.executor.add(type="ApplicationThreadExecutor")
-    return config
+    with NamedTemporaryFile(suffix=file.suffix) as described:
+        described.write(file.read_bytes() + config.SerializeToString())
+        described.flush()
+        return _mediapipe().CalculatorGraph(binary_graph_path=described.name)

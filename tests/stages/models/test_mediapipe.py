@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,24 +36,38 @@ def test_what_is_no_rgb_picture_is_refused(make: Callable[[], Callable[[Image], 
             network(np.zeros(shape, np.uint8))
 
 
-def test_the_graphs_give_what_mediapipes_own_classes_give() -> None:
+ALONE = """
+import sys
+import numpy as np
+from portrait_prep.stages.models.mediapipe import FaceDetector, FaceMesh, PersonSegmenter
+networks = [FaceMesh(), PersonSegmenter(), FaceDetector()]
+found = [[network(picture).copy() for picture in np.load(sys.argv[1])] for network in networks]
+assert "mediapipe.python.solutions" not in sys.modules
+np.savez(sys.argv[2], *map(np.stack, found))
+"""
+
+
+def test_networks_alone_in_a_process_give_what_mediapipes_own_classes_give(tmp_path: Path) -> None:
     """Bit for bit, over pictures that follow one another."""
-    pictures = [np.roll(portrait(SUBJECTS[0]), 3 * step, axis=1) for step in range(4)]
-    mesh, segmenter, detector = FaceMesh(), PersonSegmenter(), FaceDetector()
+    pictures = [np.roll(portrait(SUBJECTS[0]), 3 * step, axis=1) for step in range(3)]
+    np.save(tmp_path / "pictures.npy", pictures)
+    subprocess.run([sys.executable, "-c", ALONE, tmp_path / "pictures.npy", tmp_path / "found.npz"], check=True)
+    with np.load(tmp_path / "found.npz") as found:
+        meshes, masks, boxes = found.values()
     with (
-        face_mesh.FaceMesh(refine_landmarks=True, max_num_faces=1) as other_mesh,
-        selfie_segmentation.SelfieSegmentation(model_selection=0) as other_segmenter,
-        face_detection.FaceDetection(model_selection=1) as other_detector,
+        face_mesh.FaceMesh(refine_landmarks=True, max_num_faces=1) as mesh,
+        selfie_segmentation.SelfieSegmentation(model_selection=0) as segmentation,
+        face_detection.FaceDetection(model_selection=1) as detection,
     ):
-        for picture in pictures:
-            (points,) = other_mesh.process(picture).multi_face_landmarks
-            size = np.array([picture.shape[1], picture.shape[0], picture.shape[1]])
-            expected = np.array([(point.x, point.y, point.z) for point in points.landmark]) * size
-            assert np.array_equal(mesh(picture), expected[None].astype(np.float32))
-            assert np.array_equal(segmenter(picture), other_segmenter.process(picture).segmentation_mask)
-            (face,) = other_detector.process(picture).detections
-            assert detector(picture)[0, 4] == np.float32(face.score[0])
-            assert detector(picture)[0, 0] == np.float32(face.location_data.relative_bounding_box.xmin * size[0])
+        for number, picture in enumerate(pictures):
+            (points,) = mesh.process(picture).multi_face_landmarks
+            expected = np.array([(point.x, point.y, point.z) for point in points.landmark]) * 512
+            assert np.array_equal(meshes[number], expected[None].astype(np.float32))
+            assert np.array_equal(masks[number], segmentation.process(picture).segmentation_mask)
+            (face,) = detection.process(picture).detections
+            box = face.location_data.relative_bounding_box
+            (own,) = boxes[number]
+            assert own.tolist() == [512 * box.xmin, 512 * box.ymin, 512 * box.width, 512 * box.height, *face.score]
 
 
 LATER = """
