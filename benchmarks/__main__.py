@@ -88,9 +88,18 @@ def _clips(session: Session) -> Iterator[Clip]:
         for path in (session.workspace.root / "normalize").glob("*.parquet")
         for row in pq.read_table(path).to_pylist()
     }
+    looked = _looked_frames(session)
     for video in session.videos:
         if row := rows.get(video.video_id):
-            yield Clip(video.path, _crop(row), session.workspace.media(video.video_id, "mp4"), row["n_frames"])
+            mp4 = session.workspace.media(video.video_id, "mp4")
+            yield Clip(video.path, _crop(row), mp4, row["n_frames"], looked.get(video.video_id, 0))
+
+
+def _looked_frames(session: Session) -> dict[str, int]:
+    """Video -> frames that torso looked at."""
+    found = [video_status for shard in session.video_statuses() for video_status in shard]
+    records = {video_status.video.video_id: video_status.statuses["torso"].record for video_status in found}
+    return {name: record.metrics["looked_frames"] for name, record in records.items() if record and record.done}
 
 
 def _crop(row: dict[str, Any]) -> str:
@@ -129,7 +138,8 @@ def _report(
         kernel = KERNEL_OF.get(stage, "")
         bare = f"{frames / kernels[kernel]:>16.0f}{kernels[kernel] / seconds:>8.0%}" if kernel else ""
         yield f"{stage:<12}{frames / seconds:>18.0f}   {kernel:<24}{bare}"
-    yield f"{'':<33}{'decode':<24}{frames / kernels['decode']:>16.0f}"
+    for kernel in sorted(kernels.keys() - KERNEL_OF.values()):
+        yield f"{'':<33}{kernel:<24}{frames / kernels[kernel]:>16.0f}"
     allowed = sum(kernels[kernel] for kernel in KERNEL_OF.values()) / workers
     yield f"end to end   {frames / wall:.0f} frames/s on {workers} cores; the kernels allow {frames / allowed:.0f}"
     yield f"             {allowed / wall:.0%} of what the kernels allow, starting the workers included"
