@@ -169,7 +169,7 @@ class PersonSegmenter:
         self._network.reset()
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
-        """Probability of person for each pixel of an RGB image, valid until the next; float32 [height, width], 0..1."""
+        """Probability of person for each pixel of an RGB image; float32 [height, width] in 0..1."""
         return picture(self._network(image))
 
 

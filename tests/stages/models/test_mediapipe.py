@@ -111,3 +111,11 @@ def test_a_network_that_broke_is_made_anew() -> None:
         network(PICTURE[:1])
     assert network(PICTURE) == 7
     assert [graph.closed for graph in made] == [True, False]
+
+
+def test_a_mask_stays_as_it_was_when_the_next_is_made() -> None:
+    segmenter, random = PersonSegmenter(), np.random.default_rng(0)
+    images = [random.integers(0, 255, (256, 256, 3), np.uint8) for _ in range(4)]
+    masks = [segmenter(image) for image in images]
+    copies = [PersonSegmenter()(image).copy() for image in images]
+    np.testing.assert_array_equal(masks, copies)
