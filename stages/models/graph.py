@@ -79,9 +79,9 @@ def messages(packet: Any) -> list[bytes]:
 
 
 def picture(packet: Any) -> NDArray[Any]:
-    """The picture in a packet. A copy: MediaPipe's own view is valid only until the graph gives the next one."""
+    """The picture in a packet; the array keeps its memory, whatever the graph gives next."""
     pixels: NDArray[Any] = _mediapipe().packet_getter.get_image_frame(packet).numpy_view()
-    return pixels.copy()
+    return pixels
 
 
 def _mediapipe() -> Any:
