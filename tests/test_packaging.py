@@ -311,8 +311,9 @@ def test_what_only_reads_installs_no_pytorch_and_says_what_it_installs(clone: Cl
 def test_what_runs_and_tests_installs_everything_and_reading_nothing_more(clone: Clone) -> None:
     clone.python("python3", fit=True)
     assert "PyTorch" in clone.make("demo").stderr
-    *_, pip = clone.calls()
+    *_, pip, compiled = clone.calls()
     assert pip.endswith(" -c constraints.txt -e .[torch,dev]")
+    assert "compileall" in compiled
     assert "Installing" not in clone.make("status").stderr
     assert not clone.calls()
 
