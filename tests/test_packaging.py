@@ -275,7 +275,7 @@ def test_setup_takes_the_first_python_that_runs(clone: Clone) -> None:
     clone.python("python3.11", fit=True)
     clone.python("python3", fit=True)
     assert clone.make("setup").returncode == 0
-    asked, venv, pip = clone.calls()
+    asked, venv, pip, _ = clone.calls()
     assert [asked, venv] == ["python3.11 --version", "python3.11 -m venv --clear .venv"]
     assert pip.startswith("python3.11 -m pip install ")
     assert pip.endswith(" -c constraints.txt -e .[torch,dev]")
