@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from portrait_prep.manifests.record import AddedLater, Record
 from portrait_prep.manifests.video import Video
@@ -40,7 +40,7 @@ from portrait_prep.stages.sound.track_choice import Choice, chosen_track
 from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
 from portrait_prep.stages.video import colours, interlacing, timing
 from portrait_prep.stages.video.crop import Region, region_of, square
-from portrait_prep.stages.video.encode import PRESETS, Encoded, Encoder, FormatChanged, h264
+from portrait_prep.stages.video.encode import Encoded, Encoder, FormatChanged, h264
 from portrait_prep.stages.video.faces import SampledFaces, sample_faces
 from portrait_prep.stages.video.interlacing import SUSPECT, combing, field_order
 from portrait_prep.stages.video.resample import upright_squares
@@ -61,16 +61,10 @@ class NormalizeParams(Params):
         1.5, ge=1, le=8, description="where the picture is too small for the margin: go down to this before padding"
     )
     samples: int = Field(16, ge=4, le=64, description="frames on which the face is looked for")
-    crf: int = Field(
-        19,
-        ge=0,
-        le=30,
-        description="x264 constant rate factor, lower is better and larger: 19 is visually lossless with the preset "
-        "portrait, 17 with veryfast (and the default with any preset of x264's own)",
-    )
+    crf: int = Field(17, ge=0, le=30, description="x264 constant rate factor; up to 18 is visually lossless")
     preset: Literal["portrait", "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = Field(
         "portrait",
-        description="x264 preset, slower is smaller; portrait is superfast without B-frames: as good as veryfast in "
+        description="x264 preset, slower is smaller; portrait is superfast at an even quality: as good as veryfast in "
         "half the time, a third larger",
     )
     fast_decode: bool = Field(
@@ -87,14 +81,6 @@ class NormalizeParams(Params):
         description="also keep the sound without loss, at the rate of its source: media/<video_id>.flac, mono, as long "
         "as the wav and in step with it",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_crf(cls, values: Any) -> Any:
-        """A preset of x264's own that is set without a crf keeps the one that always was its default."""
-        if isinstance(values, Mapping) and "preset" in values and values["preset"] not in list(PRESETS):
-            return {"crf": 17, **values}
-        return values
 
     @property
     def h264(self) -> Mapping[str, Any]:

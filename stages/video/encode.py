@@ -50,13 +50,15 @@ H264: Mapping[str, Any] = {
 }
 """Options of every mp4: the same frames give the same bytes."""
 
-PRESETS: Mapping[str, Mapping[str, Any]] = {"portrait": {"preset": "superfast", "bf": 0, "aq-mode": 0, "qcomp": 0.7}}
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "portrait": {"preset": "superfast", "b_strategy": 0, "aq-mode": 0, "qcomp": 1.0}
+}
 """Presets beside x264's own, in its terms.
 
-`portrait` has neither B-frames nor adaptive quantization, and leaves what moves more of the bits. On 12 clips, at crf
-19 beside veryfast at crf 17: 42 % of the time, 33 % more bytes, decoded as fast; SSIM 0.9917 and 0.9917 (of the worst
-clip 0.9877 and 0.9868, of faces 0.9884 and 0.9880); landmarks 0.20 and 0.22 % of the eye distance from those of video
-without loss.
+`portrait` gives all parts of a picture, and all pictures, the same quality, and does not weigh where B-frames would be
+best. On 12 clips at crf 17, beside veryfast: 58 % of the time, 34 % more bytes, decoded as fast; SSIM 0.9921 and 0.9917
+(of the worst clip 0.9903 and 0.9868, of faces 0.9890 and 0.9880). Without B-frames it would take 52 %, but would go on
+refining a picture that stands still, so that it were no longer seen to stand.
 """
 
 

@@ -118,7 +118,7 @@ def test_a_fetched_file_may_go_when_it_is_normalized_and_comes_back_when_it_is_n
     assert "download 0, normalize 0" in idle.stdout
     assert len(server.log) == before
     text = (workspace / "pipeline.toml").read_text()
-    (workspace / "pipeline.toml").write_text(text.replace("crf = 19", "crf = 20"))
+    (workspace / "pipeline.toml").write_text(text.replace("crf = 17", "crf = 20"))
     again = portrait_prep("run", *STAGES, "-w", workspace, "--workers", "0", "--only", "WDA_Ann_000", "WDA_Ann_001")
     assert "download 2, normalize 4" in again.stdout, again.stdout + again.stderr  # normalize twice: first in vain
     assert outcome(workspace, "WDA_Ann_001", "normalize") == "done"
