@@ -1,8 +1,8 @@
 """What is heard of a recording, window by window: how probably somebody speaks, and the bands of the sound.
 
-Windows lie at fixed moments from what players call zero, and each is decoded and heard by itself, with what comes before
-it. So it does not matter at all where a part of a recording begins. It would: the network tells music from speech by a
-hair now and then, and a decoder that joins elsewhere places sound up to half a millisecond off.
+Windows lie at fixed moments from what players call zero, and each is decoded and heard by itself, with what comes
+before it. So it does not matter at all where a part of a recording begins. It would: the network tells music from
+speech by a hair now and then, and a decoder that joins elsewhere places sound up to half a millisecond off.
 """
 
 from __future__ import annotations
@@ -100,4 +100,4 @@ def _powers(pcm: Pcm) -> Floats:
     lead = BEFORE // SHIFT * SHIFT
     energies = np.exp(FilterBank().accept(pcm[BEFORE - lead :], last=True).astype(np.float64))
     powers = energies.reshape(len(energies), BANDS, -1).mean(axis=2)
-    return powers[lead // SHIFT :][: WINDOW // SHIFT]
+    return np.asarray(powers[lead // SHIFT :][: WINDOW // SHIFT])
