@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
 
-from portrait_prep.stages.recordings.difference import Luma, change, unexplained
+import numpy as np
+
+from portrait_prep.stages.recordings.difference import UPPER, Luma, change, unexplained
 
 AROUND = 4
 """Steps before, and after, that are compared."""
@@ -22,13 +24,16 @@ FLASH = 3
 STILL = 0.5
 """Grey levels by which places change though nothing happens."""
 
+LIT = 0.05
+"""Share of a change of the light that is not the same for all places of a tone."""
+
 EXPLAINED = 0.1
 """Share that motion does not explain though nothing happens."""
 
-JUMP = 1.65
+JUMP = 1.75
 """Times by which the change of places must exceed those around."""
 
-OTHER = 1.4
+OTHER = 1.6
 """Times by which the unexplained share must exceed those around."""
 
 HINT = 0.7
@@ -46,6 +51,11 @@ class Step:
     def change(self) -> float:
         """See `difference.change`."""
         return change(self.before, self.after)
+
+    @property
+    def light(self) -> float:
+        """Grey levels by which the light alone changes the places, mean."""
+        return max(float(np.abs(self.after - self.before)[:UPPER].mean()) - self.change, 0.0)
 
     @cached_property
     def unexplained(self) -> float:
@@ -72,7 +82,7 @@ def _sureness(window: list[Step | None]) -> float:
     if step is None:
         return 0.0
     around = [other for other in window if other is not None and other is not step]
-    usual = max((other.change for other in around), default=0.0) + STILL
+    usual = max((other.change for other in around), default=0.0) + STILL + LIT * step.light
     if step.change < HINT * usual:
         return 0.0
     lasting = list(_lasting(window))

@@ -52,6 +52,17 @@ def change(before: Luma, after: Luma) -> float:
     return float(np.minimum(np.abs(y - np.interp(x, *became)), MOST).mean())
 
 
+def unlike_in_light(one: Luma, other: Luma) -> float:
+    """How much of one picture another light does not make of the other: 0 to 1. Of nothing but black, all."""
+    shares = [1.0]
+    for before, after in ((one, other), (other, one)):
+        upper = after[:UPPER]
+        contrast = float(np.abs(upper - upper.mean()).mean())
+        if contrast > NOISE:
+            shares.append(change(before, after) / contrast)
+    return min(shares)
+
+
 def unexplained(one: Luma, other: Luma) -> float:
     """Share of the variance in blocks of either picture that no place near by in the other explains: 0 to 1.
 

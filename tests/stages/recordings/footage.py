@@ -136,7 +136,9 @@ def covering(picture: Image, size: tuple[int, int]) -> Image:
 def of_clip(path: Path, start: int = 0) -> Pictures:
     """A clip's frames from one on, at its own rate or whatever it is written with; forth and back without an end."""
     with av.open(str(path)) as container:
-        pictures = [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in islice(container.decode(video=0), 400)]
+        pictures = [
+            frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in islice(container.decode(video=0), 400)
+        ]
     there_and_back = [*range(len(pictures)), *range(len(pictures) - 2, 0, -1)]
     return (pictures[there_and_back[number % len(there_and_back)]] for number in count(start))
 
@@ -195,7 +197,9 @@ def caption(text: str = "Somebody, who speaks") -> Change:
         top, bottom = height * 3 // 4, height * 9 // 10
         drawn[top:bottom, width // 12 : width * 2 // 3] = (20, 30, 120)
         at = (width // 10, (top + bottom) // 2 + height // 40)
-        return np.asarray(cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_DUPLEX, height / 500, (255, 255, 255), 1), np.uint8)
+        return np.asarray(
+            cv2.putText(drawn, text, at, cv2.FONT_HERSHEY_DUPLEX, height / 500, (255, 255, 255), 1), np.uint8
+        )
 
     return change
 
