@@ -57,7 +57,8 @@ def process(job: Job[VoiceParams]) -> Iterator[Batch]:
         heard = hear(_recording(job).listen, float(times[0]), float(ends[-1]))
     except (NotAVideo, FfmpegFailed) as error:
         require(job)  # what looked damaged may have gone on the way
-        raise BadVideo(f"the sound of {job.source.name} cannot be read: {error}") from error
+        words = error if isinstance(error, NotAVideo) else f"has sound that does not decode: ffmpeg says '{error}'"
+        raise BadVideo(f"{job.source.name} {words}") from error
     speaks = heard.speaks.mean(times, ends).clip(0, 1).astype(np.float32)
     job.metrics["voice_share"] = float((speaks >= SPEAKS).mean())
     powers = heard.bands.mean(times, ends).astype(np.float32)

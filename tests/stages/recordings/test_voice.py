@@ -215,10 +215,17 @@ def test_any_part_hears_what_the_whole_does(data: st.DataObject) -> None:
         np.testing.assert_allclose(few.mean(edges[:-1], edges[1:]), many.mean(edges[:-1], edges[1:]), rtol=1e-6)
 
 
-def test_of_several_tracks_the_one_with_a_voice_is_heard(tmp_path: Path) -> None:
+def test_a_track_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mkv", steady(25, 1), FACE, sound=bursts(1), rate=RATE, audio_codec="pcm_s16le")
     with pytest.raises(BadVideo, match="has 1 sound track"):
         listened(path, np.array(steady(25, 1)), tmp_path, sound_track=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"words " * 1000])
+def test_a_file_that_cannot_be_read_is_told_by_its_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(BadVideo, match=r"^a\.mp4 is "):
+        listened(tmp_path / "a.mp4", np.array([0.0]), tmp_path)
 
 
 def test_people_who_talk_are_heard_and_pauses_are_not(tmp_path: Path) -> None:
