@@ -48,9 +48,11 @@ class VoiceParams(Params):
 def process(job: Job[VoiceParams]) -> Iterator[Batch]:
     """Yield voice float32 [n] and bands float32 [n, 8], frame by frame.
 
-    Raises BadVideo when the sound does not decode, SourceAway while the source is not there.
+    Raises BadVideo when there is no frame or the sound does not decode, SourceAway while the source is not there.
     """
     require(job)
+    if not job.frames:
+        raise BadVideo("the video has no frames")
     times = np.concatenate([batch["time"] for batch in job.read("scan.time")])
     ends = _ends(times)
     try:
