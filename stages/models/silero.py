@@ -1,9 +1,11 @@
 """Silero's voice activity detector (v6, 16 kHz): how probably somebody speaks, every 32 ms.
 
-https://github.com/snakers4/silero-vad, MIT. ONNX Runtime runs it; no PyTorch. The file lies in a package of its own,
-of which nothing is imported. Its state has no end of memory: over music or noise, what it was told half a minute ago
-still moves its answer by 0.5. So it is reset at fixed moments of the recording, and what it says of a moment depends on
-the sound around that moment and on nothing else: not on where a part of the recording begins.
+https://github.com/snakers4/silero-vad, MIT. ONNX Runtime runs it; no PyTorch. Its maker's package asks for that, so the
+file comes from another one, which holds the same and of which nothing is imported.
+
+Its state has no end of memory: over music or noise, what it was told half a minute ago still moves its answer by 0.5.
+So it is reset at fixed moments of the recording, and what it says of a moment depends on the sound around that moment
+and on nothing else: not on where a part of the recording begins.
 """
 
 from __future__ import annotations

@@ -23,18 +23,21 @@ Floats = NDArray[np.float64]
 WINDOW = 8 * BLOCK * STEP
 """Samples of a window (64 s). The network hears its eight blocks at once, at half the cost of one by one."""
 
-BEFORE = LEAD * STEP + CONTEXT
-"""Samples that are heard before it."""
-
 LATENESS = STEP
 """Samples by which the network is late: what it says of a step is true of the one before. Measured on clean speech,
 whose level tells when somebody speaks: the two agree best 30 ms apart."""
 
-SHIFT = 320
-"""Samples of one frame of the filter bank. So many are heard after a window, too: its frames overlap."""
+BEFORE = LEAD * STEP + CONTEXT - LATENESS
+"""Samples heard before a window; and `LATENESS` after it."""
 
-LENGTH = BEFORE + WINDOW + SHIFT
+LENGTH = BEFORE + WINDOW + LATENESS
 """Samples that it takes to tell of a window."""
+
+SHIFT = 320
+"""Samples of one frame of the filter bank."""
+
+CLOSE = 1e-5
+"""Seconds by which a part may reach into a window that is not heard for it: times are sums of fractions."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,10 @@ Where the sound ends early there may be fewer.
 
 def hear(listen: Listen, begin: float, end: float) -> Heard:
     """What is heard between two moments, in seconds as players count, and around them."""
-    numbers = range(int(begin * RATE // WINDOW), int((end * RATE + LATENESS) // WINDOW) + 1)
+    numbers = range(int(begin * RATE // WINDOW), int((end - CLOSE) * RATE // WINDOW) + 1)
     probabilities, powers = zip(*(_window(listen, number) for number in numbers), strict=True)
     first = numbers.start * WINDOW
-    return Heard(
-        Course(first - LATENESS, STEP, np.concatenate(probabilities)), Course(first, SHIFT, np.concatenate(powers))
-    )
+    return Heard(Course(first, STEP, np.concatenate(probabilities)), Course(first, SHIFT, np.concatenate(powers)))
 
 
 def _window(listen: Listen, number: int) -> tuple[Floats, Floats]:

@@ -8,7 +8,9 @@ it is a hidden Markov model (Rabiner, Proc. IEEE 77, 1989, 257): what is not cle
 around it, up to the whole shot, and what stays unclear is told to be. By how many frames lips and sound are apart is
 one of several lags, the same for all of a shot, each of which counts as it explains what is seen.
 
-The numbers were measured on 15 clips of people who talk to a camera and 11 of people who do not or are not heard.
+The numbers were measured on 15 clips of people who talk to a camera and 11 of people who do not or are not heard. What
+it cannot tell: a voice from elsewhere while somebody is seen to talk, in one shot of some seconds; who of two speaks
+that do so at once; a mouth that is hidden. Faces that are 40 px high from chin to forehead do as well as large ones.
 """
 
 from collections.abc import Sequence
@@ -87,7 +89,13 @@ LASTING = 10.0
 """Seconds after which a state has been forgotten, e times."""
 
 CLEAR = 0.6
-"""Probability from which on somebody is said to speak, and below 1 less which not to."""
+"""Probability from which on somebody is said to speak; and not to, below 1 less that.
+
+So 14 of 15 people who talk are found over clips of 5 to 20 s, the other is unclear, and none is denied. Of 75 listeners
+none is taken, of lively lips without a sound of their own 3 %, and 18 % of people who talk and are given somebody
+else's voice; with 0.8, 8 % of these, and 13 of the 15. Of two who are seen at once, both of whom talk, 192 times of 210
+the right one is told, 5 times the other. By `benchmarks.measure_speaking`.
+"""
 
 VOICED = 0.6
 """Seconds of voice that it takes to say so of a window: a few syllables."""
@@ -137,9 +145,9 @@ def speaking(looks: Floats, mouth: Floats, sound: Sound, lags: Floats = USUAL) -
     there = np.isfinite(mouth).all(axis=1)
     if frames >= LEAST and there.sum() > 1:
         known = _known(edges[:-1], looks[there])
-        distances = np.stack([np.interp(edges[:-1], looks[there], one) for one in mouth[there].T], axis=1)
         weight = known * _around(voice, LIVELY)
-        lips, levels = _moving(distances), _moving(_levels(_during(edges, sound.times, sound.bands)))
+        lips = _moving(_between(edges[:-1], looks[there], mouth[there]))
+        levels = _moving(_levels(_during(edges, sound.times, sound.bands)))
         told, explained = _smoothed(_agreement(lips, levels, weight), _liveliness(lips[:, 0], weight), lags)
     return Speaking(start, told, voice.reshape(steps, STEP).mean(axis=1), explained)
 
@@ -147,8 +155,9 @@ def speaking(looks: Floats, mouth: Floats, sound: Sound, lags: Floats = USUAL) -
 def lags_of_others(explained: Sequence[Floats]) -> Floats:
     """How likely each lag is for each track of a recording, [tracks, 17], by what the `lags` of the others explain.
 
-    A recording has one lag: once it is known, strangers agree at it by chance half as often as at any. Judge all its
-    tracks, and with this once more.
+    A recording has one lag, and once that is known, strangers agree less often by chance: judge all its tracks, and
+    with this once more. Of tracks of 4 s with lively lips and somebody else's voice 19 % are taken instead of 27 %
+    where but one other track has told; where the lag is known for sure, of 8 s 12 % instead of 18 %.
     """
     known = USUAL + np.sum(explained, axis=0) - np.stack(explained)
     known -= _log_sum(known, 1)[:, np.newaxis]
@@ -181,6 +190,15 @@ def _during(edges: Floats, times: Floats, values: Floats) -> Floats:
     sums = np.cumsum(np.diff(borders)[:, np.newaxis] * values, axis=0)
     whole = np.stack([np.interp(edges, borders, np.append(0.0, one)) for one in sums.T], axis=1)
     return np.asarray(np.diff(whole, axis=0) * FPS)
+
+
+def _between(times: Floats, looks: Floats, values: Floats) -> Floats:
+    """Values [m, k] of looks [m] at other times [n]: a curve, since a straight line levels off what 12 looks a second
+    show of syllables (of 15 people who talk, 14 are found with 15 looks a second, and 13 by straight lines).
+    """
+    from scipy.interpolate import Akima1DInterpolator  # noqa: PLC0415 (slow to load, and not needed to look)
+
+    return np.asarray(Akima1DInterpolator(looks, values, method="makima")(np.clip(times, looks[0], looks[-1])))
 
 
 def _known(times: Floats, looks: Floats) -> NDArray[np.bool_]:

@@ -48,16 +48,19 @@ class VoiceParams(Params):
 def process(job: Job[VoiceParams]) -> Iterator[Batch]:
     """Yield voice float32 [n] and bands float32 [n, 8], frame by frame.
 
-    Raises BadVideo when the sound does not decode, SourceAway while the source is not there.
+    Raises BadVideo when there is no frame or the sound does not decode, SourceAway while the source is not there.
     """
     require(job)
+    if not job.frames:
+        raise BadVideo("the video has no frames")
     times = np.concatenate([batch["time"] for batch in job.read("scan.time")])
     ends = _ends(times)
     try:
         heard = hear(_recording(job).listen, float(times[0]), float(ends[-1]))
     except (NotAVideo, FfmpegFailed) as error:
         require(job)  # what looked damaged may have gone on the way
-        raise BadVideo(f"the sound of {job.source.name} cannot be read: {error}") from error
+        words = error if isinstance(error, NotAVideo) else f"has sound that does not decode: ffmpeg says '{error}'"
+        raise BadVideo(f"{job.source.name} {words}") from error
     speaks = heard.speaks.mean(times, ends).clip(0, 1).astype(np.float32)
     job.metrics["voice_share"] = float((speaks >= SPEAKS).mean())
     powers = heard.bands.mean(times, ends).astype(np.float32)

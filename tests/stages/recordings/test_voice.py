@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch
 from portrait_prep.stages.models.silero import BLOCK, CONTEXT, LEAD, STEP
 from portrait_prep.stages.recordings import hearing
-from portrait_prep.stages.recordings.hearing import BEFORE, LENGTH, SHIFT, WINDOW, hear
+from portrait_prep.stages.recordings.hearing import BEFORE, LATENESS, LENGTH, SHIFT, WINDOW, hear
 from portrait_prep.stages.recordings.voice import STAGE, VoiceParams
 from portrait_prep.stages.speech import FilterBank
 from tests.clips import SHARED, make, portrait, steady, write_clip
@@ -56,7 +56,7 @@ def overlap(times: Array, ends: Array, spans: Sequence[tuple[float, float]] = BU
 
 def listened(path: Path, times: Array, folder: Path, **params: Any) -> tuple[Batch, dict[str, Any]]:
     columns = {"scan.time": times, "download.file": np.array(["v"], object)}
-    job = MemoryJob(VoiceParams(**params), folder, source=path, columns=columns)
+    job = MemoryJob(VoiceParams(**params), folder, source=path, frames=len(times), columns=columns)
     found = collect(STAGE, job)
     assert claims_hold(STAGE, found)
     return found, job.metrics
@@ -209,16 +209,36 @@ def test_any_part_hears_what_the_whole_does(data: st.DataObject) -> None:
     edges = np.linspace(begin, end, 7)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hearing, "voice_detector", LoudIsVoice)
-        patch.setattr(hearing, "_powers", lambda pcm: np.abs(pcm[BEFORE:-SHIFT].reshape(-1, SHIFT, 1)).mean(axis=1))
+        patch.setattr(hearing, "_powers", lambda pcm: np.abs(pcm[BEFORE:-LATENESS].reshape(-1, SHIFT, 1)).mean(axis=1))
         part, whole = hear(listen, begin, end), hear(listen, 0, total)
     for few, many in ((part.speaks, whole.speaks), (part.bands, whole.bands)):
         np.testing.assert_allclose(few.mean(edges[:-1], edges[1:]), many.mean(edges[:-1], edges[1:]), rtol=1e-6)
 
 
-def test_of_several_tracks_the_one_with_a_voice_is_heard(tmp_path: Path) -> None:
+def test_a_track_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mkv", steady(25, 1), FACE, sound=bursts(1), rate=RATE, audio_codec="pcm_s16le")
     with pytest.raises(BadVideo, match="has 1 sound track"):
         listened(path, np.array(steady(25, 1)), tmp_path, sound_track=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"words " * 1000])
+def test_a_file_that_cannot_be_read_is_told_by_its_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(BadVideo, match=r"^a\.mp4 is "):
+        listened(tmp_path / "a.mp4", np.array([0.0]), tmp_path)
+
+
+def test_a_part_that_ends_with_a_window_hears_no_other() -> None:
+    asked = []
+
+    def listen(start: float, seconds: float) -> NDArray[np.int16]:
+        asked.append(start + seconds)
+        return np.empty(0, np.int16)
+
+    hear(listen, 0.0, sum([0.04] * 1600))
+    assert len(asked) == 1
+    with pytest.raises(BadVideo, match="no frames"):
+        listened(Path(), np.empty(0), Path())
 
 
 def test_people_who_talk_are_heard_and_pauses_are_not(tmp_path: Path) -> None:
