@@ -26,7 +26,7 @@ FOOTER_KEY = b"portrait_prep"
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 MEANINGS: Mapping[str, tuple[pa.DataType, str, str]] = {
-    "segment_id": (pa.string(), "", "the recording, and when the segment begins, in thousandths of a second"),
+    "segment_id": (pa.string(), "", "the person (or the recording), and when it begins, in thousandths of a second"),
     "recording": (pa.string(), "", "the recording that it is of"),
     "source": (pa.string(), "", "its file, as the catalogue names it"),
     "start": (pa.float64(), "s", "when it begins, as players count; just before its first frame"),

@@ -206,7 +206,7 @@ def _row(recording: Recording, shot: Batch, stretch: Stretch, people: int) -> Se
     person = None if stretch.track is None else f"{recording.name}-{people + stretch.track:03d}"
     place: dict[str, int] = {} if crop is None else {f"crop_{name}": getattr(crop, name) for name in "xywh"}
     return Segment(
-        segment_id=segment_id(recording.name, float(time)),
+        segment_id=segment_id(recording.name, person, float(time)),
         recording=recording.name,
         source=recording.source,
         start=float(before(time)),
@@ -221,9 +221,9 @@ def _row(recording: Recording, shot: Batch, stretch: Stretch, people: int) -> Se
     )
 
 
-def segment_id(recording: str, time: float) -> str:
-    """The name of what begins with a frame at a time (s)."""
-    return f"{recording}-{round(time * 1000):08d}"
+def segment_id(recording: str, person: str | None, time: float) -> str:
+    """The name of what begins with a frame at a time (s). A pattern finds all segments of one person."""
+    return f"{person or f'{recording}-none'}-{round(time * 1000):08d}"
 
 
 def before(times: Floats) -> Floats:
