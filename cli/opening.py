@@ -4,7 +4,8 @@ from pathlib import Path
 
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.session import Session
-from portrait_prep.stages.order import SECTIONS, STAGES
+from portrait_prep.stages.order import STAGES
+from portrait_prep.stages.recordings.order import SECTIONS
 
 
 def open_session(workspace: Path) -> Session:
