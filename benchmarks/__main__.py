@@ -89,9 +89,18 @@ def _clips(session: Session) -> Iterator[Clip]:
         for path in (session.workspace.root / "normalize").glob("*.parquet")
         for row in pq.read_table(path).to_pylist()
     }
+    looked = _looked_frames(session)
     for video in session.videos:
         if row := rows.get(video.video_id):
-            yield Clip(video.path, _crop(row), session.workspace.media(video.video_id, "mp4"), row["n_frames"])
+            mp4 = session.workspace.media(video.video_id, "mp4")
+            yield Clip(video.path, _crop(row), mp4, row["n_frames"], looked.get(video.video_id, 0))
+
+
+def _looked_frames(session: Session) -> dict[str, int]:
+    """Video -> frames that torso looked at."""
+    found = [video_status for shard in session.video_statuses() for video_status in shard]
+    records = {video_status.video.video_id: video_status.statuses["torso"].record for video_status in found}
+    return {name: record.metrics["looked_frames"] for name, record in records.items() if record and record.done}
 
 
 def _crop(row: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +16,7 @@ import ffmpeg
 from mediapipe.python.solutions import face_mesh, selfie_segmentation
 
 from portrait_prep.media.ffmpeg import executable
-from portrait_prep.media.frames import read_frames
+from portrait_prep.media.frames import read_frames, read_pictures
 from portrait_prep.media.picture import FPS, SIZE
 from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET
 from portrait_prep.stages.normalize import NormalizeParams
@@ -26,12 +26,16 @@ from portrait_prep.stages.video.encode import h264
 
 @dataclass(frozen=True)
 class Clip:
-    """One video of the workspace: its source, the filter that cuts its square from the displayed source, its mp4."""
+    """One video of the workspace: its source, the filter that cuts its square from the displayed source, its mp4.
+
+    `looked` is how many of its frames torso looked at.
+    """
 
     source: Path
     crop: str
     mp4: Path
     frames: int
+    looked: int
 
 
 def encode(clip: Clip, options: Mapping[str, Any] | None = None) -> None:
@@ -72,11 +76,12 @@ def mesh(clip: Clip) -> None:
 
 
 def segment(clip: Clip) -> None:
-    """Decode at the network's size and SelfieSegmentation."""
+    """Decode, and SelfieSegmentation, at its size, of as many frames as torso looked at."""
     network = _segmentation()
     network.reset()
-    for image in read_frames(clip.mp4, MASK_SIZE):
-        network.process(image)
+    for number, picture in enumerate(read_pictures(clip.mp4, MASK_SIZE)):
+        if number < clip.looked:
+            network.process(picture())
 
 
 KERNELS: Mapping[str, Callable[[Clip], None]] = {
@@ -85,6 +90,7 @@ KERNELS: Mapping[str, Callable[[Clip], None]] = {
     "decode": decode,
     "decode + FaceMesh": mesh,
     "decode + segmentation": segment,
+    "segmentation (27050dd)": lambda clip: segment(replace(clip, looked=clip.frames)),
 }
 
 

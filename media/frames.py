@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import av
@@ -29,24 +31,45 @@ def read_frames(
 
     Raises Damaged when the file, one of the workspace's own, cannot be decoded, or holds other frames than these.
     """
+    return (picture() for picture in read_pictures(path, size, numbers, expected))
+
+
+def read_pictures(
+    path: Path, size: int | None = None, numbers: range | None = None, expected: int | None = None
+) -> Iterator[Callable[[], Image]]:
+    """Yield for each of the frames of `read_frames` what makes it: who looks at few saves resizing and conversion.
+
+    Raises Damaged as `read_frames` does.
+    """
     wanted, count = expected if numbers is None else len(numbers), 0
-    try:
-        with open_container(regular(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "NONE"
-            # One reformatter for all frames: a new one each time would set up its conversion anew, a third of the cost.
-            convert = VideoReformatter().reformat
-            frames = container.decode(stream) if numbers is None else _numbered(container, stream, numbers)
-            for frame in frames:
-                count += 1
-                if count == wanted and next(frames, None) is not None:
-                    raise _miscounted(path, numbers, expected)
-                image = convert(frame, width=size, height=size, format="rgb24").to_ndarray()
-                yield image.astype(np.uint8, copy=False)
-    except (av.FFmpegError, OSError, IndexError) as error:
-        raise Damaged(f"{path} cannot be decoded ({error}): delete it and run again.") from error
+    # One reformatter for all frames: a new one each time would set up its conversion anew, a third of the cost.
+    convert = VideoReformatter().reformat
+
+    def picture(frame: VideoFrame) -> Image:
+        with _told(path):
+            image = convert(frame, width=size, height=size, format="rgb24").to_ndarray()
+        return image.astype(np.uint8, copy=False)
+
+    with _told(path), open_container(regular(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        frames = container.decode(stream) if numbers is None else _numbered(container, stream, numbers)
+        for frame in frames:
+            count += 1
+            if count == wanted and next(frames, None) is not None:
+                raise _miscounted(path, numbers, expected)
+            yield partial(picture, frame)
     if wanted not in (None, count):
         raise _miscounted(path, numbers, expected)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tells in a sentence that a video cannot be decoded."""
+    try:
+        yield
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise Damaged(f"{path} cannot be decoded ({error}): delete it and run again.") from error
 
 
 def _numbered(container: InputContainer, stream: VideoStream, numbers: range) -> Iterator[VideoFrame]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from portrait_prep.errors import BadInput
@@ -14,7 +15,7 @@ from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.declare.section import Section
 from portrait_prep.pipeline.declare.settings import Settings, read_settings, write_settings
-from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.declare.stage import Stage, most_at_once
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.demands import Demands, packages_of_values
 from portrait_prep.pipeline.run.finalize import finalize
@@ -180,11 +181,13 @@ class Session:
             self.pruning().require_meant()
         log_file = self.workspace.log("workers.log")
         run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
-        if self._work_is_left(selection, cache):
+        if tasks := self._tasks_at_once(selection, cache, max(workers, 1)):
             require_sources_kept(self.workspace, self.stages, self.videos)
-            gpu = self.settings.run.gpu if self._wants_gpu(selection) else None
+            own = self.settings.run
+            gpu = own.gpu if self._wants_gpu(selection) else None
             demands = self._demands()
-            with open_executor(workers, scheduler, log_file, gpu, demands=demands) as executor:
+            size = min(workers, tasks)
+            with open_executor(size, scheduler, log_file, gpu, own.gpu_workers, demands=demands) as executor:
                 work = Scheduler(self.workspace, self.planner, self.videos, executor, selection, progress)
                 run_counts = work.run()
             cache = StatusCache(self.workspace, self.planner)
@@ -201,14 +204,20 @@ class Session:
         """What lies here of videos that the catalogue has no longer."""
         return Pruning(self.workspace, self.stages, self.videos, self.removals.sources)
 
-    def _work_is_left(self, selection: Selection, cache: StatusCache) -> bool:
+    def _tasks_at_once(self, selection: Selection, cache: StatusCache, most: int) -> int:
+        """How many tasks there can be at the same time, counted up to `most`; 0 where no work is left."""
         found = self.video_statuses(verified=True) if selection.retry_failed else self.unfinished(cache, verified=True)
-        return any(
-            selection.wants(stage, video_status.video.video_id, status)
+        left = (
+            video_status
             for shard in found
             for video_status in shard
-            for stage, status in video_status.statuses.items()
+            if any(
+                selection.wants(stage, video_status.video.video_id, status)
+                for stage, status in video_status.statuses.items()
+            )
         )
+        videos = sum(1 for _ in islice(left, most))
+        return min(videos * most_at_once(self.stages, selection.stages), most)
 
     def _demands(self) -> Demands:
         """What a worker must have: the packages that affect values, and the folders that stages write to."""

@@ -14,7 +14,6 @@ from portrait_prep.media.picture import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face.jitter import JUMPS, Jitter, Jumps
-from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.face.points import COUNT
 from portrait_prep.stages.models import blendshapes
 from portrait_prep.stages.models.mediapipe import Face, face_detector, face_landmarker, face_mesh_tracker
@@ -138,12 +137,12 @@ class _Search:
             face = self._followed(image)
             self.frames += 1
             self.quality.add(image, None if face is None else face.landmarks)
-            self.jumps.add(None if face is None else place_of(face.landmarks))
+            self.jumps.add(None if face is None else face.place)
             if face is not None:
                 self.outside.add(image, face.landmarks)
                 self.mouth.add(self.frames - 1, image, face.landmarks)
                 if self.found % COUNT_EVERY == 0:
-                    self._count(image, face.landmarks)
+                    self._count(image, face)
                 self.found += 1
             yield None if face is None else np.concatenate([face.landmarks.reshape(-1), face.blendshapes])
 
@@ -159,12 +158,12 @@ class _Search:
             self._strayed = None
         return face
 
-    def _count(self, image: Image, face: NDArray[np.float32]) -> None:
+    def _count(self, image: Image, face: Face) -> None:
         boxes = face_detector()(image)
         self.faces_at_once = max(self.faces_at_once, len(boxes))
         self.counts += 1
         self.crowded += len(boxes) > 1
-        self.confirmed += is_confirmed(face, boxes)
+        self.confirmed += is_confirmed(face.place, boxes)
 
 
 def _whole(batch: Batch) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ them. Runs of frames with landmarks are treated as videos of their own: nothing 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,20 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from portrait_prep.media.frames import read_frames
+from portrait_prep.media.frames import read_pictures
 from portrait_prep.media.picture import SIZE, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, least
-from portrait_prep.pipeline.declare.stage import Batch, Column, Invariant, Job, Params, Stage
+from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, Batch, Column, Invariant, Job, Params, Stage
 from portrait_prep.stages.face.geometry import Pose, to_canonical
 from portrait_prep.stages.models import bisenet
 from portrait_prep.stages.models.mediapipe import person_segmenter
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.shoulders import parsing
 from portrait_prep.stages.shoulders.line import POINTS, Face, shoulder_lines
-from portrait_prep.stages.shoulders.track import fill, gate, seen, smooth, steady_anchor, steady_ends
+from portrait_prep.stages.shoulders.track import fill, gate, sample, seen, smooth, steady_anchor, steady_ends
 
 MASK_SIZE = 256
 """Side of the segmenter's input: decoding straight to it saves resizing, and its mask has no finer detail."""
+TOGETHER = 31
+"""Frames of which every second one, and then what others must be, is segmented in one go: in turns with each mask, the
+search for lines takes twice as long, its code and data being pushed out of the processor's caches by the network's."""
 KEPT = np.arange(0, POINTS, (POINTS - 1) // 8)
 """The nine points that are kept of a line as it was found."""
 
@@ -40,7 +44,9 @@ class Backend:
     `models` are its files in the registry and `size` the side of the frames that it looks at. `begin`, called for each
     video with whether there is a GPU, returns what makes a mask or a map of classes of each of some frames; `lines`
     finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
-    on with a GPU or without one; None: it always runs on the CPU. `altered_exports` is that of the stage.
+    on with a GPU or without one; None: it always runs on the CPU. `altered_exports` is that of the stage. `together`:
+    how many frames are decoded, then sampled as `stages.shoulders.track.sample` does; None: each frame is looked at, as
+    many together as the settings say.
     """
 
     models: tuple[str, ...]
@@ -49,12 +55,13 @@ class Backend:
     lines: Callable[[NDArray[Any], NDArray[np.floating[Any]], float], NDArray[np.float64]]
     provider: Callable[[bool], str] | None = None
     altered_exports: Callable[[Path], Iterable[Path]] = lambda _: ()
+    together: int | None = None
 
 
 def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
     segmenter = person_segmenter()
     segmenter.reset()
-    return lambda images: map(segmenter, images)
+    return lambda images: [segmenter(image) for image in images]
 
 
 def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]]]:
@@ -62,7 +69,7 @@ def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]
 
 
 BACKENDS: Mapping[str, Backend] = {
-    "selfie": Backend(("selfie_segmentation",), MASK_SIZE, _person_masks, shoulder_lines),
+    "selfie": Backend(("selfie_segmentation",), MASK_SIZE, _person_masks, shoulder_lines, together=TOGETHER),
     "bisenet": Backend(
         (bisenet.NAME,), SIZE, _parser, parsing.shoulder_lines, bisenet.provider, bisenet.altered_exports
     ),
@@ -88,6 +95,13 @@ class TorsoParams(Params):
     max_gap: int = Field(25, ge=0, le=250, description="frames over which a shoulder out of sight is interpolated")
     end_sigma: float = Field(4.0, ge=0, le=50, description="smoothing of where a line begins and ends, frames; 0 = off")
     sigma: float = Field(2.0, ge=0, le=50, description="Gaussian smoothing of the points, frames; 0 = off")
+    still: float = Field(
+        4.0,
+        ge=0,
+        le=50,
+        description="with selfie, a frame between two whose lines lie closer than this takes their mean and is not "
+        "looked at, px; 0 = every frame is",
+    )
 
 
 def process(job: Job[TorsoParams]) -> Iterator[Batch]:
@@ -104,42 +118,76 @@ def process(job: Job[TorsoParams]) -> Iterator[Batch]:
 
 def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
     """What each frame shows, in batches of frames that all have landmarks or all have none."""
-    backend, size = BACKENDS[job.params.backend], job.params.batch_size
-    frames = read_frames(job.media("mp4"), backend.size, expected=job.frames)
-    look = backend.begin(job.gpu)
-    for rows in job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"):
-        landmarks = rows.pop("landmarks")
-        there = np.asarray(np.isfinite(landmarks).all(axis=(1, 2)))
-        lines = np.full((len(landmarks), 2, POINTS, 2), np.nan)
-        for start in range(0, len(landmarks), size):
-            images = list(islice(frames, min(size, len(landmarks) - start)))
-            seen_at = start + np.flatnonzero(there[start : start + len(images)])
-            if len(seen_at):
-                shown = look([images[row - start] for row in seen_at])
-                lines[seen_at] = _lines(backend, shown, landmarks[seen_at], job.params.min_width)
-        anchor = np.array([Face.of(points).anchor for points in landmarks]).reshape(-1, 3)
-        yield from _cut(rows | {"lines": lines, "anchor": np.where(there[:, None], anchor, np.nan)})
+    backend, params = BACKENDS[job.params.backend], job.params
+    size = backend.together or params.batch_size
+    pictures = read_pictures(job.media("mp4"), backend.size, expected=job.frames)
+    look = partial(_look, backend, backend.begin(job.gpu), params)
+    job.metrics["looked_frames"] = 0
+    rows = job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale")
+    for batch in _groups(rows, size * max(ROWS_PER_GROUP // size, 1)):
+        landmarks = batch.pop("landmarks")
+        parts = [landmarks[start : start + size] for start in range(0, len(landmarks), size)]
+        found = [look(part, list(islice(pictures, len(part)))) for part in parts]
+        lines, looked = map(np.concatenate, zip(*found, strict=True))
+        anchor = np.array([Face.of(points).anchor for points in landmarks])
+        anchor[~_has_landmarks(landmarks)] = np.nan
+        job.metrics["looked_frames"] += int(looked.sum())
+        yield batch | {"lines": lines, "anchor": anchor}
     if backend.provider:
         job.metrics["provider"] = backend.provider(job.gpu)
 
 
-def _lines(
-    backend: Backend, shown: Iterable[NDArray[Any]], landmarks: NDArray[np.float32], min_width: float
-) -> list[NDArray[np.float64]]:
-    """Shoulder lines in image px, in which the centre of the first pixel is at (0.5, 0.5), as in the landmarks."""
-    scale = SIZE / backend.size
-    return [
-        (backend.lines(picture, points / scale - 0.5, min_width / scale) + 0.5) * scale
-        for picture, points in zip(shown, landmarks, strict=True)
-    ]
+def _look(
+    backend: Backend,
+    network: Callable[[Sequence[Image]], Iterable[NDArray[Any]]],
+    params: TorsoParams,
+    landmarks: NDArray[np.float32],
+    pictures: Sequence[Callable[[], Image]],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Shoulder lines [n, 2, POINTS, 2] of frames that all have landmarks or all have none, and which were looked at.
+
+    In image px, in which the centre of the first pixel is at (0.5, 0.5), as in the landmarks.
+    """
+    count, scale = len(landmarks), SIZE / backend.size
+    if not _has_landmarks(landmarks).all():
+        return np.full((count, 2, POINTS, 2), np.nan), np.zeros(count, np.bool_)
+
+    def find(numbers: NDArray[np.intp]) -> NDArray[np.float64]:
+        shown = network([pictures[number]() for number in numbers])
+        faces = landmarks[numbers] / scale - 0.5
+        found = [backend.lines(*seen_at, params.min_width / scale) for seen_at in zip(shown, faces, strict=True)]
+        return (np.array(found) + 0.5) * scale
+
+    return sample(find, count, params.still if backend.together else 0.0)
+
+
+def _groups(batches: Iterable[Batch], most: int) -> Iterator[Batch]:
+    """The same rows in batches of frames that all have landmarks or all have none.
+
+    Of each run of such frames every batch has `most`, and the last one what is left: where the run was cut before does
+    not matter.
+    """
+    pieces = (piece for batch in batches for piece in _cut(batch))
+    for _, run in groupby(pieces, key=lambda piece: bool(_has_landmarks(piece["landmarks"][:1])[0])):
+        held: Batch = {}
+        for piece in run:
+            held = {name: np.concatenate([held[name], rows]) for name, rows in piece.items()} if held else piece
+            while len(held["landmarks"]) > most:
+                yield {name: rows[:most] for name, rows in held.items()}
+                held = {name: rows[most:] for name, rows in held.items()}
+        yield held
 
 
 def _cut(batch: Batch) -> Iterator[Batch]:
     """Cut a batch where frames with landmarks and frames without meet."""
-    there = np.isfinite(batch["anchor"][:, 0])
-    bounds = [0, *(np.flatnonzero(np.diff(there)) + 1).tolist(), len(there)]
+    there = _has_landmarks(batch["landmarks"])
+    bounds = sorted({0, *(np.flatnonzero(np.diff(there)) + 1).tolist(), len(there)})
     for start, stop in pairwise(bounds):
         yield {name: rows[start:stop] for name, rows in batch.items()}
+
+
+def _has_landmarks(landmarks: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(landmarks).all(axis=(1, 2)))
 
 
 def _steady(batches: Iterable[Batch], params: TorsoParams, counts: "_LineCounts") -> Iterator[Batch]:
@@ -221,7 +269,7 @@ def _parted(batch: Batch) -> NDArray[np.bool_]:
 
 
 def _where_landmarks(batch: Batch) -> NDArray[np.bool_]:
-    there = np.asarray(np.isfinite(batch["landmarks"]).all(axis=(1, 2)))
+    there = _has_landmarks(batch["landmarks"])
     values = np.concatenate([batch[name].reshape(len(there), -1) for name in ("shoulders", "billboard")], axis=1)
     nothing = np.isnan(values).all(axis=1) & ~batch["visible"].any(axis=1)
     return np.asarray(np.where(there, np.isfinite(values).all(axis=1), nothing))
@@ -248,13 +296,14 @@ METRICS = (
             ),
         ),
     ),
+    Metric("looked_frames", "frames", "frames that the network looked at; shoulders of others lie between theirs"),
     Metric("gated_frames", "frames", "frames whose line was set aside, by side", kind="numbers"),
     Metric("provider", "", "what the network ran on, where it may have a GPU", kind="text", optional=True),
 )
 
 STAGE = Stage(
     name="torso",
-    version=1,
+    version=2,
     packed=False,
     params=TorsoParams,
     reads=("normalize.mp4", "landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"),

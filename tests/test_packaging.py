@@ -275,7 +275,7 @@ def test_setup_takes_the_first_python_that_runs(clone: Clone) -> None:
     clone.python("python3.11", fit=True)
     clone.python("python3", fit=True)
     assert clone.make("setup").returncode == 0
-    asked, venv, pip = clone.calls()
+    asked, venv, pip, _ = clone.calls()
     assert [asked, venv] == ["python3.11 --version", "python3.11 -m venv --clear .venv"]
     assert pip.startswith("python3.11 -m pip install ")
     assert pip.endswith(" -c constraints.txt -e .[torch,dev]")
@@ -285,14 +285,15 @@ def test_setup_takes_the_first_python_that_runs(clone: Clone) -> None:
 def test_setup_is_done_once_and_again_when_the_pins_change(clone: Clone) -> None:
     clone.python("python3", fit=True)
     assert clone.make("setup").returncode == 0
-    assert len(clone.calls()) == 3
+    assert len(clone.calls()) == 4
     assert clone.make("setup").returncode == 0
     assert not clone.calls()
     for name in ("constraints.txt", "pyproject.toml"):
         os.utime(clone.root / name, (2**31 - 10, 2**31 - 10))
         assert clone.make("setup").returncode == 0
-        (only,) = clone.calls()
-        assert "pip install" in only  # into the .venv that is there
+        pip, compiled = clone.calls()
+        assert "pip install" in pip  # into the .venv that is there
+        assert "compileall" in compiled
         os.utime(clone.root / name, (10, 10))
 
 
@@ -303,7 +304,7 @@ def test_what_only_reads_installs_no_pytorch_and_says_what_it_installs(clone: Cl
     made = clone.make(target)  # the command itself is not there: nothing was installed in truth
     assert re.search(r"^Installing portrait-prep without PyTorch \(.+ GB\) .*\.$", made.stderr, re.MULTILINE)
     assert not made.stdout
-    *_, pip = clone.calls()
+    *_, pip, _ = clone.calls()
     assert pip.endswith(" -c constraints.txt -e .")
 
 
@@ -311,8 +312,9 @@ def test_what_only_reads_installs_no_pytorch_and_says_what_it_installs(clone: Cl
 def test_what_runs_and_tests_installs_everything_and_reading_nothing_more(clone: Clone) -> None:
     clone.python("python3", fit=True)
     assert "PyTorch" in clone.make("demo").stderr
-    *_, pip = clone.calls()
+    *_, pip, compiled = clone.calls()
     assert pip.endswith(" -c constraints.txt -e .[torch,dev]")
+    assert "compileall" in compiled
     assert "Installing" not in clone.make("status").stderr
     assert not clone.calls()
 

@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from portrait_prep.pipeline.run.examiner import distribution_of
+
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 
@@ -108,13 +110,13 @@ def among(names: Sequence[str]) -> list[str]:
 def version_of(distribution: str) -> str | None:
     """The version of a distribution; None where it is not installed."""
     try:
-        return metadata.version(distribution)
+        return metadata.version(distribution_of(distribution))
     except metadata.PackageNotFoundError:
         return None
 
 
 def _requirements(distribution: str, extras: frozenset[str]) -> Iterator[Requirement]:
-    for text in metadata.requires(distribution) or ():
+    for text in metadata.requires(distribution_of(distribution)) or ():
         requirement = Requirement(text)
         marker = requirement.marker
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):

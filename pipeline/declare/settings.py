@@ -40,7 +40,10 @@ class RunSettings(Params):
     gpu: Annotated[GpuSetting, PlainValidator(_gpu)] = Field(
         "auto",
         description="GPUs for the networks that gain by one: auto (all that are found), off, or at most how many; "
-        "each is owned by one of the workers",
+        "each is owned by one of the workers, or shared by gpu_workers of them",
+    )
+    gpu_workers: int = Field(
+        1, ge=1, le=64, description="workers that share each GPU: more keep it busier, and each needs memory there"
     )
 
 

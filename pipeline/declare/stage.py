@@ -7,7 +7,8 @@ are the pipeline's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -197,3 +198,11 @@ class Stage(Generic[P]):
     def columns_under(self, params: P) -> tuple[Column, ...]:
         """The columns that `process` yields under these parameters."""
         return tuple(column for column in self.columns if column.when is None or column.when(params))
+
+
+def most_at_once(stages: Sequence[Stage[Any]], names: Collection[str]) -> int:
+    """How many of some stages can be computed of one video at the same time: those on the same level."""
+    level: dict[str, int] = {}
+    for stage in stages:
+        level[stage.name] = 1 + max((level[name] for name in stage.upstream), default=0)
+    return max(Counter(level[name] for name in names).values())

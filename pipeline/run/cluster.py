@@ -34,6 +34,9 @@ CONNECT_SECONDS = 15
 
 START_ATTEMPTS = 3
 
+GPU_WORKER_MEMORY = 8 * 2**30
+"""Least limit of memory of a worker that owns a GPU, bytes: CUDA's libraries alone map some gigabytes."""
+
 
 class WorkerSetup(WorkerPlugin):
     """Makes a local worker quiet, and lets it end at once when it is told to, or with the driver.
@@ -111,12 +114,14 @@ def local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup, sign
             # Dask's own profiler would stop each worker a hundred times a second; its monitor twice.
             "distributed.worker.profile.enabled": False,
             "distributed.admin.system-monitor.interval": "5s",
+            # Nor need it ask the GPUs how busy they are at each heartbeat, which fails where a device is cut up (MIG).
+            "distributed.diagnostics.nvml": False,
         }
     )
     scheduler = {"cls": Scheduler, "options": {"host": HOST, "dashboard_address": f"{HOST}:0"}}
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            options = _worker_options(workers, devices, setup)
+            options = worker_options(workers, devices, setup)
             return SpecCluster(scheduler=scheduler, workers=options, silence_logs="CRITICAL")
         except RuntimeError as error:  # a worker was killed while it started
             if signals:
@@ -127,16 +132,25 @@ def local_cluster(workers: int, devices: Sequence[str], setup: WorkerSetup, sign
     raise AssertionError
 
 
-def _worker_options(workers: int, devices: Sequence[str], setup: WorkerSetup) -> dict[int, dict[str, Any]]:
-    """Number of each worker -> how it is started, and restarted: an equal share of the memory, and one GPU or none."""
+def worker_options(
+    workers: int, devices: Sequence[str], setup: WorkerSetup, memory: int = MEMORY_LIMIT
+) -> dict[int, dict[str, Any]]:
+    """Number of each worker -> how it is started, and restarted: an equal share of the memory, and one GPU or none.
+
+    The memory of those that own a GPU is limited less: dask would pause or end them for the libraries of CUDA.
+    """
+    share = memory // workers
     common: dict[str, Any] = {
         "host": HOST,
         "nthreads": 1,
-        "memory_limit": MEMORY_LIMIT // workers,
+        "memory_limit": share,
         "silence_logs": "CRITICAL",
         # Not registered with the scheduler afterwards: a worker that died meanwhile would fail the run.
         "plugins": (setup,),
     }
-    owning: list[dict[str, Any]] = [{"resources": {GPU: 1}, "env": {VISIBLE: device}} for device in devices]
+    enough = min(memory, max(share, GPU_WORKER_MEMORY))
+    owning: list[dict[str, Any]] = [
+        {"resources": {GPU: 1}, "env": {VISIBLE: device}, "memory_limit": enough} for device in devices
+    ]
     others = [{"env": {VISIBLE: ""}}] * (workers - len(owning))
     return {number: {"cls": Nanny, "options": common | own} for number, own in enumerate([*owning, *others])}

@@ -1,7 +1,8 @@
 """Opens an executor of dask: workers on this machine, or those of a cluster.
 
 A worker that owns a GPU offers the resource `GPU`, and takes tasks that need none as well. Workers started here own one
-GPU each, as far as there are some, and see no other; the replacement of a worker that died owns the same one. An
+GPU each, as far as there are some, alone or with others, and see no other; the replacement of a worker that died owns
+the same one. An
 existing cluster brings its own: `dask worker --nthreads 1 --resources GPU=1`, or dask-cuda's with these options.
 """
 

@@ -13,8 +13,7 @@ import time
 import types
 import uuid
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,12 +43,21 @@ def fact(name: str) -> str:
     """A fact of this process by its name: one of FACTS, or else the version of a package ("none": it is missing)."""
     if name in FACTS:
         return FACTS[name]()
-    for distribution in BUILDS.get(name, (name,)):
+    try:
+        return metadata.version(distribution_of(name)).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def distribution_of(package: str) -> str:
+    """The distribution that provides a package here; its own name where none does."""
+    for distribution in BUILDS.get(package, (package,)):
         try:
-            return version(distribution).partition("+")[0]
-        except PackageNotFoundError:
+            metadata.version(distribution)
+        except metadata.PackageNotFoundError:
             continue
-    return "none"
+        return distribution
+    return package
 
 
 def code_digest(package: str) -> str:

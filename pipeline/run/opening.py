@@ -21,16 +21,17 @@ def open_executor(
     scheduler: str | None,
     log_file: Path,
     gpu: GpuSetting | None = None,
+    gpu_workers: int = 1,
     find: Find = find_devices,
     demands: Demands = Demands(),  # noqa: B008 (frozen)
 ) -> Iterator[Executor]:
     """Yield an executor: of an existing cluster, of `workers` local processes, or (0) of this process alone.
 
     `gpu` is the setting where some work wants a GPU, None where none does. Where it wants one and gets none, a line in
-    the log says so; such work is then like any other. `find` names the devices of this machine; `demands` is what any
-    worker must meet. Raises BadInput when the scheduler does not answer or no worker fits.
+    the log says so; such work is then like any other. `gpu_workers` share each GPU. `find` names the devices of this
+    machine; `demands` is what any worker must meet. Raises BadInput when no scheduler answers or no worker fits.
     """
-    with _opened(workers, scheduler, log_file, gpu or 0, find, demands) as executor:
+    with _opened(workers, scheduler, log_file, gpu or 0, gpu_workers, find, demands) as executor:
         if gpu is not None and not executor.gpus:
             log.warning("No GPU is used (%s): everything runs on the CPU.", _why_none(gpu, scheduler))
         yield executor
@@ -38,7 +39,13 @@ def open_executor(
 
 @contextmanager
 def _opened(
-    workers: int, scheduler: str | None, log_file: Path, gpu: GpuSetting, find: Find, demands: Demands
+    workers: int,
+    scheduler: str | None,
+    log_file: Path,
+    gpu: GpuSetting,
+    gpu_workers: int,
+    find: Find,
+    demands: Demands,
 ) -> Iterator[Executor]:
     if not scheduler and workers == 0:
         os.environ.update(QUIET)
@@ -47,10 +54,12 @@ def _opened(
     from portrait_prep.pipeline.run import dask_opening  # noqa: PLC0415 (slow to load, and not needed to look)
 
     if scheduler:
-        with dask_opening.of_scheduler(scheduler, demands, most(gpu)) as executor:
+        with dask_opening.of_scheduler(scheduler, demands, most(gpu) * gpu_workers) as executor:
             yield executor
     else:
-        with dask_opening.of_this_machine(workers, chosen(gpu, find)[:workers], log_file, demands) as executor:
+        # Each device in turn, so that few workers are spread over all of them.
+        devices = (chosen(gpu, find) * gpu_workers)[:workers]
+        with dask_opening.of_this_machine(workers, devices, log_file, demands) as executor:
             yield executor
 
 

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Generic
@@ -32,6 +33,7 @@ from portrait_prep.manifests.record import Basis, Failure, Output, Record
 from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.examiner import distribution_of
 from portrait_prep.pipeline.run.results import VideoResult, table_of, take_over
 from portrait_prep.pipeline.status.plan import fingerprint
 from portrait_prep.pipeline.store.arrow import Digests, digest_of
@@ -308,13 +310,16 @@ def _measure_media(unit: Unit, video: Video, outputs: Mapping[str, Path]) -> tup
 
 
 def _versions(stage: Stage[Any]) -> dict[str, str]:
-    versions = {}
-    for name in ("portrait-prep", "numpy", *stage.distributions):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "unknown"
-    return versions
+    return {name: _version(name) for name in ("portrait-prep", "numpy", *stage.distributions)}
+
+
+@lru_cache
+def _version(distribution: str) -> str:
+    """Asked once in a process, which keeps what it has loaded: a file is read and parsed for it."""
+    try:
+        return version(distribution_of(distribution))
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def stop_where_disk_is_full(error: BaseException, workspace: Workspace) -> None:

@@ -32,7 +32,10 @@ CUDA: Provider = ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC
 https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html"""
 PYTORCH = "PyTorch on CUDA"
 
-NO_MEMORY = ("out of memory", "failed to allocate", "can't allocate", "not enough memory", "alloc_failed", "bad_alloc")
+NO_MEMORY = (
+    *("out of memory", "failed to allocate", "can't allocate", "not enough memory"),
+    *("alloc_failed", "allocation_failed", "bad_alloc"),
+)
 """How CUDA, cuDNN, cuBLAS, ONNX Runtime and PyTorch say it: not all of them have an error class of its own for it."""
 
 
@@ -99,11 +102,13 @@ class Unusable(Exception):
 def _on_gpu(source: NetworkSource) -> Engine | None:
     """What runs it on a GPU; None, and a line in the log, where nothing does."""
     refusals = []
-    for engine in (in_onnxruntime, in_torch):
+    for engine, program in ((in_onnxruntime, "ONNX Runtime"), (in_torch, "PyTorch")):
         try:
             return _proved(engine(source), source)
         except Unusable as refusal:
             refusals.append(str(refusal))
+        except Exception as error:  # as it is started, too: its memory may be taken, its driver too old
+            refusals.append(f"{program} cannot start CUDA ({_first_line(error.__cause__ or error)})")
     log.warning("%s runs on the CPU: %s", source.name, "; ".join(refusals))
     return None
 
@@ -156,7 +161,7 @@ def _proved(engine: Engine, source: NetworkSource) -> Engine:
     return engine
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).split("\n")), "")
 
 

@@ -5,39 +5,47 @@ One network of each kind lives in a process; `reset` between videos makes it equ
 
 import atexit
 import importlib
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.picture import Image
+from portrait_prep.stages.face.place import Place, place_of
 from portrait_prep.stages.face.points import COUNT
 from portrait_prep.stages.models import blendshapes
+from portrait_prep.stages.models.graph import Graph, messages, picture
 from portrait_prep.stages.models.registry import verified
-
-# MediaPipe's own use of protobuf, of no concern to users.
-warnings.filterwarnings("ignore", "SymbolDatabase.GetPrototype", UserWarning)
 
 NO_SCORES = np.empty(0, np.float32)
 
 _WIRE = np.dtype([("head", "V3"), ("x", "<f4"), ("y_tag", "V1"), ("y", "<f4"), ("z_tag", "V1"), ("z", "<f4")])
 """One landmark of a serialized list that has x, y and z and nothing else: 17 bytes."""
-_TAG_BYTES = [0, 1, 2, 7, 12]
-_TAGS = np.frombuffer(b"\x0a\x0f\x0d\x15\x1d", np.uint8)
+_TAGS = np.array([(b"\x0a\x0f\x0d", 0, b"\x15", 0, b"\x1d", 0)] * COUNT, _WIRE).view(np.uint8)
+_TAG_BITS = np.where(_TAGS, 255, 0).astype(np.uint8)
 
 
-class Face(NamedTuple):
-    """One face that a network found."""
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face that a network found.
+
+    `landmarks` [478, 3]: x and y in pixels of the image, z on the scale of x (times the width), negative toward the
+    camera. `blendshapes`: scores in 0..1, [52] named in `stages.models.blendshapes`, or [0] from a network that gives
+    none.
+    """
 
     landmarks: NDArray[np.float32]
-    """[478, 3]: x and y in pixels of the image, z on the scale of x (times the width), negative toward the camera."""
     blendshapes: NDArray[np.float32]
-    """Scores in 0..1: [52] named in `stages.models.blendshapes`, or [0] from a network that gives none."""
+
+    @cached_property
+    def place(self) -> Place:
+        """Where it is."""
+        return place_of(self.landmarks)
 
 
 class _Network:
@@ -48,15 +56,18 @@ class _Network:
         atexit.register(self._close)
 
     def __call__(self, image: Image) -> Any:
-        """What the network tells of an RGB image. Raises RuntimeError where it cannot look at it.
+        """What the network tells of an RGB image. Raises RuntimeError or ValueError where it cannot look at it.
 
-        A picture of no pixels would end the process, or every later look.
+        A picture of no pixels would end the process, or every later look; of one with other channels it would read
+        what lies beside it.
         """
+        if image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"an array of {image.shape} is no RGB picture")
         if image.size == 0:
             raise RuntimeError("a picture of no pixels cannot be looked at")
         try:
             return self._made.process(image)
-        except RuntimeError:
+        except (RuntimeError, ValueError):
             self._close()
             self._made = self._make()
             raise
@@ -66,7 +77,7 @@ class _Network:
         self._made.reset()
 
     def _close(self) -> None:
-        with suppress(RuntimeError):  # one that is broken says so once more
+        with suppress(RuntimeError, ValueError):  # one that is broken says so once more
             self._made.close()
 
 
@@ -74,10 +85,9 @@ class FaceMesh:
     """The 478-point face mesh with attention, in tracking mode. See https://arxiv.org/abs/2006.10962."""
 
     def __init__(self, faces: int = 1, tracking: bool = True) -> None:
-        networks = _solution("face_mesh")
-        self._network = _Network(
-            lambda: networks.FaceMesh(static_image_mode=not tracking, max_num_faces=faces, refine_landmarks=True)
-        )
+        switches = {"num_faces": faces, "with_attention": True, "use_prev_landmarks": tracking}
+        file = "face_landmark/face_landmark_front_cpu.binarypb"
+        self._network = _Network(lambda: Graph(file, "multi_face_landmarks", switches))
 
     def reset(self) -> None:
         """Forget the tracked face: the next frame is searched afresh."""
@@ -88,8 +98,8 @@ class FaceMesh:
 
         x and y in pixels of the image, z on the scale of x (times the width), negative toward the camera.
         """
-        found = self._network(image).multi_face_landmarks or ()
-        return _in_pixels([_points(face) for face in found], image)
+        faces = [_points(face) for face in messages(self._network(image))]
+        return _in_pixels(np.stack(faces), image) if faces else np.empty((0, COUNT, 3), np.float32)
 
     def find(self, image: Image) -> list[Face]:
         """The faces in an RGB image, without scores."""
@@ -126,18 +136,22 @@ class FaceLandmarker:
 
 
 class FaceDetector:
-    """BlazeFace, full-range model (faces within five metres). See https://arxiv.org/abs/1907.05047."""
+    """BlazeFace, full-range model (faces within five metres). See https://arxiv.org/abs/1907.05047.
 
-    def __init__(self, confidence: float = 0.5) -> None:
-        networks = _solution("face_detection")
-        self._network = _Network(lambda: networks.FaceDetection(min_detection_confidence=confidence, model_selection=1))
+    It gives faces from a confidence of 0.6 on: MediaPipe's own class says that it takes another, and does not.
+    """
+
+    def __init__(self) -> None:
+        file = "face_detection/face_detection_full_range_cpu.binarypb"
+        self._network = _Network(lambda: Graph(file, "detections"))
+        self._detection = importlib.import_module("mediapipe.framework.formats.detection_pb2").Detection
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
         """Find faces in an RGB image; return float32 [faces, 5]: x, y, width, height in pixels, and confidence."""
         height, width = image.shape[:2]
         boxes = [
             (box.xmin * width, box.ymin * height, box.width * width, box.height * height, detection.score[0])
-            for detection in self._network(image).detections or ()
+            for detection in map(self._detection.FromString, messages(self._network(image)))
             for box in (detection.location_data.relative_bounding_box,)
         ]
         return np.asarray(boxes, np.float32).reshape(-1, 5)
@@ -147,8 +161,8 @@ class PersonSegmenter:
     """MediaPipe SelfieSegmentation, the general 256x256 model."""
 
     def __init__(self) -> None:
-        networks = _solution("selfie_segmentation")
-        self._network = _Network(lambda: networks.SelfieSegmentation(model_selection=0))
+        file = "selfie_segmentation/selfie_segmentation_cpu.binarypb"
+        self._network = _Network(lambda: Graph(file, "segmentation_mask", {"model_selection": 0}))
 
     def reset(self) -> None:
         """Forget the previous frame's mask."""
@@ -156,7 +170,7 @@ class PersonSegmenter:
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
         """Probability of person for each pixel of an RGB image; float32 [height, width] in 0..1."""
-        return cast("NDArray[np.float32]", self._network(image).segmentation_mask)
+        return picture(self._network(image))
 
 
 @lru_cache(maxsize=1)
@@ -183,11 +197,6 @@ def person_segmenter() -> PersonSegmenter:
     return PersonSegmenter()
 
 
-def _solution(name: str) -> Any:
-    """A module of MediaPipe, loaded on first use: it takes a second, and most commands need none."""
-    return importlib.import_module(f"mediapipe.python.solutions.{name}")
-
-
 def _in_pixels(faces: Any, image: Image) -> NDArray[np.float32]:
     """Points [faces, 478, 3] in shares of the image -> pixels of it."""
     height, width = image.shape[:2]
@@ -195,15 +204,15 @@ def _in_pixels(faces: Any, image: Image) -> NDArray[np.float32]:
     return (shaped * (width, height, width)).astype(np.float32)
 
 
-def _points(face: Any) -> NDArray[np.float32]:
-    """x, y, z of a NormalizedLandmarkList, float32 [478, 3].
+def _points(wire: bytes) -> NDArray[np.float32]:
+    """x, y, z of a serialized NormalizedLandmarkList, float32 [478, 3].
 
-    Reads all points at once from the message's wire format (https://protobuf.dev/programming-guides/encoding) where
-    that has the expected form, at a fraction of the cost of asking for them one by one.
+    Reads all points at once where they have the expected form, at a fraction of the cost of asking for them one by one.
     """
-    wire = face.SerializeToString()
-    if len(wire) == COUNT * _WIRE.itemsize:
-        rows = np.frombuffer(wire, _WIRE)
-        if (rows.view(np.uint8).reshape(COUNT, -1)[:, _TAG_BYTES] == _TAGS).all():
-            return np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
-    return np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
+    if len(wire) == COUNT * _WIRE.itemsize and not (np.frombuffer(wire, np.uint8) & _TAG_BITS != _TAGS).any():
+        rows, points = np.frombuffer(wire, _WIRE), np.empty((COUNT, 3), np.float32)
+        for number, axis in enumerate("xyz"):
+            points[:, number] = rows[axis]
+        return points
+    landmarks = importlib.import_module("mediapipe.framework.formats.landmark_pb2").NormalizedLandmarkList
+    return np.array([(point.x, point.y, point.z) for point in landmarks.FromString(wire).landmark], np.float32)

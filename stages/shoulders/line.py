@@ -122,8 +122,13 @@ def shoulder_lines(mask: Floats, landmarks: Floats, min_width: float, points: in
 
 def beneath(face: Face, height: int) -> tuple[int, Face]:
     """The first row, of `height`, that is searched, just above the eyes, and the face as seen from there."""
-    top = int(np.clip(face.y - face.unit / 2, 0, height - 1))
+    top = _within(face.y - face.unit / 2, height)
     return top, replace(face, y=face.y - top)
+
+
+def _within(place: float, size: int) -> int:
+    """The pixel at this place of `size` in a row, or the nearest one."""
+    return int(min(max(place, 0), size - 1))
 
 
 def find_stretches(person: Bools, clothes: Bools, face: Face, min_width: float) -> tuple[list[Stretch], list[Stretch]]:
@@ -132,7 +137,7 @@ def find_stretches(person: Bools, clothes: Bools, face: Face, min_width: float) 
     `person` and `clothes` [height, width]: who casts the outline, and where on it a shoulder can be seen. Each stretch
     is at least `min_width` px wide.
     """
-    outlines = [outline for outline in _outlines(person, face) if len(outline.x) > 2 * min_width]
+    outlines = list(_outlines(person, face, 2 * min_width))
     left, right = (
         [found for outline in outlines for found in _stretches(outline, person, clothes, face, side, min_width)]
         for side in (0, 1)
@@ -164,14 +169,15 @@ def mirror(lines: Floats) -> NDArray[np.float64]:
 
 def person_of(inside: Bools, face: Face) -> Bools:
     """The parts of the mask that hold the face or the neck and chest beneath it: not people in the background."""
-    count, labels = cv2.connectedComponents(inside.astype(np.uint8))
+    count, labels = cv2.connectedComponents(inside.view(np.uint8))
     height, width = inside.shape
-    left, right = (int(np.clip(face.neck + side * face.unit / 2, 0, width - 1)) for side in (-1, 1))
-    top = int(np.clip(face.y, 0, height - 1))
-    ours = np.zeros(count, np.bool_)
-    ours[labels[top:, left : right + 1]] = True
+    left, right = (_within(face.neck + side * face.unit / 2, width) for side in (-1, 1))
+    top = _within(face.y, height)
+    ours = np.bincount(labels[top:, left : right + 1].ravel(), minlength=count) > 0
     ours[0] = False
-    return inside if ours[1:].all() else np.asarray(ours[labels])
+    if ours[1:].all():
+        return inside
+    return labels == ours.argmax() if np.count_nonzero(ours) == 1 else np.asarray(ours[labels])
 
 
 @dataclass(frozen=True)
@@ -189,15 +195,16 @@ class Outline:
     dy: Ints
 
 
-def _outlines(person: Bools, face: Face) -> Iterator[Outline]:
+def _outlines(person: Bools, face: Face, longer_than: float) -> Iterator[Outline]:
     step = max(2, round(STEP * face.unit))
     height, width = person.shape
-    for points in cv2.findContours(person.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]:
-        x, y = points[:, 0].T
+    for points in cv2.findContours(person.view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]:
+        if len(points) <= longer_than:
+            continue
+        x, y = points[:, 0].T.astype(np.intp, order="C")
         edge = (x == 0) | (x == width - 1) | (y == 0) | (y == height - 1)
         first = int(edge.argmax() if edge.any() else y.argmin())
-        order = np.concatenate([np.arange(first, len(x)), np.arange(first)])
-        x, y, edge = x[order].astype(np.intp), y[order].astype(np.intp), edge[order]
+        x, y, edge = (np.concatenate([values[first:], values[:first]]) for values in (x, y, edge))
         index = np.arange(len(x))
         begin = np.maximum.accumulate(np.where(edge, index, 0))
         end = np.minimum.accumulate(np.where(edge, index, len(x) - 1)[::-1])[::-1]
@@ -249,8 +256,9 @@ def _stretch(x: Ints, y: Ints, person: Bools, clothes: Bools) -> Stretch:
     np.minimum.at(tops, x[open_above], y[open_above])
     columns = np.flatnonzero(tops < person.shape[0])
     top = tops[columns]
-    ends = ~person[:, columns] & (np.arange(person.shape[0])[:, None] > top)
-    bottom = np.where(ends.any(axis=0), ends.argmax(axis=0), person.shape[0])
+    first = top.min(initial=person.shape[0] - 1)
+    ends = ~person[first:, columns] & (np.arange(first, person.shape[0])[:, None] > top)
+    bottom = np.where(ends.any(axis=0), first + ends.argmax(axis=0), person.shape[0])
     return Stretch(columns, top, bottom - top)
 
 

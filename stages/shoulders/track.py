@@ -7,7 +7,7 @@ from right, the height of the face's centre and the length that distances are me
 points of a frame, so lines stay ascending and evenly spaced in x, and side 0 stays left of side 1.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,30 @@ NEVER = 1 << 30
 def seen(lines: Array) -> NDArray[np.bool_]:
     """Which sides have a line: bool [..., 2] of [..., 2, k, 2]."""
     return np.isfinite(lines[..., 0, 0])
+
+
+def sample(find: Callable[[NDArray[np.intp]], Array], frames: int, still: float) -> tuple[Array, NDArray[np.bool_]]:
+    """The lines of some frames in a row, [frames, 2, k, 2], and which frames were looked at for them, bool [frames].
+
+    `find` returns the lines of the frames of given numbers. It is asked for every second frame first. Where the lines
+    of two of them are all there and nowhere as far as `still` px apart, the frame between takes their mean; else it is
+    looked at, too. With `still` 0 every frame is, at once.
+    """
+    looked = np.zeros(frames, np.bool_)
+    looked[:: 2 if still else 1] = True
+    first = find(np.flatnonzero(looked))
+    lines = np.full((frames, *first.shape[1:]), np.nan)
+    lines[looked] = first
+    if still:
+        before, after = lines[:-2:2], lines[2::2]
+        near = np.linalg.norm(after - before, axis=-1).max(axis=(1, 2)) < still
+        lines[1:-1:2][near] = ((before + after) / 2)[near]
+        rest = ~looked
+        rest[1:-1:2] &= ~near
+        if rest.any():
+            lines[rest] = find(np.flatnonzero(rest))
+        looked |= rest
+    return lines, looked
 
 
 def gate(batches: Iterable[Batch], radius: int, max_jump: float) -> Iterator[Batch]:

@@ -31,7 +31,8 @@ def convolve(values: NDArray[np.floating[Any]], half: Half) -> NDArray[np.float6
     radius = len(half) - 1
     rows = len(values) - 2 * radius
     there = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    filled = np.where(np.expand_dims(there, tuple(range(1, values.ndim))), values, 0.0)
+    each = (slice(None), *[None] * (values.ndim - 1))  # a number for each row, beside all values of that row
+    filled = np.where(there[each], values, 0.0)
     inner = slice(radius, radius + rows)
     total, weight = half[0] * filled[inner], half[0] * there[inner]
     for direction in (-1, 1):
@@ -40,10 +41,10 @@ def convolve(values: NDArray[np.floating[Any]], half: Half) -> NDArray[np.float6
             part = slice(radius + direction * step, radius + direction * step + rows)
             reach = reach & there[part]
             shares = share * reach
-            total += np.expand_dims(shares, tuple(range(1, values.ndim))) * filled[part]
+            total += shares[each] * filled[part]
             weight += shares
     weight[~there[inner]] = np.nan
-    return np.asarray(total / np.expand_dims(weight, tuple(range(1, values.ndim))))
+    return np.asarray(total / weight[each])
 
 
 def with_halo(

@@ -82,21 +82,41 @@ METRICS = (
 )
 
 
+class Details:
+    """What is left of a picture without the local mean: `values` [1024], and what of them is compared."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+        self.strength = np.sqrt(np.mean(values**2))
+        self.above, self.below = values >= CLEAR, values <= -CLEAR
+
+    def is_other(self, after: "Details") -> bool:
+        """Whether another picture came after, with details of about the same strength."""
+        weaker, stronger = sorted((self.strength, after.strength))
+        if weaker < max(DETAIL, EVEN * stronger):
+            return False
+        same = np.count_nonzero(self.above & after.above) + np.count_nonzero(self.below & after.below)
+        clear = same + np.count_nonzero(self.above & after.below) + np.count_nonzero(self.below & after.above)
+        return bool(clear >= FEWEST and same / clear <= OTHER)
+
+
 class Dissolves:
     """Finds the dissolves of one video, frame by frame; `frames` are those in their middle."""
 
     def __init__(self) -> None:
         self.frames: list[int] = []
         self._pictures: deque[Floats] = deque(maxlen=SPANS[-1] + 1)
-        self._details: deque[Floats] = deque(maxlen=SPANS[-1] + 1)
+        self._details: deque[Details] = deque(maxlen=SPANS[-1] + 1)
         self._number = 0
         self._last_hit = -SPANS[-1]
 
-    def add(self, image: Image) -> None:
-        """Take in the next frame, RGB [height, width, 3]."""
-        picture = cv2.resize(image[::4, ::4, 1], (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    def add(self, pixels: Image) -> None:
+        """Take in the next frame, as `sampled` gives it."""
+        picture = cv2.resize(cv2.extractChannel(pixels, 1), (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        )
         self._pictures.append(picture.reshape(-1))
-        self._details.append((picture - cv2.blur(picture, (LOCAL, LOCAL))).reshape(-1))
+        self._details.append(Details((picture - cv2.blur(picture, (LOCAL, LOCAL))).reshape(-1)))
         if self._number % EVERY == 0:
             self._look()
         self._number += 1
@@ -112,7 +132,7 @@ class Dissolves:
     def _is_dissolve(self, span: int) -> bool:
         """Whether the last frame and the one `span` before it are the two ends of a dissolve."""
         start = len(self._pictures) - 1 - span
-        if not _are_others(self._details[start], self._details[-1]):
+        if not self._details[start].is_other(self._details[-1]):
             return False
         picked = [start, *(start + round(span * share) for share in BETWEEN), start + span]
         shares = _shares(np.stack([self._pictures[number] for number in picked]), CHANGE, CHANGED * SIDE**2)
@@ -122,20 +142,11 @@ class Dissolves:
         middle = (mixture > 0.2) & (mixture < 0.8)
         if np.count_nonzero(middle) < 3:
             return False
-        of_details = _shares(np.stack([self._details[number] for number in picked]), 2.5 * CLEAR, FEWEST)
+        of_details = _shares(np.stack([self._details[number].values for number in picked]), 2.5 * CLEAR, FEWEST)
         return of_details is not None and all(
             np.median(np.abs(values - mixture[:, None])[middle], axis=1).mean() <= UNMIXED
             for values in (shares, of_details)
         )
-
-
-def _are_others(before: Floats, after: Floats) -> bool:
-    """Whether the details of two frames are those of different pictures, and of about the same strength."""
-    own = np.sqrt([np.mean(before**2), np.mean(after**2)])
-    if own.min() < max(DETAIL, EVEN * own.max()):
-        return False
-    clear = (np.abs(before) >= CLEAR) & (np.abs(after) >= CLEAR)
-    return bool(np.count_nonzero(clear) >= FEWEST and np.mean((before * after)[clear] > 0) <= OTHER)
 
 
 def _shares(values: Floats, change: float, fewest: float) -> Floats | None:

@@ -83,10 +83,15 @@ def without_bars(image: Image) -> NDArray[np.int64]:
 
 def _bars(lines: NDArray[np.int16]) -> tuple[int, int]:
     """How many of the first lines, and how many of the last ones, [n, pixels] are a bar."""
-    even = lines.max(axis=1) - lines.min(axis=1) <= EVEN
-    if not (even[0] or even[-1]):
+    if not _are_even(lines[[0, -1]]).any():
         return 0, 0
+    even = _are_even(lines)
     return _first_bar(lines, even), _first_bar(lines[::-1], even[::-1])
+
+
+def _are_even(lines: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Whether lines [n, pixels] are of one colour each."""
+    return np.asarray(lines.max(axis=1) - lines.min(axis=1) <= EVEN)
 
 
 def _first_bar(lines: NDArray[np.int16], even: NDArray[np.bool_]) -> int:

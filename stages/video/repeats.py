@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.picture import FPS, Image
 from portrait_prep.pipeline.declare.metric import Metric, at_least, at_most
-
-STRIDE = 8
-"""Every so many rows and columns one pixel is compared, 4096 of a frame. No averaging: grain would vanish."""
+from portrait_prep.stages.video.sampled import thinned
 
 LEVELS = 3.0
 """Grey levels by which a pixel must differ to have changed, in a picture of usual contrast."""
@@ -116,12 +114,11 @@ class Repeats:
         self._last: NDArray[np.uint8] | None = None
         self._changes, self._still, self._seen = array("f"), array("b"), array("b")
 
-    def add(self, image: Image, seen: bool) -> None:
-        """Take in the next frame, RGB uint8 [height, width, 3], and whether it shows a face."""
-        sparse = np.ascontiguousarray(image[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
-        grey = cv2.cvtColor(sparse, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+    def add(self, pixels: Image, seen: bool) -> None:
+        """Take in the next frame, as `sampled` gives it, and whether it shows a face."""
+        grey = cv2.cvtColor(thinned(pixels), cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
         change = np.full_like(grey, 255) if self._last is None else cv2.absdiff(grey, self._last)
-        level = max(LEVELS * min(float(grey.std()) / CONTRAST, 1.0), 1.0)
+        level = max(LEVELS * min(float(cv2.meanStdDev(grey)[1][0, 0]) / CONTRAST, 1.0), 1.0)
         self._changes.append(float(change.mean()))
         self._still.append(int(np.count_nonzero(change >= level)) <= MOST_CHANGED)
         self._seen.append(seen)

@@ -9,15 +9,14 @@ before.
 
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.picture import Image
-
-STRIDE = 8
-"""Of so many rows and columns one is looked at: 4096 pixels of a frame."""
+from portrait_prep.stages.video.sampled import thinned
 
 BLOCKS = 16
 """Blocks along each side."""
@@ -35,18 +34,32 @@ OLDER, OLD, NEW, NEWER = 0, 2, 5, 7
 """Frames, of the last eight, that are compared: a cut may be blended over the two between OLD and NEW."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
-    """Of one frame the cumulative distributions of red, green and blue, [3, 256], and block means [16, 16, 3]."""
+    """What one frame was like: `pixels` [64, 64, 3], those that are looked at."""
 
-    tones: NDArray[np.float64]
-    places: NDArray[np.float32]
+    pixels: Image
+
+    @cached_property
+    def places(self) -> NDArray[np.float32]:
+        """Means of blocks [16, 16, 3]."""
+        blocks = cv2.resize(self.pixels.astype(np.float32), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
+        return blocks.astype(np.float32, copy=False)
+
+    @cached_property
+    def tones(self) -> NDArray[np.float64]:
+        """The cumulative distributions of red, green and blue, [3, 256]."""
+        counts = [cv2.calcHist([self.pixels], [color], None, [256], [0, 256]).ravel() for color in range(3)]
+        return np.cumsum(np.array(counts, np.float64), axis=1) / (self.pixels.size // 3)
+
+    def moved(self, other: "Look") -> float:
+        """By how much another differs in places, in units of what makes a cut."""
+        return float(np.abs(self.places - other.places).mean() / PLACES)
 
     def change(self, other: "Look") -> NDArray[np.float64]:
         """By how much another differs in tones and places, in units of what makes a cut: [2]."""
         tones = np.abs(self.tones - other.tones).sum() / len(self.tones)
-        places = np.abs(self.places - other.places).mean()
-        return np.array([tones / TONES, places / PLACES])
+        return np.array([tones / TONES, self.moved(other)])
 
 
 class Cuts:
@@ -61,9 +74,9 @@ class Cuts:
         self._last: deque[Look] = deque(maxlen=NEWER + 1)
         self._changing = False
 
-    def add(self, image: Image) -> None:
-        """Take in the next frame, RGB [height, width, 3]."""
-        look = _look(image)
+    def add(self, pixels: Image) -> None:
+        """Take in the next frame, as `sampled` gives it."""
+        look = Look(thinned(pixels))
         self._last.extend([look] * (1 if self._last else NEWER + 1))
         changing = self._is_cut()
         if changing and not self._changing:
@@ -78,17 +91,10 @@ class Cuts:
 
     def _is_cut(self) -> bool:
         older, old, new, newer = (self._last[place] for place in (OLDER, OLD, NEW, NEWER))
+        if old.moved(new) < 1:  # as nearly always: then tones, which take longer, need no look
+            return False
         change = old.change(new)
         if change.min() < 1:
             return False
         restless = np.maximum(older.change(old), new.change(newer))
         return bool((restless <= RESTLESS * change).all())
-
-
-def _look(image: Image) -> Look:
-    sparse = np.ascontiguousarray(image[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE])
-    counts = np.array(
-        [cv2.calcHist([sparse], [color], None, [256], [0, 256]).ravel() for color in range(3)], np.float64
-    )
-    blocks = cv2.resize(sparse.astype(np.float32), (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
-    return Look(np.cumsum(counts, axis=1) / (sparse.size // 3), blocks.astype(np.float32, copy=False))

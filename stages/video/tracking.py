@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.picture import Image
-from portrait_prep.stages.face.place import Place, place_of, place_of_box
+from portrait_prep.stages.face.place import Place, place_of_box
 from portrait_prep.stages.models.mediapipe import Face, FaceDetector
 from portrait_prep.stages.video.crop import main_face
 
@@ -29,10 +29,9 @@ FAR_REACH = 0.8
 """How far it may be if no other face is nearer: heads that touch are a whole size apart."""
 
 
-def is_confirmed(landmarks: NDArray[np.float32], boxes: NDArray[np.float32]) -> bool:
-    """Whether one of the detector's boxes [n, 5] is in the place and of the size of these landmarks [478, 3]."""
-    own = place_of(landmarks)
-    return any(own.fits(place_of_box(box), REACH) for box in boxes)
+def is_confirmed(place: Place, boxes: NDArray[np.float32]) -> bool:
+    """Whether one of the detector's boxes [n, 5] is in the place of a face and of its size."""
+    return any(place.fits(place_of_box(box), REACH) for box in boxes)
 
 
 class FaceNetwork(Protocol):
@@ -47,7 +46,7 @@ class FaceNetwork(Protocol):
 
 def _nearest(faces: Sequence[Face], place: Place) -> Face:
     """Of some faces, at least one, the nearest to a place."""
-    return min(faces, key=lambda face: place.distance(place_of(face.landmarks)))
+    return min(faces, key=lambda face: place.distance(face.place))
 
 
 class FaceFollower:
@@ -71,7 +70,7 @@ class FaceFollower:
             return None
         face = self._same(found) or self._right_one(image, found)
         if face is not None:
-            self._last, self._waited = place_of(face.landmarks), 0
+            self._last, self._waited = face.place, 0
         return face
 
     def _same(self, found: Sequence[Face]) -> Face | None:
@@ -79,7 +78,7 @@ class FaceFollower:
         if self._last is None:
             return None
         face = _nearest(found, self._last)
-        return face if self._last.fits(place_of(face.landmarks), REACH) else None
+        return face if self._last.fits(face.place, REACH) else None
 
     def _right_one(self, image: Image, found: Sequence[Face]) -> Face | None:
         if self._last is None:
@@ -106,7 +105,7 @@ class FaceFollower:
         boxes = self._detector(image)
         if not len(boxes):
             face = _nearest(found, last)
-            return face if last.fits(place_of(face.landmarks), FAR_REACH) else None
+            return face if last.fits(face.place, FAR_REACH) else None
         places = [place_of_box(box) for box in boxes]
         nearest = int(np.argmin([last.distance(place) for place in places]))
         return self._in_box(image, found, boxes, nearest) if last.fits(places[nearest], FAR_REACH) else None
@@ -115,14 +114,14 @@ class FaceFollower:
         """The face that lies in the wanted box, if need be found with the other boxes painted over."""
         places = [place_of_box(box) for box in boxes]
         face = _nearest(found, places[wanted])
-        own = place_of(face.landmarks)
+        own = face.place
         if int(np.argmin([own.distance(place) for place in places])) == wanted:
             return face
         self._network.reset()
         alone = self._network.find(_without(image, np.delete(boxes, wanted, axis=0), boxes[wanted]))
         if alone:
             face = _nearest(alone, places[wanted])
-            if places[wanted].distance(place_of(face.landmarks)) <= REACH:
+            if places[wanted].distance(face.place) <= REACH:
                 return face
         self._network.reset()
         return None

@@ -141,8 +141,8 @@ def test_the_truncated_file_opens_and_breaks_off_in_the_middle(demo_sources: Pat
 def test_nobody_is_seen_in_noface_and_it_sounds(demo_sources: Path) -> None:
     pictures = [picture for _, picture in shown(demo_sources / "noface.mp4")]
     assert len(pictures) == 100
-    credulous, mesh = FaceDetector(confidence=0.1), FaceMesh(tracking=False)
-    assert all(len(credulous(picture)) == 0 for picture in pictures)
+    detector, mesh = FaceDetector(), FaceMesh(tracking=False)
+    assert all(len(detector(picture)) == 0 for picture in pictures)
     assert all(len(mesh(picture)) == 0 for picture in pictures[::10])
     assert np.abs(heard(demo_sources / "noface.mp4")[1]).max() > 0.1
 

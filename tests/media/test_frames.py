@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait_prep.errors import Damaged
-from portrait_prep.media.frames import count_frames, read_frames
+from portrait_prep.media.frames import count_frames, read_frames, read_pictures
 from portrait_prep.media.picture import FPS
 
 FRAMES, SIDE, GROUP = 60, 64, 25
@@ -125,6 +125,20 @@ def test_what_cannot_be_decoded_is_damage(
     harm(path)
     with pytest.raises(Damaged, match=r"v\.mp4 cannot be decoded .*: delete it and run again"):
         list(read_frames(path, **options))
+
+
+def test_pictures_are_made_of_the_frames_that_are_asked_for_in_any_order(
+    video: Path, decoded: list[NDArray[Any]]
+) -> None:
+    pictures = list(read_pictures(video, expected=FRAMES))
+    for number in (41, 3, 3, FRAMES - 1):
+        np.testing.assert_array_equal(pictures[number](), decoded[number])
+
+
+def test_a_picture_that_cannot_be_made_is_damage(video: Path) -> None:
+    make = next(read_pictures(video, size=1 << 16))
+    with pytest.raises(Damaged, match=r"v\.mp4 cannot be decoded .*: delete it and run again"):
+        make()
 
 
 def test_frames_are_counted_without_decoding(video: Path) -> None:

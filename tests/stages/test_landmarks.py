@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmarkList
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
@@ -21,6 +22,7 @@ from portrait_prep.stages.face.place import place_of
 from portrait_prep.stages.headpose import mean_face
 from portrait_prep.stages.landmarks import STAGE, LandmarksParams
 from portrait_prep.stages.models import mediapipe
+from portrait_prep.stages.models.graph import messages
 from portrait_prep.stages.models.mediapipe import Face
 from portrait_prep.stages.streaming.gaps import fill_gaps
 from portrait_prep.stages.video.tracking import FaceFollower, is_confirmed
@@ -290,7 +292,7 @@ def test_a_detected_face_elsewhere_or_of_another_size_confirms_nothing() -> None
         ([small], False),
         ([], False),
     ]:
-        assert is_confirmed(face_at(200, 200), np.array(boxes, np.float32).reshape(-1, 5)) is expected
+        assert is_confirmed(place, np.array(boxes, np.float32).reshape(-1, 5)) is expected
 
 
 def test_no_face_is_a_bad_video(tmp_path: Path) -> None:
@@ -316,12 +318,12 @@ def test_invariants_see_a_half_missing_face_and_a_lost_one() -> None:
 
 
 def test_reading_all_points_at_once_equals_asking_for_each() -> None:
-    mesh = mediapipe.FaceMesh(tracking=False)
-    face = mesh._network(scene((PORTRAIT, 96, 60))).multi_face_landmarks[0]
+    (wire,) = messages(mediapipe.FaceMesh(tracking=False)._network(scene((PORTRAIT, 96, 60))))
+    face = NormalizedLandmarkList.FromString(wire)
     slow = np.array([(point.x, point.y, point.z) for point in face.landmark], np.float32)
-    np.testing.assert_array_equal(mediapipe._points(face), slow)
+    np.testing.assert_array_equal(mediapipe._points(wire), slow)
     face.landmark[7].visibility = 0.5
-    np.testing.assert_array_equal(mediapipe._points(face), slow)
+    np.testing.assert_array_equal(mediapipe._points(face.SerializeToString()), slow)
 
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the real clips of ../shared are not here")

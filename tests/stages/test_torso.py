@@ -149,12 +149,57 @@ def test_where_no_shoulder_is_ever_visible_points_are_finite(tmp_path: Path) -> 
 
 def test_a_frame_with_a_wild_mask_is_told_and_bridged(tmp_path: Path) -> None:
     wild = np.maximum(head(), drawn_torso([(x, y + 35) for x, y in LEFT], [(256.0 - x, y + 35) for x, y in LEFT]))
-    job = job_of(write(tmp_path / "wild.mp4", [person()] * 15 + [wild] + [person()] * 15), faces(31))
+    for still, frame in ((0.0, 15), (4.0, 16)):
+        masks = [person()] * frame + [wild] + [person()] * (30 - frame)
+        job = job_of(write(tmp_path / f"{frame}.mp4", masks), faces(31), TorsoParams(still=still))
+        columns = collect(STAGE, job)
+        assert np.flatnonzero(~columns["visible"].all(axis=1)).tolist() == [frame]
+        assert np.ptp(columns["shoulders"], axis=0).max() < 0.01
+        assert job.metrics["gated_frames"] == [1, 1]
+        assert job.metrics["visible_share"] == pytest.approx([30 / 31, 30 / 31])
+
+
+def moved(shifts: NDArray[np.integer[Any]]) -> list[Mask]:
+    """The drawn person, so many px of the mask to the right."""
+    return [np.roll(person(), int(shift), axis=1) for shift in shifts]
+
+
+def unsmoothed(still: float) -> TorsoParams:
+    return TorsoParams(still=still, sigma=0, end_sigma=0)
+
+
+@pytest.mark.parametrize(("still", "looked", "step"), [(0.0, 31, [0, 2]), (4.0, 16, [1, 1])])
+def test_a_frame_between_two_that_hardly_differ_takes_their_mean(
+    tmp_path: Path, still: float, looked: int, step: list[int]
+) -> None:
+    job = job_of(write(tmp_path / "v.mp4", moved(np.arange(31) // 10)), faces(31), unsmoothed(still))
     columns = collect(STAGE, job)
-    assert np.flatnonzero(~columns["visible"].all(axis=1)).tolist() == [15]
-    assert np.ptp(columns["shoulders"], axis=0).max() < 0.01
-    assert job.metrics["gated_frames"] == [1, 1]
-    assert job.metrics["visible_share"] == pytest.approx([30 / 31, 30 / 31])
+    assert job.metrics["looked_frames"] == looked
+    assert columns["visible"].all()
+    steps = np.diff(columns["shoulders"][:, 1, 4, 0])
+    np.testing.assert_allclose(steps, ([0] * 8 + step) * 3, atol=1e-3)
+
+
+def test_of_a_person_who_moves_every_frame_is_looked_at(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.mp4", moved(np.arange(9) * 2))
+    all_seen, job = (job_of(path, faces(9), unsmoothed(still)) for still in (0.0, 4.0))
+    np.testing.assert_array_equal(collect(STAGE, job)["shoulders"], collect(STAGE, all_seen)["shoulders"])
+    assert job.metrics["looked_frames"] == 9
+
+
+def test_a_frame_beside_one_where_a_shoulder_is_hidden_is_looked_at(tmp_path: Path) -> None:
+    covered = np.maximum(person(), np.pad(np.ones((256, 100), np.float32), ((0, 0), (0, 156))))
+    job = job_of(write(tmp_path / "v.mp4", [person()] * 10 + [covered] * 9 + [person()] * 12), faces(31))
+    assert np.flatnonzero(~collect(STAGE, job)["visible"][:, 0]).tolist() == list(range(10, 19))
+    assert job.metrics["looked_frames"] == 16 + len([9, 11, 13, 15, 17, 19])
+
+
+def test_each_run_is_looked_at_from_its_first_frame_to_its_last(tmp_path: Path) -> None:
+    landmarks = faces(47)
+    landmarks[[0, 2, 5, 9]] = np.nan
+    job = job_of(write(tmp_path / "v.mp4", [person()] * 47), landmarks)
+    assert np.isfinite(collect(STAGE, job)["shoulders"]).all(axis=(1, 2, 3)).sum() == 43
+    assert job.metrics["looked_frames"] == sum([1, 2, 2, 16 + 4])  # of 1, 2, 3, and 31 + 6 frames
 
 
 def test_the_billboard_is_the_points_at_the_depth_of_the_face(still: Path) -> None:

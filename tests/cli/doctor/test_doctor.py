@@ -131,6 +131,14 @@ def test_the_packages_of_a_whole_environment_are_named_with_versions(monkeypatch
     )
 
 
+def test_the_build_of_onnx_runtime_with_cuda_takes_the_place_of_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = {"portrait-prep": ("1", ["onnxruntime>=1"]), "onnxruntime-gpu": ("1.31.1", ["protobuf>=5"])}
+    Shelf(monkeypatch, shelf)
+    assert list(machine.unmet("portrait-prep")) == ["protobuf is not installed, onnxruntime wants it"]
+    Shelf(monkeypatch, shelf | {"protobuf": ("5", [])})
+    assert doctor.check_packages().finding == "onnxruntime 1.31.1"
+
+
 def test_running_without_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     Shelf(monkeypatch, {})
     assert "portrait-prep itself is not installed; run 'make setup'" in doctor.check_packages().line()

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait_prep.pipeline.declare.stage import Batch, Job, Stage
-from portrait_prep.pipeline.run import gpus
+from portrait_prep.pipeline.run import cluster, gpus
 from portrait_prep.pipeline.run.executor import Executor, InProcessExecutor
 from portrait_prep.pipeline.run.gpus import VISIBLE, chosen, devices_of, find_devices, visible
 from portrait_prep.pipeline.run.opening import open_executor
@@ -180,10 +180,12 @@ def networked(root: Path, setting: str = "'auto'", network: bool = True) -> Sess
 
 def work(session: Session, workers: int, devices: Sequence[str], scheduler: str | None = None) -> Executor:
     """Run everything, on a machine with these devices."""
-    log_file = session.workspace.logs / "workers.log"
+    log_file, settings = session.workspace.logs / "workers.log", session.settings.run
     with (
         session.held(),
-        open_executor(workers, scheduler, log_file, session.settings.run.gpu, lambda: devices) as executor,
+        open_executor(
+            workers, scheduler, log_file, settings.gpu, settings.gpu_workers, lambda: tuple(devices)
+        ) as executor,
     ):
         Scheduler(session.workspace, session.planner, session.videos, executor, session.select((), (), False)).run()
     return executor
@@ -222,6 +224,25 @@ def test_one_worker_owns_each_device_and_only_those_run_what_wants_it(tmp_path: 
     assert {gpu for gpu, _ in others} == {False}
     assert {process for *_, process in others} > {process for *_, process in ran}, "any worker does what wants none"
     assert tables(session.workspace.root) == quiet
+
+
+def test_several_workers_share_a_device_and_each_has_a_task_of_its_own(tmp_path: Path, quiet: dict[str, Any]) -> None:
+    session = networked(tmp_path / "w", "'auto'\ngpu_workers = 2")
+    executor = work(session, 3, ["GPU-fake"])
+    ran = set(told(session, "scale", "gpu", "device", "process"))
+    assert [(gpu, device) for gpu, device, _ in ran] == [(True, "GPU-fake")] * 2
+    assert len({process for *_, process in ran}) == executor.gpus == 2
+    assert tables(session.workspace.root) == quiet
+
+
+@given(share=st.integers(1, 2**40), owners=st.integers(0, 3), others=st.integers(0, 3))
+def test_a_worker_with_a_gpu_may_use_the_memory_that_cuda_takes(share: int, owners: int, others: int) -> None:
+    workers = max(1, owners + others)
+    options = cluster.worker_options(workers, ["0"] * owners, cluster.WorkerSetup(Path("log"), 0), share * workers)
+    limits = [options[number]["options"]["memory_limit"] for number in range(workers)]
+    assert limits[owners:] == [share] * (workers - owners)
+    assert all(share <= limit <= share * workers for limit in limits)
+    assert all(limit >= min(share * workers, cluster.GPU_WORKER_MEMORY) for limit in limits[:owners])
 
 
 def test_a_worker_that_dies_is_followed_by_one_with_the_same_device(tmp_path: Path, quiet: dict[str, Any]) -> None:

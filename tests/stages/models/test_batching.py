@@ -18,6 +18,7 @@ ERRORS: list[Exception] = [
         "[ONNXRuntimeError] : 6 : CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc((void**)&p, size)"
     ),
     RuntimeException("[ONNXRuntimeError] : 6 : CUDNN failure 4: CUDNN_STATUS_ALLOC_FAILED ; GPU=0"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
     RuntimeError(
         "[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
     ),

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
 
+from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.stages.models import engines, onnx
 from portrait_prep.stages.models.engines import Network, NetworkSource, in_torch
 
@@ -127,6 +128,29 @@ def test_where_cuda_does_not_start_one_line_says_so_and_the_cpu_is_used(
     np.testing.assert_array_equal(network(ROWS), Network(source)(ROWS))
     assert caplog.messages == ["small runs on the CPU: ONNX Runtime cannot start CUDA; PyTorch sees no GPU"]
     assert capfd.readouterr().out == ""
+
+
+@without_gpu
+def test_a_gpu_whose_memory_is_taken_before_cuda_starts_is_done_without(
+    source: NetworkSource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ONNX Runtime cannot open the network there, and PyTorch cannot bring it there."""
+    own = onnx.session
+
+    def session(path: Path, providers: Sequence[Any]) -> Any:
+        if len(providers) == 1:
+            return own(path)
+        raise MissingPrerequisite("delete it") from RuntimeException("CUDA failure 2: out of memory ; GPU=0")
+
+    monkeypatch.setattr(engines, "session", session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    network = Network(source, gpu=True)
+    assert network.provider == CPU
+    assert network(ROWS).shape == (5, 3)
+    (line,) = caplog.messages
+    assert "ONNX Runtime cannot start CUDA (CUDA failure 2: out of memory ; GPU=0); PyTorch cannot start CUDA (" in line
+    assert "delete it" not in line
 
 
 def test_where_onnx_runtime_has_no_cuda_pytorch_is_asked(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait_prep.pipeline.declare.stage import Batch
-from portrait_prep.stages.shoulders.track import INERTIA, fill, gate, seen, smooth, steady_anchor, steady_ends
+from portrait_prep.stages.shoulders.track import INERTIA, fill, gate, sample, seen, smooth, steady_anchor, steady_ends
 
 K = 9
 UNIT = 100.0
@@ -43,6 +43,35 @@ def cut(batch: Batch, sizes: list[int]) -> Iterator[Batch]:
 def whole(batches: Iterator[Batch]) -> Iterator[Batch]:
     gated = gate(batches, 5, 0.25)
     return smooth(steady_ends(fill(steady_anchor(gated), 25), 4.0), 2.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), frames=st.integers(1, 40), still=st.sampled_from([0.0, 3.0, 50.0]))
+def test_a_line_is_that_of_its_frame_or_the_mean_of_two_that_are_near(
+    data: st.DataObject, frames: int, still: float
+) -> None:
+    generator = np.random.default_rng(data.draw(st.integers(0, 1 << 30)))
+    there = lines(frames) + generator.normal(0, 2, (frames, 2, 1, 1))
+    there[generator.random((frames, 2)) < data.draw(st.sampled_from([0.0, 0.2, 1.0]))] = np.nan
+    asked: list[int] = []
+
+    def find(numbers: NDArray[np.intp]) -> Array:
+        asked.extend(numbers.tolist())
+        return there[numbers]
+
+    found, looked = sample(find, frames, still)
+    assert sorted(asked) == np.flatnonzero(looked).tolist()
+    np.testing.assert_array_equal(found[looked], there[looked])
+    assert looked[::2].all()
+    assert looked[-1]
+    for frame in np.flatnonzero(~looked):
+        before, after = there[frame - 1], there[frame + 1]
+        assert np.linalg.norm(after - before, axis=-1).max() < still
+        np.testing.assert_allclose(found[frame], (before + after) / 2)
+    if still == 0:
+        assert looked.all()
+    elif still == 50 and np.isfinite(there).all():
+        assert not looked[1:-1:2].any()
 
 
 def test_a_steady_line_passes_the_gate() -> None:

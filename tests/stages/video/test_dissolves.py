@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from portrait_prep.media.frames import read_frames
 from portrait_prep.media.picture import Image
 from portrait_prep.stages.video.dissolves import Dissolves
+from portrait_prep.stages.video.sampled import sampled
 from tests.clips import portrait
 from tests.whole.runs import CLIPS
 
@@ -25,7 +26,7 @@ BEFORE, AFTER = ONE[:512, :512], OTHER[:512, :512]
 def found(frames: Sequence[Image]) -> list[int]:
     counter = Dissolves()
     for frame in frames:
-        counter.add(frame)
+        counter.add(sampled(frame))
     return counter.frames
 
 

@@ -11,6 +11,7 @@ from portrait_prep.media.frames import read_frames
 from portrait_prep.media.picture import Image
 from portrait_prep.stages.normalize import NormalizeParams
 from portrait_prep.stages.video.repeats import Repeats, longest_still
+from portrait_prep.stages.video.sampled import sampled
 from tests.clips import SHARED, make
 
 CLIPS = SHARED / "data" / "clips"
@@ -22,7 +23,7 @@ PHOTO = RNG.integers(0, 255, (512, 512, 3), np.uint8)
 def told(frames: Sequence[Image], start: float = 0.0) -> dict[str, Any]:
     repeats = Repeats()
     for frame in frames:
-        repeats.add(frame, True)
+        repeats.add(sampled(frame), True)
     return repeats.metrics(start)
 
 
@@ -62,10 +63,10 @@ def test_grain_is_life_and_frames_without_a_face_do_not_count() -> None:
     assert told(grain)["repeated_share"] == 0
     repeats = Repeats()
     for k in range(60):
-        repeats.add(np.zeros_like(PHOTO) if k < 40 else talking(60)[k], k >= 40)
+        repeats.add(sampled(np.zeros_like(PHOTO) if k < 40 else talking(60)[k]), k >= 40)
     assert repeats.metrics(0.0)["longest_repeat"] == 0
     nothing = Repeats()
-    nothing.add(PHOTO, False)
+    nothing.add(sampled(PHOTO), False)
     assert nothing.metrics(0.0)["repeated_share"] is None
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from portrait_prep.media.frames import read_frames
 from portrait_prep.media.picture import Image
+from portrait_prep.stages.video.sampled import sampled
 from portrait_prep.stages.video.scene_cuts import Cuts
 from tests.whole.runs import CLIPS
 
@@ -21,7 +22,7 @@ WHITE, BLACK = np.full_like(WARM, 255), np.zeros_like(WARM)
 def cuts(frames: Sequence[Image]) -> int:
     counter = Cuts()
     for frame in frames:
-        counter.add(frame)
+        counter.add(sampled(frame))
     return counter.count
 
 
