@@ -11,6 +11,7 @@ from portrait_prep.manifests.segments import Segment
 from portrait_prep.media.box import Box
 from portrait_prep.pipeline.declare.section import PlainSection
 from portrait_prep.pipeline.declare.stage import Batch, Params
+from portrait_prep.stages.recordings.people import Seen, mean_shape, people_of
 from portrait_prep.stages.recordings.regions import region
 from portrait_prep.stages.recordings.speaking import LAGS, lags_of_others
 from portrait_prep.stages.recordings.talk import LABEL, REASONS, SPEAKS, Reason, labels, lags_in, runs
@@ -171,26 +172,39 @@ With `shot` [n], the number of the shot, or -1 where frames show two of them.
 def segments(recording: Recording, shots: Shots, params: SegmentParams) -> Iterator[Segment]:
     """The rows of a recording, in order: every moment of it is in exactly one.
 
-    It is gone through twice: once to learn how far lips and sound are apart in it.
+    It is gone through twice: once to learn who is in it, and how far lips and sound are apart.
     """
-    lags, people = _lags(shots(), params), 0
+    found, at = Found.of(shots(), params), 0
     for shot in shots():
         tracks = _tracks(shot)
-        own = lags[people : people + len(tracks)]
+        own = slice(at, at + len(tracks))
+        people, at = found.people[own], own.stop
         whole = Stretch(0, len(shot["time"]), Reason.BLEND)
-        for stretch in stretches(shot, tracks, own, recording.picture, params) if _is_shot(shot) else [whole]:
-            yield _row(recording, shot, stretch, people)
-        people += len(tracks)
+        divided = stretches(shot, tracks, found.lags[own], recording.picture, params) if _is_shot(shot) else [whole]
+        yield from (_row(recording, shot, stretch, people) for stretch in divided)
 
 
-def _lags(shots: Iterable[Batch], params: SegmentParams) -> Floats:
-    """How likely each lag is for each track of all shots, [tracks, 17]."""
-    explained = np.concatenate([np.zeros((0, len(LAGS))), *(_explained(shot, params) for shot in shots)])
-    return lags_of_others(list(explained)) if len(explained) else explained
+@dataclass(frozen=True)
+class Found:
+    """Of each track of all shots: how likely each lag is, [tracks, 17], and the number of the person."""
+
+    lags: Floats
+    people: Sequence[int]
+
+    @classmethod
+    def of(cls, shots: Iterable[Batch], params: SegmentParams) -> "Found":
+        """Look at each track by itself, and then at all together."""
+        explained, seen = [np.zeros((0, len(LAGS)))], list[Seen]()
+        for shot in shots:
+            tracks = _tracks(shot)
+            explained.append(lags_in(shot, tracks, params.min_face))
+            seen += (_seen(int(shot["shot"][0]), track) for track in tracks)
+        lags = np.concatenate(explained)
+        return cls(lags_of_others(list(lags)) if len(lags) else lags, people_of(seen))
 
 
-def _explained(shot: Batch, params: SegmentParams) -> Floats:
-    return lags_in(shot, _tracks(shot), params.min_face)
+def _seen(shot: int, track: Track) -> Seen:
+    return Seen(shot, int(track.frames[0]), int(track.frames[-1]), mean_shape(track.shapes))
 
 
 def _tracks(shot: Batch) -> list[Track]:
@@ -201,9 +215,9 @@ def _is_shot(shot: Batch) -> bool:
     return bool(shot["shot"][0] >= 0)
 
 
-def _row(recording: Recording, shot: Batch, stretch: Stretch, people: int) -> Segment:
+def _row(recording: Recording, shot: Batch, stretch: Stretch, people: Sequence[int]) -> Segment:
     time, crop, number = shot["time"][stretch.begin], stretch.crop, int(shot["shot"][0])
-    person = None if stretch.track is None else f"{recording.name}-{people + stretch.track:03d}"
+    person = None if stretch.track is None else f"{recording.name}-{people[stretch.track]:03d}"
     place: dict[str, int] = {} if crop is None else {f"crop_{name}": getattr(crop, name) for name in "xywh"}
     return Segment(
         segment_id=segment_id(recording.name, person, float(time)),

@@ -5,7 +5,7 @@ soon where one was lost is the same one.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,12 @@ OVERLAP = 0.3
 @dataclass(frozen=True)
 class Track:
     """A face in m frames of a shot: their numbers [m], ascending; its boxes [m, 4] (x, y, width, height in display px);
-    and what was measured of its mouth [m, k], NaN between looks."""
+    and what was measured of its mouth [m, k] and of its shape [m, j], NaN between looks."""
 
     frames: Numbers
     boxes: Floats
     mouths: Floats
+    shapes: Floats
 
     @property
     def size(self) -> float:
@@ -39,15 +40,14 @@ class Track:
     @classmethod
     def joined(cls, tracks: Sequence["Track"]) -> "Track":
         """Several, one after another."""
-        names = ("frames", "boxes", "mouths")
-        return cls(*(np.concatenate([getattr(track, name) for track in tracks]) for name in names))
+        return cls(*(np.concatenate([getattr(track, one.name) for track in tracks]) for one in fields(cls)))
 
 
 def tracks_of(shot: Batch) -> list[Track]:
     """The tracks of a shot of n frames, in the order in which they begin, from left to right.
 
     Of `shot` it takes `time` [n] (s), `part` [n], `track` [n, 4] (-1: none; the same number in another part may be of
-    another face), `box` [n, 4, 4] and `mouth` [n, 4, k].
+    another face), `box` [n, 4, 4], `mouth` [n, 4, k] and `shape` [n, 4, j].
     """
     pieces = sorted(_pieces(shot), key=lambda track: (track.frames[0], track.boxes[0, 0]))
     follows = _followers(pieces, shot["time"])
@@ -64,8 +64,7 @@ def _pieces(shot: Batch) -> Iterator[Track]:
     borders = np.flatnonzero((np.diff(keys, axis=1) != 0).any(axis=0)) + 1
     for own, places in zip(np.split(frames, borders), np.split(slots, borders), strict=True):
         if len(own):
-            boxes, mouths = shot["box"][own, places], shot["mouth"][own, places]
-            yield Track(own, boxes.astype(np.float64), mouths.astype(np.float64))
+            yield Track(own, *(shot[name][own, places].astype(np.float64) for name in ("box", "mouth", "shape")))
 
 
 def _followers(pieces: Sequence[Track], times: Floats) -> dict[int, int]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.recordings.proportions import SPREAD
 from portrait_prep.stages.recordings.segments import Recording
 from portrait_prep.stages.sound.lip_sync import BANDS
 from tests.stages.spoken import distances_of, powers_of, speech
@@ -20,13 +21,17 @@ MOST_FACES = 4
 
 @dataclass(frozen=True)
 class Face:
-    """A face whose left edge is at `x`, `size` px large; it says what is heard from `begin` to `end` (s)."""
+    """A face whose left edge is at `x`, `size` px large; it says what is heard from `begin` to `end` (s).
+
+    `person` is whose: they differ in shape; somebody new each time where it is None.
+    """
 
     x: float = 500.0
     size: float = 160.0
     begin: float = 0.0
     end: float = 1e9
     still: bool = False
+    person: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ def _scene(scene: Scene, seed: int) -> Batch:
         "track": np.full((count, MOST_FACES), -1, np.int32),
         "box": np.full((count, MOST_FACES, 4), np.nan, np.float32),
         "mouth": np.full((count, MOST_FACES, 3), np.nan, np.float32),
+        "shape": np.full((count, MOST_FACES, len(SPREAD)), np.nan, np.float32),
         "voice": np.where(voiced, 0.95, 0.05).astype(np.float32),
         "bands": np.where(voiced[:, None], powers_of(said, seed), np.full((1, BANDS), 1e-6)).astype(np.float32),
     }
@@ -69,7 +75,14 @@ def _scene(scene: Scene, seed: int) -> Batch:
         batch["box"][:, slot] = (face.x, 200.0, face.size, face.size)
         mine = voiced & (times >= face.begin) & (times < face.end)
         batch["mouth"][::2, slot] = _mouth(face, said, mine, seed + slot)[::2]
+        batch["shape"][::2, slot] = 100 + SPREAD * (_shape(face, seed * MOST_FACES + slot) + 0.1 * said[::2, :1])
     return batch
+
+
+def _shape(face: Face, number: int) -> NDArray[np.float64]:
+    """Deviations from the usual shape, in units of SPREAD."""
+    seed = 10_000 + number if face.person is None else face.person
+    return np.asarray(10 * np.random.default_rng(seed).standard_normal(len(SPREAD)))
 
 
 def _mouth(face: Face, said: NDArray[np.float64], talks: NDArray[np.bool_], seed: int) -> NDArray[np.float64]:
@@ -88,7 +101,7 @@ def parted(whole: Batch, borders: Iterable[int], seed: int = 0) -> Iterator[Batc
         names = random.permutation(1000)
         part["track"] = np.where(part["track"] >= 0, names[part["track"]], -1).astype(np.int32)
         slots = random.permutation(MOST_FACES)
-        part |= {name: part[name][:, slots] for name in ("track", "box", "mouth")}
+        part |= {name: part[name][:, slots] for name in ("track", "box", "mouth", "shape")}
         yield part | {"part": np.full(end - begin, number)}
 
 

@@ -49,6 +49,17 @@ def test_who_talks_is_kept_from_cut_to_cut() -> None:
     assert all(row.voice_share == 1 for row in rows if row.kept)
 
 
+def test_a_person_is_known_again_by_the_shape_of_the_face() -> None:
+    scenes = (*(Scene(6, (Face(person=person),)) for person in (1, 2, 1)), TALK, Scene(6, (Face(person=2),)))
+    people = [row.subject for row in rows_of(columns(*scenes)) if row.kept]
+    assert people == ["talk-000", "talk-001", "talk-000", "talk-002", "talk-001"]
+
+
+def test_two_who_are_seen_at_once_are_two_however_alike() -> None:
+    rows = rows_of(columns(Scene(12, (Face(x=300, end=6, person=1), Face(x=760, begin=6, person=1)))))
+    assert len({row.subject for row in rows if row.kept}) == 2
+
+
 def test_reasons_tell_what_keeps_the_rest_out() -> None:
     scenes = {
         "no face": Scene(5),
@@ -113,6 +124,7 @@ faces = st.builds(
     x=st.sampled_from([100.0, 520.0, 900.0]),
     size=st.sampled_from([40.0, 160.0]),
     begin=st.sampled_from([0.0, 3.0]),
+    person=st.sampled_from([None, 1, 2]),
     still=st.booleans(),
 )
 scenes = st.builds(

@@ -76,6 +76,7 @@ SCAN = Stage(
         Column("track", "int32", (MOST_FACES,)),
         Column("box", "float32", (MOST_FACES, 4), unit="px"),
         Column("mouth", "float32", (MOST_FACES, 3)),
+        Column("shape", "float32", (MOST_FACES, 6)),
     ),
     metrics=(Metric("display_width", "px", "width"), Metric("display_height", "px", "height")),
     process=scan,
