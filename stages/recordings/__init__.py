@@ -1,0 +1,1 @@
+"""Long recordings: where shots begin and end, who is seen, who speaks."""
