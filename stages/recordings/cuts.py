@@ -24,8 +24,8 @@ FLASH = 3
 STILL = 0.5
 """Grey levels by which places change though nothing happens."""
 
-LIT = 0.05
-"""Share of a change of the light that is not the same for all places of a tone."""
+RELIT = 0.07
+"""Share of a difference that another light must leave unexplained: a lamp that is switched on leaves 0.05."""
 
 EXPLAINED = 0.1
 """Share that motion does not explain though nothing happens."""
@@ -37,7 +37,7 @@ OTHER = 1.6
 """Times by which the unexplained share must exceed those around."""
 
 HINT = 0.7
-"""Times by which the change of places must exceed those around, for motion to be looked at."""
+"""Times by which the change of places, with the light or without, must exceed those around to be looked at closer."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Step:
         """See `difference.change`."""
         return change(self.before, self.after)
 
-    @property
-    def light(self) -> float:
-        """Grey levels by which the light alone changes the places, mean."""
-        return max(float(np.abs(self.after - self.before)[:UPPER].mean()) - self.change, 0.0)
+    @cached_property
+    def difference(self) -> float:
+        """Mean change of the places, in grey levels, light and all."""
+        return float(np.abs(self.after - self.before)[:UPPER].mean())
 
     @cached_property
     def unexplained(self) -> float:
@@ -82,8 +82,11 @@ def _sureness(window: list[Step | None]) -> float:
     if step is None:
         return 0.0
     around = [other for other in window if other is not None and other is not step]
-    usual = max((other.change for other in around), default=0.0) + STILL + LIT * step.light
-    if step.change < HINT * usual:
+    usual = max((other.change for other in around), default=0.0) + STILL
+    plain = max((other.difference for other in around), default=0.0) + STILL
+    if step.change < HINT * usual and step.difference < HINT * plain:
+        return 0.0
+    if step.change < RELIT * step.difference:
         return 0.0
     lasting = list(_lasting(window))
     score = min(each.change for each in lasting) / usual / JUMP

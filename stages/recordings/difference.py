@@ -48,8 +48,8 @@ def change(before: Luma, after: Luma) -> float:
     tones = (x * (TONES / 256)).astype(np.intp)
     count = np.bincount(tones, minlength=TONES)
     seen = count > 0
-    became = [np.bincount(tones, values, TONES)[seen] / count[seen] for values in (x, y)]
-    return float(np.minimum(np.abs(y - np.interp(x, *became)), MOST).mean())
+    were, became = (np.bincount(tones, values, TONES)[seen] / count[seen] for values in (x, y))
+    return float(np.minimum(np.abs(y - np.interp(x, were, became)), MOST).mean())
 
 
 def unlike_in_light(one: Luma, other: Luma) -> float:

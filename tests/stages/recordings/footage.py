@@ -213,8 +213,8 @@ def hand(frames: int = 14, reach: float = 0.75) -> Change:
         mask = np.zeros((height, width), np.float32)
         centre = (int(width * 0.55), int(height * (1.25 - up)))
         cv2.ellipse(mask, centre, (int(width * 0.28), int(height * 0.55)), 15, 0, 360, 1.0, -1)
-        mask = cv2.GaussianBlur(mask, (0, 0), height / 60)[..., None]
-        return np.asarray(picture * (1 - mask) + mask * np.array([196, 150, 128]), np.uint8)
+        share = np.asarray(cv2.GaussianBlur(mask, (0, 0), height / 60))[..., None]
+        return np.asarray(picture * (1 - share) + share * np.array([196, 150, 128]), np.uint8)
 
     return change
 
