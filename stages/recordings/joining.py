@@ -42,7 +42,7 @@ from portrait_prep.stages.recordings.shot_frames import ShotFrames, together
 from portrait_prep.stages.recordings.talk import Reason
 
 BORDERS = {"scan": ("time", "cut", "blend")}
-CONTENT = {"scan": ("time", "track", "box", "mouth", "shape"), "voice": ("voice", "bands")}
+CONTENT = {"scan": ("time", "track", "box", "mouth", "shape", "likeness"), "voice": ("voice", "bands")}
 """What is read of the stages: where shots begin and end, and then what is in them."""
 
 PICTURE = ("display_width", "display_height")

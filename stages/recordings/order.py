@@ -6,10 +6,11 @@ from portrait_prep.pipeline.declare.section import Section
 from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.stages import download
 from portrait_prep.stages.order import STAGES
-from portrait_prep.stages.recordings import segments, voice
+from portrait_prep.stages.recordings import scan, segments, voice
 
 RECORDING_STAGES: tuple[Stage[Any], ...] = (
     download.STAGE,
+    scan.STAGE,
     voice.STAGE,
 )
 

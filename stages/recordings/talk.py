@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.stages.recordings.speaking import CLEAR, LAGS, USUAL, Sound, Speaking, speaking
 from portrait_prep.stages.recordings.tracks import Track
+from portrait_prep.stages.video.alive import ALIKE
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -22,12 +23,8 @@ UNSEEN = 0.25
 """Seconds for which a face that talks may be out of sight: as long as `landmarks` bridges at 25 frames a second, and a
 little more."""
 
-STILL = 0.1
-"""Canonical px, standard deviation of every measure of a mouth, up to which a face is a picture of one: the landmarks
-of a photograph vary by less when it was compressed, those of somebody at rest by 0.2 and more."""
-
-LEAST_LOOKS = 5
-"""Looks at a mouth that it takes to tell anything."""
+LEAST_LIKENESS = 3
+"""Times a face is compared with itself, at least, before it is called a still."""
 
 
 class Reason(StrEnum):
@@ -92,8 +89,8 @@ def _unfit(track: Track, min_face: float) -> Reason | None:
     """Why a face cannot be that of a segment; None where it can."""
     if track.size < min_face:
         return Reason.SMALL
-    looks = track.mouths[np.isfinite(track.mouths).all(axis=1)]
-    return Reason.STILL if len(looks) >= LEAST_LOOKS and (looks.std(axis=0) <= STILL).all() else None
+    likeness = track.likeness[np.isfinite(track.likeness)]
+    return Reason.STILL if len(likeness) >= LEAST_LIKENESS and np.median(likeness) >= ALIKE else None
 
 
 def _sound(shot: Batch) -> Sound:

@@ -25,12 +25,14 @@ OVERLAP = 0.3
 @dataclass(frozen=True)
 class Track:
     """A face in m frames of a shot: their numbers [m], ascending; its boxes [m, 4] (x, y, width, height in display px);
-    and what was measured of its mouth [m, k] and of its shape [m, j], NaN between looks."""
+    what was measured of its mouth [m, k] and of its shape [m, j], and its likeness to itself earlier [m]: NaN between
+    looks."""
 
     frames: Numbers
     boxes: Floats
     mouths: Floats
     shapes: Floats
+    likeness: Floats
 
     @property
     def size(self) -> float:
@@ -47,7 +49,8 @@ def tracks_of(shot: Batch) -> list[Track]:
     """The tracks of a shot of n frames, in the order in which they begin, from left to right.
 
     Of `shot` it takes `time` [n] (s), `part` [n], `track` [n, 4] (-1: none; the same number in another part may be of
-    another face), `box` [n, 4, 4], `mouth` [n, 4, k] and `shape` [n, 4, j].
+    another face), `box` [n, 4, 4], `mouth` [n, 4, k], `shape` [n, 4, j] and
+    `likeness` [n, 4].
     """
     pieces = sorted(_pieces(shot), key=lambda track: (track.frames[0], track.boxes[0, 0]))
     follows = _followers(pieces, shot["time"])
@@ -62,9 +65,10 @@ def _pieces(shot: Batch) -> Iterator[Track]:
     order = np.lexsort((frames, *keys[::-1]))
     frames, slots, keys = frames[order], slots[order], keys[:, order]
     borders = np.flatnonzero((np.diff(keys, axis=1) != 0).any(axis=0)) + 1
+    names = ("box", "mouth", "shape", "likeness")
     for own, places in zip(np.split(frames, borders), np.split(slots, borders), strict=True):
         if len(own):
-            yield Track(own, *(shot[name][own, places].astype(np.float64) for name in ("box", "mouth", "shape")))
+            yield Track(own, *(shot[name][own, places].astype(np.float64) for name in names))
 
 
 def _followers(pieces: Sequence[Track], times: Floats) -> dict[int, int]:

@@ -65,6 +65,7 @@ def _scene(scene: Scene, seed: int) -> Batch:
         "track": np.full((count, MOST_FACES), -1, np.int32),
         "box": np.full((count, MOST_FACES, 4), np.nan, np.float32),
         "mouth": np.full((count, MOST_FACES, 3), np.nan, np.float32),
+        "likeness": np.full((count, MOST_FACES), np.nan, np.float32),
         "shape": np.full((count, MOST_FACES, len(SPREAD)), np.nan, np.float32),
         "voice": np.where(voiced, 0.95, 0.05).astype(np.float32),
         "bands": np.where(voiced[:, None], powers_of(said, seed), np.full((1, BANDS), 1e-6)).astype(np.float32),
@@ -74,6 +75,7 @@ def _scene(scene: Scene, seed: int) -> Batch:
         batch["track"][:, slot] = slot
         batch["box"][:, slot] = (face.x, 200.0, face.size, face.size)
         mine = voiced & (times >= face.begin) & (times < face.end)
+        batch["likeness"][40::10, slot] = 0.9995 if face.still else 0.96
         batch["mouth"][::2, slot] = _mouth(face, said, mine, seed + slot)[::2]
         batch["shape"][::2, slot] = 100 + SPREAD * (_shape(face, seed * MOST_FACES + slot) + 0.1 * said[::2, :1])
     return batch
@@ -101,7 +103,7 @@ def parted(whole: Batch, borders: Iterable[int], seed: int = 0) -> Iterator[Batc
         names = random.permutation(1000)
         part["track"] = np.where(part["track"] >= 0, names[part["track"]], -1).astype(np.int32)
         slots = random.permutation(MOST_FACES)
-        part |= {name: part[name][:, slots] for name in ("track", "box", "mouth", "shape")}
+        part |= {name: part[name][:, slots] for name in ("track", "box", "mouth", "shape", "likeness")}
         yield part | {"part": np.full(end - begin, number)}
 
 

@@ -14,8 +14,15 @@ def shot(*pieces: tuple[int, int, int, float], parts: int = 1) -> Batch:
         track[first : last + 1, slot % 4] = number
         box[first : last + 1, slot % 4] = (x, 100, 80, 80)
     empty = np.full((100, 4, 3), np.nan, np.float32)
-    part = np.arange(100) * parts // 100
-    return {"time": np.arange(100) / 25, "part": part, "track": track, "box": box, "mouth": empty, "shape": empty}
+    return {
+        "time": np.arange(100) / 25,
+        "part": np.arange(100) * parts // 100,
+        "track": track,
+        "box": box,
+        "mouth": empty,
+        "shape": empty,
+        "likeness": empty[:, :, 0],
+    }
 
 
 def told(made: Batch) -> list[tuple[int, int, int]]:

@@ -77,6 +77,7 @@ SCAN = Stage(
         Column("box", "float32", (MOST_FACES, 4), unit="px"),
         Column("mouth", "float32", (MOST_FACES, 3)),
         Column("shape", "float32", (MOST_FACES, 6)),
+        Column("likeness", "float32", (MOST_FACES,)),
     ),
     metrics=(Metric("display_width", "px", "width"), Metric("display_height", "px", "height")),
     process=scan,
