@@ -13,6 +13,7 @@ from portrait_prep.cli.audit import audit
 from portrait_prep.cli.init import folder, segments
 from portrait_prep.cli.inspect import status
 from portrait_prep.cli.listing import list_
+from portrait_prep.cli.publish import report
 from portrait_prep.cli.segment import segment
 from portrait_prep.errors import BadInput, BadSetting
 from portrait_prep.manifests.catalogue import read_catalogue
@@ -140,7 +141,7 @@ def test_a_recording_that_is_shorter_now_has_fewer_parts(tmp_path: Path, intervi
     assert audit(workspace=root, workers=0) == 0
 
 
-def test_status_list_and_audit_tell_of_recordings(tmp_path: Path, interviews: Path, capsys: Told) -> None:
+def test_status_list_and_report_tell_of_recordings(tmp_path: Path, interviews: Path, capsys: Told) -> None:
     root = tmp_path / "w"
     segment(source=interviews, workspace=root, workers=0)
     capsys.readouterr()
@@ -154,6 +155,8 @@ def test_status_list_and_audit_tell_of_recordings(tmp_path: Path, interviews: Pa
     assert json.loads(capsys.readouterr().out)["recordings"]["stages"]["scan"]["videos"]["done"] == 4
     list_(workspace=root)
     assert "2 recordings in 4 parts" in capsys.readouterr().out
+    report(workspace=root)
+    assert "2 recordings in 4 parts" in (root / "report" / "index.html").read_text()
 
 
 def test_the_audit_finds_what_is_missing_outdated_or_altered(tmp_path: Path, interviews: Path, capsys: Told) -> None:
