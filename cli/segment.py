@@ -15,6 +15,7 @@ from portrait_prep.manifests.corpora.folder.catalogue import Listing, listed
 from portrait_prep.manifests.printing import shell_word
 from portrait_prep.manifests.wording import a_few
 from portrait_prep.pipeline.add_videos import add_videos
+from portrait_prep.pipeline.declare.workspace import RECORDINGS
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.session import Session
@@ -48,12 +49,13 @@ def segment(
     if workers < 0:
         raise BadInput("--workers must be 0 (this process) or more.")
     session = open_session(workspace)
-    recordings = recordings_of(session)
-    if source is not None:
-        for line in _added(session, recordings, source):
-            say(line)
-    elif not has_recordings(session):
+    if source is None and not has_recordings(session):
         raise BadInput(f"There are no recordings in {session.workspace.root}: name a folder of some by --source.")
+    listing = None if source is None else listed(source, EACH)
+    session.workspace.create()
+    session.workspace.folder(RECORDINGS)
+    for line in _added(session, listing) if listing else ():
+        say(line)
     recordings = recordings_of(session)
     selection = recordings.select((), (), retry_failed)
     with progress(recordings, selection) as advance:
@@ -66,15 +68,12 @@ def segment(
     return 1 if status_counts.failures else 0
 
 
-def _added(session: Session, recordings: Session, source: Path) -> Iterator[str]:
+def _added(session: Session, listing: Listing) -> Iterator[str]:
     """Take what is new in a folder into the catalogue of parts; what there is to say of it."""
-    listing = listed(source, EACH)
-    session.workspace.create()
     session.write_settings()
     _ = session.settings
-    session.workspace.folder(recordings.workspace.root.name)
-    _take_out_surplus(recordings, listing)
-    added = add_videos(recordings.afresh(), lambda known: corpus.catalogue(listing, known), whole=False)
+    _take_out_surplus(recordings_of(session), listing)
+    added = add_videos(recordings_of(session), lambda known: corpus.catalogue(listing, known), whole=False)
     yield from corpus.summary(listing, added.videos, added.changes.added)
 
 

@@ -15,7 +15,7 @@ from portrait_prep.cli.inspect import status
 from portrait_prep.cli.listing import list_
 from portrait_prep.cli.publish import report
 from portrait_prep.cli.segment import segment
-from portrait_prep.errors import BadInput, BadSetting
+from portrait_prep.errors import BadInput, BadSetting, MissingPrerequisite
 from portrait_prep.manifests.catalogue import read_catalogue
 from portrait_prep.stages.order import STAGES
 from portrait_prep.stages.recordings import overview
@@ -234,3 +234,13 @@ def test_it_goes_on_after_a_kill_to_the_same_table(tmp_path: Path, interviews: P
     (broken / "segments.parquet").unlink()
     segment(workspace=broken, workers=2)
     assert (broken / "segments.parquet").read_bytes() == (whole / "segments.parquet").read_bytes()
+
+
+def test_nothing_is_written_behind_a_link_that_leads_out(tmp_path: Path, interviews: Path) -> None:
+    root, elsewhere = tmp_path / "w", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / "recordings").symlink_to(elsewhere)
+    with pytest.raises(MissingPrerequisite, match="leads out of the workspace"):
+        segment(source=interviews, workspace=root, workers=0)
+    assert not list(elsewhere.iterdir())
