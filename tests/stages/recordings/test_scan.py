@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from portrait_prep.demo.animator import SUBJECTS
 from portrait_prep.demo.motion import perform
 from portrait_prep.demo.voice import Voice
 from portrait_prep.manifests.video import Video
@@ -37,11 +38,10 @@ def person(subject: str = "astronaut", seed: int = 0) -> Pictures:
     return of_animator(subject, SIZE, seed)
 
 
-def beside(left: Pictures, right: Pictures) -> Pictures:
-    """Two pictures, the middle of each in a half of one."""
-    width = SIZE[0]
-    for one, other in zip(left, right, strict=False):
-        yield np.hstack([each[:, width // 4 : width - width // 4] for each in (one, other)])
+def couple() -> Pictures:
+    """Two people, each in a half of the picture."""
+    halves = (of_animator(subject, (SIZE[0] // 2, SIZE[1]), seed) for seed, subject in enumerate(SUBJECTS))
+    return (np.hstack(pair) for pair in zip(*halves, strict=True))
 
 
 def aside(pictures: Pictures, shift: Callable[[int], int]) -> Pictures:
@@ -109,7 +109,7 @@ def test_the_same_video_gives_the_same_a_second_time(one: Path, found: Batch) ->
 
 
 def test_two_side_by_side_have_numbers_and_boxes_of_their_own(tmp_path: Path) -> None:
-    found = made(tmp_path, beside(person(), person("double", 1)), 75)
+    found = made(tmp_path, couple(), 75)
     assert numbers(found) == [{0, 1}] * 75
     x, _, width, _ = np.moveaxis(found["box"][:, :2], 2, 0)
     left = (x + width / 2 < SIZE[0] / 2).sum(axis=1)
@@ -159,7 +159,7 @@ def test_boxes_are_in_the_picture_as_it_is_displayed(tmp_path: Path, how: str, t
 
 @pytest.mark.parametrize("border", [2.0, 3.3, 4.013])
 def test_a_part_that_begins_in_the_middle_has_the_rows_of_the_whole(one: Path, found: Batch, border: float) -> None:
-    """But numbers of faces, and where a face was found: boxes differ by some hundredths of the face, mouths by less than they move."""
+    """But for numbers, and what networks make of another window: boxes are some px off, mouths a tenth."""
     first, last = scanned(one, 0, border), scanned(one, border, None)
     for name in ("time", "cut", "blend"):
         np.testing.assert_array_equal(np.concatenate([first[name], last[name]]), found[name])
@@ -172,7 +172,7 @@ def test_a_part_that_begins_in_the_middle_has_the_rows_of_the_whole(one: Path, f
     for name in ("mouth", "shape"):
         away = last[name][:, 0] - found[name][begin:, 0]
         np.testing.assert_array_equal(np.isnan(last[name]), np.isnan(found[name][begin:]))
-        assert np.sqrt(np.nanmean(away**2)) < 0.6
+        assert np.sqrt(np.nanmean(away**2)) < 1
     np.testing.assert_allclose(last["likeness"], found["likeness"][begin:], atol=0.01)
 
 
@@ -251,7 +251,7 @@ def test_what_does_not_decode_is_passed_over(one: Path, found: Batch, tmp_path: 
     )
     rows = scanned(tmp_path / "a.mkv")
     assert rows["time"][-1] == pytest.approx(found["time"][-1], abs=0.01)
-    assert len(rows["time"]) > 130
+    assert 140 < len(rows["time"]) < 150
 
 
 def test_a_picture_that_comes_late_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
