@@ -23,6 +23,13 @@ UNSEEN = 0.25
 """Seconds for which a face that talks may be out of sight: as long as `landmarks` bridges at 25 frames a second, and a
 little more."""
 
+OFF = 0.25
+"""How often a voice is of nobody who is seen, for each time that it is of a certain one, before lips are looked at.
+
+Who listens is told from who speaks by far more than that (e^10 times), so it matters for lips that move and do not
+agree clearly: those of people who talk, much more often than of people who are seen to talk under another's voice.
+"""
+
 LEAST_LIKENESS = 3
 """Times a face is compared with itself, at least, before it is called a still."""
 
@@ -105,10 +112,11 @@ def _judged(track: Track, sound: Sound, lags: Floats) -> Speaking:
 def _speakers(shot: Batch, tracks: dict[int, Track], lags: Floats) -> Labels:
     """Label of each frame, as if a voice was heard throughout; NO_FACE where none of these tracks is seen.
 
-    Of people who are seen at once one speaks, or somebody else does: odds as of `speaking.one_of`.
+    Of people who are seen at once one speaks, or somebody else does, as in `speaking.one_of`; but pictures of talks and
+    interviews show whoever speaks more often than not.
     """
     sound = _sound(shot)
-    total, best, second = np.ones(len(sound.times)), *np.zeros((2, len(sound.times)))
+    total, best, second = np.full(len(sound.times), OFF), *np.zeros((2, len(sound.times)))
     who, seen = np.full(len(sound.times), -1), np.zeros(len(sound.times), bool)
     for number, track in tracks.items():
         frames, ratio = track.frames, _ratios(_judged(track, sound, lags[number]), sound.times[track.frames])
@@ -119,7 +127,7 @@ def _speakers(shot: Batch, tracks: dict[int, Track], lags: Floats) -> Labels:
         who[frames] = np.where(first, number, who[frames])
         seen[frames] = True
     nobody = np.select(
-        [~seen, 1 / total >= CLEAR, (best + second) / total >= CLEAR],
+        [~seen, OFF / total >= CLEAR, (best + second) / total >= CLEAR],
         [LABEL[Reason.NO_FACE], LABEL[Reason.OFF], LABEL[Reason.TWO]],
         LABEL[Reason.UNCLEAR],
     )
