@@ -149,6 +149,8 @@ def test_status_list_and_report_tell_of_recordings(tmp_path: Path, interviews: P
     told = capsys.readouterr().out
     assert "No videos yet: portrait-prep init segments" in told
     assert "2 recordings in 4 parts: download 4 done; scan 4 done; voice 4 done." in told
+    status(workspace=root, json_=True)
+    assert list(json.loads(capsys.readouterr().out)) == ["recordings"]
     segments(workspace=root)
     capsys.readouterr()
     status(workspace=root, json_=True)
