@@ -18,10 +18,8 @@ from unittest.mock import patch
 import cyclopts
 
 from benchmarks.multiply import SECONDS, finished, multiply
-from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.cli.opening import open_session
 from portrait_prep.pipeline.run.reduction import Reducer
-from portrait_prep.pipeline.session import Session
-from portrait_prep.stages.order import STAGES
 
 THRESHOLDS = {"all": min(SECONDS), "half of them": sum(SECONDS) / len(SECONDS), "none": sum(SECONDS) / len(SECONDS)}
 """Whose verdict changes -> `min_seconds`; at first it is its default, 1, and every video is shorter."""
@@ -73,7 +71,7 @@ def judge_by(root: Path, seconds: float) -> Timing:
             reduce(reducer, wanted)
 
     with patch.object(Reducer, "reduce", timed), timing.whole.running():
-        session = Session(Workspace(root), STAGES)
+        session = open_session(root)
         run_counts, status_counts = session.run(session.select((), (), retry_failed=False), workers=0)
     timing.computed, timing.accepted = sum(run_counts.computed.values()), status_counts.accepted
     return timing

@@ -1,7 +1,7 @@
 """`audit`: checks every claim of a workspace and changes nothing."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,9 @@ from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.auditing.audit import Audit, Finding, Sample
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.run.process import CORES
+from portrait_prep.pipeline.session import Session
+from portrait_prep.stages.recordings.checking import relocated, segment_findings
+from portrait_prep.stages.recordings.overview import has_recordings, recordings_of
 
 
 def audit(
@@ -37,16 +40,32 @@ def audit(
     if sample < 0 or workers < 0:
         raise BadInput("--sample and --workers must be 0 or more.")
     session = open_session(workspace)
-    session.workspace.require_idle()
     drawn = Sample(sample, seed, workers) if sample else None
-    with session.workspace.lock() if deep or drawn else nullcontext():
-        findings = list(_each(Audit(session, deep, drawn, workers).findings(), silent=json_))
+    with ExitStack() as held:
+        checked = _checked(session, deep, drawn, workers, held)
+        findings = list(_each(checked, silent=json_))
     if json_:
         say_json([finding.to_json(session.workspace.root) for finding in findings])
     else:
         for line in _summed_up(findings, session.workspace.root):
             say(line)
     return 1 if findings else 0
+
+
+def _checked(session: Session, deep: bool, drawn: Sample | None, workers: int, held: ExitStack) -> Iterator[Finding]:
+    """What is found of the videos and of the recordings; each of the two that there is is `held` where need be."""
+    recordings = recordings_of(session) if has_recordings(session) else None
+    for part in (session, recordings):
+        if part:
+            part.workspace.require_idle()
+            if deep or drawn:
+                held.enter_context(part.workspace.lock())
+    if session.workspace.catalogue.exists() or not recordings:
+        yield from Audit(session, deep, drawn, workers).findings()
+    if recordings:
+        for finding in Audit(recordings, deep, drawn, workers).findings():
+            yield relocated(finding, recordings.workspace.root.name)
+        yield from segment_findings(recordings, deep)
 
 
 def _each(findings: Iterable[Finding], silent: bool) -> Iterator[Finding]:
@@ -64,10 +83,17 @@ def _summed_up(findings: Sequence[Finding], root: Path) -> Iterator[str]:
         return
     yield f"{counted(len(findings), 'finding')}."
     remedies = [finding.remedy for finding in findings]
-    delete = tuple(dict.fromkeys(name for remedy in remedies for name in remedy.delete))
-    commands = Remedy("", delete, run=any(remedy.run for remedy in remedies)).commands(root)
+    endings = dict.fromkeys(remedy.by for remedy in remedies)
+    commands = [command for by in endings for command in _commands(remedies, by, root)]
     if commands:
         yield "Commands that mend it:" if len(findings) == 1 else "Commands that mend them:"
         yield from (f"    {command}" for command in commands)
     if by_hand := sum(not remedy.commands(root) for remedy in remedies):
         yield f"{by_hand} {'has' if by_hand == 1 else 'have'} no automatic fix; see above."
+
+
+def _commands(remedies: Sequence[Remedy], by: str, root: Path) -> list[str]:
+    """Of the remedies that end in one command: what goes, each once, then that."""
+    own = [remedy for remedy in remedies if remedy.by == by]
+    delete = tuple(dict.fromkeys(name for remedy in own for name in remedy.delete))
+    return Remedy("", delete, any(remedy.run for remedy in own), by).commands(root)

@@ -12,6 +12,7 @@ from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.terminal import Many, WorkspaceOption, say
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.choice import Choice, Filter
+from portrait_prep.manifests.corpora import segments as kept_segments
 from portrait_prep.manifests.corpora.folder import catalogue as own_folder
 from portrait_prep.manifests.corpora.folder import summary as folder_summary
 from portrait_prep.manifests.corpora.folder.subjects import DEFAULT, likely_rule
@@ -24,9 +25,11 @@ from portrait_prep.manifests.corpora.ravdess import splits as ravdess_splits
 from portrait_prep.manifests.corpora.ravdess import summary as ravdess_summary
 from portrait_prep.manifests.corpora.ravdess.names import RECORD, folder_of
 from portrait_prep.manifests.printing import shell_word
+from portrait_prep.manifests.segments import require_segments
 from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import a_few, counted
 from portrait_prep.pipeline.add_videos import Find, add_videos
+from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.reassigning import split_hint
 from portrait_prep.stages.sources import here
 
@@ -204,6 +207,15 @@ def iemocap(
     )
 
 
+def segments(*, wanted: Wanted = ALL, workspace: WorkspaceOption = Path()) -> int:
+    """Take the segments of long recordings that `segment` kept, a video each; split by recording, 80 to 20."""
+    found = require_segments(Workspace(workspace.absolute()).segments)
+    rows = kept_segments.catalogue(found)
+    if not rows:
+        raise BadInput(" ".join(("Nothing was kept of the recordings here.", *kept_segments.summary(found))))
+    return _add(workspace, lambda _: rows, wanted.choice(), lambda _: kept_segments.summary(found))
+
+
 def _as(corpus: str, split: str | int, **options: object) -> tuple[str, ...]:
     """The words by which `split` makes a published split."""
     given = {f"--{name}": str(value) for name, value in options.items() if value is not None}
@@ -245,5 +257,5 @@ def _add(
 
 
 init = App(name="init", help="Make a workspace from a corpus, or add to it what is new.")
-for corpus in (folder, hdtf, ravdess, iemocap):
+for corpus in (folder, hdtf, ravdess, iemocap, segments):
     init.command(corpus)

@@ -18,6 +18,7 @@ from portrait_prep.manifests.wording import counted
 from portrait_prep.pipeline.listing import Listed, Wish, listed
 from portrait_prep.pipeline.reassigning import split_hint
 from portrait_prep.pipeline.status.result import Result
+from portrait_prep.stages.recordings import overview
 
 COLUMNS = [field.name for field in fields(Listed)]
 
@@ -58,8 +59,8 @@ def list_(  # noqa: PLR0913 (one for each option)
     session = open_session(workspace)
     found = listed(session, Wish(results[0] if results else None, stage, subject, split))
     written: Callable[[Iterable[Listed]], Iterator[str]] = _json if json_ else _csv if csv_ else _text
-    hint = () if json_ or csv_ else split_hint(session.videos, workspace)
-    for line in chain(written(found), hint):
+    hints = () if json_ or csv_ else chain(split_hint(session.videos, workspace), overview.lines(session))
+    for line in chain(written(found), hints):
         say(line)
     return 0
 

@@ -35,6 +35,11 @@ app = App(
 COMMANDS = (
     ("demo", "demo:demo", "Make the demo corpus, run every stage on it, audit, report, and check the outcome."),
     ("init", "init:init", "Make a workspace from a corpus, or add to it what is new."),
+    (
+        "segment",
+        "segment:segment",
+        "Find in long recordings who is seen and speaks, when and where.",
+    ),
     ("run", "run:run", "Bring stages up to date: compute what is missing or stale, and nothing else."),
     ("status", "inspect:status", "Show how many videos and shards stand where at each stage, and what failed."),
     ("list", "listing:list_", "List videos: what became of each, where it stands, and why."),

@@ -78,8 +78,8 @@ def carry_out(session: Session, selection: Selection, workers: int, scheduler: s
 
     Raises NoNetwork, at the end, where videos wait for one.
     """
-    with _progress(session, selection) as progress:
-        run_counts, status_counts = session.run(selection, workers, scheduler, progress)
+    with progress(session, selection) as advance:
+        run_counts, status_counts = session.run(selection, workers, scheduler, advance)
     asked = [row for row in status_counts.failures if selection.covers(row["stage"], row["video_id"])]
     for line in summary(session, selection, run_counts, status_counts, asked):
         say(line)
@@ -112,7 +112,7 @@ def summary(
 
 
 @contextmanager
-def _progress(session: Session, selection: Selection) -> Iterator[Progress]:
+def progress(session: Session, selection: Selection) -> Iterator[Progress]:
     """Yield what the scheduler calls after each commit."""
     if not sys.stderr.isatty():
         yield _say_shard

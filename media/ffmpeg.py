@@ -64,9 +64,13 @@ def video_input(path: Path, facts: Probe, *, steady: bool = True, run_up: float 
     return ffmpeg.input(str(path), copyts=None, noautorotate=None, threads=1, **INPUT_OPTIONS, **options)
 
 
-def sound_input(path: Path) -> Any:
-    """A sound file as an input of ffmpeg-python, on its own clock."""
-    return ffmpeg.input(str(path), copyts=None, threads=1, **INPUT_OPTIONS)
+def sound_input(path: Path, start: float = 0.0) -> Any:
+    """A file for its sound as an input of ffmpeg-python, on its own clock.
+
+    It is read from `start` on, in seconds from what players call zero, or from before that.
+    """
+    options = {"ss": f"{start:.6f}"} if start > 0 else {}
+    return ffmpeg.input(str(path), copyts=None, threads=1, **INPUT_OPTIONS, **options)
 
 
 @dataclass(frozen=True)

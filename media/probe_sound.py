@@ -49,17 +49,14 @@ def default_track(tracks: Iterable[AudioTrack]) -> AudioTrack:
 
 @dataclass(frozen=True)
 class SoundProbe:
-    """What `probe_sound` found: its tracks, of which there is one at least; `origin` is what players call zero.
-
-    That is where a track begins that does not say.
-    """
+    """The sound of a file: its tracks; `origin` is what players call zero. There a track begins that does not say."""
 
     origin: float
     tracks: tuple[AudioTrack, ...]
 
 
 def probe_sound(path: Path) -> SoundProbe:
-    """Read the packets of the default audio track.
+    """Read the packets of the default audio track; there is one at least.
 
     Raises NotAVideo when the file is cut short or holds no sound; OSError when it cannot be read.
     """
@@ -69,8 +66,21 @@ def probe_sound(path: Path) -> SoundProbe:
             raise NotAVideo("holds no sound")
         check_extent(path, container, container.streams.audio)
         _check_sound(container, container.streams[default_track(tracks).index])
-        origin = (container.start_time or 0) / av.time_base
-        return SoundProbe(origin, tuple(replace(t, start=origin if t.start is None else t.start) for t in tracks))
+        return _with_origin(container, tracks)
+
+
+def read_tracks(path: Path) -> SoundProbe:
+    """What the header says, without a look at the packets; of a file without sound there are no tracks.
+
+    Raises NotAVideo when the file cannot be opened; OSError when it cannot be read.
+    """
+    with opened(path) as container:
+        return _with_origin(container, tracks_of(container))
+
+
+def _with_origin(container: InputContainer, tracks: tuple[AudioTrack, ...]) -> SoundProbe:
+    origin = (container.start_time or 0) / av.time_base
+    return SoundProbe(origin, tuple(replace(t, start=origin if t.start is None else t.start) for t in tracks))
 
 
 def _check_sound(container: InputContainer, stream: Stream) -> None:

@@ -6,7 +6,9 @@ What does not decode is passed over: what is wrong with a file is found where it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -29,6 +31,9 @@ from portrait_prep.media.sdr import as_sdr
 EARLY = 1e-3
 """Seconds by which a frame may come before the time asked for: clocks of files are coarse."""
 
+RUN_UPS = (0.0, 4.0, 16.0, 64.0)
+"""Seconds before a moment that are sought, until a frame at or before it is met."""
+
 FARTHEST = 300
 """Frames decoded at most from the key frame on, for a single picture."""
 
@@ -40,6 +45,8 @@ class SourceFrame:
     frame: VideoFrame
     probe: Probe
     path: Path
+    reformatters: dict[tuple[int, int], VideoReformatter] = field(default_factory=dict, compare=False)
+    """By size; frames that share them cost less, since each sets up its conversion once."""
 
     @property
     def luma(self) -> NDArray[np.uint8]:
@@ -49,26 +56,45 @@ class SourceFrame:
     def image(self, scale: float = 1.0) -> Image:
         """It as displayed, in square pixels and turned, so many times as large: RGB uint8 [height, width, 3]."""
         width, height = (max(round(length * scale), 1) for length in self.probe.upright)
+        return self._displayed(width, height)
+
+    def thumbnail(self, width: int, height: int) -> Image:
+        """It as displayed, squeezed into that size by means of areas: RGB uint8 [height, width, 3]."""
+        if self.probe.orientation.transposed:
+            width, height = height, width
+        return self._displayed(width, height, Interpolation.AREA)
+
+    def _displayed(self, width: int, height: int, interpolation: Interpolation | None = None) -> Image:
+        """Scaled to that size, then turned."""
+        reformatter = self.reformatters.setdefault((width, height), VideoReformatter())
         with guarded(self.path):
-            image = _rgb(self.frame, width, height)
+            image = _rgb(self.frame, width, height, reformatter, interpolation)
         orientation = self.probe.orientation
         image = image.swapaxes(0, 1) if orientation.transposed else image
         image = image[:, ::-1] if orientation.flip_x else image
         return np.ascontiguousarray(image[::-1] if orientation.flip_y else image)
 
 
-def _rgb(frame: VideoFrame, width: int, height: int, reformatter: VideoReformatter | None = None) -> Image:
+def _rgb(
+    frame: VideoFrame,
+    width: int,
+    height: int,
+    reformatter: VideoReformatter | None = None,
+    interpolation: Interpolation | None = None,
+) -> Image:
     """A frame scaled to that size: RGB uint8 [height, width, 3]; of HDR and wide gamuts as SDR would show it.
 
     Of colours that FFmpeg's swscale does not know (ICtCp, YCgCo) there is only the luma.
     """
-    convert = (reformatter or VideoReformatter()).reformat
+    convert = partial(
+        (reformatter or VideoReformatter()).reformat, width=width, height=height, interpolation=interpolation
+    )
     transfer, primaries = TRANSFERS.get(int(frame.color_trc)), PRIMARIES.get(int(frame.color_primaries))
     try:
-        image = convert(frame, width=width, height=height, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+        image = convert(frame, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
     except OSError:
         known = Colorspace.ITU709
-        luma = convert(frame, width=width, height=height, format="gray", src_colorspace=known, dst_colorspace=known)
+        luma = convert(frame, format="gray", src_colorspace=known, dst_colorspace=known)
         image = np.repeat(luma.to_ndarray().astype(np.uint8, copy=False)[:, :, None], 3, axis=2)
     return as_sdr(image, transfer, primaries)
 
@@ -164,6 +190,54 @@ def frames_between(path: Path, probe: Probe, start: float, end: float, rate: flo
                     number += 1
     except NotAVideo:
         return
+
+
+def all_frames_between(path: Path, probe: Probe, start: float, end: float) -> Iterator[tuple[float, SourceFrame]]:
+    """Times and frames between two moments, in seconds from what players call zero, each later than the one before.
+
+    Decodes from a keyframe near by on, so that it costs as much wherever they lie.
+    """
+    reached, reformatters = start - EARLY, dict[tuple[int, int], VideoReformatter]()
+    try:
+        for frame in _reaching(path, probe, probe.origin + start):
+            time = (frame.time or 0.0) - probe.origin
+            if time >= end - EARLY:
+                return
+            if time >= reached:
+                yield time, SourceFrame(frame, probe, path, reformatters)
+                reached = float(np.nextafter(time, np.inf))
+    except NotAVideo:
+        return
+
+
+def _reaching(path: Path, probe: Probe, time: float) -> Iterator[VideoFrame]:
+    """Frames from one at or before a time on.
+
+    Broadcast streams are sought by the time of decoding, and some files lack keyframes where they are said to be: what
+    is met may be later than what was sought.
+    """
+    for sought in (*(time - run_up for run_up in RUN_UPS), -np.inf):
+        with opened(path) as container:
+            stream = _stream(container, probe)
+            from_start = sought <= probe.start
+            if not from_start:
+                container.seek(round(sought / (stream.time_base or 1)), stream=stream)
+            frames = _decodable(container, stream)
+            first = next(frames, None)
+            if first is not None and (from_start or (first.time or 0.0) <= time + EARLY):
+                yield from chain((first,), frames)
+                return
+
+
+def _decodable(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """What decodes, from the next keyframe on."""
+    begun = False
+    for packet in container.demux(stream):
+        begun = begun or packet.is_keyframe
+        with suppress(av.FFmpegError):
+            for frame in packet.decode() if begun else ():
+                if isinstance(frame, VideoFrame) and frame.time is not None:
+                    yield frame
 
 
 def picture_at(path: Path, second: float, size: tuple[int, int]) -> Image | None:

@@ -11,7 +11,6 @@ from portrait_prep.manifests.removals import Removal
 from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import counted, hours
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
-from portrait_prep.pipeline.declare.settings import write_settings
 from portrait_prep.pipeline.session import Session
 
 
@@ -66,8 +65,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
         if known or listed is None:
             listed = find(known)
             taken, out = _divided(session, choice, listed, known)
-        if not workspace.settings.exists():
-            write_settings(workspace.settings, session.stages)
+        session.write_settings()
         merged = merge(known, taken, session.settings.run.shard_seconds)
         require_valid(workspace.catalogue, merged)
         require_sources_kept(workspace, session.stages, merged)

@@ -55,7 +55,7 @@ def reassign(session: Session, change: Change, way_out: str, dry_run: bool = Fal
         result = _reassigned(now, change, way_out)
         if result.changed:
             write_catalogue(session.workspace.catalogue, result.videos)
-        Session(session.workspace, session.stages).finalize()
+        session.afresh().finalize()
         return result
 
 

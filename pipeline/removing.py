@@ -130,7 +130,7 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
         untold = [one for one in new if one.video_id not in known.videos and one.subject not in known.subjects]
         if untold:
             write_removals(session.workspace.removals, (*known.made, *untold))
-        afresh = Session(session.workspace, session.stages)
+        afresh = session.afresh()
         afresh.drop_removed()
         return found, afresh.finalize()
 

@@ -39,7 +39,7 @@ def decide(session: Session, video_ids: Sequence[str], review: Review | None) ->
                 _require_no_failure(now.video_status(video_id))
         kept = {name: value for name, value in known.items() if name not in video_ids}
         write_reviews(session.workspace.reviews, kept if review is None else kept | dict.fromkeys(video_ids, review))
-        afresh = Session(session.workspace, session.stages)
+        afresh = session.afresh()
         status_counts = afresh.finalize()
         return ReviewResult(tuple(afresh.video_status(video_id) for video_id in video_ids), status_counts)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -13,7 +13,8 @@ from portrait_prep.manifests.removals import Removals, read_removals
 from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
-from portrait_prep.pipeline.declare.settings import Settings, read_settings
+from portrait_prep.pipeline.declare.section import Section
+from portrait_prep.pipeline.declare.settings import Settings, read_settings, write_settings
 from portrait_prep.pipeline.declare.stage import Stage, most_at_once
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.demands import Demands, packages_of_values
@@ -32,15 +33,23 @@ from portrait_prep.pipeline.store.shard_state import ShardState
 
 @dataclass(frozen=True)
 class Session:
-    """Raises BadInput or BadSetting, on first use, where settings or catalogue are missing or wrong."""
+    """Raises BadInput or BadSetting, on first use, where settings or catalogue are missing or wrong.
+
+    `sections`: all that has a section in `pipeline.toml`, in its order. Where there are none, the stages have.
+    """
 
     workspace: Workspace
     stages: tuple[Stage[Any], ...]
+    sections: tuple[Section, ...] = ()
+
+    def afresh(self) -> "Session":
+        """The same, with nothing of it read yet."""
+        return replace(self)
 
     @cached_property
     def settings(self) -> Settings:
         """Everything in `pipeline.toml`."""
-        return read_settings(self.workspace.settings, self.stages)
+        return read_settings(self.workspace.settings, self.sections or self.stages)
 
     @cached_property
     def videos(self) -> Catalogue:
@@ -121,6 +130,11 @@ class Session:
             status_counts.add(known)
         return status_counts
 
+    def write_settings(self) -> None:
+        """Write `pipeline.toml` with all defaults, unless it is there."""
+        if not self.workspace.settings.exists():
+            write_settings(self.workspace.settings, self.sections or self.stages)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the workspace; before and after, sweep away what is temporary, but for results that a run may use."""
@@ -140,7 +154,7 @@ class Session:
         """
         _ = self.videos  # where there is no workspace yet, that is what is said
         with self.held():
-            now = Session(self.workspace, self.stages)
+            now = self.afresh()
             _ = now.videos, now.settings, now.reviews, now.removals
             now.workspace.folder("manifests")
             now.pruning().require_meant()
@@ -157,7 +171,7 @@ class Session:
         _ = self.videos, self.settings, self.reviews, self.removals
         with self.held():
             # Until it was held another command may have changed what was read: a removed video would come back.
-            return Session(self.workspace, self.stages)._run(selection, workers, scheduler, progress)
+            return self.afresh()._run(selection, workers, scheduler, progress)
 
     def _run(
         self, selection: Selection, workers: int, scheduler: str | None, progress: Progress

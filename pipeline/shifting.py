@@ -117,7 +117,7 @@ def _carry_out(session: Session, changes: Mapping[str, float | None]) -> None:
         videos = [_shifted(video, changes) for video in session.videos]
         require_valid(path, videos)
         write_catalogue(path, videos)
-    Session(session.workspace, session.stages).finalize()
+    session.afresh().finalize()
 
 
 def _shifted(video: Video, changes: Mapping[str, float | None]) -> Video:

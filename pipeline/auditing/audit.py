@@ -85,7 +85,7 @@ class Audit:
 
     def _outcomes(self, videos: Sequence[Video], table: TableAudit) -> Iterator[Outcome]:
         """What there is to say of each shard, in the order of the catalogue."""
-        session = Session(self._workspace, self._stages)  # without the catalogue: it goes to each worker
+        session = self._session.afresh()  # without the catalogue: it goes to each worker
         _ = session.planner.constants  # settings, reviews and model files are read once for all workers
         shards = by_shard(videos)
         todo = (Shard(name, members, table.rows(name)) for name, members in shards.items())

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from random import Random
@@ -44,7 +44,7 @@ def examine_sample(session: Session, sample: Sample, videos: Sequence[Video]) ->
     if not chosen:
         return
     with session.workspace.scratch() as folder:
-        again = Session(Workspace(folder), session.stages)
+        again = replace(session, workspace=Workspace(folder))
         _prepare(again.workspace, session.workspace, chosen)
         again.run(again.select((), (), retry_failed=False), min(sample.workers, len(chosen)))
         session.workspace.announce()
@@ -56,9 +56,9 @@ def _prepare(new: Workspace, old: Workspace, videos: Sequence[Video]) -> None:
     """Settings, models, what derives from them, and downloads as in the old workspace; none is written there."""
     shutil.copyfile(old.settings, new.settings)
     write_catalogue(new.catalogue, videos)
-    if (old.root / "models").is_dir():
-        (new.root / "models").symlink_to(old.root.absolute() / "models")
-    for path in (old.root / CACHE).glob("*"):
+    if (old.home / "models").is_dir():
+        (new.root / "models").symlink_to(old.home.absolute() / "models")
+    for path in (old.home / CACHE).glob("*"):
         if path.is_file():
             shutil.copyfile(path, new.folder(CACHE) / path.name)
     if any(video.remote for video in videos):

@@ -11,7 +11,7 @@ from portrait_prep.manifests.record import Model
 from portrait_prep.manifests.verdict import Verdict
 from portrait_prep.manifests.wording import at
 from portrait_prep.pipeline.declare.metric import Bound, Metric
-from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.declare.section import Section
 
 LARGEST = 1e12
 """Of thresholds: above all that is measured."""
@@ -34,7 +34,7 @@ class QualitySettings(Model):
         return value
 
 
-def quality_settings(stages: Sequence[Stage[Any]]) -> type[QualitySettings]:
+def quality_settings(stages: Sequence[Section]) -> type[QualitySettings]:
     """The model of `[quality]`: what these stages' bounds and their switches set, in the order of the stages."""
     fields: dict[str, Any] = {}
     for _, _, bound in _bounds(stages):
@@ -45,7 +45,7 @@ def quality_settings(stages: Sequence[Stage[Any]]) -> type[QualitySettings]:
     return create_model("QualitySettings", __base__=QualitySettings, **fields)
 
 
-def _bounds(stages: Sequence[Stage[Any]]) -> Iterator[tuple[Stage[Any], Metric, Bound]]:
+def _bounds(stages: Sequence[Section]) -> Iterator[tuple[Section, Metric, Bound]]:
     return ((stage, metric, bound) for stage in stages for metric in stage.metrics for bound in metric.bounds)
 
 
@@ -89,7 +89,7 @@ class Rule:
             return f"the record of {self.stage} has a {self.metric} that cannot be judged"
 
 
-def rules(stages: Sequence[Stage[Any]], settings: QualitySettings) -> tuple[Rule, ...]:
+def rules(stages: Sequence[Section], settings: QualitySettings) -> tuple[Rule, ...]:
     """The rules of these stages, in their order, under settings of `quality_settings`."""
     return tuple(
         Rule(stage.name, metric.name, bound, limit_of(bound, settings)) for stage, metric, bound in _bounds(stages)

@@ -13,7 +13,8 @@ from portrait_prep.errors import BadInput, BadSetting
 from portrait_prep.manifests.files import replacing
 from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.quality import QualitySettings, quality_settings
-from portrait_prep.pipeline.declare.stage import Params, Stage
+from portrait_prep.pipeline.declare.section import Section
+from portrait_prep.pipeline.declare.stage import Params
 
 GpuSetting = Literal["auto", "off"] | int
 """All GPUs that there are, none, or at most so many."""
@@ -48,18 +49,19 @@ class RunSettings(Params):
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a workspace; `params` maps a stage's name to its parameters."""
+    """All settings of a workspace; `params` maps the name of a stage, or of another section, to its parameters."""
 
     run: RunSettings
     quality: QualitySettings
     params: Mapping[str, Params]
 
 
-def _sections(stages: Sequence[Stage[Any]]) -> dict[str, type[BaseModel]]:
-    return {"run": RunSettings, **{stage.name: stage.params for stage in stages}, "quality": quality_settings(stages)}
+def _models(sections: Sequence[Section]) -> dict[str, type[BaseModel]]:
+    own = {section.name: section.params for section in sections}
+    return {"run": RunSettings, **own, "quality": quality_settings(sections)}
 
 
-def read_settings(path: Path, stages: Sequence[Stage[Any]]) -> Settings:
+def read_settings(path: Path, sections: Sequence[Section]) -> Settings:
     """Read `pipeline.toml`; what it leaves out takes its default. Raises BadInput or BadSetting."""
     try:
         document = tomllib.loads(regular(path, MOST_TEXT).read_text("utf-8"))
@@ -71,12 +73,12 @@ def read_settings(path: Path, stages: Sequence[Stage[Any]]) -> Settings:
         raise BadSetting(f"{path} is nested too deeply: it holds sections and their keys.") from error
     except ValueError as error:  # of TOML, of UTF-8, or a number of thousands of digits
         raise BadSetting(f"{path} is not valid TOML: {error}.") from error
-    sections = _sections(stages)
-    unknown = sorted(set(document) - set(sections))
+    models = _models(sections)
+    unknown = sorted(set(document) - set(models))
     if unknown:
-        raise BadSetting(f"{path}: there is no section [{unknown[0]}]; allowed are {', '.join(sections)}.")
-    values = {name: _parsed(path, name, model, document.get(name, {})) for name, model in sections.items()}
-    params = {stage.name: values[stage.name] for stage in stages}
+        raise BadSetting(f"{path}: there is no section [{unknown[0]}]; allowed are {', '.join(models)}.")
+    values = {name: _parsed(path, name, model, document.get(name, {})) for name, model in models.items()}
+    params = {section.name: values[section.name] for section in sections}
     return Settings(values["run"], values["quality"], params)
 
 
@@ -96,13 +98,13 @@ def _parsed(path: Path, section: str, model: type[BaseModel], values: Any) -> An
         raise BadSetting(message) from error
 
 
-def write_settings(path: Path, stages: Sequence[Stage[Any]]) -> None:
+def write_settings(path: Path, sections: Sequence[Section]) -> None:
     """Write every setting with its default and a comment that says what it does and what is allowed."""
     import tomlkit  # noqa: PLC0415 (slow to load, and not needed to look)
 
     document = tomlkit.document()
     document.add(tomlkit.comment("Settings of this workspace. Stages re-run where a change matters, and only there."))
-    for name, model in _sections(stages).items():
+    for name, model in _models(sections).items():
         table = tomlkit.table()
         for key, field in model.model_fields.items():
             default = field.get_default(call_default_factory=True)

@@ -21,7 +21,13 @@ LOCK = ".lock"
 CACHE = "cache"
 """Folder of files derived from model files; each has the digest of its bytes in its name."""
 
-OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl", "removed.jsonl")
+RECORDINGS = "recordings"
+"""Folder of a workspace of its own, in which long recordings are searched for segments."""
+
+SEGMENTS = "segments.parquet"
+"""The table of these segments."""
+
+OWN_FILES = ("pipeline.toml", "catalogue.parquet", "manifests.parquet", "reviews.jsonl", "removed.jsonl", SEGMENTS)
 """Files of the workspace's root; hidden ones there are others' business, but for temporary ones."""
 
 OWN_FOLDERS = ("media", "manifests", "report")
@@ -30,7 +36,7 @@ OWN_FOLDERS = ("media", "manifests", "report")
 WRITE_PERMISSION = ".portrait-prep"
 """File in a folder outside a workspace: it holds the real path of the workspace that may write there by a link."""
 
-INNER = (LOCK, CACHE, "sources", "logs")
+INNER = (LOCK, CACHE, RECORDINGS, "sources", "logs")
 """What else a workspace has under names of its own."""
 
 WORKSPACE_VARIABLE = "PORTRAIT_PREP_WORKSPACE"
@@ -42,9 +48,13 @@ LOCK_TIMEOUT = 0.5
 
 @dataclass(frozen=True)
 class Workspace:
-    """The paths of a workspace; see the README for what each holds. Raises BadInput where Arrow cannot open them."""
+    """The paths of a workspace; see the README for what each holds. Raises BadInput where Arrow cannot open them.
+
+    `outer` is the workspace that this one lies in, if it lies in one: its settings and models are this one's, too.
+    """
 
     root: Path
+    outer: Path | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -53,9 +63,14 @@ class Workspace:
             raise BadInput(f"The workspace's path {self.root} is not valid UTF-8: give it another name.") from error
 
     @property
+    def home(self) -> Path:
+        """Where its settings, models and what derives from these lie."""
+        return self.outer or self.root
+
+    @property
     def settings(self) -> Path:
         """Every setting."""
-        return self.root / "pipeline.toml"
+        return self.home / "pipeline.toml"
 
     @property
     def catalogue(self) -> Path:
@@ -71,6 +86,16 @@ class Workspace:
     def removals(self) -> Path:
         """What was removed, and stays out."""
         return self.root / "removed.jsonl"
+
+    @property
+    def segments(self) -> Path:
+        """One row a segment of a recording, kept or not."""
+        return self.root / SEGMENTS
+
+    @property
+    def recordings(self) -> "Workspace":
+        """The workspace within this one in which recordings are searched for segments."""
+        return Workspace(self.root / RECORDINGS, self.root)
 
     @property
     def sources(self) -> Path:
@@ -172,7 +197,7 @@ class Workspace:
 
     def announce(self) -> None:
         """Name this workspace in the environment: model files are looked for in it."""
-        os.environ[WORKSPACE_VARIABLE] = str(self.root)
+        os.environ[WORKSPACE_VARIABLE] = str(self.home)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -208,7 +233,8 @@ class Workspace:
     def leftovers(self) -> Iterator[Path]:
         """Temporary files and folders that a killed process left. None gets a writer until the next is asked for."""
         inner = [path for path in (self.sources, self.root / "report") if not path.is_symlink()]
-        within = (folder for outer in (self.root, *inner) for folder in self._folders(outer))
+        own = (folder for outer in (self.root, *inner) for folder in self._folders(outer))
+        within = (folder for folder in own if folder != self.recordings.root)  # has a lock of its own
         for folder in (self.root, *within, *self._allowed_links()):
             for name in self.temporary_names(folder):
                 with writer_is_gone(folder / name) as gone:

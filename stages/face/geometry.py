@@ -128,6 +128,15 @@ def eye_distance(upright: Floats) -> NDArray[np.float64]:
     return np.asarray(np.abs(left - right).mean(axis=1, dtype=np.float64))
 
 
+def canonical_distances(points: Floats, ends: NDArray[np.intp], scale: Floats) -> NDArray[np.float64]:
+    """Distances in canonical px [n, m] between `ends` [m, 2] of image points [n, k, 3]; `scale` [n] as in `Pose`.
+
+    No turn of the head changes a distance in space, and with the scale no way to the camera either.
+    """
+    found = points[:, ends].astype(np.float64)
+    return np.asarray(np.linalg.norm(found[:, :, 0] - found[:, :, 1], axis=2) * scale[:, np.newaxis])
+
+
 def to_canonical(points: Floats, pose: Pose) -> NDArray[np.float64]:
     """Carry image points [n, k, 3] of any kind into canonical space: scale * R (p - translation) + centre."""
     rotation = rotation_from_euler(pose.euler)

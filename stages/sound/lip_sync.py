@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.picture import FPS
 from portrait_prep.pipeline.declare.metric import Metric, at_least, within
+from portrait_prep.stages.face.geometry import canonical_distances
 
 Floats = NDArray[np.float64]
 
@@ -183,11 +184,8 @@ class LipSync:
 
     def add(self, landmarks: NDArray[Any], scale: NDArray[Any], fbank: NDArray[Any]) -> None:
         """Take in n frames: landmarks [n, 478, 3] and canonical px per px [n], NaN without a face; fbank [n, 2, 80]."""
-        ends = landmarks[:, DISTANCES].astype(np.float64)
-        # No turn of the head changes a distance in space, and with the scale no way to the camera either.
-        distances = np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=2) * scale[:, np.newaxis]
         bins = np.exp(fbank.astype(np.float64)).mean(axis=1)
-        self._distances.append(distances.astype(np.float32))
+        self._distances.append(canonical_distances(landmarks, DISTANCES, scale).astype(np.float32))
         self._powers.append(bins.reshape(len(bins), BANDS, -1).mean(axis=2).astype(np.float32))
 
     def taken(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,6 +1,6 @@
 """The lips of two people who sit side by side in one picture, each in a half of it, moment by moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from portrait_prep.media.picture import Image
 from portrait_prep.media.probe import Probe
 from portrait_prep.media.source_frames import frames_between
 from portrait_prep.stages.models.mediapipe import FaceMesh, face_detector
+from portrait_prep.stages.video.window import cut, window_around
 
 Floats = NDArray[np.float64]
 
@@ -23,9 +24,6 @@ FOREHEAD, UNDER_NOSE = 10, 2
 
 ENOUGH = 14.0
 """Frames a second looked at, at least: lips that speak move at 2 to 7 Hz (Chandrasekaran et al. 2009, see `sides`)."""
-
-WINDOW = 3.0
-"""Side of the square in which a face is followed, in its sizes: to the network faces are large, others out of sight."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +74,9 @@ class _Follower:
 
     def __call__(self, image: Image) -> tuple[float, float]:
         """Its `measure` in an RGB picture; NaN without a face."""
-        self._window = self._window or self._sought(_cut(image, self._half))
+        self._window = self._window or self._sought(cut(image, self._half))
         if self._window is not None:
-            found = self._mesh(_cut(image, self._window))
+            found = self._mesh(cut(image, self._window))
             if len(found):
                 return measure(found[0])
             self._window = None
@@ -88,18 +86,11 @@ class _Follower:
         faces = face_detector()(half)
         if not len(faces):
             return None
-        x, y, width, height = faces[faces[:, 2].argmax(), :4]
-        side = int(min(WINDOW * max(width, height), *half.shape[:2]))
-        left = int(np.clip(x + width / 2 - side / 2, 0, half.shape[1] - side))
-        top = int(np.clip(y + height / 2 - side / 2, 0, half.shape[0] - side))
-        return Box(self._half.x + left, self._half.y + top, side, side)
+        window = window_around(faces[faces[:, 2].argmax()], half)
+        return replace(window, x=self._half.x + window.x, y=self._half.y + window.y)
 
 
 @lru_cache(maxsize=1)
 def _meshes() -> tuple[FaceMesh, FaceMesh]:
     """This process's, one a half: each follows a face of its own."""
     return FaceMesh(), FaceMesh()
-
-
-def _cut(image: Image, box: Box) -> Image:
-    return np.ascontiguousarray(image[box.y : box.y + box.h, box.x : box.x + box.w])

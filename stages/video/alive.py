@@ -16,6 +16,8 @@ from portrait_prep.media.picture import Image
 
 Grey = NDArray[np.uint8]
 Faces = NDArray[np.float32]
+Patch = NDArray[np.float32]
+"""What is compared of a picture: [SIDE, SIDE]."""
 
 SIDE = 48
 """Pixels along a side of what is compared: more is noise, less hides lips and lids."""
@@ -48,15 +50,20 @@ class Sample:
         """Of an RGB picture [height, width, 3], so many times as large as displayed."""
         return cls(faces, np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8), scale)
 
-    def patch(self, face: Faces) -> NDArray[np.float32]:
-        """What lies around a box in display pixels: float32 [SIDE, SIDE]."""
-        x, y, width, height = (float(value) * self.scale for value in face[:4])
-        factor = SIDE / (GROWN * max(width, height))
-        shift = SIDE / 2 - factor * np.array([x + width / 2, y + height / 2])
-        smooth = cv2.GaussianBlur(self.grey, (0, 0), 0.4 / factor) if factor < 1 else self.grey
-        cut = np.array([[factor, 0, shift[0]], [0, factor, shift[1]]])
-        patch = cv2.warpAffine(smooth, cut, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return patch.astype(np.float32)
+    def patch(self, face: Faces) -> Patch:
+        """What lies around a box in display pixels."""
+        return patch(self.grey, [float(value) * self.scale for value in face[:4]])
+
+
+def patch(grey: Grey, face: Sequence[float]) -> Patch:
+    """What lies around a face (x, y, width, height in px of the picture)."""
+    x, y, width, height = face
+    factor = SIDE / (GROWN * max(width, height))
+    shift = SIDE / 2 - factor * np.array([x + width / 2, y + height / 2])
+    smooth = cv2.GaussianBlur(grey, (0, 0), 0.4 / factor) if factor < 1 else grey
+    cut = np.array([[factor, 0, shift[0]], [0, factor, shift[1]]])
+    found = cv2.warpAffine(smooth, cut, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return found.astype(np.float32)
 
 
 def is_still(samples: Sequence[Sample], seen: Sequence[int], boxes: Sequence[Faces]) -> bool:
@@ -77,10 +84,10 @@ def is_still(samples: Sequence[Sample], seen: Sequence[int], boxes: Sequence[Fac
 def _likeness(one: Sample, one_box: Faces, other: Sample, other_box: Faces, place: Faces) -> float:
     """The greater correlation of a face with itself in another sample: in place, or each in its box, registered."""
     in_place = np.corrcoef(one.patch(place).ravel(), other.patch(place).ravel())[0, 1]
-    return float(max(np.nan_to_num(in_place), _registered(one.patch(one_box), other.patch(other_box))))
+    return float(max(np.nan_to_num(in_place), registered(one.patch(one_box), other.patch(other_box))))
 
 
-def _registered(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+def registered(one: Patch, other: Patch) -> float:
     """Correlation under the best affine map (Evangelidis and Psarakis, IEEE PAMI 30, 2008, 1858); 0 without one."""
     start, inside = np.eye(2, 3, dtype=np.float32), np.full((SIDE, SIDE), 255, np.uint8)
     try:

@@ -116,16 +116,16 @@ def _find_faces(frame: SourceFrame, overview: Image, scale: float, closely: bool
     if not closely and len(faces) and faces[:, 2].min() >= PLAIN * min(frame.probe.upright):
         return faces
     image = frame.image()
+    side = min(image.shape[:2]) // 2
     if closely:
-        return _confirmed(image, np.concatenate([faces, _search_parts(image)]))
+        return _confirmed(image, np.concatenate([faces, search_parts(image, side)]))
     confirmed = _confirmed(image, faces)
-    return confirmed if len(confirmed) else _confirmed(image, _search_parts(image))
+    return confirmed if len(confirmed) else _confirmed(image, search_parts(image, side))
 
 
-def _search_parts(image: Image) -> Faces:
-    """Search squares of half the shorter side that overlap by a third."""
+def search_parts(image: Image, side: int) -> Faces:
+    """Faces [n, 5] in squares that overlap by a third, in pixels of the image; a face may be found more than once."""
     height, width = image.shape[:2]
-    side = min(height, width) // 2
     if side < SMALLEST or max(height, width) > LONGEST * min(height, width):
         return np.empty((0, 5), np.float32)
     parts = product(_starts(width, side), _starts(height, side))
@@ -144,7 +144,7 @@ def _search(image: Image, x: int, y: int, side: int) -> Faces:
 def _confirmed(image: Image, faces: Faces) -> Faces:
     """Those that are found again, in the same place and size, when looked at closely; each once."""
     close = [face for face in (_look_again(image, face) for face in faces) if face is not None]
-    return _without_repeats(np.stack(close)) if close else np.empty((0, 5), np.float32)
+    return without_repeats(np.stack(close)) if close else np.empty((0, 5), np.float32)
 
 
 def _look_again(image: Image, face: Faces) -> Faces | None:
@@ -176,7 +176,7 @@ def _starts(length: int, side: int) -> list[int]:
     return [int(start) for start in np.linspace(0, length - side, count).round()]
 
 
-def _without_repeats(faces: Faces) -> Faces:
+def without_repeats(faces: Faces) -> Faces:
     """Of faces whose middles lie within half a face of each other keep the surest."""
     kept: list[Faces] = []
     for face in faces[np.argsort(-faces[:, 4], kind="stable")]:

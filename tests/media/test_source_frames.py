@@ -1,13 +1,15 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from portrait_prep.media.probe import probe
-from portrait_prep.media.source_frames import frames_between, picture_at, sample_frames
+from portrait_prep.media.source_frames import all_frames_between, frames_between, picture_at, sample_frames
 from tests.clips import make, number_of, portrait, steady, write_clip
 
 WIDTH, HEIGHT, RATE = 320, 240, 50
+FORMATS = ("mp4", "mkv", "ts", "avi", "mpg")
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +24,28 @@ def turned(video: Path) -> Path:
     path = video.with_name("turned.mp4")
     make("-display_rotation:v", "90", "-i", video, "-c", "copy", path)
     return path
+
+
+@pytest.fixture(scope="module")
+def kept(video: Path) -> dict[str, Path]:
+    """The same in other formats, with a keyframe each 0.6 s and frames between that are shown out of order."""
+    codecs = {"avi": "mpeg4", "mpg": "mpeg2video"}
+    paths = {suffix: video.with_name(f"kept.{suffix}") for suffix in FORMATS}
+    for suffix, path in paths.items():
+        make(
+            "-i",
+            video,
+            "-c:v",
+            codecs.get(suffix, "libx264"),
+            "-b:v",
+            "2M",
+            "-g",
+            "30",
+            "-fps_mode",
+            "passthrough",
+            path,
+        )
+    return paths
 
 
 @pytest.mark.parametrize(("second", "number"), [(0.0, 0), (0.1, 5), (2.0, 100), (3.98, 199)])
@@ -52,6 +76,28 @@ def test_of_a_fast_video_some_frames_are_left_out(video: Path, rate: float, ever
     times, images = zip(*frames_between(video, probe(video), 1.0, 2.0, rate), strict=True)
     assert [number_of(image) for image in images] == list(range(50, 100, every))
     np.testing.assert_allclose(times, np.arange(50, 100, every) / RATE, atol=1e-3)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize(("start", "end"), [(-2.0, 0.5), (0.0, 4.0), (1.0, 2.0), (2.51, 2.6), (3.9, 99.0), (5.0, 6.0)])
+def test_all_frames_of_an_interval_come_once(kept: dict[str, Path], suffix: str, start: float, end: float) -> None:
+    path = kept[suffix]
+    facts = probe(path, end=0.5)
+    found = [(time, number_of(frame.image())) for time, frame in all_frames_between(path, facts, start, end)]
+    times = np.array([time for time, _ in found])
+    assert [number for _, number in found] == [k for k in range(200) if start <= k / RATE < end]
+    np.testing.assert_allclose(times, [number / RATE for _, number in found], atol=2e-3)
+
+
+def test_a_thumbnail_shows_all_that_is_displayed(video: Path, turned: Path) -> None:
+    upright, lying = (
+        next(all_frames_between(path, probe(path), 1.0, 2.0))[1].thumbnail(64, 36) for path in (video, turned)
+    )
+    assert upright.shape == lying.shape == (36, 64, 3)
+    image = next(all_frames_between(turned, probe(turned), 1.0, 2.0))[1].image()
+    reduced = cv2.resize(image, (64, 36), interpolation=cv2.INTER_AREA)
+    assert np.abs(lying.astype(int) - reduced).mean() < 3
+    assert np.abs(upright.astype(int) - reduced).mean() > 10
 
 
 def test_samples_are_spread_evenly(video: Path) -> None:

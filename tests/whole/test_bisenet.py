@@ -7,9 +7,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.cli.opening import open_session
 from portrait_prep.pipeline.dry_run import DryRun
-from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.order import STAGES
 from tests.stages.models.random_bisenet import publish
 from tests.whole.runs import CLIPS, columns, portrait_prep
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.skipif(not CLIPS.is_dir(), reason=f"the real clips are 
 
 def bring_up_to_date(root: Path) -> list[str]:
     """Run all stages in this process, which alone knows the random weights; return what was told to be stale."""
-    session = Session(Workspace(root), STAGES)
+    session = open_session(root)
     selection = session.select((), (), retry_failed=False)
     told = list(DryRun(session, selection).lines())
     run_counts, _ = session.run(selection, workers=0)

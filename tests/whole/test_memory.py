@@ -16,10 +16,8 @@ SLACK = 48
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from portrait_prep.pipeline.session import Session
-from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.stages.order import STAGES
-session = Session(Workspace(Path(sys.argv[1])), STAGES)
+from portrait_prep.cli.opening import open_session
+session = open_session(Path(sys.argv[1]))
 session.run(session.select(sys.argv[2:], (), False), workers=0)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

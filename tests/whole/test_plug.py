@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from portrait_prep.cli.opening import open_session
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.order import STAGES
 from tests.whole.runs import portrait_prep
 
@@ -35,7 +35,7 @@ def tables(root: Path) -> dict[str, pa.Table]:
 
 
 def committed(root: Path) -> dict[str, int]:
-    status_counts = Session(Workspace(root), STAGES).status_counts()
+    status_counts = open_session(root).status_counts()
     return {stage: counts.total() - counts["pending"] for stage, counts in status_counts.by_video.items()}  # type: ignore[index]
 
 

@@ -20,7 +20,7 @@ def summary(listing: Listing, rows: Sequence[Video]) -> list[str]:
         *(f"  {path} -> {subject}" for path, subject in _examples(by_subject)),
         *warnings(listing.rule.text, by_subject),
         *_joined(listing, rows),
-        *_left_out(listing),
+        *left_out(listing),
     ]
 
 
@@ -55,7 +55,8 @@ def _joined(listing: Listing, rows: Sequence[Video]) -> Iterator[str]:
         yield f"Warning: the same file under two subjects, one of which is wrong: {a_few(claimed)}."
 
 
-def _left_out(listing: Listing) -> Iterator[str]:
+def left_out(listing: Listing) -> Iterator[str]:
+    """What was found and not taken, and why; one line each."""
     if listing.nameless:
         names = a_few([str(path) for path in listing.nameless])
         yield f"Left out: {names}: --subject-from {listing.rule.text} says nothing of them; mend it, or move them."

@@ -7,7 +7,10 @@ import pytest
 
 from portrait_prep.errors import BadInput, BadSetting
 from portrait_prep.pipeline.declare.quality import quality_settings
+from portrait_prep.pipeline.declare.section import PlainSection
 from portrait_prep.pipeline.declare.settings import RunSettings, read_settings, write_settings
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.order import STAGES
 from tests.pipeline.toy import TOYS, ScaleParams
 
@@ -93,3 +96,19 @@ def test_a_rate_at_which_nothing_comes_is_refused(path: Path) -> None:
     path.write_text("[download]\nrate = 1e-300\n")
     with pytest.raises(BadSetting, match=r"\[download\] rate = 1e-300 is not allowed: must be 0, or 0.0001 at least"):
         read_settings(path, STAGES)
+
+
+def test_a_session_reads_sections_beside_those_of_its_stages(tmp_path: Path) -> None:
+    own = PlainSection("beside", ScaleParams)
+    outer = Session(Workspace(tmp_path), TOYS[:1], (*TOYS, own))
+    outer.write_settings()
+    path = tmp_path / "pipeline.toml"
+    inner = Session(Workspace(tmp_path / "inner", tmp_path), TOYS[:1], (*TOYS, own))
+    assert inner.settings.params == outer.settings.params
+    assert set(inner.settings.params) == {"count", "scale", "total", "beside"}
+    path.write_text("[beside]\nfactor = -1\n")
+    with pytest.raises(BadSetting, match=r"\[beside\] factor"):
+        _ = inner.afresh().settings
+    path.write_text("[elsewhere]\n")
+    with pytest.raises(BadSetting, match="no section"):
+        _ = outer.afresh().settings

@@ -21,7 +21,7 @@ def test_pictures_of_people_are(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_no_face_has_room_none_is_looked_for() -> None:
     image, face = np.zeros((400, 1, 3), np.uint8), np.array([0, 100, 0.3, 0.3, 0.9], np.float32)
     assert faces._look_again(image, face) is None
-    assert len(faces._search_parts(image)) == 0
+    assert len(faces.search_parts(image, 0)) == 0
 
 
 def _looks(monkeypatch: pytest.MonkeyPatch, height: int, width: int) -> int:
@@ -32,6 +32,6 @@ def _looks(monkeypatch: pytest.MonkeyPatch, height: int, width: int) -> int:
         return np.empty((0, 5), np.float32)
 
     monkeypatch.setattr(faces, "face_detector", lambda: look)
-    found = faces._search_parts(np.zeros((height, width, 3), np.uint8))
+    found = faces.search_parts(np.zeros((height, width, 3), np.uint8), min(height, width) // 2)
     assert found.shape == (0, 5)
     return len(sides)

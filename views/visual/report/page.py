@@ -17,6 +17,7 @@ from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.result import Result
 from portrait_prep.stages.face.mesh import EDGES
+from portrait_prep.stages.recordings import overview
 from portrait_prep.views.visual.report.charts import charts
 from portrait_prep.views.visual.report.detail import detail
 from portrait_prep.views.visual.report.pictures import PICTURES, pictured
@@ -90,6 +91,7 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
             unmeasured=rows.unmeasured(),
             Result=Result,
             State=State,
+            recordings=list(overview.lines(session)),
             drawn=len(drawn),
             style=style,
             script=script,

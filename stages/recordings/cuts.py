@@ -1,0 +1,105 @@
+"""Cuts: the picture changes from one frame to the next as it does nowhere around, and does not change back.
+
+Two changes are looked at. That of places, in grey levels: in a shot that is steady it shows even the jump of an
+interview whose middle was cut out. And that which motion does not explain: it shows another picture even where the
+camera moves. Either counts by how far it stands out of the four steps before and after.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, repeat
+
+import numpy as np
+
+from portrait_prep.stages.recordings.difference import UPPER, Luma, change, unexplained
+
+AROUND = 4
+"""Steps before, and after, that are compared."""
+
+FLASH = 3
+"""Frames after which all is as before, if it was a flash."""
+
+STILL = 0.5
+"""Grey levels by which places change though nothing happens."""
+
+RELIT = 0.07
+"""Share of a difference that another light must leave unexplained: a lamp that is switched on leaves 0.05."""
+
+EXPLAINED = 0.1
+"""Share that motion does not explain though nothing happens."""
+
+JUMP = 1.75
+"""Times by which the change of places must exceed those around."""
+
+OTHER = 1.6
+"""Times by which the unexplained share must exceed those around."""
+
+HINT = 0.7
+"""Times by which the change of places, with the light or without, must exceed those around to be looked at closer."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """From a frame to the next one."""
+
+    before: Luma
+    after: Luma
+
+    @cached_property
+    def change(self) -> float:
+        """See `difference.change`."""
+        return change(self.before, self.after)
+
+    @cached_property
+    def difference(self) -> float:
+        """Mean change of the places, in grey levels, light and all."""
+        return float(np.abs(self.after - self.before)[:UPPER].mean())
+
+    @cached_property
+    def unexplained(self) -> float:
+        """See `difference.unexplained`."""
+        return unexplained(self.before, self.after)
+
+
+def cuts(frames: Iterable[Luma]) -> Iterator[float]:
+    """For each frame how sure a new shot begins with it, 0 to 1; 0.5 is where it is as likely as not.
+
+    Depends on five frames before and four after.
+    """
+    window: deque[Step | None] = deque(repeat(None, 2 * AROUND + 1), 2 * AROUND + 1)
+    last: Luma | None = None
+    for number, frame in enumerate(chain(frames, repeat(None, AROUND))):
+        window.append(Step(last, frame) if last is not None and frame is not None else None)
+        last = frame
+        if number >= AROUND:
+            yield _sureness(list(window))
+
+
+def _sureness(window: list[Step | None]) -> float:
+    step = window[AROUND]
+    if step is None:
+        return 0.0
+    around = [other for other in window if other is not None and other is not step]
+    usual = max((other.change for other in around), default=0.0) + STILL
+    plain = max((other.difference for other in around), default=0.0) + STILL
+    if step.change < HINT * usual and step.difference < HINT * plain:
+        return 0.0
+    if step.change < RELIT * step.difference:
+        return 0.0
+    lasting = list(_lasting(window))
+    score = min(each.change for each in lasting) / usual / JUMP
+    if step.unexplained > OTHER * EXPLAINED:
+        explained = max((other.unexplained for other in around), default=0.0) + EXPLAINED
+        score = max(score, min(each.unexplained for each in lasting) / explained / OTHER)
+    return score / (1 + score)
+
+
+def _lasting(window: list[Step | None]) -> Iterator[Step]:
+    """The step in the middle, and those that leave out what may be a flash before or after it."""
+    for back in range(FLASH + 1):
+        for on in range(FLASH + 1 - back):
+            first, last = window[AROUND - back], window[AROUND + on]
+            if first and last:
+                yield first if first is last else Step(first.before, last.after)

@@ -1,0 +1,238 @@
+"""From the columns of all parts of a recording to its rows of `segments.parquet`, and what these were made from."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+
+from portrait_prep.errors import Damaged
+from portrait_prep.manifests.record import Record
+from portrait_prep.manifests.segments import (
+    NONE,
+    Made,
+    Segment,
+    Segments,
+    digest_of_rows,
+    read_segments,
+    write_segments,
+)
+from portrait_prep.manifests.video import Video
+from portrait_prep.pipeline.declare.stage import Batch, Stage
+from portrait_prep.pipeline.declare.workspace import Workspace
+from portrait_prep.pipeline.run.pool import in_order
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.plan import State
+from portrait_prep.pipeline.status.survey import VideoSummary
+from portrait_prep.pipeline.store.arrow import Digests, digest_of
+from portrait_prep.pipeline.store.shards import ShardReader, joined
+from portrait_prep.stages.recordings.segments import (
+    SECTION,
+    VERSION,
+    Recording,
+    SegmentParams,
+    before,
+    segment_id,
+    segments,
+)
+from portrait_prep.stages.recordings.shot_frames import ShotFrames, together
+from portrait_prep.stages.recordings.talk import Reason
+
+BORDERS = {"scan": ("time", "cut", "blend")}
+CONTENT = {"scan": ("time", "track", "box", "mouth", "shape", "likeness"), "voice": ("voice", "bands")}
+"""What is read of the stages: where shots begin and end, and then what is in them."""
+
+PICTURE = ("display_width", "display_height")
+"""Metrics of `scan`: the size of the picture as displayed, px."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a recording, and digests of what its stages made; none where one of them failed."""
+
+    video: Video
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recording whose parts are all through, and the digest of all that its rows are made from."""
+
+    recording: str
+    parts: tuple[Part, ...]
+    basis: str
+
+
+def tasks_of(session: Session) -> list[Task]:
+    """The recordings of a session's workspace whose parts are all through, by name."""
+    params = session.settings.params[SECTION.name].model_dump_json()
+    found = sorted(
+        (summary for shard in session.summaries() for summary in shard if summary.video.worked_on),
+        key=lambda summary: (summary.video.subject, summary.video.video_id),
+    )
+    tasks = []
+    for recording, group in groupby(found, key=lambda summary: summary.video.subject):
+        summaries = list(group)
+        if all(map(_is_through, summaries)):
+            parts = tuple(map(_part, summaries))
+            tasks.append(Task(recording, parts, _basis(parts, params)))
+    return tasks
+
+
+def _is_through(summary: VideoSummary) -> bool:
+    settled = (State.DONE, State.FAILED, State.BLOCKED)
+    return not summary.retried and all(summary.states[stage] in settled for stage in CONTENT)
+
+
+def _part(summary: VideoSummary) -> Part:
+    done = all(summary.states[stage] is State.DONE for stage in CONTENT)
+    return Part(summary.video, {stage: summary.digests[stage] for stage in CONTENT} if done else {})
+
+
+def _basis(parts: Sequence[Part], params: str) -> str:
+    told = [
+        [part.video.video_id, part.video.source, part.video.start, part.video.end, dict(part.digests)] for part in parts
+    ]
+    return digest_of([("version", str(VERSION)), ("params", params), ("parts", json.dumps(told, sort_keys=True))])
+
+
+def outdated(tasks: Iterable[Task], there: Segments) -> list[Task]:
+    """Recordings whose rows are not there, or were made from something else."""
+    return [
+        task for task in tasks if task.recording not in there.made or there.made[task.recording].basis != task.basis
+    ]
+
+
+def join(session: Session, workers: int) -> tuple[Segments, list[str]]:
+    """Bring `segments.parquet` of the outer workspace up to date; returns it, and which recordings were joined.
+
+    Rows of recordings that have gone are taken out. Nothing is written where nothing changes.
+    """
+    home = Workspace(session.workspace.home)
+    try:
+        there = read_segments(home.segments) or NONE
+    except Damaged:
+        there = NONE
+    tasks = tasks_of(session)
+    altered = [task for task in tasks if not there.intact(task.recording)]
+    todo = {task.recording: task for task in (*outdated(tasks, there), *altered)}
+    known = {part.subject for part in session.videos if part.worked_on}
+    kept = {name for name in there.made if name in known and name not in todo}
+    rows = {name: there.rows.get(name, ()) for name in kept}
+    made = {name: there.made[name] for name in kept}
+    work = Joiner.of(session)
+    for name, found in in_order(work, todo.values(), min(workers, len(todo))):
+        rows[name] = found
+        made[name] = Made(basis=todo[name].basis, digest=digest_of_rows(found), rows=len(found))
+    result = Segments(rows, made)
+    if todo or set(there.made) != kept or not home.segments.exists():
+        write_segments(home.segments, result)
+    return result, list(todo)
+
+
+@dataclass(frozen=True)
+class Joiner:
+    """Joins the parts of recordings."""
+
+    workspace: Workspace
+    stages: tuple[Stage[Any], ...]
+    params: SegmentParams
+
+    @classmethod
+    def of(cls, session: Session) -> "Joiner":
+        """For the recordings of a session's workspace."""
+        params = session.settings.params[SECTION.name]
+        assert isinstance(params, SegmentParams)
+        return cls(session.workspace, session.stages, params)
+
+    def __call__(self, task: Task) -> tuple[str, list[Segment]]:
+        """Name and rows of a recording. Raises Damaged where a column is not what was recorded."""
+        rows: list[Segment] = []
+        shot_count = 0
+        for readable, group in groupby(task.parts, key=lambda part: bool(part.digests)):
+            parts = [part.video for part in group]
+            if readable:
+                span = Span(self.workspace, {stage.name: stage for stage in self.stages}, parts)
+                rows += segments(span.recording, partial(span.shots, shot_count), self.params)
+                shot_count += span.shot_count
+            else:
+                rows.append(_unread(parts))
+        return task.recording, _contiguous(rows)
+
+
+def _unread(parts: Sequence[Video]) -> Segment:
+    start = parts[0].start or 0.0
+    end = max(part.end or (part.start or 0.0) + (part.duration or 0.0) for part in parts)
+    return Segment(
+        segment_id=segment_id(parts[0].subject, None, start),
+        recording=parts[0].subject,
+        source=parts[0].source,
+        start=float(before(np.array(start))),
+        end=float(before(np.array(end))),
+        voice_share=0.0,
+        kept=False,
+        reason=Reason.UNREADABLE.value,
+    )
+
+
+def _contiguous(rows: Sequence[Segment]) -> list[Segment]:
+    """What could not be read ends where what follows begins, and the other way round."""
+    unread = Reason.UNREADABLE
+    touching = [
+        row.model_copy(update={"end": later.start}) if unread in (row.reason, later.reason) else row
+        for row, later in pairwise(rows)
+    ]
+    return [*touching, *rows[-1:]]
+
+
+class Span:
+    """Parts of a recording that follow each other and were all read."""
+
+    def __init__(self, workspace: Workspace, stages: Mapping[str, Stage[Any]], parts: Sequence[Video]) -> None:
+        self._workspace, self._stages, self._parts = workspace, stages, parts
+        self._frames = ShotFrames.of(together(self._read(BORDERS)))
+
+    @property
+    def recording(self) -> Recording:
+        """The file, and its picture as the first part has it."""
+        part = self._parts[0]
+        with ShardReader(self._workspace.shard("scan", part.shard)) as reader:
+            width, height = (int(reader.records[part.video_id].metrics[name]) for name in PICTURE)
+        return Recording(part.subject, part.source, (width, height))
+
+    @property
+    def shot_count(self) -> int:
+        """How many shots there are."""
+        return self._frames.shot_count
+
+    def shots(self, first: int) -> Iterator[Batch]:
+        """The frames of each shot, and of what lies between, as `segments` takes them; shots are numbered from `first`.
+
+        No more than one of them, and a row group, is in memory.
+        """
+        return self._frames.cut(self._read(CONTENT), first)
+
+    def _read(self, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
+        """Columns of all parts, in order; `part` is the number of each row's part."""
+        for number, part in enumerate(self._parts):
+            streams = [self._column(stage, part, names) for stage, names in wanted.items()]
+            for batch in joined(streams):
+                yield {**batch, "part": np.full(len(batch["time"]), number)}
+
+    def _column(self, stage: str, part: Video, names: Sequence[str]) -> Iterator[Batch]:
+        """Columns of one part, checked on the way against their digests: damage is never passed on."""
+        declared = {column.name: column for column in self._stages[stage].columns}
+        digests = Digests([declared[name] for name in names])
+        with ShardReader(self._workspace.shard(stage, part.shard)) as reader:
+            for batch in reader.batches(part.video_id, names):
+                digests.update(batch)
+                yield batch
+            if not _are_recorded(digests.results(), reader.records[part.video_id]):
+                raise Damaged(f"{reader.path} does not hold what was recorded: delete it and run again.")
+
+
+def _are_recorded(found: Mapping[str, str], record: Record) -> bool:
+    return all(record.digests.get(name) == digest for name, digest in found.items())

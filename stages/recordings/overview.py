@@ -1,0 +1,67 @@
+"""What there is to tell of the recordings of a workspace: where their parts stand, and what was kept."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from portrait_prep.errors import Damaged
+from portrait_prep.manifests.corpora.segments import summary
+from portrait_prep.manifests.segments import read_segments
+from portrait_prep.manifests.wording import counted
+from portrait_prep.pipeline.session import Session
+from portrait_prep.pipeline.status.counts import StatusCounts
+from portrait_prep.pipeline.status.plan import State
+from portrait_prep.stages.recordings.order import RECORDING_STAGES, SECTIONS
+
+
+def recordings_of(session: Session) -> Session:
+    """The workspace of the recordings that lies in a session's workspace."""
+    return Session(session.workspace.recordings, RECORDING_STAGES, SECTIONS)
+
+
+def has_recordings(session: Session) -> bool:
+    """Whether a workspace has any."""
+    return session.workspace.recordings.catalogue.exists()
+
+
+def lines(session: Session) -> Iterator[str]:
+    """For people: parts by stage, what failed, and the segments. Nothing where there are no recordings."""
+    if not has_recordings(session):
+        return
+    recordings = recordings_of(session)
+    status_counts = recordings.status_counts()
+    stages = (f"{stage} {_told(states)}" for stage, states in status_counts.by_video.items())
+    names = {part.subject for part in recordings.videos}
+    yield f"{counted(len(names), 'recording')} in {counted(status_counts.videos, 'part')}: {'; '.join(stages)}."
+    yield from failures(recordings, status_counts)
+    try:
+        found = read_segments(session.workspace.segments)
+    except Damaged as error:
+        yield str(error)
+        return
+    yield from summary(found) if found else ["No segments yet: run 'portrait-prep segment'."]
+
+
+def as_json(session: Session) -> dict[str, Any]:
+    """The same as data: an object `recordings`; empty where there are none."""
+    if not has_recordings(session):
+        return {}
+    recordings = recordings_of(session)
+    told = recordings.status_counts().to_json()
+    kept = ("videos", "stages", "failed")
+    names = {part.subject for part in recordings.videos}
+    return {"recordings": {"recordings": len(names), **{name: told[name] for name in kept}}}
+
+
+def failures(recordings: Session, status_counts: StatusCounts) -> Iterator[str]:
+    """One line for each recording and error, of the counts of its parts."""
+    whose = {part.video_id: part.subject for part in recordings.videos}
+    parts: dict[tuple[str, str, str], int] = defaultdict(int)
+    for row in status_counts.failures:
+        parts[whose[row["video_id"]], row["stage"], row["message"]] += 1
+    for (recording, stage, message), count in parts.items():
+        yield f"{recording}: {stage} failed ({counted(count, 'part')}): {message}"
+
+
+def _told(states: Mapping[State, int]) -> str:
+    return ", ".join(f"{states[state]} {state}" for state in State if states[state])

@@ -1,0 +1,95 @@
+"""Toy stages `scan` and `voice` for whole recordings: they read what is found from SCRIPTS, by the file's name.
+
+The files are real videos of one frame a second, as long as their scripts.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from portrait_prep.media.probe import duration
+from portrait_prep.pipeline.declare.metric import Metric
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
+from portrait_prep.stages import download
+from portrait_prep.stages.sound.lip_sync import BANDS
+from tests.clips import write_clip
+from tests.stages.recordings.made import MOST_FACES, PICTURE, Face, Scene, columns
+
+ONE, TWO = Face(), (Face(x=300, end=6), Face(x=760, begin=6))
+SCRIPTS: dict[str, tuple[Scene, ...]] = {
+    "short": (Scene(8, (ONE,)), Scene(4), Scene(12, TWO)),
+    "long": (Scene(280, (ONE,), begin=260), Scene(100, (ONE,)), Scene(100), Scene(400, TWO, end=12)),
+    "half": (Scene(300, (ONE,), begin=290), Scene(200, (ONE,), end=20)),
+    "dull": (Scene(10),),
+}
+FAILS_AT = {"half": 300.0}
+"""A recording whose parts from then on cannot be read."""
+
+
+@cache
+def found_in(name: str) -> Batch:
+    """All columns of a recording."""
+    return columns(*SCRIPTS[name], seed=len(name))
+
+
+def write_recording(folder: Path, name: str, copy_of: str = "") -> Path:
+    """A file as long as the script of a recording."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seconds = sum(scene.seconds for scene in SCRIPTS[copy_of or name])
+    image = np.full((48, 64, 3), 90 + len(copy_of or name), np.uint8)
+    return write_clip(folder / f"{name}.mp4", [float(second) for second in range(round(seconds))], image)
+
+
+def scan(job: Job[Params]) -> Iterator[Batch]:
+    """What lies in the part."""
+    if duration(job.source) is None:
+        raise BadVideo(f"{job.source.name} is no video")
+    start, end = job.video.start or 0.0, job.video.end or np.inf
+    if start >= FAILS_AT.get(job.source.stem, np.inf):
+        raise BadVideo("it is damaged")
+    whole = found_in(job.source.stem)
+    own = (whole["time"] >= start) & (whole["time"] < end)
+    job.frames = int(own.sum())
+    job.metrics |= {"display_width": PICTURE[0], "display_height": PICTURE[1]}
+    yield {column.name: whole[column.name][own] for column in SCAN.columns}
+
+
+def voice(job: Job[Params]) -> Iterator[Batch]:
+    """What is heard at the frames of the part."""
+    whole = found_in(job.source.stem)
+    for batch in job.read("scan.time"):
+        own = np.searchsorted(whole["time"], batch["time"])
+        yield {"voice": whole["voice"][own], "bands": whole["bands"][own]}
+
+
+SCAN = Stage(
+    name="scan",
+    version=1,
+    params=Params,
+    columns=(
+        Column("time", "float64", unit="s"),
+        Column("cut", "float32"),
+        Column("blend", "float32"),
+        Column("track", "int32", (MOST_FACES,)),
+        Column("box", "float32", (MOST_FACES, 4), unit="px"),
+        Column("mouth", "float32", (MOST_FACES, 3)),
+        Column("shape", "float32", (MOST_FACES, 6)),
+        Column("likeness", "float32", (MOST_FACES,)),
+    ),
+    metrics=(Metric("display_width", "px", "width"), Metric("display_height", "px", "height")),
+    process=scan,
+    reads=("download.sha256",),
+    catalogue=("start", "end"),
+)
+VOICE = Stage(
+    name="voice",
+    version=1,
+    params=Params,
+    columns=(Column("voice", "float32"), Column("bands", "float32", (BANDS,))),
+    process=voice,
+    reads=("scan.time",),
+)
+TOYS: tuple[Stage[Any], ...] = (download.STAGE, SCAN, VOICE)
