@@ -6,7 +6,6 @@ What does not decode is passed over: what is wrong with a file is found where it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -234,10 +233,13 @@ def _decodable(container: InputContainer, stream: VideoStream) -> Iterator[Video
     begun = False
     for packet in container.demux(stream):
         begun = begun or packet.is_keyframe
-        with suppress(av.FFmpegError):
-            for frame in packet.decode() if begun else ():
-                if isinstance(frame, VideoFrame) and frame.time is not None:
-                    yield frame
+        try:
+            frames = packet.decode() if begun else []
+        except MemoryError:
+            raise  # that says nothing of the packet
+        except av.FFmpegError:
+            continue
+        yield from (frame for frame in frames if isinstance(frame, VideoFrame) and frame.time is not None)
 
 
 def picture_at(path: Path, second: float, size: tuple[int, int]) -> Image | None:

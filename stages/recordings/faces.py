@@ -122,13 +122,13 @@ class _Face:
     def compare(self, image: Image) -> None:
         """Set `likeness`, that to what it was APART such calls ago; NaN where it was not seen at all of them."""
         self.likeness = np.nan
-        if self.landmarks is None:
-            self._patches.clear()
-            return
         x, y, width, height = (float(value) for value in self.box)
         side = round(CLOSE * max(width, height))
         around = Box(round(x + width / 2) - side // 2, round(y + height / 2) - side // 2, side, side)
         around = around.within(Box(0, 0, *image.shape[1::-1]))
+        if self.landmarks is None or 0 in (around.w, around.h):
+            self._patches.clear()
+            return
         grey = np.asarray(cv2.cvtColor(cut(image, around), cv2.COLOR_RGB2GRAY), np.uint8)
         self._patches.append(patch(grey, (x - around.x, y - around.y, width, height)))
         if len(self._patches) > APART:
@@ -158,7 +158,8 @@ class FaceTracker:
         self._meshes: dict[int, _Mesh] = {}
         self._faces: dict[int, _Face] = {}
         self._begun = 0
-        self._look = self._search = -1
+        self._look: int | None = None
+        self._search: int | None = None
         self._unit = np.ones(4)
 
     def __call__(self, time: float, frame: SourceFrame, begins: bool) -> Batch:

@@ -237,6 +237,12 @@ def test_small_faces_are_followed_too(tmp_path: Path) -> None:
     assert np.isfinite(of_face(found, 0, "mouth")[:, 0]).mean() > 0.45
 
 
+@pytest.mark.parametrize("size", [(16, 16), (32, 1600), (1600, 32)])
+def test_pictures_of_any_size_are_looked_at(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = write(tmp_path / "odd.mp4", islice(footage.of_source("testsrc2", size), 12), size)
+    assert len(scanned(path)["time"]) == 12
+
+
 def test_what_does_not_decode_is_passed_over(one: Path, found: Batch, tmp_path: Path) -> None:
     make(
         "-i",
