@@ -93,7 +93,8 @@ def main() -> NoReturn:
     except OSError as error:
         if error.errno in FULL_DISK:
             _refuse("The disk is full: free some space and run again; what is done is kept.")
-        _refuse(f"{error.filename or 'The system'}: {error.strerror or error}.")
+        name = error.filename2 or error.filename or "The system"  # of two, the first is temporary and gone by now
+        _refuse(f"{name}: {error.strerror or error}.")
 
 
 def _speak_utf8() -> None:

@@ -276,5 +276,7 @@ def _existing(path: Path) -> Path:
 
 def _ask(*command: str) -> str:
     """What a program prints. Raises OSError or SubprocessError when it cannot be run or fails."""
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)  # noqa: S603
+    answer = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, errors="backslashreplace", timeout=PATIENCE, check=True
+    )
     return answer.stdout

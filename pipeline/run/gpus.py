@@ -81,7 +81,9 @@ def listing() -> str:
     if program is None:
         return ""
     try:
-        answer = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=PATIENCE, check=True)  # noqa: S603
+        answer = subprocess.run(  # noqa: S603
+            [program, "-L"], capture_output=True, text=True, errors="backslashreplace", timeout=PATIENCE, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("nvidia-smi does not answer (%s): going on as without a GPU", error)
         return ""

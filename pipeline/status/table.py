@@ -131,8 +131,10 @@ def from_rows(planner: Planner, videos: Sequence[Video], rows: pa.Table) -> list
 
     Raises one of MALFORMED where the rows are not as `rows_of` makes them.
     """
-    values = list(zip(*(rows.column(name).to_pylist() for name in READ), strict=True))
     each = len(planner.stages)
+    if rows.column("video_id").to_pylist()[::each] != [video.video_id for video in videos]:
+        raise ValueError("its videos are others")
+    values = list(zip(*(rows.column(name).to_pylist() for name in READ), strict=True))
     return [_from_rows(planner, video, values[n * each : (n + 1) * each]) for n, video in enumerate(videos)]
 
 

@@ -7,17 +7,19 @@ make a class anew for each picture. What a graph computes is the same, bit for b
 import importlib
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
 
+from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.media.picture import Image
 
 STEP = 33333
@@ -108,11 +110,19 @@ def _in_this_thread(file: Path) -> Any:
     """A graph as a file describes it, to be run in the thread that asks.
 
     A serialized message goes on with whatever is written behind it. It goes by way of a file, since of a message that
-    is handed over as an object MediaPipe silently drops the options whose Python modules nobody has loaded.
+    is handed over as an object MediaPipe silently drops the options whose Python modules nobody has loaded. Raises
+    MissingPrerequisite where none can be written: the folder of these need not be on the disk of the workspace.
     """
     config = importlib.import_module("mediapipe.framework.calculator_pb2").CalculatorGraphConfig()
     config.executor.add(type="ApplicationThreadExecutor")
-    with NamedTemporaryFile(suffix=file.suffix) as described:
-        described.write(file.read_bytes() + config.SerializeToString())
-        described.flush()
-        return _mediapipe().CalculatorGraph(binary_graph_path=described.name)
+    message = file.read_bytes() + config.SerializeToString()
+    with ExitStack() as until_read:
+        try:
+            described = Path(until_read.enter_context(TemporaryDirectory()), file.name)
+            described.write_bytes(message)
+        except OSError as error:
+            raise MissingPrerequisite(
+                f"No temporary file can be written here ({error.strerror}): make room in the folder for such files, or "
+                "name another one by the environment variable TMPDIR, and run again."
+            ) from error
+        return _mediapipe().CalculatorGraph(binary_graph_path=str(described))

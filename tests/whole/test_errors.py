@@ -86,6 +86,16 @@ def test_a_workspace_that_cannot_be_written(workspace: Path) -> None:
         workspace.chmod(0o700)
 
 
+def test_a_folder_where_a_file_belongs_is_named_and_not_what_was_to_be_put_there(tmp_path: Path) -> None:
+    new = tmp_path / ".tmp-new"
+    new.touch()
+    (tmp_path / "manifests.parquet").mkdir()
+    text = "from pathlib import Path\nfrom portrait_prep.cli import main\n"
+    text += f"main.app = lambda: Path({str(new)!r}).replace({str(tmp_path / 'manifests.parquet')!r})\nmain.main()"
+    told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (2, f"portrait-prep: {tmp_path / 'manifests.parquet'}: Is a directory.\n")
+
+
 def test_a_file_where_the_workspace_should_be(workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "cannot be made" in refused("init", "folder", "-w", tmp_path / "file", "--source", tmp_path / "videos")

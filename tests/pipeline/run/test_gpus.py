@@ -104,6 +104,12 @@ def test_devices_are_those_that_the_driver_lists(monkeypatch: pytest.MonkeyPatch
     assert find_devices() == ("2",)
 
 
+def test_a_device_whose_name_is_no_utf8_is_one_like_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pretend(monkeypatch, tmp_path, r"printf 'GPU 0: NVIDIA \377 (UUID: GPU-11)\n'")
+    monkeypatch.setattr(gpus, "_onnxruntime_has_cuda", lambda: True)
+    assert find_devices() == ("GPU-11",)
+
+
 def test_a_driver_that_fails_costs_a_line_in_the_log(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logged: list[logging.LogRecord]
 ) -> None:

@@ -15,10 +15,11 @@ import pytest
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.verdict import Review, write_reviews
 from portrait_prep.pipeline.auditing.audit import Audit
+from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.survey import VideoSummary
-from portrait_prep.pipeline.status.table import KEY, TABLE, digest_of_noted
+from portrait_prep.pipeline.status.table import KEY, TABLE, CacheEntry, digest_of_noted, writing_table
 from tests.pipeline.toy import add_videos, numbers, toy_session
 
 FIVE = {"a1": numbers(600), "a2": numbers(30), "b1": "1 2 bad", "b2": numbers(12), "c1": numbers(40)}
@@ -221,6 +222,19 @@ def test_entries_that_a_stranger_wrote_are_not_believed(root: Path, change: Call
         writer.add_key_value_metadata({KEY: f"{digest_of_noted(told_anew)} {told_anew}"})
     go(root)
     assert told(root) == expected
+
+
+def test_rows_of_one_video_are_not_taken_for_those_of_another(root: Path) -> None:
+    """The digest is of the rows as they lie, and the footer, which it does not cover, says where each lies."""
+    expected, path = summed_up(toy_session(root).summaries()), root / "manifests.parquet"
+    with pq.ParquetFile(path) as file:
+        rows, noted = file.read(), json.loads(file.metadata.metadata[KEY].partition(b" ")[2])
+    with writing_table(Workspace(root)) as table:
+        for shard, count, entry in noted["shards"]:
+            swapped = [rows.slice(count // 2, count - count // 2), rows.slice(0, count // 2)]
+            table.add(shard, pa.concat_tables(swapped), CacheEntry(**entry))
+            rows = rows.slice(count)
+    assert summed_up(toy_session(root).summaries()) == expected
 
 
 @pytest.mark.parametrize("counts", [{}, {"videos": "many"}, {"states": {}}, {"videos": 7}, {"states": {"count": 1}}])

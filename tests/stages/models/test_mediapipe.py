@@ -1,5 +1,7 @@
 """A picture that a network cannot look at costs no picture after it."""
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,7 @@ import pytest
 from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation
 
 from portrait_prep.demo.animator import SUBJECTS, portrait
+from portrait_prep.errors import MissingPrerequisite
 from portrait_prep.media.picture import Image
 from portrait_prep.stages.models.mediapipe import FaceDetector, FaceMesh, PersonSegmenter, _Network
 
@@ -34,6 +37,16 @@ def test_what_is_no_rgb_picture_is_refused(make: Callable[[], Callable[[Image], 
     for shape in ((64, 48), (64, 48, 4)):
         with pytest.raises(ValueError, match="no RGB picture"):
             network(np.zeros(shape, np.uint8))
+
+
+def test_a_full_folder_of_temporary_files_is_not_told_as_a_full_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_bytes(self: Path, _: bytes) -> None:
+        with self.open("wb"):  # a full disk still takes a file of no bytes
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    with pytest.raises(MissingPrerequisite, match=r"No space left on device.*TMPDIR"):
+        PersonSegmenter()
 
 
 ALONE = """
