@@ -138,8 +138,9 @@ def test_a_row_deleted_by_hand(root: Path) -> None:
 def test_a_changed_limit_is_told_before_it_judges(root: Path) -> None:
     settings = root / "pipeline.toml"
     limit = "min_seconds = "
-    (line,) = (line for line in settings.read_text().splitlines() if line.startswith(limit))
-    settings.write_text(settings.read_text().replace(line, f"{limit}1000.0"))
+    before, quality, rules = settings.read_text().partition("[quality]")
+    (line,) = (line for line in rules.splitlines() if line.startswith(limit))
+    settings.write_text(before + quality + rules.replace(line, f"{limit}1000.0"))
     dry = ok("run", "--dry-run", "-w", root)
     assert any(line.startswith("The verdict would become: rejected: 3 (") for line in dry)
     assert "Everything is up to date." not in dry
