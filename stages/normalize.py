@@ -36,7 +36,7 @@ from portrait_prep.stages.sound import lag, track_choice
 from portrait_prep.stages.sound.audio_source import AudioSource, audio_of_file, of_one_format
 from portrait_prep.stages.sound.lag import Lag, lag_between
 from portrait_prep.stages.sound.lossless import write_lossless
-from portrait_prep.stages.sound.track_choice import Choice, chosen_track
+from portrait_prep.stages.sound.track_choice import SOUND_TRACK, Choice, chosen_track
 from portrait_prep.stages.sources import SourceFile, picture_file, require, sound_file
 from portrait_prep.stages.video import colours, interlacing, timing
 from portrait_prep.stages.video.crop import Region, region_of, square
@@ -71,11 +71,7 @@ class NormalizeParams(Params):
         True, description="encode for twice the decoding speed (CAVLC, no deblocking), about 10 % larger"
     )
     gop: int = Field(25, ge=1, le=250, description="frames from keyframe to keyframe at most; groups are closed")
-    sound_track: Choice = Field(
-        "voice",
-        description="of several sound tracks: the one with a voice ('voice': the default one, unless it has none and "
-        "another has), the 'default' one, or its number, from 1 on",
-    )
+    sound_track: Choice = SOUND_TRACK
     keep_sound: Annotated[bool, AddedLater()] = Field(
         False,
         description="also keep the sound without loss, at the rate of its source: media/<video_id>.flac, mono, as long "

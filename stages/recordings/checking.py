@@ -8,7 +8,7 @@ from portrait_prep.pipeline.auditing.finding import Finding
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.declare.workspace import SEGMENTS, Workspace
 from portrait_prep.pipeline.session import Session
-from portrait_prep.stages.recordings.joining import Joiner, tasks_of
+from portrait_prep.stages.recordings.joining import Joiner, names_of, tasks_of
 
 COMMAND = "segment"
 AGAIN = Remedy("run 'portrait-prep segment' again", run=True, by=COMMAND)
@@ -35,8 +35,7 @@ def segment_findings(recordings: Session, deep: bool = False) -> Iterator[Findin
             yield _found("its rows of this recording are not those that were written", task.recording)
         elif work and digest_of_rows(work(task)[1]) != noted.digest:
             yield _found("its rows are not what this recording comes to when it is joined again", task.recording)
-    known = {part.subject for part in recordings.videos if part.worked_on}
-    for name in sorted({*there.made, *there.rows} - known):
+    for name in sorted({*there.made, *there.rows} - names_of(recordings)):
         yield _found("there is no such recording", name)
 
 

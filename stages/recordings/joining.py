@@ -99,6 +99,11 @@ def _basis(parts: Sequence[Part], params: str) -> str:
     return digest_of([("version", str(VERSION)), ("params", params), ("parts", json.dumps(told, sort_keys=True))])
 
 
+def names_of(session: Session) -> set[str]:
+    """The recordings of a session's workspace."""
+    return {part.subject for part in session.videos if part.worked_on}
+
+
 def outdated(tasks: Iterable[Task], there: Segments) -> list[Task]:
     """Recordings whose rows are not there, or were made from something else."""
     return [
@@ -119,7 +124,7 @@ def join(session: Session, workers: int) -> tuple[Segments, list[str]]:
     tasks = tasks_of(session)
     altered = [task for task in tasks if not there.intact(task.recording)]
     todo = {task.recording: task for task in (*outdated(tasks, there), *altered)}
-    known = {part.subject for part in session.videos if part.worked_on}
+    known = names_of(session)
     kept = {name for name in there.made if name in known and name not in todo}
     rows = {name: there.rows.get(name, ()) for name in kept}
     made = {name: there.made[name] for name in kept}

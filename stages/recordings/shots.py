@@ -4,16 +4,14 @@ What is taken for a cut, and is none: a caption in the upper two thirds that pop
 within a frame. What is not seen: a jump between two moments that look alike, a dissolve between such, wipes.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import pairwise, tee
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.media.picture import Image
-from portrait_prep.stages.recordings.blends import CONTEXT, blends
-from portrait_prep.stages.recordings.cuts import AROUND, cuts
-from portrait_prep.stages.recordings.difference import HEIGHT, WIDTH, luma_of
+from portrait_prep.stages.recordings.blends import CONTEXT
+from portrait_prep.stages.recordings.cuts import AROUND
+from portrait_prep.stages.recordings.difference import HEIGHT, WIDTH
 
 SIZE = (WIDTH, HEIGHT)
 """Width and height to which pictures are to be scaled, by means of areas, whatever their shape."""
@@ -26,18 +24,8 @@ CONTEXT_SECONDS, CONTEXT_FRAMES = CONTEXT, AROUND + 1
 if the whole was read."""
 
 
-def transitions(frames: Iterable[tuple[float, Image]]) -> Iterator[tuple[float, float]]:
-    """For each frame (time in seconds, RGB uint8 [36, 64, 3]) how sure a new shot begins with it, and it is in none.
-
-    Both are 0 to 1, and 0.5 where it is as likely as not. Times are those of the recording. Answers come up to
-    CONTEXT_SECONDS later than frames, and so much is kept.
-    """
-    for_cuts, for_blends = tee((time, luma_of(picture)) for time, picture in frames)
-    return zip(cuts(luma for _, luma in for_cuts), blends(for_blends), strict=True)
-
-
 def shots(cut: NDArray[np.float32], blend: NDArray[np.float32]) -> list[range]:
-    """The frames of each shot of a recording, from the two columns [n] that `transitions` gives."""
+    """The frames of each shot of a recording, from the columns [n] of those names that the stage `scan` gives."""
     blended = blend >= SURE
     border = (cut >= SURE) | np.diff(blended, prepend=False)
     starts = [0, *np.flatnonzero(border), len(cut)]

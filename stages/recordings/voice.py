@@ -13,10 +13,10 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.ffmpeg import RUN_UP, FfmpegFailed, run, sound_input
+from portrait_prep.media.picture import FPS
 from portrait_prep.media.probe_sound import read_tracks
 from portrait_prep.media.wav import Pcm
 from portrait_prep.pipeline.declare.metric import Metric
@@ -28,7 +28,7 @@ from portrait_prep.stages.sound import track_choice
 from portrait_prep.stages.sound.audio_source import AudioSource, of_one_format
 from portrait_prep.stages.sound.lip_sync import BANDS
 from portrait_prep.stages.sound.mixdown import Mixdown
-from portrait_prep.stages.sound.track_choice import LISTENED, Choice, chosen_track
+from portrait_prep.stages.sound.track_choice import LISTENED, SOUND_TRACK, Choice, chosen_track
 from portrait_prep.stages.sources import picture_file, require
 
 SPEAKS = 0.5
@@ -38,11 +38,7 @@ SPEAKS = 0.5
 class VoiceParams(Params):
     """Which sound is listened to."""
 
-    sound_track: Choice = Field(
-        "voice",
-        description="of several sound tracks: the one with a voice ('voice': the default one, unless it has none and "
-        "another has), the 'default' one, or its number, from 1 on",
-    )
+    sound_track: Choice = SOUND_TRACK
 
 
 def process(job: Job[VoiceParams]) -> Iterator[Batch]:
@@ -72,7 +68,7 @@ def process(job: Job[VoiceParams]) -> Iterator[Batch]:
 def _ends(times: NDArray[np.float64]) -> NDArray[np.float64]:
     """When each frame makes way for the next; the last one is shown as long as most are."""
     steps = np.diff(times)
-    last = float(np.median(steps)) if len(steps) else 1 / 25
+    last = float(np.median(steps)) if len(steps) else 1 / FPS
     return np.append(times[1:], times[-1] + last)
 
 

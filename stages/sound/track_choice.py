@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from portrait_prep.media.probe_sound import AudioTrack
@@ -28,6 +28,13 @@ def _choice(value: object) -> object:
 
 Choice = Annotated[Literal["voice", "default"] | int, PlainValidator(_choice)]
 """What the setting says: the track with a voice, the default one, or the one of this number, from 1 on."""
+
+SOUND_TRACK: Choice = Field(
+    "voice",
+    description="of several sound tracks: the one with a voice ('voice': the default one, unless it has none and "
+    "another has), the 'default' one, or its number, from 1 on",
+)
+"""The setting `sound_track`, of every stage that has it."""
 
 LISTENED = 30.0
 """Seconds of each track that are listened to."""

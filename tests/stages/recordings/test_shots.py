@@ -1,9 +1,9 @@
 """Cuts, dissolves and fades, and what is none of them, on made footage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 
 import av
@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait_prep.media.picture import Image
-from portrait_prep.stages.recordings.shots import CONTEXT_FRAMES, CONTEXT_SECONDS, SIZE, shots, transitions
+from portrait_prep.stages.recordings.blends import blends
+from portrait_prep.stages.recordings.cuts import cuts
+from portrait_prep.stages.recordings.difference import luma_of
+from portrait_prep.stages.recordings.shots import CONTEXT_FRAMES, CONTEXT_SECONDS, SIZE, shots
 from tests.clips import portrait
 from tests.stages.recordings import footage
 from tests.stages.recordings.footage import (
@@ -55,6 +58,12 @@ def talk(face: float = 0.5) -> Pictures:
 def scene(name: str) -> Pictures:
     """A photograph that the camera pans over slowly."""
     return disturbed(of_still(covering(getattr(skimage.data, name)(), FRAME)), footage.pan(0.5), 0)
+
+
+def transitions(frames: Iterable[tuple[float, Image]]) -> Iterator[tuple[float, float]]:
+    """`cut` and `blend` of each frame."""
+    for_cuts, for_blends = tee((time, luma_of(picture)) for time, picture in frames)
+    return zip(cuts(luma for _, luma in for_cuts), blends(for_blends), strict=True)
 
 
 def columns(pictures: Sequence[Image], fps: float = 25, first: int = 0) -> tuple[Columns, Columns]:
