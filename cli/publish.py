@@ -33,8 +33,8 @@ def measures(*, workspace: WorkspaceOption = Path()) -> int:
     """
     session = open_session(workspace)
     has_settings = session.workspace.settings.exists()
-    settings = session.settings.quality if has_settings else quality_settings(session.stages)()
-    for line in table(session.stages, settings):
+    settings = session.settings.quality if has_settings else quality_settings(session.declared)()
+    for line in table(session.declared, settings):
         say(line)
     return 0
 

@@ -55,7 +55,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
     # Where there is no catalogue yet, what is wrong with the corpus is said before anything is made.
     listed = None if workspace.catalogue.exists() else find(())
     taken, out = _divided(session, choice, listed or (), ())
-    require_sources_kept(workspace, session.stages, taken)
+    require_sources_kept(workspace, session.declared, taken)
     workspace.create()
     with session.held():
         known: Sequence[Video] = []
@@ -68,7 +68,7 @@ def add_videos(session: Session, find: Find, choice: Choice = EVERYTHING, whole:
         session.write_settings()
         merged = merge(known, taken, session.settings.run.shard_seconds)
         require_valid(workspace.catalogue, merged)
-        require_sources_kept(workspace, session.stages, merged)
+        require_sources_kept(workspace, session.declared, merged)
         write_catalogue(workspace.catalogue, merged)
     ids = {(video.corpus, video.video_id) for video in taken}
     chosen = tuple(video for video in merged if (video.corpus, video.video_id) in ids)

@@ -162,9 +162,10 @@ def compare(first: Session, second: Session) -> Difference:
         was, now = (_quality(session.workspace, old.video_id) for session in (first, second))
         if was != now:
             differences.verdicts[old.video_id] = was, now
-    one, two = (_flat(session.settings, session.stages) for session in (first, second))
+    one, two = (_flat(session.settings, session.declared) for session in (first, second))
     differences.settings = {name: (one.get(name), two.get(name)) for name in _different(one, two)}
-    for stage in first.stages:
+    on = {stage.name for session in (first, second) for stage in session.stages}
+    for stage in (stage for stage in first.declared if stage.name in on):
         differences.stages[stage.name] = _stage(stage, first.workspace, second.workspace, both)
         differences.joined += _different(*(_joined(session.workspace, stage) for session in (first, second)))
     return differences

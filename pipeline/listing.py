@@ -29,11 +29,12 @@ class Wish:
         wanted = ((self.subject, video.subject), (self.split, video.split))
         return all(wish is None or wish == value for wish, value in wanted)
 
-    def fits(self, listed: "Listed") -> bool:
-        """Whether what became of a video was asked for."""
-        if self.result is Result.FAILED and self.stage is not None:
-            return listed.state is State.FAILED
-        return self.result is None or self.result is listed.result
+    def fits(self, summary: VideoSummary) -> bool:
+        """Whether what became of a video was asked for. One may be accepted that failed an optional stage."""
+        if self.result is Result.FAILED:
+            states = summary.states
+            return State.FAILED in (states.values() if self.stage is None else (states[self.stage],))
+        return self.result is None or self.result is result_of(summary)
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def listed(session: Session, wish: Wish) -> Iterator[Listed]:
             _require(session, field, value)
     for found in session.summaries():
         for summary in found:
-            if wish.covers(summary.video) and wish.fits(one := Listed.of(summary, wish.stage)):
-                yield one
+            if wish.covers(summary.video) and wish.fits(summary):
+                yield Listed.of(summary, wish.stage)
 
 
 def _require(session: Session, field: str, value: str) -> None:

@@ -120,7 +120,7 @@ def remove(session: Session, wish: Wish, who: str, when: str, why: str = "") -> 
     """
     with session.changing() as now:
         found, known = find(now, wish), now.removals
-        require_sources_kept(now.workspace, now.stages, now.videos)
+        require_sources_kept(now.workspace, now.declared, now.videos)
         addresses = {video.video_id: video.source for video in (*found.meant, *found.copies) if video.remote}
         new = [Removal(subject=subject, why=why, who=who, when=when) for subject in wish.subjects]
         new += [

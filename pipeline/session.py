@@ -14,7 +14,7 @@ from portrait_prep.manifests.verdict import Review, read_reviews
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.declare.section import Section
-from portrait_prep.pipeline.declare.settings import Settings, read_settings, write_settings
+from portrait_prep.pipeline.declare.settings import Settings, read_settings, stages_on, write_settings
 from portrait_prep.pipeline.declare.stage import Stage, most_at_once
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.demands import Demands, packages_of_values
@@ -35,11 +35,12 @@ from portrait_prep.pipeline.store.shard_state import ShardState
 class Session:
     """Raises BadInput or BadSetting, on first use, where settings or catalogue are missing or wrong.
 
+    `declared`: all stages, whether they are on or not.
     `sections`: all that has a section in `pipeline.toml`, in its order. Where there are none, the stages have.
     """
 
     workspace: Workspace
-    stages: tuple[Stage[Any], ...]
+    declared: tuple[Stage[Any], ...]
     sections: tuple[Section, ...] = ()
 
     def afresh(self) -> "Session":
@@ -49,7 +50,12 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """Everything in `pipeline.toml`."""
-        return read_settings(self.workspace.settings, self.sections or self.stages)
+        return read_settings(self.workspace.settings, self.sections or self.declared)
+
+    @cached_property
+    def stages(self) -> tuple[Stage[Any], ...]:
+        """Those through which videos pass under the settings."""
+        return stages_on(self.declared, self.settings)
 
     @cached_property
     def videos(self) -> Catalogue:
@@ -73,15 +79,18 @@ class Session:
 
     def select(self, stages: Sequence[str], only: Sequence[str], retry_failed: bool, prune: bool = False) -> Selection:
         """Check the names that a user gave. A stage brings the stages that it stands on. Raises BadInput."""
-        known = {stage.name: stage for stage in self.stages}
+        known = [stage.name for stage in self.stages]
+        off = {stage.name for stage in self.declared}.difference(known)
         for name in stages:
+            if name in off:
+                raise BadInput(f"The stage '{name}' is off: set its backend in [{name}] of pipeline.toml.")
             if name not in known:
                 raise BadInput(f"There is no stage '{name}'; the stages are {', '.join(known)}.")
         named = self.named(only)
         wanted = set(stages) or set(known)
         for stage in reversed(self.stages):
             if stage.name in wanted:
-                wanted |= set(stage.upstream)
+                wanted |= set(stage.upstream).intersection(known)
         return Selection(frozenset(wanted), frozenset(named), retry_failed, prune)
 
     def video(self, video_id: str) -> Video:
@@ -133,7 +142,7 @@ class Session:
     def write_settings(self) -> None:
         """Write `pipeline.toml` with all defaults, unless it is there."""
         if not self.workspace.settings.exists():
-            write_settings(self.workspace.settings, self.sections or self.stages)
+            write_settings(self.workspace.settings, self.sections or self.declared)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -161,7 +170,7 @@ class Session:
             yield now
 
     def _sweep(self) -> None:
-        results = left_results(self.workspace, self.stages)
+        results = left_results(self.workspace, self.declared)
         self.workspace.sweep(keep={path for result in results for path in result.files})
 
     def run(
@@ -182,7 +191,7 @@ class Session:
         log_file = self.workspace.log("workers.log")
         run_counts, cache = RunCounts(), StatusCache(self.workspace, self.planner)
         if tasks := self._tasks_at_once(selection, cache, max(workers, 1)):
-            require_sources_kept(self.workspace, self.stages, self.videos)
+            require_sources_kept(self.workspace, self.declared, self.videos)
             own = self.settings.run
             gpu = own.gpu if self._wants_gpu(selection) else None
             demands = self._demands()
@@ -202,7 +211,7 @@ class Session:
 
     def pruning(self) -> Pruning:
         """What lies here of videos that the catalogue has no longer."""
-        return Pruning(self.workspace, self.stages, self.videos, self.removals.sources)
+        return Pruning(self.workspace, self.declared, self.videos, self.removals.sources)
 
     def _tasks_at_once(self, selection: Selection, cache: StatusCache, most: int) -> int:
         """How many tasks there can be at the same time, counted up to `most`; 0 where no work is left."""
@@ -251,7 +260,7 @@ class Session:
             pruning.finish()
         else:
             status_counts = self._brought_up_to_date(cache, stages, pruning)
-        discard_useless(self.workspace, self.planner, self.videos)
+        discard_useless(self.workspace, self.declared, self.planner, self.videos)
         return status_counts
 
     def _as_noted(self, cache: StatusCache, stages: frozenset[str] | None) -> StatusCounts | None:

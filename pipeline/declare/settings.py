@@ -14,7 +14,7 @@ from portrait_prep.manifests.files import replacing
 from portrait_prep.media.file import MOST_TEXT, regular
 from portrait_prep.pipeline.declare.quality import QualitySettings, quality_settings
 from portrait_prep.pipeline.declare.section import Section
-from portrait_prep.pipeline.declare.stage import Params
+from portrait_prep.pipeline.declare.stage import Params, Stage
 
 GpuSetting = Literal["auto", "off"] | int
 """All GPUs that there are, none, or at most so many."""
@@ -96,6 +96,18 @@ def _parsed(path: Path, section: str, model: type[BaseModel], values: Any) -> An
         reason = first["msg"].replace("Input should be", "must be")
         message = f"{path}: [{section}] {key} = {first['input']!r} is not allowed: {reason}."
         raise BadSetting(message) from error
+
+
+def stages_on(stages: Sequence[Stage[Any]], settings: Settings) -> tuple[Stage[Any], ...]:
+    """The stages that the settings do not leave off. Raises BadSetting where one would read what another, off, makes."""
+    on = tuple(stage for stage in stages if stage.is_on(settings.params[stage.name]))
+    names = {stage.name for stage in on}
+    for stage in on:
+        for reference in stage.reads_under(settings.params[stage.name]):
+            above = reference.partition(".")[0]
+            if above not in names:
+                raise BadSetting(f"[{stage.name}] reads what {above} makes, and that is off: set [{above}] backend.")
+    return on
 
 
 def write_settings(path: Path, sections: Sequence[Section]) -> None:

@@ -150,6 +150,9 @@ class Stage(Generic[P]):
     process: Callable[[Any], Iterator[Batch]]
     reads: tuple[str, ...] = ()
     reads_when: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    on: Callable[[P], bool] | None = None
+    """Of an optional stage, whether these parameters turn it on. While it is off nobody is told of it; a video that
+    fails it is accepted all the same. None: every video passes through it."""
     rows: Literal["frame", "video"] = "frame"
     packed: bool = True
     """Whether its shards are compressed. False where rows are read at random, or one of very many videos each."""
@@ -183,6 +186,15 @@ class Stage(Generic[P]):
         """The stages that this one reads under some parameters or other, in declaration order."""
         return tuple(dict.fromkeys(ref.partition(".")[0] for ref in self.reads))
 
+    def is_on(self, params: P) -> bool:
+        """Whether videos pass through it under these parameters."""
+        return self.on is None or self.on(params)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a video is accepted only once it is done: not where it joins accepted videos, or is optional."""
+        return self.reduce is None and self.on is None
+
     def reads_under(self, params: P) -> tuple[str, ...]:
         """What `process` reads under these parameters."""
         return tuple(ref for ref in self.reads if ref not in self.reads_when or self.reads_when[ref](params))
@@ -204,5 +216,5 @@ def most_at_once(stages: Sequence[Stage[Any]], names: Collection[str]) -> int:
     """How many of some stages can be computed of one video at the same time: those on the same level."""
     level: dict[str, int] = {}
     for stage in stages:
-        level[stage.name] = 1 + max((level[name] for name in stage.upstream), default=0)
+        level[stage.name] = 1 + max((level[name] for name in stage.upstream if name in level), default=0)
     return max(Counter(level[name] for name in names).values())

@@ -81,10 +81,10 @@ def _surveyed(
     """What no manifest vouches for is verified first. Where work is left, that is not kept in mind."""
     shard = members[0].shard
     facts = cache.facts(shard, members)
-    shard_state = ShardState.load(workspace, shard, members, planner.stages)
+    shard_state = ShardState.load(workspace, shard, members, pruning.stages)
     if pruning.prune_shard(shard_state):
         facts = cache.facts(shard, members, anew=True)
-        shard_state = ShardState.load(workspace, shard, members, planner.stages)
+        shard_state = ShardState.load(workspace, shard, members, pruning.stages)
     shard_state.verify(planner.stages)
     found = video_statuses(planner, shard_state)
     write_manifests(workspace, found)

@@ -38,6 +38,7 @@ MANY = 10
 class Pruning:
     """Finds and takes out.
 
+    `stages`: all of which there may be files, whether they are on or not.
     `removed`: videos that a command removed, whose files go wherever there is one, with their addresses, if any.
     """
 
@@ -48,7 +49,7 @@ class Pruning:
         videos: Catalogue,
         removed: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
-        self._workspace, self._stages, self._videos = workspace, stages, videos
+        self._workspace, self.stages, self._videos = workspace, stages, videos
         self._removed = {name: removed[name] for name in videos.lacking(sorted(removed))}
         self._strangers: set[str] = set()
 
@@ -88,7 +89,7 @@ class Pruning:
     def lone_shards(self) -> dict[Path, list[str]]:
         """Shard files that no row names and whose videos the catalogue has nowhere, with these videos."""
         found = {}
-        for stage in self._stages:
+        for stage in self.stages:
             folder = self._workspace.root / stage.name
             paths = folder.glob("*.parquet") if self._workspace.owns(stage.name) else ()
             for path in sorted(path for path in paths if path.stem not in self._videos.shards):
@@ -106,7 +107,7 @@ class Pruning:
         self._delete_media(self._videos.lacking(sorted(strangers)))
         self._strangers |= strangers
         kept = [video.video_id for video in shard_state.videos]
-        for stage in self._stages:
+        for stage in self.stages:
             if strangers.intersection(shard_state.records.get(stage.name, ())):
                 self._workspace.folder(stage.name)
                 _rewrite(self._workspace.shard(stage.name, shard_state.shard), stage, kept)
@@ -130,7 +131,7 @@ class Pruning:
         return gone
 
     def _delete_media(self, names: Collection[str]) -> None:
-        suffixes = {suffix for stage in self._stages for suffix in stage.media}
+        suffixes = {suffix for stage in self.stages for suffix in stage.media}
         for name in names:
             for suffix in suffixes:
                 self._delete(f"{name}.{suffix}", "media")

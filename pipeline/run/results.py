@@ -177,12 +177,16 @@ def _named(reader: ShardReader, stage: Stage[Any], record: Record) -> Iterator[B
         start += len(batch["video_id"])
 
 
-def discard_useless(workspace: Workspace, planner: Planner, videos: Catalogue) -> None:
-    """Remove the results that no run would use: committed, or not of what would be computed from now on."""
+def discard_useless(workspace: Workspace, stages: Iterable[Stage[Any]], planner: Planner, videos: Catalogue) -> None:
+    """Remove the results of these stages that no run would use.
+
+    They are committed, or not of what would be computed from now on, or of a stage that is off.
+    """
+    on = {stage.name for stage in planner.stages}
     left: dict[str, list[VideoResult]] = defaultdict(list)
-    for result in left_results(workspace, planner.stages):
+    for result in left_results(workspace, stages):
         video = videos.find(result.record.video_id)
-        if video:
+        if video and result.record.stage in on:
             left[video.shard].append(result)
         else:
             result.discard()

@@ -160,7 +160,7 @@ class Planner:
                     stage,
                     video,
                     known.get(video.video_id),
-                    {name: found[name][video.video_id] for name in stage.upstream},
+                    {name: found[name][video.video_id] for name in stage.upstream if name in found},
                 )
                 for video in videos
             }

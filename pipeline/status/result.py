@@ -17,14 +17,14 @@ class Result(StrEnum):
 
 
 def result_of(summary: VideoSummary) -> Result:
-    """A video that failed a stage is failed, whatever the rules say; one that repeats another is left out."""
+    """One that repeats another is left out. Else, a video that is not accepted is failed where it failed a stage."""
     states = set(summary.states.values())
     if not summary.video.worked_on:
         return Result.LEFT_OUT
-    if State.FAILED in states:
-        return Result.FAILED
     if summary.verdict.accepted:
         return Result.ACCEPTED
+    if State.FAILED in states:
+        return Result.FAILED
     return Result.UNFINISHED if states & {State.PENDING, State.STALE} else Result.REJECTED
 
 

@@ -149,7 +149,7 @@ def _verdict(planner: Planner, video: Video, statuses: Mapping[str, StageStatus]
 
 
 def _earlier(planner: Planner, video: Video, statuses: Mapping[str, StageStatus]) -> Verdict | None:
-    judged = [statuses[stage.name] for stage in planner.stages if stage.reduce is None]
+    judged = [statuses[stage.name] for stage in planner.stages if stage.is_judged]
     records = {status.record.stage: status.record for status in judged if status.record and status.record.done}
     if len(records) < len(judged) or all(status.state is State.DONE for status in judged):
         return None
@@ -168,8 +168,8 @@ def verdict_of(
     reasons: Mapping[str, str],
     records: Mapping[str, Measured],
 ) -> Verdict:
-    """The verdict that counts. Stages that join videos come after it and have no say in what is finished."""
-    judged = [stage.name for stage in planner.stages if stage.reduce is None]
+    """The verdict that counts. Only the stages that are judged have a say in what is finished."""
+    judged = [stage.name for stage in planner.stages if stage.is_judged]
     unfinished = {
         name: f"{states[name]}: {reasons[name]}" if reasons[name] else str(states[name])
         for name in judged
