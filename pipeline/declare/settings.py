@@ -99,7 +99,7 @@ def _parsed(path: Path, section: str, model: type[BaseModel], values: Any) -> An
 
 
 def stages_on(stages: Sequence[Stage[Any]], settings: Settings) -> tuple[Stage[Any], ...]:
-    """The stages that the settings do not leave off. Raises BadSetting where one would read what another, off, makes."""
+    """The stages that are on. Raises BadSetting where one reads what another, that is off, would make."""
     on = tuple(stage for stage in stages if stage.is_on(settings.params[stage.name]))
     names = {stage.name for stage in on}
     for stage in on:
