@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -181,7 +182,7 @@ class Stage(Generic[P]):
     distributions: tuple[str, ...] = ()
     """Packages whose versions the record notes (`mediapipe`, `av`, …)."""
 
-    @property
+    @cached_property
     def upstream(self) -> tuple[str, ...]:
         """The stages that this one reads under some parameters or other, in declaration order."""
         return tuple(dict.fromkeys(ref.partition(".")[0] for ref in self.reads))

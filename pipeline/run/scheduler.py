@@ -70,6 +70,8 @@ class Scheduler:
         self._closed = deque(sorted(footage, key=lambda shard: (-footage[shard], shard)))
         self._shard_runs: list[ShardRun] = []
         self._under_way: dict[Any, Submission] = {}
+        self._occupied: Counter[str] = Counter()
+        """How many tasks under way have a GPU, or wait for the network at a stage."""
         self._left = LeftTables(workspace, planner.stages)
         self.run_counts = RunCounts()
 
@@ -81,7 +83,9 @@ class Scheduler:
             if not self._under_way:
                 return self.run_counts
             for future in self._executor.wait(list(self._under_way)):
-                self._finish(self._under_way.pop(future), future)
+                submission = self._under_way.pop(future)
+                self._occupied[submission.kind] -= 1
+                self._finish(submission, future)
 
     # --- choosing -------------------------------------------------------------------------------------------------
 
@@ -99,13 +103,12 @@ class Scheduler:
 
     def _may_start(self, submission: Submission) -> bool:
         """Whether there is room for one more: in the network, or on the GPUs."""
+        occupied, stage = self._occupied[submission.kind], submission.unit.stage
         if submission.gpu:
-            return sum(other.gpu for other in self._under_way.values()) < self._executor.gpus
-        stage = submission.unit.stage
+            return occupied < self._executor.gpus
         if stage.fetches is None or not submission.fetches:
             return True
-        fetching = sum(other.fetches and other.unit.stage is stage for other in self._under_way.values())
-        return fetching < stage.fetches(self._planner.settings.params[stage.name])
+        return occupied < stage.fetches(self._planner.settings.params[stage.name])
 
     def _units_under_way(self) -> Iterator[OpenUnit]:
         units = [unit for shard_run in self._shard_runs for unit in shard_run.open.values()]
@@ -113,29 +116,23 @@ class Scheduler:
         return iter(sorted(units, key=lambda unit: -depth[unit.stage.name]))
 
     def _start_unit(self) -> bool:
-        ready = [
-            (depth, -number, shard_run, stage, videos)
-            for number, shard_run in enumerate(self._shard_runs)
-            for depth, stage, videos in shard_run.ready(self._selection)
-        ]
+        ready = [(shard_run, each) for shard_run in self._shard_runs for each in shard_run.ready]
         if not ready:
             return False
-        _, _, shard_run, stage, videos = max(ready, key=lambda entry: entry[:2])
-        unit = OpenUnit(shard_run, stage, self._unit(stage, shard_run.state.shard), self._cut(shard_run, stage, videos))
-        shard_run.open[stage.name] = unit
+        shard_run, first = max(ready, key=lambda pair: pair[1].depth)  # of equals the first: the shard opened first
+        tasks = self._cut(shard_run, first.stage, first.videos)
+        shard_run.begin(OpenUnit(shard_run, first.stage, self._unit(first.stage, shard_run.state.shard), tasks))
         return True
 
     def _open_shard(self) -> bool:
         """Open the next shard; False when none is left. Shards with nothing to do are passed over."""
-        self._shard_runs = [
-            shard_run for shard_run in self._shard_runs if shard_run.open or any(shard_run.ready(self._selection))
-        ]
+        self._shard_runs = [shard_run for shard_run in self._shard_runs if shard_run.open or shard_run.ready]
         while self._closed:
             shard = self._closed.popleft()
             state = ShardState.load(self._workspace, shard, self._shards[shard], self._planner.stages)
             state.verify(self._planner.stages)
-            shard_run = ShardRun(self._planner, state, offline=bool(self.run_counts.offline))
-            if any(shard_run.ready(self._selection)):
+            shard_run = ShardRun(self._planner, self._selection, state, offline=bool(self.run_counts.offline))
+            if shard_run.ready:
                 self._shard_runs.append(shard_run)
                 return True
         return False
@@ -185,6 +182,7 @@ class Scheduler:
             ids = [video.video_id for video in submission.unit.shard_run.state.videos]
             future = self._executor.submit(commit, submission.unit.unit, ids, submission.unit.results)
         self._under_way[future] = submission
+        self._occupied[submission.kind] += 1
 
     def _finish(self, submission: Submission, future: Any) -> None:
         unit = submission.unit
@@ -208,7 +206,7 @@ class Scheduler:
         if unit.results:
             self._submit(Submission(unit))
         else:
-            del unit.shard_run.open[unit.stage.name]
+            unit.shard_run.end(unit)
 
     def _go_offline(self, submission: Submission, computed: Computed) -> None:
         """From now on nothing is fetched; what is here goes on."""
@@ -216,7 +214,7 @@ class Scheduler:
         tried = {result.record.video_id for result in computed.results}
         submission.unit.waiting.extend([task] for task in submission.tasks if task.video.video_id not in tried)
         for shard_run in self._shard_runs:
-            shard_run.offline = True
+            shard_run.go_offline()
             for unit in list(shard_run.open.values()):
                 if unit.drop_downloads() and unit.computed and unit is not submission.unit:
                     self._close(unit)
@@ -256,12 +254,12 @@ class Scheduler:
         fresh = ShardState.load(self._workspace, shard_run.state.shard, shard_run.state.videos, self._planner.stages)
         fresh.verify(self._planner.stages)
         shard_run.state = fresh
-        del shard_run.open[unit.stage.name]
+        shard_run.end(unit)
         shard_run.refresh()
 
     def _committed(self, unit: OpenUnit, committed: Committed) -> None:
         shard_run, stage = unit.shard_run, unit.stage
-        del shard_run.open[stage.name]
+        shard_run.end(unit)
         records = [result.record for result in unit.results]
         computed = [result.record for result in unit.results if result.table not in self._left.at_start]
         shard_run.attempted |= {(stage.name, record.video_id) for record in records}

@@ -3,10 +3,12 @@
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.stage import Stage
+from portrait_prep.pipeline.run.gpus import GPU
 from portrait_prep.pipeline.run.results import VideoResult
 from portrait_prep.pipeline.run.task import Unit, VideoTask
 from portrait_prep.pipeline.status.plan import Planner, Selection
@@ -54,14 +56,28 @@ class Submission:
         """Whether it needs a GPU."""
         return self.unit.unit.gpu and bool(self.tasks)
 
+    @cached_property
+    def kind(self) -> str:
+        """What it occupies: a GPU, the network at its stage, or nothing that is counted."""
+        return GPU if self.gpu else self.unit.stage.name if self.fetches else ""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A unit that can start: how deep its stage lies, and the videos that are to be computed."""
+
+    depth: int
+    stage: Stage[Any]
+    videos: Sequence[Video]
+
 
 class ShardRun:
     """A shard being worked on."""
 
-    def __init__(self, planner: Planner, state: ShardState, offline: bool = False) -> None:
+    def __init__(self, planner: Planner, selection: Selection, state: ShardState, offline: bool = False) -> None:
         """`offline`: nothing is to be fetched."""
-        self.state, self.offline = state, offline
-        self._planner = planner
+        self.state = state
+        self._planner, self._selection, self._offline = planner, selection, offline
         self.attempted: set[tuple[str, str]] = set()
         self.open: dict[str, OpenUnit] = {}
         self.lost_commits: Counter[str] = Counter()
@@ -72,29 +88,51 @@ class ShardRun:
     def refresh(self) -> None:
         """Plan anew after records changed."""
         self.statuses = self._planner.statuses(self.state.videos, self.state.records)
+        self._ready: Sequence[Ready] | None = None
 
-    def todo(self, stage: Stage[Any], selection: Selection) -> list[Video]:
+    def begin(self, unit: OpenUnit) -> None:
+        """A unit is under way."""
+        self.open[unit.stage.name] = unit
+        self._ready = None
+
+    def end(self, unit: OpenUnit) -> None:
+        """It no longer is."""
+        del self.open[unit.stage.name]
+        self._ready = None
+
+    def go_offline(self) -> None:
+        """From now on nothing is to be fetched."""
+        self._offline, self._ready = True, None
+
+    def _todo(self, stage: Stage[Any]) -> list[Video]:
         """The videos to compute at a stage; each is tried once a run."""
-        statuses, local = self.statuses[stage.name], self.offline and stage.fetches is not None
+        statuses, local = self.statuses[stage.name], self._offline and stage.fetches is not None
         return [
             video
             for video in self.state.videos
             if (stage.name, video.video_id) not in self.attempted
-            and selection.wants(stage.name, video.video_id, statuses[video.video_id])
+            and self._selection.wants(stage.name, video.video_id, statuses[video.video_id])
             and not (local and video.fetched)
         ]
 
-    def ready(self, selection: Selection) -> Iterator[tuple[int, Stage[Any], list[Video]]]:
-        """The units that can start: (depth, stage, videos).
+    @property
+    def ready(self) -> Sequence["Ready"]:
+        """The units that can start.
 
-        A unit waits until nothing above it is left to do, and while a unit below reads what it would replace.
+        A unit waits until nothing above it is left to do, and while a unit below reads what it would replace. They are
+        kept until something changes: with many workers many shards are under way, and each is asked very often.
         """
+        if self._ready is None:
+            self._ready = tuple(self._found_ready())
+        return self._ready
+
+    def _found_ready(self) -> Iterator["Ready"]:
         unsettled: set[str] = set(self.open)
         for depth, stage in enumerate(self._planner.stages):
             above_unsettled = unsettled.intersection(stage.upstream)
-            videos = [] if stage.name in self.open else self.todo(stage, selection)
+            videos = [] if stage.name in self.open else self._todo(stage)
             read_now = any(stage.name in unit.stage.upstream for unit in self.open.values())
             if videos and not above_unsettled and not read_now:
-                yield depth, stage, videos
+                yield Ready(depth, stage, videos)
             if videos or above_unsettled:
                 unsettled.add(stage.name)
