@@ -257,6 +257,15 @@ def picture_at(path: Path, second: float, size: tuple[int, int]) -> Image | None
         return None
 
 
+def frame_at(path: Path, probe: Probe, second: float) -> SourceFrame | None:
+    """The same as a frame that can be had as displayed; `probe` tells its format."""
+    try:
+        with opened(path) as container:
+            return SourceFrame(_first_from(container, _stream(container, probe), second), probe, path)
+    except (NotAVideo, OSError, StopIteration):
+        return None
+
+
 def _first_from(container: InputContainer, stream: VideoStream, second: float) -> VideoFrame:
     """The first frame at or after that moment, or the farthest that is decoded. Raises StopIteration without any."""
     begin = (container.start_time or 0) / av.time_base + second

@@ -156,16 +156,24 @@ class Joiner:
     def __call__(self, task: Task) -> tuple[str, list[Segment]]:
         """Name and rows of a recording. Raises Damaged where a column is not what was recorded."""
         rows: list[Segment] = []
-        shot_count = 0
-        for readable, group in groupby(task.parts, key=lambda part: bool(part.digests)):
-            parts = [part.video for part in group]
-            if readable:
-                span = Span(self.workspace, {stage.name: stage for stage in self.stages}, parts)
-                rows += segments(span.recording, partial(span.shots, shot_count), self.params)
-                shot_count += span.shot_count
+        for parts, span, first in self.spans(task):
+            if span:
+                rows += segments(span.recording, partial(span.shots, first), self.params)
             else:
                 rows.append(_unread(parts))
         return task.recording, _contiguous(rows)
+
+    def spans(self, task: Task) -> "Iterator[tuple[list[Video], Span | None, int]]":
+        """Parts that follow each other, in order: what was read of them, and the number of its first shot.
+
+        None where they could not be read. Raises Damaged where a column is not what was recorded.
+        """
+        shot_count = 0
+        for readable, group in groupby(task.parts, key=lambda part: bool(part.digests)):
+            parts = [part.video for part in group]
+            span = Span(self.workspace, {stage.name: stage for stage in self.stages}, parts) if readable else None
+            yield parts, span, shot_count
+            shot_count += span.shot_count if span else 0
 
 
 def _unread(parts: Sequence[Video]) -> Segment:
