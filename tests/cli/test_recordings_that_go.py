@@ -88,13 +88,13 @@ def test_a_removed_recording_stays_out_and_its_videos_stay(root: Path, interview
     capsys.readouterr()
     before = state(root)
     assert remove(recording=("br*",), dry_run=True, workspace=root) == 0
-    assert f"To remove: 1 (brief), with {len(brief)} segments." in capsys.readouterr().out
+    assert f"To remove: 1 (brief), with {len(kept)} segments." in capsys.readouterr().out
     assert state(root) == before
 
     assert remove(recording=("br*",), why="no consent", workspace=root) == 0
     told = capsys.readouterr().out
-    assert f"Removed: 1 (brief), with {len(brief)} segments." in told
-    assert f"stay: {len(brief)} (" in told
+    assert f"Removed: 1 (brief), with {len(kept)} segments." in told
+    assert f"stay: {len(kept)} (" in told
     assert "portrait-prep remove 'brief-???-????????'" in told
     assert recordings_in(root) == {"short"}
     assert videos_in(root) == {"short", "brief"}
@@ -108,7 +108,7 @@ def test_a_removed_recording_stays_out_and_its_videos_stay(root: Path, interview
     assert "Kept out, since removed before: 1 (brief); to take them all the same" in told
     assert "scan 0, voice 0; recordings joined: 0." in told
     segments(workspace=root)
-    assert f"No longer in the source: {len(brief)} (" in capsys.readouterr().out
+    assert f"No longer in the source: {len(kept)} (" in capsys.readouterr().out
     assert remove("brief-???-????????", workspace=root) == 0
     assert videos_in(root) == {"short"}
 
