@@ -48,10 +48,6 @@ SCRIPTS = (
 """Files of `browser/` in the order in which they run, as one script."""
 
 
-STYLES = ("page.css", "recordings.css")
-"""The same of its looks."""
-
-
 def write_report(session: Session, pictures: int = PICTURES, show: Collection[str] = ()) -> Path:
     """Write `report/index.html`, whole or not at all, and return its path.
 
@@ -94,7 +90,7 @@ def render(
             totals.add(row)
             last_work = max(last_work, summary.started)
     drawn = pictured(rows, pictures, show)
-    style, script = "".join(map(_read, STYLES)), _script()
+    style, script = _read("page.css") + (_read("recordings.css") if recordings.names else ""), _script()
     return (
         _environment()
         .get_template("page.html")

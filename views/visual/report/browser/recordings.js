@@ -24,13 +24,18 @@ class Film {
   }
 
   heading() {
-    const { facts, stretches } = { facts: this.stretches.facts, stretches: this.stretches };
-    const pictures = Object.keys(stretches.stills);
-    const kept = pictures.filter((i) => stretches.kind(i) === KEPT).length;
-    const drawn = kept < facts.kept ? `pictures of ${count(kept)} of ${count(facts.kept)} segments (portrait-prep report --pictures N shows more)` : "";
+    const { stretches } = this;
+    const { facts } = stretches;
+    const kept = Object.keys(stretches.stills).filter((i) => stretches.kind(i) === KEPT).length;
+    const told = [
+      facts.source,
+      clock(stretches.length / 1000),
+      `${count(facts.kept)} segment${facts.kept === 1 ? "" : "s"} of ${count(facts.people)} person${facts.people === 1 ? "" : "s"}`,
+      kept < facts.kept && !facts.note ? `${count(kept)} of them with a picture: portrait-prep report --pictures N shows more` : "",
+    ];
     return el("header", {},
       el("h3", {}, el("bdi", {}, facts.name)),
-      el("p", { class: "soft" }, el("bdi", {}, [facts.source, clock(stretches.length / 1000), `${count(facts.kept)} segment${facts.kept === 1 ? "" : "s"} of ${count(facts.people)} ${facts.people === 1 ? "person" : "persons"}`, drawn].filter(Boolean).join(" · "))),
+      el("p", { class: "soft" }, el("bdi", {}, told.filter(Boolean).join(" · "))),
       facts.note ? el("p", { class: "notice" }, el("bdi", {}, facts.note)) : null);
   }
 

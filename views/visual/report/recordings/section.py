@@ -26,7 +26,13 @@ TIMELINES = 60
 SEEN = 2.0
 """Seconds that a stretch which is not kept must last to get a picture."""
 
-MEANINGS: Mapping[Reason, str] = {
+UNKNOWN = "not told"
+"""Stands for the reason where a table has none."""
+
+REMOVED = "removed"
+"""Stands for the reason where the video of a segment, or its person, was taken out of the workspace."""
+
+MEANINGS: Mapping[str, str] = {
     Reason.NO_FACE: "nobody is seen",
     Reason.SMALL: "all faces are lower than [segment] min_face",
     Reason.STILL: "the face looks as it did before, in place or moved: a photograph",
@@ -39,8 +45,13 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.CROWDED: "no region shows this face and no other one",
     Reason.BLEND: "frames that show two shots, or black",
     Reason.UNREADABLE: "this part of the file could not be read",
+    REMOVED: "a person took it out: remove",
 }
 """Reason -> what it says of a stretch."""
+
+
+LONGEST = 1e8
+"""Seconds (three years) beyond which nobody's recording goes: what a table says is only data."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class RecordingsSection:
 
     def parts(self) -> Iterator[tuple[str, Any]]:
         """Names and JSON-ready values of the object that the script reads; an iterator stands for an array."""
-        yield "reasons", [{"name": reason.value, "told": told} for reason, told in MEANINGS.items()]
+        yield "reasons", [{"name": str(reason), "told": told} for reason, told in MEANINGS.items()]
         yield "drawn", [self.names.index(name) for name in self.drawn]
         yield "recordings", (self._facts(name) for name in self.names)
 
@@ -80,23 +91,23 @@ class RecordingsSection:
             told = self._told(rows, found)
             taken = chosen.get(name, []) if task else []
             path = local(self._recordings.workspace.root, rows[0].source)
-            pictures = dict(stills(path, ((number, rows[number]) for number in taken)))
+            pictures = dict(stills(path, [(number, rows[number]) for number in taken])) if taken else {}
             yield self.names.index(name), {**told, "stills": pictures}
 
     def _told(self, rows: Sequence[Segment], found: Mapping[str, Any]) -> dict[str, Any]:
         """The rows and what was found, by column; times in ms."""
         reasons, people = NamedColumn(), NamedColumn()
         for row in rows:
-            reasons.add(None if row.kept else row.reason or "")
+            reasons.add(self._reason(row) or None)
             people.add(row.subject)
         faces = [[*face, -1 if person is None else people.number(person)] for *face, person in found.get("faces", ())]
         crops = ([row.crop_x, row.crop_y, row.crop_w, row.crop_h] if row.kept else 0 for row in rows)
         return {
-            "start": [round(row.start * 1000) for row in rows],
-            "end": [round(row.end * 1000) for row in rows],
+            "start": [round(_bounded(row.start) * 1000) for row in rows],
+            "end": [round(_bounded(row.end) * 1000) for row in rows],
             "id": [row.segment_id for row in rows],
             "shot": [-1 if row.shot is None else row.shot for row in rows],
-            "share": [round(min(row.voice_share, 1) * 100) for row in rows],
+            "share": [round(_bounded(row.voice_share) * 100) for row in rows],
             "crop": list(crops),
             "reason": reasons.to_json(),
             "person": people.to_json(),
@@ -108,9 +119,9 @@ class RecordingsSection:
         rows = self._segments.rows.get(name, ())
         seconds: dict[str, float] = {}
         for row in rows:
-            reason = "" if row.kept else row.reason or "?"
-            seconds[reason] = seconds.get(reason, 0.0) + row.end - row.start
-        kept = [row for row in rows if row.kept]
+            reason = self._reason(row)
+            seconds[reason] = seconds.get(reason, 0.0) + _bounded(row.end) - _bounded(row.start)
+        kept = [row for row in rows if not self._reason(row)]
         source = rows[0].source if rows else ""
         return {
             "name": printable(name),
@@ -121,6 +132,13 @@ class RecordingsSection:
             "seconds": {str(printable(reason)): round(length, 3) for reason, length in seconds.items()},
             "note": self._note(name),
         }
+
+    def _reason(self, row: Segment) -> str:
+        """Why a stretch does not become a video; empty where it may."""
+        removals = self.session.removals
+        if row.segment_id in removals.videos or row.subject in removals.subjects:
+            return REMOVED
+        return "" if row.kept else row.reason or UNKNOWN
 
     def _address(self, source: str) -> str | None:
         """Where a browser finds the file, while it is there."""
@@ -145,9 +163,9 @@ class RecordingsSection:
         kept, others = list[tuple[str, int]](), list[tuple[str, int]]()
         for name in self.drawn:
             for number, row in enumerate(self._segments.rows[name]):
-                if row.kept:
+                if not self._reason(row):
                     kept.append((name, number))
-                elif row.end - row.start >= SEEN:
+                elif self._reason(row) != REMOVED and row.end - row.start >= SEEN:
                     others.append((name, number))
         found: dict[str, list[int]] = {}
         for name, number in sorted(shared(kept, others, self.pictures)):
@@ -181,3 +199,7 @@ class RecordingsSection:
     @cached_property
     def _joiner(self) -> Joiner:
         return Joiner.of(self._recordings)
+
+
+def _bounded(number: float) -> float:
+    return min(max(0.0, number), LONGEST)  # 0 for NaN

@@ -1,13 +1,13 @@
 """Pictures of stretches of a recording: of a segment its region, of what is not kept all that is seen."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from portrait_prep.manifests.segments import Segment
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.picture import Image
-from portrait_prep.media.probe import Probe, probe
-from portrait_prep.media.source_frames import frame_at
+from portrait_prep.media.probe import probe
+from portrait_prep.media.source_frames import SourceFrame, frames_at
 from portrait_prep.stages.recordings.scan import HEAD
 from portrait_prep.views.visual.drawing.picture import jpeg, resized
 from portrait_prep.views.visual.report.detail import data_uri
@@ -16,7 +16,7 @@ SIDE = 192
 """Pixels of the longer side: some 5 kB."""
 
 
-def stills(path: Path, rows: Iterable[tuple[int, Segment]]) -> Iterator[tuple[int, str]]:
+def stills(path: Path, rows: Sequence[tuple[int, Segment]]) -> Iterator[tuple[int, str]]:
     """Number and picture (a data: URI) of each row that one can be had of: its middle, which is sought in the file.
 
     Nothing where the file cannot be read.
@@ -25,19 +25,19 @@ def stills(path: Path, rows: Iterable[tuple[int, Segment]]) -> Iterator[tuple[in
         facts = probe(path, end=HEAD)
     except (NotAVideo, OSError):
         return
-    for number, row in rows:
-        image = _still(path, facts, row)
+    frames = frames_at(path, facts, ((row.start + row.end) / 2 for _, row in rows))
+    for (number, row), frame in zip(rows, frames, strict=True):
+        image = None if frame is None else _picture(frame, row)
         if image is not None:
             yield number, data_uri(jpeg(resized(image, SIDE)))
 
 
-def _still(path: Path, facts: Probe, row: Segment) -> Image | None:
-    frame = frame_at(path, facts, (row.start + row.end) / 2)
+def _picture(frame: SourceFrame, row: Segment) -> Image | None:
     try:
-        image = None if frame is None else frame.image()
+        image = frame.image()
     except NotAVideo:
         return None
-    return image if image is None or not row.kept else _cut(image, row)
+    return _cut(image, row) if row.kept else image
 
 
 def _cut(image: Image, row: Segment) -> Image | None:
