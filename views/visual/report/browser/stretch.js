@@ -2,6 +2,7 @@
 const KEPT = "kept";
 const film = document.getElementById("recordings") && JSON.parse(document.getElementById("recordings").textContent);
 const REASONS = film?.reasons.map(({ name }) => name) ?? [];
+const QUIET = new Set(film?.reasons.filter(({ quiet }) => quiet).map(({ name }) => name));
 const TOLD = new Map(film?.reasons.map(({ name, told }) => [name, told]));
 
 // A reason of a hand that wrote the table is drawn as any other.

@@ -3,7 +3,7 @@ const MINUTES = [0.5, 1, 2, 5, 10, 30];
 const MOST_ROWS = 1500;
 const BINS = 420; // steps of the overview
 const TILE = 54;
-const TALL = { [KEPT]: 24, "no face": 8, silent: 8, "face too small": 8, "not alive": 8 }; // of the others 16: a voice is lost there
+const [TALL, MIDDLE, LOW] = [24, 16, 8]; // of segments, of where a talk may be lost, and of the rest
 const LANES = { pictures: 2, stretches: TILE + 7, shots: TILE + 34, faces: TILE + 42, line: 5 };
 const VOICE = 15;
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600];
@@ -68,14 +68,15 @@ class Timeline {
   }
 
   tall(kind) {
-    return TALL[kind] ?? 16;
+    if (kind === KEPT) return TALL;
+    return QUIET.has(kind) ? LOW : MIDDLE;
   }
 
   stretch(i, x) {
     const kind = this.stretches.kind(i);
     const [left, width] = this.clipped(i, x);
     const tall = this.tall(kind);
-    return svg("rect", { class: `${kindClass(kind)}${this.isShown(i) ? "" : " faded"}`, "data-i": i, x: left.toFixed(1), y: LANES.stretches + 24 - tall, width: width.toFixed(2), height: tall });
+    return svg("rect", { class: `${kindClass(kind)}${this.isShown(i) ? "" : " faded"}`, "data-i": i, x: left.toFixed(1), y: LANES.stretches + TALL - tall, width: width.toFixed(2), height: tall });
   }
 
   // Words where there is room for them.
@@ -86,8 +87,8 @@ class Timeline {
       const [left, width] = this.clipped(i, x);
       if (!text || text.length * 6.1 + 6 > width || !this.isShown(i)) return null;
       const tall = this.tall(kind);
-      const y = LANES.stretches + (tall === 8 ? 12 : 24 - tall / 2 + 4);
-      return svg("text", { class: `label ${slug(kind)}${tall === 8 ? " outside" : ""}`, x: (left + width / 2).toFixed(1), y }, text);
+      const y = LANES.stretches + (tall === LOW ? 12 : TALL - tall / 2 + 4);
+      return svg("text", { class: `label ${slug(kind)}${tall === LOW ? " outside" : ""}`, x: (left + width / 2).toFixed(1), y }, text);
     }).filter(Boolean);
   }
 
@@ -165,7 +166,7 @@ class Timeline {
 
   drawOverview() {
     const { stretches } = this;
-    const kinds = [KEPT, ...REASONS.filter((kind) => this.tall(kind) === 16), ...REASONS.filter((kind) => this.tall(kind) !== 16)];
+    const kinds = [KEPT, ...REASONS.filter((kind) => !QUIET.has(kind)), ...REASONS.filter((kind) => QUIET.has(kind))];
     const bin = Math.max(stretches.length / BINS, 1);
     const sums = kinds.map(() => new Float64Array(BINS));
     for (const i of stretches.all) {

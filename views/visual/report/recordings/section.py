@@ -50,6 +50,9 @@ MEANINGS: Mapping[str, str] = {
 """Reason -> what it says of a stretch."""
 
 
+QUIET = (Reason.NO_FACE, Reason.SMALL, Reason.STILL, Reason.SILENT, Reason.BORDER, Reason.BLEND)
+"""Reasons by which nobody's talk is lost who is seen."""
+
 LONGEST = 1e8
 """Seconds (three years) beyond which nobody's recording goes: what a table says is only data."""
 
@@ -78,7 +81,10 @@ class RecordingsSection:
 
     def parts(self) -> Iterator[tuple[str, Any]]:
         """Names and JSON-ready values of the object that the script reads; an iterator stands for an array."""
-        yield "reasons", [{"name": str(reason), "told": told} for reason, told in MEANINGS.items()]
+        yield (
+            "reasons",
+            [{"name": str(reason), "told": told, "quiet": reason in QUIET} for reason, told in MEANINGS.items()],
+        )
         yield "drawn", [self.names.index(name) for name in self.drawn]
         yield "recordings", (self._facts(name) for name in self.names)
 
@@ -159,16 +165,17 @@ class RecordingsSection:
         return ""
 
     def _chosen(self) -> dict[str, list[int]]:
-        """Numbers of the rows that get a picture, by recording."""
-        kept, others = list[tuple[str, int]](), list[tuple[str, int]]()
+        """Numbers of the rows that get a picture, by recording: segments first, then where a talk may be lost."""
+        kept, lost, quiet = list[tuple[str, int]](), list[tuple[str, int]](), list[tuple[str, int]]()
         for name in self.drawn:
             for number, row in enumerate(self._segments.rows[name]):
-                if not self._reason(row):
+                reason = self._reason(row)
+                if not reason:
                     kept.append((name, number))
-                elif self._reason(row) != REMOVED and row.end - row.start >= SEEN:
-                    others.append((name, number))
+                elif reason != REMOVED and row.end - row.start >= SEEN:
+                    (quiet if reason in QUIET else lost).append((name, number))
         found: dict[str, list[int]] = {}
-        for name, number in sorted(shared(kept, others, self.pictures)):
+        for name, number in sorted(shared(kept, shared(lost, quiet, self.pictures), self.pictures)):
             found.setdefault(name, []).append(number)
         return found
 
