@@ -13,7 +13,7 @@ from portrait_prep.cli.segment import segment
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.catalogue import read_catalogue
 from tests.cli.test_segment import Told, _toys, found, state, table
-from tests.stages.recordings.toy import write_recording
+from tests.stages.recordings.toy import SCRIPTS, found_in, write_recording
 
 __all__ = ["_toys"]
 
@@ -80,6 +80,40 @@ def test_a_renamed_file_is_another_recording_and_the_old_name_is_told(
     assert remove(recording=("short",), workspace=root) == 0
     assert recordings_in(root) == {"brief", "dull"}
     assert doubts(root, capsys) == []
+
+
+def test_a_folder_that_was_moved_holds_the_same_recordings(root: Path, interviews: Path, capsys: Told) -> None:
+    before = [row | {"source": None} for row in table(root)]
+    moved = interviews.rename(interviews.parent / "elsewhere")
+    capsys.readouterr()
+    assert segment(source=moved, workspace=root, workers=0) == 0
+    told = capsys.readouterr().out
+    assert "2 recordings (0 new)" in told
+    assert "scan 0, voice 0; recordings joined: 2." in told
+    assert "not there" not in told
+    assert [row | {"source": None} for row in table(root)] == before
+    segments(workspace=root)
+    assert all(video.path.exists() for video in read_catalogue(root / "catalogue.parquet"))
+    assert doubts(root, capsys) == []
+
+
+def test_of_a_file_that_was_changed_the_old_videos_are_named(
+    root: Path, interviews: Path, capsys: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recording(interviews, "short", copy_of="brief", size=(66, 48))
+    monkeypatch.setitem(SCRIPTS, "short", SCRIPTS["brief"])
+    found_in.cache_clear()
+    capsys.readouterr()
+    assert segment(source=interviews, workspace=root, workers=0) == 0
+    assert "scan 1, voice 1; recordings joined: 1." in capsys.readouterr().out
+    there = {str(row["segment_id"]) for row in table(root) if row["kept"]}
+    segments(workspace=root)
+    told = capsys.readouterr().out
+    gone = {video.video_id for video in read_catalogue(root / "catalogue.parquet")} - there
+    assert f"No longer in the source: {len(gone)} (" in told
+    assert gone
+    assert doubts(root, capsys) == []
+    found_in.cache_clear()
 
 
 def test_a_removed_recording_stays_out_and_its_videos_stay(root: Path, interviews: Path, capsys: Told) -> None:

@@ -79,7 +79,7 @@ def render(
     Takes some hundred bytes of memory a video: pictures are made while the stream is written.
     """
     recordings = recordings or RecordingsSection(session, pictures)
-    has_videos = session.workspace.catalogue.exists() or not recordings.names
+    has_videos = session.workspace.catalogue.exists() or not overview.has_recordings(session)
     stages = [stage.name for stage in session.stages]
     headings, shown, last_work = Headings(session.planner.rules), charts(session.stages), ""
     totals, rows = Totals(stages), Rows(stages, shown)

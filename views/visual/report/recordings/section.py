@@ -11,7 +11,7 @@ from portrait_prep.manifests.printing import printable
 from portrait_prep.manifests.segments import NONE, Segment, Segments, read_segments
 from portrait_prep.manifests.video import is_address, path_of
 from portrait_prep.pipeline.session import Session
-from portrait_prep.stages.recordings.joining import Joiner, Task, outdated, tasks_of
+from portrait_prep.stages.recordings.joining import Joiner, Task, names_of, outdated, tasks_of
 from portrait_prep.stages.recordings.overview import has_recordings, recordings_of
 from portrait_prep.stages.recordings.talk import Reason
 from portrait_prep.stages.sources import local
@@ -71,7 +71,8 @@ class RecordingsSection:
     @cached_property
     def names(self) -> list[str]:
         """All of which there is something to tell."""
-        return sorted({*self._segments.made, *self._segments.rows, *self._tasks})
+        there = names_of(self._recordings) if has_recordings(self.session) else ()
+        return sorted({*self._segments.made, *self._segments.rows, *there})
 
     @cached_property
     def drawn(self) -> list[str]:

@@ -110,6 +110,15 @@ def test_what_does_not_rest_on_what_was_found_is_told(root: Path, tmp_path: Path
     assert told(root)[1] == {}
 
 
+def test_a_recording_that_is_not_through_is_listed(root: Path) -> None:
+    (root / "segments.parquet").unlink()
+    (root / "recordings" / "scan" / "recordings-00000.parquet").unlink()
+    facts, timelines = told(root)
+    assert [one["name"] for one in facts["recordings"]] == ["brief", "short"]
+    assert all("Not all of its parts are through" in one["note"] for one in facts["recordings"])
+    assert timelines == {}
+
+
 def test_a_person_who_was_removed_is_shown_no_more(root: Path) -> None:
     segments(workspace=root)
     remove(subject=("short-000",), workspace=root)
