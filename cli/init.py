@@ -25,12 +25,11 @@ from portrait_prep.manifests.corpora.ravdess import splits as ravdess_splits
 from portrait_prep.manifests.corpora.ravdess import summary as ravdess_summary
 from portrait_prep.manifests.corpora.ravdess.names import RECORD, folder_of
 from portrait_prep.manifests.printing import shell_word
-from portrait_prep.manifests.segments import require_segments
 from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import a_few, counted
 from portrait_prep.pipeline.add_videos import Find, add_videos
-from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.reassigning import split_hint
+from portrait_prep.stages.recordings.overview import offered
 from portrait_prep.stages.sources import here
 
 
@@ -209,7 +208,7 @@ def iemocap(
 
 def segments(*, wanted: Wanted = ALL, workspace: WorkspaceOption = Path()) -> int:
     """Take the segments of long recordings that `segment` kept, a video each; split by recording, 80 to 20."""
-    found = require_segments(Workspace(workspace.absolute()).segments)
+    found = offered(open_session(workspace))
     rows = kept_segments.catalogue(found)
     if not rows:
         raise BadInput(" ".join(("Nothing was kept of the recordings here.", *kept_segments.summary(found))))

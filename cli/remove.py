@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from portrait_prep.cli.opening import open_session
+from portrait_prep.cli.removing_recordings import of_recordings
 from portrait_prep.cli.terminal import Flag, Many, Who, WorkspaceOption, say, user_name
 from portrait_prep.errors import BadInput
 from portrait_prep.manifests.wording import a_few
@@ -16,9 +17,10 @@ from portrait_prep.pipeline.session import Session
 REPORT = "report/index.html"
 
 
-def remove(
+def remove(  # noqa: PLR0913 (one for each option)
     *videos: str,
     subject: Annotated[tuple[str, ...] | None, Many] = None,
+    recording: Annotated[tuple[str, ...] | None, Many] = None,
     missing: Annotated[bool, Flag] = False,
     forget: Annotated[bool, Flag] = False,
     dry_run: Annotated[bool, Flag] = False,
@@ -37,6 +39,8 @@ def remove(
         Ids, as in the catalogue, or patterns ('ann_*').
     subject
         All videos of these subjects, those that are added later included.
+    recording
+        These long recordings (names or patterns) and what was found in them; videos that were made of them stay.
     missing
         Those whose source file is gone. Where all sources of a folder are gone, its disk is taken to be unmounted.
     forget
@@ -47,16 +51,23 @@ def remove(
         The reason, for those who come after; it is kept in removed.jsonl.
     """
     session, wish = open_session(workspace), Wish(tuple(dict.fromkeys(videos)), tuple(subject or ()), missing)
-    _require_sense(session, wish, forget, dry_run)
-    if forget:
-        lines = _forgotten(session, wish)
-    elif dry_run:
-        lines = _told(removing.find(session, wish), "To remove")
+    who = who or user_name()
+    if recording:
+        if wish != Wish() or (forget and dry_run):
+            raise BadInput("--recording stands alone, or with --forget or --dry-run.")
+        lines = of_recordings(session, recording, forget, dry_run, who, why)
     else:
-        lines = _removed(session, wish, who or user_name(), why)
+        _require_sense(session, wish, forget, dry_run)
+        lines = _of_videos(session, wish, forget, dry_run, who, why)
     for line in lines:
         say(line)
     return 0
+
+
+def _of_videos(session: Session, wish: Wish, forget: bool, dry_run: bool, who: str, why: str) -> Iterator[str]:
+    if forget:
+        return _forgotten(session, wish)
+    return _told(removing.find(session, wish), "To remove") if dry_run else _removed(session, wish, who, why)
 
 
 def _require_sense(session: Session, wish: Wish, forget: bool, dry_run: bool) -> None:

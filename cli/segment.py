@@ -21,7 +21,7 @@ from portrait_prep.pipeline.run.scheduler import RunCounts
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.stages.recordings.joining import join
-from portrait_prep.stages.recordings.overview import failures, has_recordings, recordings_of
+from portrait_prep.stages.recordings.overview import failures, has_recordings, recordings_of, whereabouts
 
 EACH = "each"
 """The rule by which every file of a folder is a subject of its own."""
@@ -75,6 +75,12 @@ def _added(session: Session, listing: Listing) -> Iterator[str]:
     _take_out_surplus(recordings_of(session), listing)
     added = add_videos(recordings_of(session), lambda known: corpus.catalogue(listing, known), whole=False)
     yield from corpus.summary(listing, added.videos, added.changes.added)
+    if out := sorted({str(removal.subject) for removal in added.changes.kept_out.values()}):
+        names = " ".join(map(shell_word, out))
+        yield (
+            f"Kept out, since removed before: {a_few(out)}; to take them all the same: "
+            f"portrait-prep remove --forget --recording {names}, then segment --source."
+        )
 
 
 def _take_out_surplus(recordings: Session, listing: Listing) -> None:
@@ -98,3 +104,4 @@ def _summed_up(
     if status_counts.taken_out:
         yield f"Taken out, since they are no longer there: {a_few(status_counts.taken_out)}."
     yield from failures(recordings, status_counts)
+    yield from whereabouts(recordings)

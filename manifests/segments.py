@@ -6,7 +6,7 @@ digest of all that its rows were made from (`basis`) and one of the rows themsel
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -97,6 +97,11 @@ class Segments:
     def __iter__(self) -> Iterator[Segment]:
         for segments in self.rows.values():
             yield from segments
+
+    def of(self, recordings: Collection[str]) -> "Segments":
+        """Those of some recordings."""
+        made = {name: noted for name, noted in self.made.items() if name in recordings}
+        return Segments({name: self.rows.get(name, ()) for name in made}, made)
 
     def intact(self, recording: str) -> bool:
         """Whether the rows of a recording are those that were written."""

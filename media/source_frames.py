@@ -5,7 +5,7 @@ What does not decode is passed over: what is wrong with a file is found where it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -255,6 +255,19 @@ def picture_at(path: Path, second: float, size: tuple[int, int]) -> Image | None
             return _rgb(frame, *size)
     except (NotAVideo, OSError):
         return None
+
+
+def frames_at(path: Path, probe: Probe, seconds: Iterable[float]) -> Iterator[SourceFrame | None]:
+    """The same of many moments, as frames that can be had as displayed; `probe` tells their format."""
+    left = iter(seconds)
+    for second in left:
+        try:
+            with opened(path) as container:
+                stream = _stream(container, probe)
+                for moment in chain((second,), left):
+                    yield SourceFrame(_first_from(container, stream, moment), probe, path)
+        except (NotAVideo, OSError, StopIteration):
+            yield None
 
 
 def _first_from(container: InputContainer, stream: VideoStream, second: float) -> VideoFrame:

@@ -124,18 +124,27 @@ def join(session: Session, workers: int) -> tuple[Segments, list[str]]:
     tasks = tasks_of(session)
     altered = [task for task in tasks if not there.intact(task.recording)]
     todo = {task.recording: task for task in (*outdated(tasks, there), *altered)}
-    known = names_of(session)
-    kept = {name for name in there.made if name in known and name not in todo}
-    rows = {name: there.rows.get(name, ()) for name in kept}
-    made = {name: there.made[name] for name in kept}
+    left = there.of(names_of(session).difference(todo))
+    rows, made = dict(left.rows), dict(left.made)
     work = Joiner.of(session)
     for name, found in in_order(work, todo.values(), min(workers, len(todo))):
         rows[name] = found
         made[name] = Made(basis=todo[name].basis, digest=digest_of_rows(found), rows=len(found))
     result = Segments(rows, made)
-    if todo or set(there.made) != kept or not home.segments.exists():
+    if todo or there.made != left.made or not home.segments.exists():
         write_segments(home.segments, result)
     return result, list(todo)
+
+
+def drop_gone(session: Session) -> None:
+    """Take out of `segments.parquet` the rows of recordings that have gone; nothing is joined."""
+    path, known = Workspace(session.workspace.home).segments, names_of(session)
+    try:
+        there = read_segments(path)
+    except Damaged:
+        return  # it is made anew by the next join
+    if there and not known.issuperset(there.made):
+        write_segments(path, there.of(known))
 
 
 @dataclass(frozen=True)
@@ -156,16 +165,24 @@ class Joiner:
     def __call__(self, task: Task) -> tuple[str, list[Segment]]:
         """Name and rows of a recording. Raises Damaged where a column is not what was recorded."""
         rows: list[Segment] = []
-        shot_count = 0
-        for readable, group in groupby(task.parts, key=lambda part: bool(part.digests)):
-            parts = [part.video for part in group]
-            if readable:
-                span = Span(self.workspace, {stage.name: stage for stage in self.stages}, parts)
-                rows += segments(span.recording, partial(span.shots, shot_count), self.params)
-                shot_count += span.shot_count
+        for parts, span, first in self.spans(task):
+            if span:
+                rows += segments(span.recording, partial(span.shots, first), self.params)
             else:
                 rows.append(_unread(parts))
         return task.recording, _contiguous(rows)
+
+    def spans(self, task: Task) -> "Iterator[tuple[list[Video], Span | None, int]]":
+        """Parts that follow each other, in order: what was read of them, and the number of its first shot.
+
+        None where they could not be read. Raises Damaged where a column is not what was recorded.
+        """
+        shot_count = 0
+        for readable, group in groupby(task.parts, key=lambda part: bool(part.digests)):
+            parts = [part.video for part in group]
+            span = Span(self.workspace, {stage.name: stage for stage in self.stages}, parts) if readable else None
+            yield parts, span, shot_count
+            shot_count += span.shot_count if span else 0
 
 
 def _unread(parts: Sequence[Video]) -> Segment:

@@ -1,17 +1,20 @@
 """What there is to tell of the recordings of a workspace: where their parts stand, and what was kept."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.corpora.segments import summary
-from portrait_prep.manifests.segments import read_segments
-from portrait_prep.manifests.wording import counted
+from portrait_prep.manifests.printing import shell_word
+from portrait_prep.manifests.segments import Segments, read_segments, require_segments
+from portrait_prep.manifests.wording import FEW, a_few, counted
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.stages.recordings.order import RECORDING_STAGES, SECTIONS
+from portrait_prep.stages.sources import local
 
 
 def recordings_of(session: Session) -> Session:
@@ -24,6 +27,19 @@ def has_recordings(session: Session) -> bool:
     return session.workspace.recordings.catalogue.exists()
 
 
+def offered(session: Session) -> Segments:
+    """The segments but for those of recordings that were removed, however far that came. Raises BadInput without any
+    table."""
+    found = require_segments(session.workspace.segments)
+    return found.of(set(found.made).difference(recordings_of(session).removals.subjects))
+
+
+def away(recordings: Session) -> list[str]:
+    """The recordings whose file is not there."""
+    files = {part.subject: local(recordings.workspace.root, part.source) for part in recordings.videos}
+    return sorted(name for name, file in files.items() if not os.path.exists(file))  # noqa: PTH110 (never raises)
+
+
 def lines(session: Session) -> Iterator[str]:
     """For people: parts by stage, what failed, and the segments. Nothing where there are no recordings."""
     if not has_recordings(session):
@@ -34,6 +50,7 @@ def lines(session: Session) -> Iterator[str]:
     names = {part.subject for part in recordings.videos}
     yield f"{counted(len(names), 'recording')} in {counted(status_counts.videos, 'part')}: {'; '.join(stages)}."
     yield from failures(recordings, status_counts)
+    yield from whereabouts(recordings)
     try:
         found = read_segments(session.workspace.segments)
     except Damaged as error:
@@ -50,7 +67,8 @@ def as_json(session: Session) -> dict[str, Any]:
     told = recordings.status_counts().to_json()
     kept = ("videos", "stages", "failed")
     names = {part.subject for part in recordings.videos}
-    return {"recordings": {"recordings": len(names), **{name: told[name] for name in kept}}}
+    facts = {"recordings": len(names), **{name: told[name] for name in kept}, "away": away(recordings)}
+    return {"recordings": facts}
 
 
 def failures(recordings: Session, status_counts: StatusCounts) -> Iterator[str]:
@@ -61,6 +79,16 @@ def failures(recordings: Session, status_counts: StatusCounts) -> Iterator[str]:
         parts[whose[row["video_id"]], row["stage"], row["message"]] += 1
     for (recording, stage, message), count in parts.items():
         yield f"{recording}: {stage} failed ({counted(count, 'part')}): {message}"
+
+
+def whereabouts(recordings: Session) -> Iterator[str]:
+    """What there is to say of files that are not there."""
+    if lost := away(recordings):
+        named = " ".join(map(shell_word, lost)) if len(lost) <= FEW else "NAME…"
+        yield (
+            f"Their files are not there: {a_few(lost)}; what was found in them stays; "
+            f"to take it out: portrait-prep remove --recording {named}"
+        )
 
 
 def _told(states: Mapping[State, int]) -> str:

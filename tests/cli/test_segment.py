@@ -28,6 +28,11 @@ Told = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    borrow_toys(monkeypatch)
+
+
+def borrow_toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put them in place of the stages of recordings."""
     sections = (*STAGES, *TOYS[1:], SECTION)
     monkeypatch.setattr(overview, "RECORDING_STAGES", TOYS)
     monkeypatch.setattr(overview, "SECTIONS", sections)

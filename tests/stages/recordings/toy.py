@@ -24,6 +24,7 @@ SCRIPTS: dict[str, tuple[Scene, ...]] = {
     "long": (Scene(280, (ONE,), begin=260), Scene(100, (ONE,)), Scene(100), Scene(400, TWO, end=12)),
     "half": (Scene(300, (ONE,), begin=290), Scene(200, (ONE,), end=20)),
     "dull": (Scene(10),),
+    "brief": (Scene(7, (ONE,)), Scene(4, (ONE,))),
 }
 FAILS_AT = {"half": 300.0}
 """A recording whose parts from then on cannot be read."""
@@ -35,11 +36,11 @@ def found_in(name: str) -> Batch:
     return columns(*SCRIPTS[name], seed=len(name))
 
 
-def write_recording(folder: Path, name: str, copy_of: str = "") -> Path:
-    """A file as long as the script of a recording."""
+def write_recording(folder: Path, name: str, copy_of: str = "", size: tuple[int, int] = (64, 48)) -> Path:
+    """A file as long as the script of a recording; faces lie within it where its size (width, height) is PICTURE."""
     folder.mkdir(parents=True, exist_ok=True)
     seconds = sum(scene.seconds for scene in SCRIPTS[copy_of or name])
-    image = np.full((48, 64, 3), 90 + len(copy_of or name), np.uint8)
+    image = np.full((*size[::-1], 3), 90 + len(copy_of or name), np.uint8)
     return write_clip(folder / f"{name}.mp4", [float(second) for second in range(round(seconds))], image)
 
 

@@ -22,6 +22,7 @@ from portrait_prep.views.visual.report.charts import charts
 from portrait_prep.views.visual.report.detail import detail
 from portrait_prep.views.visual.report.pictures import PICTURES, pictured
 from portrait_prep.views.visual.report.reasons import Headings
+from portrait_prep.views.visual.report.recordings.section import RecordingsSection
 from portrait_prep.views.visual.report.row import Row
 from portrait_prep.views.visual.report.rows import Rows
 from portrait_prep.views.visual.report.text import clock, embedded, embedded_parts
@@ -39,6 +40,9 @@ SCRIPTS = (
     "curves",
     "mesh",
     "drawer",
+    "stretch",
+    "timeline",
+    "recordings",
     "start",
 )
 """Files of `browser/` in the order in which they run, as one script."""
@@ -52,10 +56,12 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
     """
     workspace = session.workspace
     _ = session.settings
-    shown = session.named(sorted(show))
+    section = RecordingsSection(session, pictures, show)
+    names = sorted(set(show).difference(section.names))
+    shown = session.named(names) if names else []
     workspace.require_writable()
     path = workspace.root / "report" / "index.html"
-    page = render(session, pictures, shown)
+    page = render(session, pictures, shown, section)
     try:
         workspace.folder("report")
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -65,22 +71,26 @@ def write_report(session: Session, pictures: int = PICTURES, show: Collection[st
     return path
 
 
-def render(session: Session, pictures: int = PICTURES, show: Collection[str] = ()) -> TemplateStream:
+def render(
+    session: Session, pictures: int = PICTURES, show: Collection[str] = (), recordings: RecordingsSection | None = None
+) -> TemplateStream:
     """The page as a stream; the same workspace gives the same page.
 
     Takes some hundred bytes of memory a video: pictures are made while the stream is written.
     """
+    recordings = recordings or RecordingsSection(session, pictures)
+    has_videos = session.workspace.catalogue.exists() or not overview.has_recordings(session)
     stages = [stage.name for stage in session.stages]
     headings, shown, last_work = Headings(session.planner.rules), charts(session.stages), ""
     totals, rows = Totals(stages), Rows(stages, shown)
-    for shard in session.summaries():
+    for shard in session.summaries() if has_videos else ():
         for summary in shard:
             row = Row.of(summary, shown, headings)
             rows.add(row)
             totals.add(row)
             last_work = max(last_work, summary.started)
     drawn = pictured(rows, pictures, show)
-    style, script = _read("page.css"), _script()
+    style, script = _read("page.css") + (_read("recordings.css") if recordings.names else ""), _script()
     return (
         _environment()
         .get_template("page.html")
@@ -91,7 +101,10 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
             unmeasured=rows.unmeasured(),
             Result=Result,
             State=State,
-            recordings=list(overview.lines(session)),
+            has_videos=has_videos,
+            overview=list(overview.lines(session)),
+            recordings=embedded_parts(recordings.parts()) if recordings.names else (),
+            timelines=((number, embedded(_printable_all(told))) for number, told in recordings.timelines()),
             drawn=len(drawn),
             style=style,
             script=script,
@@ -105,6 +118,8 @@ def render(session: Session, pictures: int = PICTURES, show: Collection[str] = (
 
 def _details(session: Session, rows: Rows, drawn: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Number and embedded detail of each row that is drawn, made one at a time."""
+    if not drawn:
+        return
     ids = {rows.video_id(number) for number in drawn}
     videos = {video.video_id: video for video in session.videos if video.video_id in ids}
     for number in drawn:
@@ -117,6 +132,8 @@ def _printable_all(value: Any) -> Any:
     """A value whose texts are safe to print."""
     if isinstance(value, Mapping):
         return {name: _printable_all(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_printable_all(part) for part in value]
     return printable(value)
 
 
