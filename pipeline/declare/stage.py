@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
@@ -52,7 +52,8 @@ P_co = TypeVar("P_co", bound=Params, covariant=True)
 class Column:
     """One column that a stage adds. `dtype` is a NumPy name or `str`; `shape` is that of one row's value.
 
-    `when` tells from the stage's parameters whether the column is there; None: always.
+    `when` tells from the stage's parameters whether the column is there; None: always. `sized` tells the shape from
+    them, where a model decides: `shape` then has -1 in the place of what it decides.
     """
 
     name: str
@@ -62,6 +63,11 @@ class Column:
     meaning: str = ""
     nullable: bool = False
     when: Callable[[Any], bool] | None = None
+    sized: Callable[[Any], tuple[int, ...]] | None = None
+
+    def under(self, params: Params) -> Column:
+        """The column as it is under these parameters."""
+        return replace(self, shape=self.sized(params)) if self.sized else self
 
     @property
     def is_plain(self) -> bool:
@@ -210,7 +216,7 @@ class Stage(Generic[P]):
 
     def columns_under(self, params: P) -> tuple[Column, ...]:
         """The columns that `process` yields under these parameters."""
-        return tuple(column for column in self.columns if column.when is None or column.when(params))
+        return tuple(column.under(params) for column in self.columns if column.when is None or column.when(params))
 
 
 def most_at_once(stages: Sequence[Stage[Any]], names: Collection[str]) -> int:

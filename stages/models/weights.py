@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -25,15 +25,22 @@ TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16
 LONGEST_HEADER = 100_000_000
 
 
-def load_weights(network: torch.nn.Module, path: Path) -> None:
+def load_weights(network: torch.nn.Module, path: Path, part: str = "", unused: Collection[str] = ()) -> None:
     """Load the state dict in `path` into a network: every parameter, each of its shape, and nothing besides.
 
     The file is a state dict, or a checkpoint with one under `state_dict`; the prefix of parallel training is dropped.
-    Raises MissingPrerequisite where the file is truncated, holds anything but plain data, or belongs to another
-    network.
+    Where the network may be a `part` of a larger one, what lies beside it in the file is passed over; so is what is
+    `unused`, in any file. Raises MissingPrerequisite where the file is truncated, holds anything but plain data or
+    values that are no numbers, or belongs to another network.
     """
+    state = {name.removeprefix(PARALLEL): value for name, value in _read(path).items()}
+    if part and any(name.startswith(f"{part}.") for name in state):
+        state = {name.partition(".")[2]: value for name, value in state.items() if name.startswith(f"{part}.")}
+    state = {name: value for name, value in state.items() if name not in unused}
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise MissingPrerequisite(f"{path} holds values that are no numbers: get the published file again.")
     try:
-        network.load_state_dict({name.removeprefix(PARALLEL): value for name, value in _read(path).items()})
+        network.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise MissingPrerequisite(

@@ -27,7 +27,7 @@ from portrait_prep.manifests.corpora.iemocap.catalogue import CORPUS
 from portrait_prep.manifests.corpora.iemocap.evaluations import SESSIONS
 from portrait_prep.media.picture import FPS
 from portrait_prep.media.wav import FULL_SCALE, SAMPLES_PER_FRAME
-from portrait_prep.stages.models.hubert import check, features
+from portrait_prep.stages.models.wav2vec2 import EPSILON, SpeechModel, features
 from portrait_prep.views.reading.reader import Reader
 from portrait_prep.views.reading.samples import Sample, Samples
 from portrait_prep.views.reading.windows import Window, padded
@@ -41,8 +41,6 @@ CHOSEN: Mapping[str, Any] = {"corpus": CORPUS, "four_class": LABELS}
 """Which videos there are samples of."""
 SPEAKERS = tuple(f"Ses0{session}{gender}" for session in SESSIONS for gender in "FM")
 """In the order of their numbers."""
-EPSILON = 1e-7
-"""Added to the variance, as Wav2Vec2FeatureExtractor of Hugging Face transformers does."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def iemocap_hubert(
     reader = Reader(workspace, accepted=accepted, **(dict[str, Any](CHOSEN) | wishes))
     folder = None if hubert is None else Path(hubert).absolute()
     if folder:
-        check(folder)
+        SpeechModel.within(folder, "hubert")  # reads no weights
     return Samples(reader, utterances(reader), IemocapHubert(folder), seed)
 
 

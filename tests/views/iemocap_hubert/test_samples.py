@@ -16,7 +16,7 @@ from portrait_prep.manifests.corpora.iemocap import catalogue as iemocap
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline.declare.workspace import Workspace
-from portrait_prep.stages.models.hubert import features
+from portrait_prep.stages.models.wav2vec2 import features
 from portrait_prep.views.iemocap_hubert import LABELS, SPEAKERS, folds, iemocap_hubert
 from portrait_prep.views.reading.samples import Samples
 from tests.iemocap_release import FOUR_CLASS_LABELS, full_release, release, said
@@ -168,7 +168,7 @@ def test_the_full_release_has_the_published_numbers(tmp_path: Path) -> None:
 
 def test_features_of_a_given_model_are_of_the_wave(samples: Samples, workspace: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'portrait-prep[torch]'")
-    from tests.stages.models.tiny_hubert import write_model  # noqa: PLC0415  it needs PyTorch
+    from tests.stages.models.tiny_wav2vec2 import write_model  # noqa: PLC0415  it needs PyTorch
 
     folder = write_model(tmp_path / "tiny")
     heard = of(iemocap_hubert(workspace, hubert=folder), LONG)

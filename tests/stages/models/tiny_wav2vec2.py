@@ -1,12 +1,14 @@
-"""A small HuBERT of known weights, in files as transformers writes them; needs PyTorch."""
+"""A small wav2vec 2.0 or HuBERT of known weights, in files as transformers writes them; needs PyTorch."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from portrait_prep.stages.models.hubert_network import Hubert, Size
+from portrait_prep.stages.models.wav2vec2_network import Wav2Vec2
+from portrait_prep.stages.models.wav2vec2_size import Size
 
 TINY: dict[str, Any] = {
     "model_type": "hubert",
@@ -18,20 +20,23 @@ TINY: dict[str, Any] = {
     "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 4,
 }
+LARGE = TINY | {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
+"""Built as the large networks are."""
 
 
-def tiny_weights() -> dict[str, Any]:
+def tiny_weights(config: Mapping[str, Any] = TINY) -> dict[str, Any]:
     """Waves of rising pitch in place of lots: every machine makes the same; norms are about 1, as in trained ones."""
-    sizes = {name: value for name, value in TINY.items() if name != "model_type"}
+    shapes = {name: tensor.shape for name, tensor in Wav2Vec2(Size.model_validate(dict(config))).state_dict().items()}
+    shapes["masked_spec_embed"] = torch.Size([config["hidden_size"]])
     weights = dict[str, Any]()
-    for number, (name, tensor) in enumerate(sorted(Hubert(Size(**sizes)).state_dict().items())):
-        place = torch.arange(tensor.numel(), dtype=torch.float64)
+    for number, (name, shape) in enumerate(sorted(shapes.items())):
+        place = torch.arange(shape.numel(), dtype=torch.float64)
         values = torch.sin(place**2 * (1 + number) / 7) / 2 + name.endswith("norm.weight")
-        weights[name] = values.float().view(tensor.shape)
+        weights[name] = values.float().view(shape)
     return weights
 
 
-def write_safetensors(path: Path, weights: dict[str, Any]) -> None:
+def write_safetensors(path: Path, weights: Mapping[str, Any]) -> None:
     """By the published format, metadata and all."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     content = b""
@@ -44,9 +49,9 @@ def write_safetensors(path: Path, weights: dict[str, Any]) -> None:
     path.write_bytes(len(told).to_bytes(8, "little") + told + content)
 
 
-def write_model(folder: Path) -> Path:
+def write_model(folder: Path, config: Mapping[str, Any] = TINY) -> Path:
     """The folder, filled."""
     folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(TINY))
-    write_safetensors(folder / "model.safetensors", tiny_weights())
+    (folder / "config.json").write_text(json.dumps(config))
+    write_safetensors(folder / "model.safetensors", tiny_weights(config))
     return folder
