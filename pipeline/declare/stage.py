@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -51,7 +51,8 @@ P_co = TypeVar("P_co", bound=Params, covariant=True)
 class Column:
     """One column that a stage adds. `dtype` is a NumPy name or `str`; `shape` is that of one row's value.
 
-    `when` tells from the stage's parameters whether the column is there; None: always.
+    `when` tells from the stage's parameters whether the column is there; None: always. `sized` tells the shape from
+    them, where a model decides: `shape` then has -1 in the place of what it decides.
     """
 
     name: str
@@ -61,6 +62,16 @@ class Column:
     meaning: str = ""
     nullable: bool = False
     when: Callable[[Any], bool] | None = None
+    sized: Callable[[Any], tuple[int, ...]] | None = None
+
+    def under(self, params: Params) -> Column:
+        """The column as it is under these parameters."""
+        return replace(self, shape=self.sized(params)) if self.sized else self
+
+    @property
+    def is_map(self) -> bool:
+        """Whether its values are maps of classes or bits, which are the same over wide areas."""
+        return self.dtype.startswith("uint")
 
     @property
     def is_plain(self) -> bool:
@@ -98,8 +109,11 @@ class Job(Protocol[P_co]):
     def read(self, *columns: str) -> Iterator[Batch]:
         """Stream columns, named `stage.column`, as aligned batches of up to 250 rows keyed by the bare column name."""
 
+    def has(self, column: str) -> bool:
+        """Whether a column that the stage `reuses` is there for it to read: up to date, of this very video."""
+
     def record(self, stage: str) -> Record:
-        """The record of an upstream stage for this video."""
+        """The record of an upstream stage for this video, or of one of which a column is there to be reused."""
 
     def media(self, suffix: str) -> Path:
         """The committed `media/<video_id>.<suffix>` of an upstream stage."""
@@ -150,6 +164,10 @@ class Stage(Generic[P]):
     process: Callable[[Any], Iterator[Batch]]
     reads: tuple[str, ...] = ()
     reads_when: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    reuses: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    """Column of an optional stage above it -> whether, under these parameters, `process` reads it where it is there
+    instead of computing the same by itself. What comes out is the same bit for bit, so nothing is stale for it: a run
+    that computes both only computes the other one first."""
     on: Callable[[P], bool] | None = None
     """Of an optional stage, whether these parameters turn it on. While it is off nobody is told of it; a video that
     fails it is accepted all the same. None: every video passes through it."""
@@ -199,6 +217,14 @@ class Stage(Generic[P]):
         """What `process` reads under these parameters."""
         return tuple(ref for ref in self.reads if ref not in self.reads_when or self.reads_when[ref](params))
 
+    def reuses_under(self, params: P) -> tuple[str, ...]:
+        """What `process` reads under these parameters where it is there."""
+        return tuple(ref for ref, wanted in self.reuses.items() if wanted(params))
+
+    def reads_from(self, params: P) -> frozenset[str]:
+        """The stages that it reads, or may reuse a column of, under these parameters."""
+        return frozenset(ref.partition(".")[0] for ref in (*self.reads, *self.reuses_under(params)))
+
     def media_under(self, params: P) -> tuple[str, ...]:
         """The media files that `process` writes under these parameters."""
         return tuple(name for name in self.media if name not in self.media_when or self.media_when[name](params))
@@ -209,7 +235,7 @@ class Stage(Generic[P]):
 
     def columns_under(self, params: P) -> tuple[Column, ...]:
         """The columns that `process` yields under these parameters."""
-        return tuple(column for column in self.columns if column.when is None or column.when(params))
+        return tuple(column.under(params) for column in self.columns if column.when is None or column.when(params))
 
 
 def most_at_once(stages: Sequence[Stage[Any]], names: Collection[str]) -> int:

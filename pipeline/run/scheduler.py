@@ -121,7 +121,8 @@ class Scheduler:
         if not ready:
             return False
         _, _, shard_run, stage, videos = max(ready, key=lambda entry: entry[:2])
-        unit = OpenUnit(shard_run, stage, self._unit(stage, shard_run.state.shard), self._cut(shard_run, stage, videos))
+        tasks = [self._task(shard_run, stage, video) for video in videos]
+        unit = OpenUnit(shard_run, stage, self._unit(stage, shard_run.state.shard, tasks), self._cut(tasks))
         shard_run.open[stage.name] = unit
         return True
 
@@ -140,13 +141,12 @@ class Scheduler:
                 return True
         return False
 
-    def _cut(self, shard_run: ShardRun, stage: Stage[Any], videos: Sequence[Video]) -> deque[list[VideoTask]]:
+    def _cut(self, tasks: list[VideoTask]) -> deque[list[VideoTask]]:
         """The unit as one task while there are shards for everyone; else video by video, longest first."""
-        tasks = [self._task(shard_run, stage, video) for video in videos]
         if len(self._closed) + len(self._shard_runs) >= 2 * self._executor.size:
             return deque([tasks])
-        tasks.sort(key=lambda task: (-_footage([task.video]), task.video.video_id))
-        return deque([task] for task in tasks)
+        longest_first = sorted(tasks, key=lambda task: (-_footage([task.video]), task.video.video_id))
+        return deque([task] for task in longest_first)
 
     def _task(self, shard_run: ShardRun, stage: Stage[Any], video: Video) -> VideoTask:
         status = shard_run.statuses[stage.name][video.video_id]
@@ -164,11 +164,13 @@ class Scheduler:
             retries=settings.retries,
             deadline=None if unhurried else min(deadline, LONGEST_DEADLINE),
             left=self._left.of(stage.name, video.video_id),
+            reused=shard_run.reusable(stage, video.video_id),
         )
 
-    def _unit(self, stage: Stage[Any], shard: str) -> Unit:
+    def _unit(self, stage: Stage[Any], shard: str, tasks: Sequence[VideoTask]) -> Unit:
         params = self._planner.settings.params[stage.name]
-        gpu = stage.wants_gpu(params) and self._executor.gpus > 0
+        spared = all(task.reused for task in tasks)
+        gpu = stage.wants_gpu(params) and self._executor.gpus > 0 and not spared
         return Unit(self._workspace, stage, params, shard, self._columns, gpu)
 
     @cached_property
@@ -278,9 +280,10 @@ class Scheduler:
     def _repair_inputs(self, shard_run: ShardRun, stage: Stage[Any], records: Sequence[Record]) -> None:
         """Where a video found its inputs damaged: have them computed again, and then try it once more."""
         damaged = {record.video_id for record in records if record.error and record.error.type == Damaged.__name__}
-        above = [other for other in self._planner.stages if other.name in stage.upstream]
+        read = stage.reads_from(self._planner.settings.params[stage.name])
+        above = [other for other in self._planner.stages if other.name in read]
         if damaged - shard_run.repaired and shard_run.state.reverify(above, damaged):
-            shard_run.attempted -= {(name, video_id) for name in (stage.name, *stage.upstream) for video_id in damaged}
+            shard_run.attempted -= {(name, video_id) for name in (stage.name, *read) for video_id in damaged}
             shard_run.repaired |= damaged
 
 

@@ -192,7 +192,8 @@ class ShardWriter:
 
     def takes(self, reader: ShardReader, record: Record) -> bool:
         """Whether a video can be taken over from another file: its rows must have the columns of this one."""
-        return not record.rows or reader.column_names == self._schema.names
+        there = reader.file.schema_arrow
+        return not record.rows or (there.names, there.types) == (self._schema.names, self._schema.types)
 
     def copy(self, reader: ShardReader, record: Record) -> None:
         """Take over a video, rows and record, from another file."""
