@@ -3,13 +3,14 @@
 from typing import Any
 
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.stages import download, features, headpose, landmarks, normalize, speech, stats, torso
+from portrait_prep.stages import download, features, headpose, landmarks, normalize, parsing, speech, stats, torso
 
 STAGES: tuple[Stage[Any], ...] = (
     download.STAGE,
     normalize.STAGE,
     landmarks.STAGE,
     headpose.STAGE,
+    parsing.STAGE,
     torso.STAGE,
     speech.STAGE,
     features.STAGE,

@@ -7,7 +7,6 @@ them. Runs of frames with landmarks are treated as videos of their own: nothing 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -24,7 +23,7 @@ from portrait_prep.stages.face.geometry import Pose, to_canonical
 from portrait_prep.stages.models import bisenet
 from portrait_prep.stages.models.mediapipe import person_segmenter
 from portrait_prep.stages.models.registry import digests
-from portrait_prep.stages.shoulders import parsing
+from portrait_prep.stages.shoulders import outlines, parsing
 from portrait_prep.stages.shoulders.line import POINTS, Face, shoulder_lines
 from portrait_prep.stages.shoulders.track import fill, gate, sample, seen, smooth, steady_anchor, steady_ends
 
@@ -46,7 +45,7 @@ class Backend:
     finds the lines in one of them, with landmarks and least width in its pixels. `provider` tells what the network runs
     on with a GPU or without one; None: it always runs on the CPU. `altered_exports` is that of the stage. `together`:
     how many frames are decoded, then sampled as `stages.shoulders.track.sample` does; None: each frame is looked at, as
-    many together as the settings say.
+    many together as the settings say. `parsed`: another stage may have run the same network on the same frames.
     """
 
     models: tuple[str, ...]
@@ -56,6 +55,12 @@ class Backend:
     provider: Callable[[bool], str] | None = None
     altered_exports: Callable[[Path], Iterable[Path]] = lambda _: ()
     together: int | None = None
+    parsed: bool = False
+
+
+See = Callable[[NDArray[np.intp]], Iterable[NDArray[Any]]]
+"""Gives a mask or a map of classes for each of some frames, told by their places in a batch."""
+PARSED = "parsing.outlines"
 
 
 def _person_masks(_: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.float32]]]:
@@ -71,7 +76,13 @@ def _parser(gpu: bool) -> Callable[[Sequence[Image]], Iterable[NDArray[np.uint8]
 BACKENDS: Mapping[str, Backend] = {
     "selfie": Backend(("selfie_segmentation",), MASK_SIZE, _person_masks, shoulder_lines, together=TOGETHER),
     "bisenet": Backend(
-        (bisenet.NAME,), SIZE, _parser, parsing.shoulder_lines, bisenet.provider, bisenet.altered_exports
+        (bisenet.NAME,),
+        SIZE,
+        _parser,
+        parsing.shoulder_lines,
+        bisenet.provider,
+        bisenet.altered_exports,
+        parsed=True,
     ),
 }
 
@@ -119,30 +130,45 @@ def process(job: Job[TorsoParams]) -> Iterator[Batch]:
 def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
     """What each frame shows, in batches of frames that all have landmarks or all have none."""
     backend, params = BACKENDS[job.params.backend], job.params
-    size = backend.together or params.batch_size
-    pictures = read_pictures(job.media("mp4"), backend.size, expected=job.frames)
-    look = partial(_look, backend, backend.begin(job.gpu), params)
+    size, spared = backend.together or params.batch_size, job.has(PARSED)
+    eyes = _parsed if spared else _network(job, backend)
     job.metrics["looked_frames"] = 0
-    rows = job.read("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale")
+    columns = ("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale")
+    rows = job.read(*columns, PARSED) if spared else job.read(*columns)
     for batch in _groups(rows, size * max(ROWS_PER_GROUP // size, 1)):
-        landmarks = batch.pop("landmarks")
-        parts = [landmarks[start : start + size] for start in range(0, len(landmarks), size)]
-        found = [look(part, list(islice(pictures, len(part)))) for part in parts]
+        shown: Batch = {name: batch.pop(name) for name in ("landmarks", "outlines") if name in batch}
+        landmarks = shown["landmarks"]
+        cuts = (slice(start, start + size) for start in range(0, len(landmarks), size))
+        parts = ({name: values[cut] for name, values in shown.items()} for cut in cuts)
+        found = [_look(backend, eyes(part), params, part["landmarks"]) for part in parts]
         lines, looked = map(np.concatenate, zip(*found, strict=True))
         anchor = np.array([Face.of(points).anchor for points in landmarks])
         anchor[~_has_landmarks(landmarks)] = np.nan
         job.metrics["looked_frames"] += int(looked.sum())
         yield batch | {"lines": lines, "anchor": anchor}
     if backend.provider:
-        job.metrics["provider"] = backend.provider(job.gpu)
+        job.metrics["provider"] = job.record("parsing").metrics["provider"] if spared else backend.provider(job.gpu)
+
+
+def _network(job: Job[TorsoParams], backend: Backend) -> Callable[[Batch], See]:
+    """Runs the network on the frames of one part of the video after the other."""
+    pictures = read_pictures(job.media("mp4"), backend.size, expected=job.frames)
+    network = backend.begin(job.gpu)
+
+    def eyes(part: Batch) -> See:
+        shown = list(islice(pictures, len(part["landmarks"])))
+        return lambda numbers: network([shown[number]() for number in numbers])
+
+    return eyes
+
+
+def _parsed(part: Batch) -> See:
+    """What the network gave when the video was parsed."""
+    return lambda numbers: outlines.labels_of(part["outlines"][numbers])
 
 
 def _look(
-    backend: Backend,
-    network: Callable[[Sequence[Image]], Iterable[NDArray[Any]]],
-    params: TorsoParams,
-    landmarks: NDArray[np.float32],
-    pictures: Sequence[Callable[[], Image]],
+    backend: Backend, see: See, params: TorsoParams, landmarks: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Shoulder lines [n, 2, POINTS, 2] of frames that all have landmarks or all have none, and which were looked at.
 
@@ -153,9 +179,9 @@ def _look(
         return np.full((count, 2, POINTS, 2), np.nan), np.zeros(count, np.bool_)
 
     def find(numbers: NDArray[np.intp]) -> NDArray[np.float64]:
-        shown = network([pictures[number]() for number in numbers])
         faces = landmarks[numbers] / scale - 0.5
-        found = [backend.lines(*seen_at, params.min_width / scale) for seen_at in zip(shown, faces, strict=True)]
+        shown = zip(see(numbers), faces, strict=True)
+        found = [backend.lines(*seen_at, params.min_width / scale) for seen_at in shown]
         return (np.array(found) + 0.5) * scale
 
     return sample(find, count, params.still if backend.together else 0.0)
@@ -307,6 +333,7 @@ STAGE = Stage(
     packed=False,
     params=TorsoParams,
     reads=("normalize.mp4", "landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale"),
+    reuses={PARSED: lambda params: BACKENDS[params.backend].parsed},
     columns=(
         Column(
             "shoulders",

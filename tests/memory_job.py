@@ -50,6 +50,9 @@ class MemoryJob(Generic[P]):
             part = slice(start, start + ROWS_PER_GROUP)
             yield {name.partition(".")[2]: self._columns[name][part] for name in columns}
 
+    def has(self, column: str) -> bool:
+        return column in self._columns
+
     def record(self, stage: str) -> Record:
         return self._records[stage]
 

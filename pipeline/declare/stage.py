@@ -70,6 +70,11 @@ class Column:
         return replace(self, shape=self.sized(params)) if self.sized else self
 
     @property
+    def is_map(self) -> bool:
+        """Whether its values are maps of classes or bits, which are the same over wide areas."""
+        return self.dtype.startswith("uint")
+
+    @property
     def is_plain(self) -> bool:
         """Whether its values lie in memory as numbers, without strings or nulls."""
         return self.dtype != "str" and not self.nullable
@@ -105,8 +110,11 @@ class Job(Protocol[P_co]):
     def read(self, *columns: str) -> Iterator[Batch]:
         """Stream columns, named `stage.column`, as aligned batches of up to 250 rows keyed by the bare column name."""
 
+    def has(self, column: str) -> bool:
+        """Whether a column that the stage `reuses` is there for it to read: up to date, of this very video."""
+
     def record(self, stage: str) -> Record:
-        """The record of an upstream stage for this video."""
+        """The record of an upstream stage for this video, or of one of which a column is there to be reused."""
 
     def media(self, suffix: str) -> Path:
         """The committed `media/<video_id>.<suffix>` of an upstream stage."""
@@ -157,6 +165,10 @@ class Stage(Generic[P]):
     process: Callable[[Any], Iterator[Batch]]
     reads: tuple[str, ...] = ()
     reads_when: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    reuses: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
+    """Column of an optional stage above it -> whether, under these parameters, `process` reads it where it is there
+    instead of computing the same by itself. What comes out is the same bit for bit, so nothing is stale for it: a run
+    that computes both only computes the other one first."""
     on: Callable[[P], bool] | None = None
     """Of an optional stage, whether these parameters turn it on. While it is off nobody is told of it; a video that
     fails it is accepted all the same. None: every video passes through it."""
@@ -205,6 +217,14 @@ class Stage(Generic[P]):
     def reads_under(self, params: P) -> tuple[str, ...]:
         """What `process` reads under these parameters."""
         return tuple(ref for ref in self.reads if ref not in self.reads_when or self.reads_when[ref](params))
+
+    def reuses_under(self, params: P) -> tuple[str, ...]:
+        """What `process` reads under these parameters where it is there."""
+        return tuple(ref for ref, wanted in self.reuses.items() if wanted(params))
+
+    def reads_from(self, params: P) -> frozenset[str]:
+        """The stages that it reads, or may reuse a column of, under these parameters."""
+        return frozenset(ref.partition(".")[0] for ref in (*self.reads, *self.reuses_under(params)))
 
     def media_under(self, params: P) -> tuple[str, ...]:
         """The media files that `process` writes under these parameters."""

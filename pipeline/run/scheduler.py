@@ -120,8 +120,9 @@ class Scheduler:
         if not ready:
             return False
         shard_run, first = max(ready, key=lambda pair: pair[1].depth)  # of equals the first: the shard opened first
-        tasks = self._cut(shard_run, first.stage, first.videos)
-        shard_run.begin(OpenUnit(shard_run, first.stage, self._unit(first.stage, shard_run.state.shard), tasks))
+        tasks = [self._task(shard_run, first.stage, video) for video in first.videos]
+        unit = self._unit(first.stage, shard_run.state.shard, tasks)
+        shard_run.begin(OpenUnit(shard_run, first.stage, unit, self._cut(tasks)))
         return True
 
     def _open_shard(self) -> bool:
@@ -137,13 +138,12 @@ class Scheduler:
                 return True
         return False
 
-    def _cut(self, shard_run: ShardRun, stage: Stage[Any], videos: Sequence[Video]) -> deque[list[VideoTask]]:
+    def _cut(self, tasks: list[VideoTask]) -> deque[list[VideoTask]]:
         """The unit as one task while there are shards for everyone; else video by video, longest first."""
-        tasks = [self._task(shard_run, stage, video) for video in videos]
         if len(self._closed) + len(self._shard_runs) >= 2 * self._executor.size:
             return deque([tasks])
-        tasks.sort(key=lambda task: (-_footage([task.video]), task.video.video_id))
-        return deque([task] for task in tasks)
+        longest_first = sorted(tasks, key=lambda task: (-_footage([task.video]), task.video.video_id))
+        return deque([task] for task in longest_first)
 
     def _task(self, shard_run: ShardRun, stage: Stage[Any], video: Video) -> VideoTask:
         status = shard_run.statuses[stage.name][video.video_id]
@@ -161,11 +161,13 @@ class Scheduler:
             retries=settings.retries,
             deadline=None if unhurried else min(deadline, LONGEST_DEADLINE),
             left=self._left.of(stage.name, video.video_id),
+            reused=shard_run.reusable(stage, video.video_id),
         )
 
-    def _unit(self, stage: Stage[Any], shard: str) -> Unit:
+    def _unit(self, stage: Stage[Any], shard: str, tasks: Sequence[VideoTask]) -> Unit:
         params = self._planner.settings.params[stage.name]
-        gpu = stage.wants_gpu(params) and self._executor.gpus > 0
+        spared = all(task.reused for task in tasks)
+        gpu = stage.wants_gpu(params) and self._executor.gpus > 0 and not spared
         return Unit(self._workspace, stage, params, shard, self._columns, gpu)
 
     @cached_property
@@ -276,9 +278,10 @@ class Scheduler:
     def _repair_inputs(self, shard_run: ShardRun, stage: Stage[Any], records: Sequence[Record]) -> None:
         """Where a video found its inputs damaged: have them computed again, and then try it once more."""
         damaged = {record.video_id for record in records if record.error and record.error.type == Damaged.__name__}
-        above = [other for other in self._planner.stages if other.name in stage.upstream]
+        read = stage.reads_from(self._planner.settings.params[stage.name])
+        above = [other for other in self._planner.stages if other.name in read]
         if damaged - shard_run.repaired and shard_run.state.reverify(above, damaged):
-            shard_run.attempted -= {(name, video_id) for name in (stage.name, *stage.upstream) for video_id in damaged}
+            shard_run.attempted -= {(name, video_id) for name in (stage.name, *read) for video_id in damaged}
             shard_run.repaired |= damaged
 
 

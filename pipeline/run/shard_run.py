@@ -11,7 +11,7 @@ from portrait_prep.pipeline.declare.stage import Stage
 from portrait_prep.pipeline.run.gpus import GPU
 from portrait_prep.pipeline.run.results import VideoResult
 from portrait_prep.pipeline.run.task import Unit, VideoTask
-from portrait_prep.pipeline.status.plan import Planner, Selection
+from portrait_prep.pipeline.status.plan import Planner, Selection, State
 from portrait_prep.pipeline.store.shard_state import ShardState
 
 
@@ -115,6 +115,18 @@ class ShardRun:
             and not (local and video.fetched)
         ]
 
+    def reusable(self, stage: Stage[Any], video_id: str) -> tuple[str, ...]:
+        """The columns that the stage can reuse of a video now."""
+        above = ((ref, *ref.split(".")) for ref in stage.reuses_under(self._planner.settings.params[stage.name]))
+        return tuple(ref for ref, name, column in above if self._is_there(name, video_id, column))
+
+    def _is_there(self, stage: str, video_id: str, column: str) -> bool:
+        status = self.statuses.get(stage, {}).get(video_id)
+        return bool(status and status.state is State.DONE and status.record and column in status.record.digests)
+
+    def _above(self, stage: Stage[Any]) -> frozenset[str]:
+        return stage.reads_from(self._planner.settings.params[stage.name])
+
     @property
     def ready(self) -> Sequence["Ready"]:
         """The units that can start.
@@ -129,9 +141,9 @@ class ShardRun:
     def _found_ready(self) -> Iterator["Ready"]:
         unsettled: set[str] = set(self.open)
         for depth, stage in enumerate(self._planner.stages):
-            above_unsettled = unsettled.intersection(stage.upstream)
+            above_unsettled = unsettled.intersection(self._above(stage))
             videos = [] if stage.name in self.open else self._todo(stage)
-            read_now = any(stage.name in unit.stage.upstream for unit in self.open.values())
+            read_now = any(stage.name in self._above(unit.stage) for unit in self.open.values())
             if videos and not above_unsettled and not read_now:
                 yield Ready(depth, stage, videos)
             if videos or above_unsettled:

@@ -64,19 +64,20 @@ class VideoJob(Generic[P]):
         workspace: Workspace,
         stage: Stage[P],
         params: P,
-        video: Video,
+        task: "VideoTask",
         columns: Mapping[str, Column],
         gpu: bool = False,
         token: str = "",
     ) -> None:
-        self.video = video
+        self.video = video = task.video
         self.params = params
         self.gpu = gpu
         self.metrics: dict[str, Any] = {}
         self.outputs: dict[str, Path] = {}
         self._workspace, self._stage, self._columns, self._token = workspace, stage, columns, token
-        self._reads = stage.reads_under(params)
-        self._readers = {name: ShardReader(workspace.shard(name, video.shard)) for name in stage.upstream}
+        self._reads, self._reused = (*stage.reads_under(params), *task.reused), frozenset(task.reused)
+        above = (*stage.upstream, *by_stage(task.reused))
+        self._readers = {name: ShardReader(workspace.shard(name, video.shard)) for name in above}
         self.frames = max((self.record(name).frames for name in stage.upstream), default=0)
 
     def close(self) -> None:
@@ -96,8 +97,12 @@ class VideoJob(Generic[P]):
         """The workspace's downloads."""
         return self._workspace.sources
 
+    def has(self, column: str) -> bool:
+        """Whether a column is there to be reused."""
+        return column in self._reused
+
     def record(self, stage: str) -> Record:
-        """The record of an upstream stage."""
+        """The record of an upstream stage, or of one that is reused."""
         return self._readers[stage].records[self.video.video_id]
 
     def media(self, suffix: str) -> Path:
@@ -161,7 +166,7 @@ class Unit:
 class VideoTask:
     """One video to compute. `deadline` in seconds; None where no watchdog may end the process.
 
-    `left`: tables of results for it that may lie there already.
+    `left`: tables of results for it that may lie there already. `reused`: the columns that spare it work.
     """
 
     video: Video
@@ -170,6 +175,7 @@ class VideoTask:
     retries: int
     deadline: float | None
     left: tuple[Path, ...] = ()
+    reused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,7 +231,7 @@ def _attempt(unit: Unit, task: VideoTask, attempt: int) -> VideoResult:
     if task.deadline is not None:
         faulthandler.dump_traceback_later(task.deadline, exit=True)
     try:
-        return _process(unit, task.video, facts, clock)
+        return _process(unit, task, facts, clock)
     except (MissingPrerequisite, BadSetting, NoNetwork):
         raise
     except Exception as error:
@@ -260,11 +266,11 @@ def _blamed(error: Exception) -> Exception:
     return error
 
 
-def _process(unit: Unit, video: Video, facts: dict[str, Any], clock: float) -> VideoResult:
+def _process(unit: Unit, task: VideoTask, facts: dict[str, Any], clock: float) -> VideoResult:
     unit.workspace.folder(unit.stage.name)
-    token = fresh_token()
+    video, token = task.video, fresh_token()
     table = table_of(unit.workspace, unit.stage.name, video.video_id, token)
-    job = VideoJob(unit.workspace, unit.stage, unit.params, video, unit.columns, unit.gpu, token)
+    job = VideoJob(unit.workspace, unit.stage, unit.params, task, unit.columns, unit.gpu, token)
     try:
         with ShardWriter(table, unit.stage, unit.params) as writer:
             rows, digests = writer.rows(video.video_id, unit.stage.process(job))

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.stages import features, headpose, landmarks, torso
+from portrait_prep.stages import features, headpose, landmarks, parsing, torso
 from portrait_prep.stages.models import registry
 from portrait_prep.stages.order import STAGES
 
@@ -15,6 +15,7 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
     "headpose": headpose.BACKENDS,
     "torso": torso.BACKENDS,
     "features": features.BACKENDS,
+    "parsing": parsing.BACKENDS,
 }
 WITH_BACKENDS = [stage for stage in STAGES if "backend" in stage.params.model_fields]
 
@@ -52,4 +53,5 @@ def test_a_gpu_is_asked_for_by_the_networks_that_can_use_one() -> None:
         ("torso", "bisenet"),
         ("features", "wav2vec2"),
         ("features", "hubert"),
+        ("parsing", "bisenet"),
     }

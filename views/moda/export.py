@@ -9,6 +9,7 @@ second unless it says `FPS`: then the loader takes 533 samples for a frame where
     <folder>/<clip>/feature.npz         Vertices, Headposes, Transposes, Scales (float64), Shoulders, Visible, indices
     <folder>/<clip>/shoulder-billboard.npy
     <folder>/<clip>/audio.wav           16 kHz mono PCM16, 640 samples a frame
+    <folder>/<clip>/video-parsing_0.25.npy  where the stage `parsing` is on
     <folder>/<clip>/render/, render.yaml    with `renderer`: pictures, and for train_renderer.py --config
 """
 
@@ -31,6 +32,7 @@ from portrait_prep.views.exporting.export import Export, Options, Part, Plan
 from portrait_prep.views.moda import renderer_files
 from portrait_prep.views.moda.clips import LEAST, TEST, TRAIN, YAML, Clip, clips_of
 from portrait_prep.views.moda.motion_files import SHOULDERS, write_motion
+from portrait_prep.views.moda.parsing_file import ParsedVideos
 from portrait_prep.views.moda.renderer_files import write_render
 from portrait_prep.views.moda.targets import Targets
 from portrait_prep.views.moda.visibility import SEEN, seen_shares
@@ -130,7 +132,7 @@ def plan(reader: Reader, options: ModaOptions) -> Plan:
     taken = [take for take in takes if not (take.still and options.seen_only)]
     if not taken:
         raise BadInput(f"No clip shows both shoulders in {options.min_shoulders:.0%} of its frames: ask for less.")
-    make = partial(_write_clip, reader, _targets(options), options.renderer)
+    make = partial(_write_clip, reader, ParsedVideos(reader), options)
     return Plan(
         [Part(take.name, partial(make, take), f"{take}{', written still' * take.still}") for take in taken],
         _summary(taken),
@@ -153,10 +155,11 @@ def _takes(reader: Reader, clips: Sequence[Clip], options: ModaOptions) -> list[
     return [Take(clip, shares, bool(shares.min() < options.min_shoulders)) for clip, shares in seen.items()]
 
 
-def _write_clip(reader: Reader, targets: Targets, rendered: bool, take: Take, folder: Path) -> None:
+def _write_clip(reader: Reader, parsed: ParsedVideos, options: ModaOptions, take: Take, folder: Path) -> None:
     folder.mkdir()
-    write_motion(reader, take.clip.window, folder, targets, take.still)
-    if rendered:
+    write_motion(reader, take.clip.window, folder, _targets(options), take.still)
+    parsed.write(take.clip.window, folder)
+    if options.renderer:
         write_render(reader, take.clip.window, folder)
 
 
