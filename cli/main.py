@@ -52,6 +52,7 @@ COMMANDS = (
     ("remove", "remove:remove", "Take videos out of everything, and keep them out: by id, by subject, by lost source."),
     ("diff", "diff:diff", "Say what changed between two workspaces; exit code 1 when something did."),
     ("sides", "sides:sides", "Check that IEMOCAP's videos show the person who is speaking."),
+    ("identities", "identities:identities", "Say where subjects seem to hold other people than they should."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
     ("measures", "publish:measures", "Print every measure and its rule, with the thresholds of this workspace."),
     ("overlay", "publish:overlay", "Write a video with landmarks, axes of the head and shoulders drawn on it."),

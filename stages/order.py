@@ -3,7 +3,7 @@
 from typing import Any
 
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.stages import download, headpose, landmarks, normalize, speech, stats, torso
+from portrait_prep.stages import download, headpose, identity, landmarks, normalize, speech, stats, torso
 
 STAGES: tuple[Stage[Any], ...] = (
     download.STAGE,
@@ -12,5 +12,6 @@ STAGES: tuple[Stage[Any], ...] = (
     headpose.STAGE,
     torso.STAGE,
     speech.STAGE,
+    identity.STAGE,
     stats.STAGE,
 )

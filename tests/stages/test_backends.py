@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.stages import headpose, landmarks, torso
+from portrait_prep.stages import headpose, identity, landmarks, torso
 from portrait_prep.stages.models import registry
 from portrait_prep.stages.order import STAGES
 
@@ -14,6 +14,7 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
     "landmarks": landmarks.BACKENDS,
     "headpose": headpose.BACKENDS,
     "torso": torso.BACKENDS,
+    "identity": identity.BACKENDS,
 }
 WITH_BACKENDS = [stage for stage in STAGES if "backend" in stage.params.model_fields]
 

@@ -36,7 +36,9 @@ def switch(root: Path, before: str, after: str) -> None:
 def written(root: Path) -> dict[str, int]:
     """When each stage's tables were written."""
     return {
-        stage.name: max(path.stat().st_mtime_ns for path in (root / stage.name).glob("*.parquet")) for stage in STAGES
+        stage.name: max(path.stat().st_mtime_ns for path in (root / stage.name).glob("*.parquet"))
+        for stage in STAGES
+        if stage.on is None
     }
 
 
