@@ -119,7 +119,7 @@ def _of_bounds(cause: BaseException | None) -> str:
     if errors is None:
         return ""
     first = errors()[0]
-    option = "-".join(map(str, first["loc"])).replace("_", "-")
+    option = str(first["loc"][0]).replace("_", "-")  # behind it the place among several values
     return f"--{option} = {first['input']} is not allowed: {first['msg'].replace('Input should be', 'must be')}."
 
 
