@@ -2,7 +2,7 @@
 
 It is the mean of what a face recogniser makes of some faces spread over the video; embeddings of one person point the
 same way. It is for conditioning a network on a person, and for comparing subjects (`portrait-prep identities`): no
-video is rejected for it. Sixteen faces take a core half a second, which no GPU would shorten by much.
+video is rejected for it. A few faces a video keep no GPU busy: OpenCV's zoo measures 5 ms for one on a desktop's CPU.
 """
 
 from collections.abc import Callable, Iterator, Mapping

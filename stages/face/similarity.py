@@ -18,19 +18,19 @@ Scale = Literal["least squares", "spread"]
 def similarity(points: Floats, template: Floats, scale: Scale = "least squares") -> NDArray[np.float64]:
     """Affine matrices [n, 2, 3] that carry `points` [n, k, 2] onto `template` [k, 2], as OpenCV takes them.
 
-    NaN where a point is, or where all points are in one place.
+    NaN where a point is not finite, or where all points are in one place.
     """
     source, target = _complex(points), _complex(template)
     centre, goal = source.mean(axis=-1), target.mean()
-    source, target = source - centre[..., None], target - goal
     with np.errstate(invalid="ignore", divide="ignore"):
+        source, target = source - centre[..., None], target - goal
         turn = (source.conj() * target).sum(axis=-1)
         size = (np.abs(source) ** 2).sum(axis=-1)
         if scale == "least squares":
             factor = turn / size
         else:
             factor = turn / np.abs(turn) * np.sqrt((np.abs(target) ** 2).sum() / size)
-    shift = goal - factor * centre
+        shift = goal - factor * centre
     rows = [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
     return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 

@@ -72,7 +72,8 @@ def three_points(landmarks: Floats) -> NDArray[np.float64]:
 def _normalised(points: Floats) -> NDArray[np.float64]:
     """[points1_normalized] About their mean [..., 3, 2], in units of the deviation of all their coordinates."""
     centred = points - points.mean(axis=-2, keepdims=True)
-    return np.asarray(centred / centred.std(axis=(-2, -1), keepdims=True, ddof=1))
+    with np.errstate(invalid="ignore"):  # all in one place they are NaN, as the matrix is
+        return np.asarray(centred / centred.std(axis=(-2, -1), keepdims=True, ddof=1))
 
 
 def _smoothed(before: NDArray[np.float64], now: NDArray[np.float64]) -> NDArray[np.float64]:

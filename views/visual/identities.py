@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.pipeline.store.shards import ShardReader
 from portrait_prep.stages.identity import STAGE
 from portrait_prep.stages.models.sface import NUMBERS, SAME, unit
 from portrait_prep.views.reading.columns import changed
 from portrait_prep.views.reading.reader import Reader
+from portrait_prep.views.reading.selection import Footage
 
 Embeddings = NDArray[np.float32]
 
@@ -61,16 +63,23 @@ def known(reader: Reader) -> Known:
     for number, footage in enumerate(reader.videos):
         shards[footage.video.shard].append(number)
     for shard, numbers in shards.items():
-        path = reader.workspace.shard(STAGE.name, shard)
-        chosen = [reader.videos[number] for number in numbers]
-        ids = [footage.video.video_id for footage in chosen]
-        with ShardReader(path) as file:
-            if any(file.records[one.video.video_id].digest != one.digests[STAGE.name] for one in chosen):
-                raise changed(path)
-            for number, row in zip(numbers, file.single_rows(ids, ("embedding", "likeness")), strict=True):
-                embeddings[number], likeness[number] = row["embedding"][0], row["likeness"][0]
+        for number, row in zip(numbers, _rows(reader, shard, [reader.videos[each] for each in numbers]), strict=True):
+            embeddings[number], likeness[number] = row["embedding"][0], row["likeness"][0]
     videos = [footage.video for footage in reader.videos]
     return Known([video.video_id for video in videos], [video.subject for video in videos], embeddings, likeness)
+
+
+def _rows(reader: Reader, shard: str, chosen: Sequence[Footage]) -> Iterator[Batch]:
+    path = reader.workspace.shard(STAGE.name, shard)
+    ids = [footage.video.video_id for footage in chosen]
+    try:
+        with ShardReader(path) as file:
+            found = {video_id: record.digest for video_id, record in file.records.items()}
+            if any(found.get(one.video.video_id) != one.digests[STAGE.name] for one in chosen):
+                raise changed(path)
+            yield from file.single_rows(ids, ("embedding", "likeness"))
+    except FileNotFoundError as error:
+        raise changed(path) from error
 
 
 def compare(known: Known) -> Identities:
