@@ -52,6 +52,7 @@ COMMANDS = (
     ("remove", "remove:remove", "Take videos out of everything, and keep them out: by id, by subject, by lost source."),
     ("diff", "diff:diff", "Say what changed between two workspaces; exit code 1 when something did."),
     ("sides", "sides:sides", "Check that IEMOCAP's videos show the person who is speaking."),
+    ("identities", "identities:identities", "Say where subjects seem to hold other people than they should."),
     ("report", "publish:report", "Write report/index.html: one self-contained page about every video."),
     ("measures", "publish:measures", "Print every measure and its rule, with the thresholds of this workspace."),
     ("overlay", "publish:overlay", "Write a video with landmarks, axes of the head and shoulders drawn on it."),
@@ -118,7 +119,7 @@ def _of_bounds(cause: BaseException | None) -> str:
     if errors is None:
         return ""
     first = errors()[0]
-    option = "-".join(map(str, first["loc"])).replace("_", "-")
+    option = str(first["loc"][0]).replace("_", "-")  # behind it the place among several values
     return f"--{option} = {first['input']} is not allowed: {first['msg'].replace('Input should be', 'must be')}."
 
 

@@ -3,7 +3,18 @@
 from typing import Any
 
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.stages import download, features, headpose, landmarks, normalize, parsing, speech, stats, torso
+from portrait_prep.stages import (
+    download,
+    features,
+    headpose,
+    identity,
+    landmarks,
+    normalize,
+    parsing,
+    speech,
+    stats,
+    torso,
+)
 
 STAGES: tuple[Stage[Any], ...] = (
     download.STAGE,
@@ -14,5 +25,6 @@ STAGES: tuple[Stage[Any], ...] = (
     torso.STAGE,
     speech.STAGE,
     features.STAGE,
+    identity.STAGE,
     stats.STAGE,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from portrait_prep.views.crops.latentsync_export import LATENTSYNC
 from portrait_prep.views.dh_live.audio_export import DH_LIVE_AUDIO
 from portrait_prep.views.dh_live.export import DH_LIVE
 from portrait_prep.views.exporting.export import Export
@@ -17,6 +18,7 @@ EXPORTS: Sequence[Export[Any]] = (
     DH_LIVE,
     DH_LIVE_AUDIO,
     IEMOCAP_HUBERT,
+    LATENTSYNC,
     LIVE_LINK,
     WEBDATASET,
     DATASETS,

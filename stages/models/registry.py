@@ -46,6 +46,7 @@ _ASSETS = "https://storage.googleapis.com/mediapipe-assets"
 _TASKS = "https://storage.googleapis.com/mediapipe-models"
 _WHEEL = "https://github.com/google-ai-edge/mediapipe/releases/tag/v0.10.14"
 _BISENET = "https://huggingface.co/ManyOtherFunctions/face-parse-bisent"
+_OPENCV_ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo/966be4cb6eefc2a4f586ed0581bf4bbaa2533070"
 _SILERO = "https://github.com/snakers4/silero-vad/raw/v6.2.1/src/silero_vad/data"
 _SPEECH = "https://huggingface.co/facebook"
 _TDDFA = "https://github.com/cleardusk/3DDFA_V2/raw/master"
@@ -126,6 +127,14 @@ MODELS: Mapping[str, ModelFile] = {
             sha256="a45a946c6e9b16f8d3cf2e69376da9560a7cf9afae671bebceb7e437a405ea79",
             licence="MIT",
             address=f"{_TDDFA}/weights/mb1_120x120.pth",
+        ),
+        ModelFile(
+            name="sface",
+            file="face_recognition_sface_2021dec.onnx",
+            sha256="0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
+            licence="Apache-2.0",
+            # The repository keeps it in Git LFS: this is where such files are served from.
+            address=f"{_OPENCV_ZOO}/models/face_recognition_sface/face_recognition_sface_2021dec.onnx",
         ),
         ModelFile(
             name="silero_vad",

@@ -10,6 +10,10 @@ from tests.whole.runs import portrait_prep
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (
+            ("webdataset", "--crops", "latentsync", "foo"),
+            "--crops = foo is not allowed: must be 'latentsync' or 'musetalk'.",
+        ),
         (("webdataset", "--shard-size", "0"), "--shard-size = 0 is not allowed: must be greater than or equal to 1."),
         (("live-link", "--fps", "24"), "--fps = 24 is not allowed: must be 60, 30 or 25."),
     ],

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from portrait_prep.pipeline.declare.stage import Stage
-from portrait_prep.stages import features, headpose, landmarks, parsing, torso
+from portrait_prep.stages import features, headpose, identity, landmarks, parsing, torso
 from portrait_prep.stages.models import registry
 from portrait_prep.stages.order import STAGES
 
@@ -16,6 +16,7 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
     "torso": torso.BACKENDS,
     "features": features.BACKENDS,
     "parsing": parsing.BACKENDS,
+    "identity": identity.BACKENDS,
 }
 WITH_BACKENDS = [stage for stage in STAGES if "backend" in stage.params.model_fields]
 
