@@ -15,7 +15,9 @@ from portrait_prep.views.visual.report import PICTURES, write_report
 
 Pictures = Annotated[NonNegativeInt, Parameter(help="Most videos with pictures and curves, problems first.")]
 Show = Annotated[
-    tuple[str, ...], Many, Parameter(help="Videos that have pictures and curves in any case.", show_default=False)
+    tuple[str, ...],
+    Many,
+    Parameter(help="Videos, and recordings, that have pictures and curves in any case.", show_default=False),
 ]
 Out = Annotated[Path | None, Parameter(help="The file to write. Default: report/overlay/VIDEO.mp4 of the workspace.")]
 

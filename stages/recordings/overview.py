@@ -46,6 +46,9 @@ def lines(session: Session) -> Iterator[str]:
         return
     recordings = recordings_of(session)
     status_counts = recordings.status_counts()
+    if not status_counts.videos:
+        yield "No recordings are left: portrait-prep segment --source adds some."
+        return
     stages = (f"{stage} {_told(states)}" for stage, states in status_counts.by_video.items())
     names = {part.subject for part in recordings.videos}
     yield f"{counted(len(names), 'recording')} in {counted(status_counts.videos, 'part')}: {'; '.join(stages)}."

@@ -163,7 +163,9 @@ def test_all_recordings_can_go(root: Path, capsys: Told) -> None:
     assert remove(recording=("*",), workspace=root) == 0
     assert table(root) == []
     assert doubts(root, capsys) == []
+    capsys.readouterr()
     assert status(workspace=root) == 0
+    assert "No recordings are left" in capsys.readouterr().out
     assert report(workspace=root) == 0
     assert segment(workspace=root, workers=0) == 0
 

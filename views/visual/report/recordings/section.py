@@ -4,9 +4,11 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from portrait_prep.errors import Damaged
+from portrait_prep.manifests.corpora.folder.files import SUFFIXES
 from portrait_prep.manifests.printing import printable
 from portrait_prep.manifests.segments import NONE, Segment, Segments, read_segments
 from portrait_prep.manifests.video import is_address, path_of
@@ -97,8 +99,9 @@ class RecordingsSection:
             found = lanes(self._joiner, task, rows) if task else {}
             told = self._told(rows, found)
             taken = chosen.get(name, []) if task else []
-            path = local(self._recordings.workspace.root, rows[0].source)
-            pictures = dict(stills(path, [(number, rows[number]) for number in taken])) if taken else {}
+            pictures = (
+                dict(stills(self._path(rows[0].source), [(number, rows[number]) for number in taken])) if taken else {}
+            )
             yield self.names.index(name), {**told, "stills": pictures}
 
     def _told(self, rows: Sequence[Segment], found: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,12 +150,18 @@ class RecordingsSection:
             return REMOVED
         return "" if row.kept else row.reason or UNKNOWN
 
-    def _address(self, source: str) -> str | None:
-        """Where a browser finds the file, while it is there."""
+    def _is_there(self, source: str) -> bool:
         if not source or is_address(source) or "\0" in source:
-            return None
-        path = local(self._recordings.workspace.root, source).absolute()
-        return path.as_uri() if os.path.isfile(path) else None  # noqa: PTH113 (raises for no name)
+            return False
+        return os.path.isfile(self._path(source))  # noqa: PTH113 (raises for no name)
+
+    def _path(self, source: str) -> Path:
+        return local(self._recordings.workspace.root, source).absolute()
+
+    def _address(self, source: str) -> str | None:
+        """Where a browser finds the file, while it is there; None for what a browser may take for a page."""
+        path = self._path(source) if self._is_there(source) else None
+        return path.as_uri() if path and path.suffix.lower() in SUFFIXES else None
 
     def _note(self, name: str) -> str:
         rows = self._segments.rows.get(name, ())
@@ -161,7 +170,7 @@ class RecordingsSection:
             return f"Not all of its parts are through, or up to date: {again}."
         if name in self._outdated:
             return f"Its segments do not rest on what was found in it, or on other settings: {again}."
-        if rows and self._address(rows[0].source) is None:
+        if rows and not self._is_there(rows[0].source):
             return f"Its file {path_of(rows[0].source).name} is not there, so it has no pictures."
         return ""
 

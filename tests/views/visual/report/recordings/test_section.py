@@ -156,6 +156,15 @@ def test_hostile_names_and_numbers_are_data(root: Path) -> None:
     assert not [tag for tag, _ in found.tags if tag == "img"]
 
 
+def test_only_a_video_is_offered_to_play(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<script>alert(1)</script>")
+    there = require_segments(root / "segments.parquet")
+    rows = [row.model_copy(update={"source": str(tmp_path / "page.html")}) for row in there.rows["short"]]
+    write_segments(root / "segments.parquet", Segments({**there.rows, "short": rows}, there.made))
+    facts, _ = told(root)
+    assert [one["address"] is None for one in facts["recordings"]] == [False, True]
+
+
 def write_hostile(root: Path) -> None:
     """Add a recording whose rows are a stranger's."""
     path = root / "segments.parquet"
