@@ -95,5 +95,8 @@ def _summed_up(findings: Sequence[Finding], root: Path) -> Iterator[str]:
 def _commands(remedies: Sequence[Remedy], by: str, root: Path) -> list[str]:
     """Of the remedies that end in one command: what goes, each once, then that."""
     own = [remedy for remedy in remedies if remedy.by == by]
-    delete = tuple(dict.fromkeys(name for remedy in own for name in remedy.delete))
-    return Remedy("", delete, any(remedy.run for remedy in own), by).commands(root)
+    delete, absent = (
+        tuple(dict.fromkeys(name for names in each for name in names))
+        for each in ([remedy.delete for remedy in own], [remedy.absent for remedy in own])
+    )
+    return Remedy("", delete, any(remedy.run for remedy in own), by, absent).commands(root)

@@ -95,6 +95,8 @@ def _text(found: Found, applied: bool, root: str) -> Iterator[str]:
         yield f"Undetermined, and left alone: {a_few(found.undetermined)}."
     if found.unmeasured:
         yield f"Not measured as they are now: {a_few(found.unmeasured)}. First: portrait-prep run -w {root}"
+    if found.failed:
+        yield f"Failed, and so not measured: {a_few(found.failed)}. Why: portrait-prep status -w {root}"
     if changes and applied:
         yield f"Written: sound_shift of {a_few(changes)}. To move the sound: portrait-prep run -w {root}"
     elif changes:

@@ -5,7 +5,6 @@ digest of all that its rows were made from (`basis`) and one of the rows themsel
 """
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.files import replacing
@@ -23,6 +22,8 @@ from portrait_prep.media.file import regular
 from portrait_prep.media.memory import bounded_table
 
 FOOTER_KEY = b"portrait_prep"
+MOST_ROWS_PER_BYTE = 0.25
+"""Rows for each byte of the file at most: names and times are written whole, and take tens of bytes."""
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 MEANINGS: Mapping[str, tuple[pa.DataType, str, str]] = {
@@ -87,6 +88,12 @@ class Made(Model):
     rows: int
 
 
+class Noted(Model):
+    """What the table's metadata tell: recording -> what is noted of its rows."""
+
+    recordings: dict[str, Made]
+
+
 @dataclass(frozen=True)
 class Segments:
     """The rows of each recording, and what is noted of them."""
@@ -124,17 +131,28 @@ def read_segments(path: Path) -> Segments | None:
     """The table; None where there is none. Raises Damaged where it is no table of segments."""
     try:
         size = regular(path).stat().st_size
+        footer = pq.read_metadata(path)
+        if footer.num_rows > MOST_ROWS_PER_BYTE * size:
+            raise pa.ArrowInvalid("it claims more rows than its bytes can hold")
+        noted = Noted.model_validate_json((footer.metadata or {}).get(FOOTER_KEY, b""))
         with bounded_table(size):
-            table = pq.read_table(path)
-        noted = json.loads(table.schema.metadata[FOOTER_KEY])
+            table = pq.read_table(path, schema=SCHEMA)
         rows: dict[str, list[Segment]] = {}
         for segment in Rows.validate_python(table.to_pylist()):
             rows.setdefault(segment.recording, []).append(segment)
-        return Segments(rows, {str(name): Made(**values) for name, values in noted["recordings"].items()})
+        return _valid(Segments(rows, noted.recordings))
     except FileNotFoundError:
         return None
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError, ValidationError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # pydantic's are the last
         raise Damaged(f"{path} is no whole table of segments: run 'portrait-prep segment' again.") from error
+
+
+def _valid(segments: Segments) -> Segments:
+    """The same. Raises ValueError where a row ends before it begins, or would become the same video as another."""
+    kept = [segment.segment_id for segment in segments if segment.kept]
+    if len(set(kept)) < len(kept) or any(segment.end < segment.start for segment in segments):
+        raise ValueError("rows contradict themselves or each other")
+    return segments
 
 
 def require_segments(path: Path) -> Segments:
@@ -148,8 +166,8 @@ def require_segments(path: Path) -> Segments:
 def write_segments(path: Path, segments: Segments) -> None:
     """Write the table whole or not at all, in the order of the recordings' names."""
     names = sorted(segments.made)
-    noted = {"recordings": {name: segments.made[name].model_dump() for name in names}}
+    noted = Noted(recordings={name: segments.made[name] for name in names}).model_dump_json()
     values: list[Mapping[str, Any]] = [row.model_dump() for name in names for row in segments.rows.get(name, ())]
-    table = pa.Table.from_pylist(values, schema=SCHEMA).replace_schema_metadata({FOOTER_KEY: json.dumps(noted)})
+    table = pa.Table.from_pylist(values, schema=SCHEMA).replace_schema_metadata({FOOTER_KEY: noted})
     with replacing(path) as temporary:
         pq.write_table(table, temporary)

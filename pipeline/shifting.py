@@ -50,11 +50,15 @@ class Shift:
 
 @dataclass(frozen=True)
 class Found:
-    """Videos whose lag is known; ids of those of which it cannot be told, and of those not measured as they are now."""
+    """Videos whose lag is known; ids of those of which it cannot be told, and of those not measured as they are now.
+
+    A run measures the `unmeasured`; it does not get as far with the `failed`, which no run tries again unasked.
+    """
 
     shifts: tuple[Shift, ...]
     undetermined: tuple[str, ...]
     unmeasured: tuple[str, ...]
+    failed: tuple[str, ...] = ()
 
     @property
     def changes(self) -> Mapping[str, float | None]:
@@ -67,7 +71,7 @@ def find(session: Session, measure: Measure, only: Collection[str] = ()) -> Foun
 
     What a video's sound is moved by already is in what was measured: a measurement from before is not taken.
     """
-    shifts, undetermined, unmeasured = list[Shift](), list[str](), list[str]()
+    shifts, undetermined, unmeasured, failed = list[Shift](), list[str](), list[str](), list[str]()
     for shard in session.video_statuses():
         for one in shard:
             video_id = one.video.video_id
@@ -75,13 +79,14 @@ def find(session: Session, measure: Measure, only: Collection[str] = ()) -> Foun
                 continue
             metrics = _measured(one, measure.stage)
             if metrics is None:
-                unmeasured.append(video_id)
+                settled = all(status.settled for status in one.statuses.values())
+                (failed if settled else unmeasured).append(video_id)
             elif (lag := metrics.get(measure.metric)) is None:
                 undetermined.append(video_id)
             else:
                 before = one.video.sound_shift
                 shifts.append(Shift(video_id, lag, before, measure.corrected(before, lag)))
-    return Found(tuple(shifts), tuple(undetermined), tuple(unmeasured))
+    return Found(tuple(shifts), tuple(undetermined), tuple(unmeasured), tuple(failed))
 
 
 def _measured(video_status: VideoStatus, stage: str) -> Mapping[str, Any] | None:

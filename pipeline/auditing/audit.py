@@ -14,6 +14,7 @@ from portrait_prep.pipeline.auditing.finding import Finding, found
 from portrait_prep.pipeline.auditing.manifests import TableAudit
 from portrait_prep.pipeline.auditing.sample import Sample, examine_sample
 from portrait_prep.pipeline.auditing.shard import Outcome, Shard, ShardAudit, files_of
+from portrait_prep.pipeline.declare.workspace import CACHE
 from portrait_prep.pipeline.run.pool import in_order
 from portrait_prep.pipeline.run.pruning import Pruning
 from portrait_prep.pipeline.run.reduction import Reducer
@@ -64,7 +65,8 @@ class Audit:
             self._work_is_left |= outcome.work_is_left
         yield from self._reductions(reducer)
         yield from table.finalize()
-        names = [stage.name for stage in self._stages]
+        self._known.update(derived.derived_files(workspace))
+        names = [*(stage.name for stage in self._stages), CACHE]
         yield from orphans.examine_files(workspace, names, self._known, rows_by_id, self._gone)
         yield from derived.examine_derived(self._session, self._deep)
         if self._sample:

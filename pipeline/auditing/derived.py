@@ -6,11 +6,11 @@ from pathlib import Path
 
 from portrait_prep.manifests.files import is_intact
 from portrait_prep.pipeline.auditing.finding import Finding, found
-from portrait_prep.pipeline.declare.workspace import CACHE
+from portrait_prep.pipeline.declare.workspace import CACHE, Workspace
 from portrait_prep.pipeline.session import Session
 
 DIGEST = re.compile("-([0-9a-f]{64})$")
-"""End of the name of a derived file: the sha256 of its bytes. No other file in the folder is ever used."""
+"""End of the name of a derived file: the sha256 of its bytes."""
 
 
 def examine_derived(session: Session, deep: bool) -> Iterator[Finding]:
@@ -24,6 +24,11 @@ def examine_derived(session: Session, deep: bool) -> Iterator[Finding]:
         for path in stage.altered_exports(session.settings.params[stage.name], folder) if stage.altered_exports else ():
             if path not in spoilt:
                 yield found("exchanged export", workspace.relative(path), stage=stage.name)
+
+
+def derived_files(workspace: Workspace) -> Iterator[str]:
+    """Names of files that may be derived ones, relative to the workspace; nothing else is ever read in the folder."""
+    yield from (workspace.relative(path) for path in (workspace.root / CACHE).glob("*") if DIGEST.search(path.stem))
 
 
 def _is_spoilt(path: Path) -> bool:

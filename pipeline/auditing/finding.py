@@ -35,12 +35,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Kind:
-    """`problem` and `words` are templates. `delete`: the file that a finding names has to go; `run`: then run."""
+    """`problem` and `words` are templates. `delete`: the file that a finding names has to go; `run`: then run.
+
+    `absent`: it is not there.
+    """
 
     problem: str
     words: str
     delete: bool = False
     run: bool = True
+    absent: bool = False
 
 
 RUN, REDO, REMOVE = "run again", "delete the file and run again", "delete it or move it away"
@@ -92,18 +96,18 @@ KINDS = {
     ),
     "unfinished": Kind("{who} {state} ({reason})", RUN),
     # media
-    "missing media": Kind("the file is missing", RUN),
+    "missing media": Kind("the file is missing", RUN, absent=True),
     "media": Kind("its bytes are not those recorded", REDO, delete=True),
     # manifests
-    "missing manifest": Kind("the manifest is missing", RUN),
+    "missing manifest": Kind("the manifest is missing", RUN, absent=True),
     "unreadable manifest": Kind("the manifest cannot be read", REDO, delete=True),
     "manifest": Kind("it says otherwise than the shards at {places}", REDO, delete=True),
     "outdated manifest": Kind("it says otherwise than catalogue, settings and reviews at {places}", RUN),
-    "missing table": Kind("it is missing", RUN),
+    "missing table": Kind("it is missing", RUN, absent=True),
     "table": Kind("it says otherwise than the shards at {places}", REDO, delete=True),
     # what joins the videos
     "missing reduction": Kind("what joins the videos was not made", RUN),
-    "missing output": Kind("the file is missing", RUN),
+    "missing output": Kind("the file is missing", RUN, absent=True),
     "output": Kind("its bytes are not those recorded", REDO, delete=True),
     "outdated reduction": Kind("it does not rest on the videos that are accepted now", RUN),
     "recomputed output": Kind("it is not what the videos' rows come to when they are joined again", REDO, delete=True),
@@ -129,7 +133,8 @@ KINDS = {
 def found(kind: str, path: str, video_id: str = "", **details: object) -> Finding:
     """A finding of one of `KINDS`; `details` fill in its templates."""
     entry = KINDS[kind]
-    remedy = Remedy(entry.words.format(**details), (path,) if entry.delete else (), entry.run)
+    delete, absent = ((path,) if named else () for named in (entry.delete, entry.absent))
+    remedy = Remedy(entry.words.format(**details), delete, entry.run, absent=absent)
     return Finding(kind, path, entry.problem.format(**details), remedy, video_id)
 
 

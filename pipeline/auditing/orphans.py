@@ -19,7 +19,7 @@ OVERLAY = "report/overlay/{}.mp4"
 
 def examine_files(
     workspace: Workspace,
-    stages: Iterable[str],
+    folders: Iterable[str],
     known: Collection[str],
     videos: Mapping[str, Video],
     gone: Collection[str] = (),
@@ -27,6 +27,7 @@ def examine_files(
     """Look for files that nothing accounts for, and for what a killed run left.
 
     `known` are the files that are accounted for, relative to the workspace; and so are those of videos that are `gone`.
+    Nothing else may lie in `folders`.
     What lies in `models/`, in folders below `sources/`, or in folders of other names, is the user's.
     """
     for path in workspace.leftovers():
@@ -36,7 +37,7 @@ def examine_files(
             yield found("stranger", path.name)
     pages = {REPORT, *(OVERLAY.format(video_id) for video_id in (*videos, *gone))}
     unknown = []
-    for folder in (*stages, *OWN_FOLDERS):
+    for folder in (*folders, *OWN_FOLDERS):
         names = [workspace.relative(path) for path in _files(_below(workspace.root / folder))]
         unknown += [name for name in names if name not in known and name not in pages]
     if unknown:

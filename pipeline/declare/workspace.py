@@ -201,7 +201,12 @@ class Workspace:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the workspace against a second run. Raises WorkspaceBusy; the lock goes with the process."""
+        """Hold the workspace against a second run. Raises WorkspaceBusy; the lock goes with the process.
+
+        Raises MissingPrerequisite where it lies in another one, behind a link that leads out of that.
+        """
+        if self.outer:
+            Workspace(self.outer).folder(self.root.name)
         self.require_writable()
         with opened_plain(self.root / LOCK, os.O_RDWR | os.O_CREAT) as handle:
             try:

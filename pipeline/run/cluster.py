@@ -20,7 +20,7 @@ from distributed.worker import Worker
 from portrait_prep.errors import BadInput, MissingPrerequisite
 from portrait_prep.manifests.printing import print_logs_safely
 from portrait_prep.pipeline.run.gpus import GPU, VISIBLE
-from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, send_stderr_to
+from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, send_stderr_to, speak
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class WorkerSetup(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Send what the libraries print to the log file; watch the driver."""
         del worker
+        speak()
         send_stderr_to(self._log_file)
         print_logs_safely()
         silence_dask()

@@ -10,7 +10,7 @@ from portrait_prep.pipeline.declare.settings import GpuSetting
 from portrait_prep.pipeline.run.demands import Demands
 from portrait_prep.pipeline.run.executor import Executor, InProcessExecutor
 from portrait_prep.pipeline.run.gpus import GPU, Find, chosen, find_devices, most
-from portrait_prep.pipeline.run.process import QUIET
+from portrait_prep.pipeline.run.process import QUIET, require_temporary_folder, tasks_logged_to
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,10 @@ def _opened(
     demands: Demands,
 ) -> Iterator[Executor]:
     if not scheduler and workers == 0:
+        require_temporary_folder()
         os.environ.update(QUIET)
-        yield InProcessExecutor(gpus=len(chosen(gpu, find)[:1]))
+        with tasks_logged_to(log_file):
+            yield InProcessExecutor(gpus=len(chosen(gpu, find)[:1]))
         return
     from portrait_prep.pipeline.run import dask_opening  # noqa: PLC0415 (slow to load, and not needed to look)
 
@@ -57,6 +59,7 @@ def _opened(
         with dask_opening.of_scheduler(scheduler, demands, most(gpu) * gpu_workers) as executor:
             yield executor
     else:
+        require_temporary_folder()
         # Each device in turn, so that few workers are spread over all of them.
         devices = (chosen(gpu, find) * gpu_workers)[:workers]
         with dask_opening.of_this_machine(workers, devices, log_file, demands) as executor:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import cloudpickle
 
 from portrait_prep.manifests.printing import print_logs_safely
-from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, children_uninterrupted
+from portrait_prep.pipeline.run.process import ONE_THREAD, QUIET, children_uninterrupted, speak
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ def _started(function: Callable[[Any], Any], workers: int) -> Iterator[ProcessPo
     spawn = get_context("spawn")
     there, here = spawn.Pipe(duplex=False)
     with there, here:
-        pool = ProcessPoolExecutor(workers, spawn, _begin, (cloudpickle.dumps(function), there))
+        with children_uninterrupted():  # multiprocessing's tracker is started
+            pool = ProcessPoolExecutor(workers, spawn, _begin, (cloudpickle.dumps(function), there))
         try:
             yield pool
         finally:
@@ -83,6 +84,7 @@ def _begin(function: bytes, driver: Connection) -> None:
     """Make a worker one that has one thread, is quiet, and ends with its driver."""
     os.environ.update(ONE_THREAD | QUIET)  # before NumPy is loaded, with the function
     Thread(target=_end_with, args=(driver,), daemon=True).start()
+    speak()
     print_logs_safely()
     _functions.append(cloudpickle.loads(function))
 

@@ -34,12 +34,13 @@ from portrait_prep.manifests.video import Video, anchored
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, P, Params, Stage
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.run.examiner import distribution_of
+from portrait_prep.pipeline.run.process import TASKS
 from portrait_prep.pipeline.run.results import VideoResult, table_of, take_over
 from portrait_prep.pipeline.status.plan import fingerprint
 from portrait_prep.pipeline.store.arrow import Digests, digest_of
 from portrait_prep.pipeline.store.shards import ShardReader, ShardWriter, by_stage, joined
 
-log = logging.getLogger(__name__)
+log = logging.getLogger(TASKS)
 
 MACHINE_ERRORS = (OSError, MemoryError, ImportError, NameError)
 """Errors of the machine and not of a video: disks, mounts, processes, memory, and packages that do not load (NameError:

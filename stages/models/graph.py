@@ -119,10 +119,12 @@ def _in_this_thread(file: Path) -> Any:
     with ExitStack() as until_read:
         try:
             described = Path(until_read.enter_context(TemporaryDirectory()), file.name)
+            str(described).encode()  # as MediaPipe takes it
             described.write_bytes(message)
-        except OSError as error:
+        except (OSError, UnicodeEncodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "the name of the folder is not valid UTF-8"
             raise MissingPrerequisite(
-                f"No temporary file can be written here ({error.strerror}): make room in the folder for such files, or "
+                f"No temporary file can be written here ({why}): make room in the folder for such files, or "
                 "name another one by the environment variable TMPDIR, and run again."
             ) from error
         return _mediapipe().CalculatorGraph(binary_graph_path=str(described))

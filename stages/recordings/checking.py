@@ -11,7 +11,7 @@ from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.recordings.joining import Joiner, names_of, tasks_of
 
 COMMAND = "segment"
-AGAIN = Remedy("run 'portrait-prep segment' again", run=True, by=COMMAND)
+AGAIN = Remedy("run 'portrait-prep segment' again", run=True, by=COMMAND, absent=(SEGMENTS,))
 
 
 def segment_findings(recordings: Session, deep: bool = False) -> Iterator[Finding]:
@@ -42,7 +42,8 @@ def segment_findings(recordings: Session, deep: bool = False) -> Iterator[Findin
 def relocated(finding: Finding, folder: str) -> Finding:
     """A finding of a workspace that lies in `folder` of another one, as one of the latter's."""
     mend = finding.remedy
-    remedy = Remedy(mend.words, tuple(f"{folder}/{name}" for name in mend.delete), mend.run, by=COMMAND)
+    delete, absent = (tuple(f"{folder}/{name}" for name in names) for names in (mend.delete, mend.absent))
+    remedy = Remedy(mend.words, delete, mend.run, by=COMMAND, absent=absent)
     return Finding(finding.kind, f"{folder}/{finding.path}", finding.problem, remedy, finding.video_id)
 
 

@@ -251,3 +251,16 @@ def test_nothing_is_written_behind_a_link_that_leads_out(tmp_path: Path, intervi
     with pytest.raises(MissingPrerequisite, match="leads out of the workspace"):
         segment(source=interviews, workspace=root, workers=0)
     assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize(("deep", "sample"), [(True, 0), (False, 1)])
+def test_no_audit_writes_behind_a_link_either(tmp_path: Path, interviews: Path, deep: bool, sample: int) -> None:
+    root, elsewhere = tmp_path / "w", tmp_path / "elsewhere"
+    segment(source=interviews, workspace=root, workers=0)
+    (root / "recordings").rename(elsewhere)
+    (elsewhere / ".lock").unlink()
+    (root / "recordings").symlink_to(elsewhere)
+    before = state(elsewhere)
+    with pytest.raises(MissingPrerequisite, match="leads out of the workspace"):
+        audit(workspace=root, workers=0, deep=deep, sample=sample)
+    assert state(elsewhere) == before

@@ -88,3 +88,49 @@ def test_kept_segments_are_videos_and_a_recording_is_on_one_side() -> None:
     assert len({(video.subject, video.split) for video in videos}) == 40
     assert {video.split for video in videos} == {"train", "test"}
     assert {(video.crop_x, video.crop_y, video.crop_w, video.crop_h) for video in videos} == {(1, 2, 30, 40)}
+
+
+def altered(path: Path, **values: object) -> pa.Table:
+    """The table with other values in every row of a column."""
+    found = pq.read_table(path)
+    for name, value in values.items():
+        column = value if isinstance(value, pa.Array) else pa.array([value] * len(found))
+        found = found.set_column(found.schema.get_field_index(name), name, column)
+    return found
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"start": pa.array([1 << 62] * 2, pa.timestamp("ms"))},
+        {"start": pa.array([(1 << 31) - 1] * 2, pa.date32())},
+        {"start": float("nan")},
+        {"start": 9.0, "end": 8.0},
+        {"segment_id": "same"},
+        {"kept": pa.nulls(2, pa.bool_())},
+    ],
+)
+def test_rows_that_cannot_be_are_no_table_of_segments(tmp_path: Path, values: dict[str, object]) -> None:
+    path = tmp_path / "segments.parquet"
+    write_segments(path, table(row("a", 0), row("b", 0)))
+    pq.write_table(altered(path, **values), path)
+    with pytest.raises(Damaged, match="no whole table of segments"):
+        read_segments(path)
+
+
+def test_more_rows_than_its_bytes_can_hold_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "segments.parquet"
+    write_segments(path, table(row("a", 0)))
+    found = pq.read_table(path)
+    pq.write_table(found.take(pa.array([0] * 300_000)), path, compression="zstd")
+    with pytest.raises(Damaged, match="no whole table of segments"):
+        read_segments(path)
+
+
+def test_notes_that_are_nested_too_deep_are_no_notes(tmp_path: Path) -> None:
+    path = tmp_path / "segments.parquet"
+    write_segments(path, table(row("a", 0)))
+    noted = {b"portrait_prep": b"[" * 200_000}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(noted), path)
+    with pytest.raises(Damaged, match="no whole table of segments"):
+        read_segments(path)

@@ -14,7 +14,7 @@ from portrait_prep.manifests.catalogue import read_catalogue
 from portrait_prep.manifests.files import sha256_of
 from portrait_prep.pipeline.auditing.audit import Audit
 from portrait_prep.pipeline.declare.metric import Metric
-from portrait_prep.pipeline.declare.stage import Batch, Job
+from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Job
 from portrait_prep.pipeline.declare.workspace import Workspace
 from portrait_prep.pipeline.dry_run import DryRun
 from portrait_prep.pipeline.session import Session
@@ -106,6 +106,20 @@ def test_without_a_run_between_nothing_is_moved_twice(root: Path) -> None:
     again = shift(opened(root), LAG)
     assert (again.changes, again.unmeasured) == ({}, ("a1", "a2"))
     assert shifts(root) == MOVED
+
+
+def test_what_failed_for_good_waits_for_no_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(job: Job[CountParams]) -> Iterator[Batch]:
+        if job.video.video_id in ("a1", "a2"):
+            raise BadVideo("nothing to hear") if job.video.video_id == "a1" else OSError("a disk is gone")
+        yield from measured(job)
+
+    session = opened(root)
+    session.workspace.shard("count", "toy-00000").unlink()
+    session = Session(session.workspace, (replace(STAGES[0], process=failing), *STAGES[1:]))
+    session.run(session.select((), (), False), workers=0)
+    found = find(Session(session.workspace, session.stages), LAG)
+    assert (found.failed, found.unmeasured) == (("a1",), ("a2",))
 
 
 def test_a_shift_that_comes_to_nothing_is_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

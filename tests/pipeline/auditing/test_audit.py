@@ -442,6 +442,17 @@ def test_findings_are_data(root: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["count/toy-00000.parquet", "media/a1.txt", "manifests/a1.json", "manifests.parquet", "total/all.parquet"],
+)
+def test_a_folder_in_place_of_a_file_goes_as_one(root: Path, name: str) -> None:
+    (root / name).unlink()
+    (root / name / "within").mkdir(parents=True)
+    obey(toy_session(root), audited(toy_session(root)))
+    assert audited(toy_session(root)) == []
+
+
 def test_commands_are_safe_in_a_shell(tmp_path: Path) -> None:
     root = tmp_path / "a b; c"
     (root / "media").mkdir(parents=True)

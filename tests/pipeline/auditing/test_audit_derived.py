@@ -21,7 +21,6 @@ def cache(tmp_path: Path) -> Path:
     folder = tmp_path / "w/cache"
     folder.mkdir()
     (folder / NAME).write_bytes(DERIVED)
-    (folder / "net-0123456789abcdef-1.onnx").write_bytes(b"of the first version, and never used")
     return folder
 
 
@@ -48,3 +47,12 @@ def test_a_file_that_its_model_does_not_come_to(cache: Path) -> None:
     (finding,) = audited(opened(cache, [cache / NAME]), deep=True)
     assert (finding.kind, finding.path) == ("exchanged export", f"cache/{NAME}")
     assert "count" in finding.line()
+
+
+def test_what_no_name_of_a_derived_file_has(cache: Path) -> None:
+    """It is never read: of a version before, or somebody's own."""
+    strays = {"cache/net-0123456789abcdef-1.onnx", "cache/mine.txt", f"cache/in/{NAME}"}
+    (cache / "in").mkdir()
+    for name in strays:
+        (cache.parent / name).write_bytes(DERIVED)
+    assert keys_of(audited(toy_session(cache.parent))) == {("orphan", name, "") for name in strays}

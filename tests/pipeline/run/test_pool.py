@@ -106,6 +106,29 @@ def test_workers_end_with_the_process_however_it_ends(number: signal.Signals) ->
             assert process.stderr.read() == "portrait-prep: interrupted; run again to go on from here\n"
 
 
+MUCH = """
+from functools import partial
+from portrait_prep.pipeline.run.pool import in_order
+list(in_order(partial(max, bytes(1 << 24)), [b""], 2))
+"""
+
+
+def test_a_worker_that_has_not_begun_as_its_driver_ends_says_nothing() -> None:
+    """It got only half of what it is to do."""
+    with subprocess.Popen([sys.executable, "-c", MUCH], stderr=subprocess.PIPE, text=True) as process:
+        driver = psutil.Process(process.pid)
+        while not any("spawn_main" in word for child in driver.children() for word in child.cmdline()):
+            assert process.poll() is None
+        process.kill()
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+def test_what_a_worker_logs_is_seen(capfd: pytest.CaptureFixture[str]) -> None:
+    list(in_order(logging.getLogger("portrait_prep").warning, ["so", "so"], WORKERS))
+    assert capfd.readouterr().err.splitlines() == ["so", "so"]
+
+
 def test_an_iterator_that_is_closed_ends_its_workers_at_once() -> None:
     before = set(psutil.Process().children())
     results = in_order(time.sleep, [0, 60, 60, 60], WORKERS)
