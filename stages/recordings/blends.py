@@ -50,9 +50,12 @@ OTHER = 0.3
 DARK, BLANK = 32.0, 4.0
 """Grey levels: a picture whose mean and standard deviation are below these is black."""
 
-RELIT = 0.15
-"""Share of an end that another light must leave unexplained: see `difference.unlike_in_light`. Of dissolves it is 0.2
+RELIT = 0.125
+"""Share of an end that another light must leave unexplained: see `difference.unlike_in_light`. Of dissolves it is 0.15
 at least, of exposures that change 0.1 at most."""
+
+CLEAN = 4.0
+"""Times as well as it takes to which a mixture makes up for ends that are not so different: two who sit alike."""
 
 WITHIN = 0.1
 """Share of the time between ends by which a dissolve may seem to reach beyond them."""
@@ -121,7 +124,7 @@ def _look_back(frames: list[Frame]) -> None:
 def _sureness(ramp: Ramp, one: Luma, other: Luma) -> float:
     if unlike_in_light(one, other) < RELIT:
         return 0.0
-    score = min(ramp.fit, unexplained(one, other) / OTHER)
+    score = min(ramp.fit, min(ramp.fit, CLEAN) ** 0.25 * unexplained(one, other) / OTHER)
     return score / (1 + score)
 
 

@@ -42,8 +42,7 @@ OTHER = 1.6
 """Times by which the unexplained share must exceed those around."""
 
 LONGEST = 5.0
-"""Times as long as the steps around it that a step may take for it to be greater by as much. What happens in a hole that
-is longer is not motion any more."""
+"""Times as long as the steps around it that a step may take to be greater by as much: beyond that it is not motion."""
 
 HINT = 0.7
 """Times by which the change of places, with the light or without, must exceed those around to be looked at closer."""

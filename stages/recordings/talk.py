@@ -40,6 +40,10 @@ Moments let lips go for those of the voice that agree by chance now and then; a 
 LEAST_SEEN = 0.5
 """Share of a stretch during which the mouth must be seen: how often whoever is seen speaks is no sign of itself."""
 
+MOVED, SHUT = 0.991, 1.0
+"""Of a photograph that a camera pans over or draws near to, the least median likeness; and how far its mouth seems to
+open and shut at most, rms in canonical px: 0.2 to 1. People who look as alike and speak come to 3 and more."""
+
 LEAST_LIKENESS = 3
 """Times a face is compared with itself, at least, before it is called a still."""
 
@@ -121,8 +125,16 @@ def _unfit(track: Track, min_face: float) -> Reason | None:
     """Why a face cannot be that of a segment; None where it can."""
     if track.size < min_face:
         return Reason.SMALL
-    likeness = track.likeness[np.isfinite(track.likeness)]
-    return Reason.STILL if len(likeness) >= LEAST_LIKENESS and np.median(likeness) >= ALIKE else None
+    return Reason.STILL if _is_still(track) else None
+
+
+def _is_still(track: Track) -> bool:
+    """Whether a face is one and the same picture throughout."""
+    likeness, opening = (values[np.isfinite(values)] for values in (track.likeness, track.mouths[:, 0]))
+    if len(likeness) < LEAST_LIKENESS:
+        return False
+    alike = float(np.median(likeness))
+    return alike >= ALIKE or (alike >= MOVED and len(opening) > 0 and float(opening.std()) <= SHUT)
 
 
 def _sound(shot: Batch) -> Sound:

@@ -1,4 +1,4 @@
-"""A recording with all that one may be made of, from the shared clips: where somebody is seen and speaks, and where no."""
+"""A recording with all that one may be made of, from the shared clips, and where in it somebody is seen and speaks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ class Face:
     """A face whose left edge is at `x`, `size` px large; it says what is heard from `begin` to `end` (s).
 
     `person` is whose: they differ in shape; somebody new each time where it is None. A `hidden` mouth is never
-    seen.
+    seen. `alike`: its likeness to itself earlier, where not what is usual.
     """
 
     x: float = 500.0
@@ -34,6 +34,7 @@ class Face:
     still: bool = False
     person: int | None = None
     hidden: bool = False
+    alike: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _scene(scene: Scene, seed: int) -> Batch:
         batch["track"][:, slot] = slot
         batch["box"][:, slot] = (face.x, 200.0, face.size, face.size)
         mine = voiced & (times >= face.begin) & (times < face.end)
-        batch["likeness"][40::10, slot] = 0.9995 if face.still else 0.96
+        batch["likeness"][40::10, slot] = (face.alike or 0.9995) if face.still else face.alike or 0.96
         if not face.hidden:
             batch["mouth"][::2, slot] = _mouth(face, said, mine, seed + slot)[::2]
         batch["shape"][::2, slot] = 100 + SPREAD * (_shape(face, seed * MOST_FACES + slot) + 0.1 * said[::2, :1])

@@ -76,6 +76,11 @@ def test_reasons_tell_what_keeps_the_rest_out() -> None:
     assert not any(row.kept for row in rows)
 
 
+def test_a_photograph_that_is_panned_over_is_told_from_somebody_who_keeps_still_and_talks() -> None:
+    whole = columns(Scene(8, (Face(still=True, alike=0.992),)), Scene(8, (Face(alike=0.992),)))
+    assert told(rows_of(whole)) == about(("not alive", 0, 8), ("kept", 8, 16))
+
+
 def test_whose_mouth_is_never_seen_is_not_taken_for_the_one_who_speaks() -> None:
     assert told(rows_of(columns(Scene(8, (Face(hidden=True),))))) == about(("unclear who speaks", 0, 8))
 
