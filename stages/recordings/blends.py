@@ -60,8 +60,8 @@ CLEAN = 4.0
 WITHIN = 0.1
 """Share of the time between ends by which a dissolve may seem to reach beyond them."""
 
-EDGE = 0.02
-"""Share of either picture that cannot be seen."""
+EDGE = 0.05
+"""Share of either picture that is not seen: less than of the first frame of a dissolve of a second."""
 
 Values = NDArray[np.float64]
 
@@ -124,7 +124,8 @@ def _look_back(frames: list[Frame]) -> None:
 def _sureness(ramp: Ramp, one: Luma, other: Luma) -> float:
     if unlike_in_light(one, other) < RELIT:
         return 0.0
-    score = min(ramp.fit, min(ramp.fit, CLEAN) ** 0.25 * unexplained(one, other) / OTHER)
+    apart: float = min(ramp.fit, CLEAN) ** 0.25 * unexplained(one, other) / OTHER
+    score = min(ramp.fit, apart)
     return score / (1 + score)
 
 

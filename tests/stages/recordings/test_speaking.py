@@ -111,7 +111,7 @@ def test_a_whole_stretch_tells_whether_lips_say_what_is_heard() -> None:
     assert seen == pytest.approx(1, abs=0.05)
     assert own > 10
     assert judged(lips(said), powers_of(other)).during(0, 12, USUAL)[1] < -3
-    assert judged(lips(said), powers_of(said)).during(20, 30, USUAL) == (0, pytest.approx(0, abs=1e-6))
+    assert judged(lips(said), powers_of(said)).during(20, 30, USUAL) == pytest.approx((0, 0), abs=1e-6)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
