@@ -60,8 +60,8 @@ CLEAN = 4.0
 WITHIN = 0.1
 """Share of the time between ends by which a dissolve may seem to reach beyond them."""
 
-EDGE = 0.05
-"""Share of either picture that is not seen: less than of the first frame of a dissolve of a second."""
+EDGE = 0.03
+"""Share of either picture that is not seen: as in the first frame of a dissolve of a second."""
 
 Values = NDArray[np.float64]
 
