@@ -173,8 +173,9 @@ def lags_of_others(explained: Sequence[Floats]) -> Floats:
     """How likely each lag is for each track of a recording, [tracks, 17], by what the `lags` of the others explain.
 
     A recording has one lag, but for shots from elsewhere, and once it is known, strangers agree less often by chance:
-    judge all its tracks, and with this once more. Of tracks of 4 s with lively lips and somebody else's voice 41 % are
-    taken instead of 54 % where two other tracks of that camera have told.
+    judge all its tracks, and with this once more. Of tracks of 4 s with lively lips and another's voice 55 to 58 % are
+    taken, and 41 to 44 % where ten other tracks of that camera have told. Where all others are from elsewhere, 97 %
+    of those who talk are found as before; if one lag was held to be that of nine shots in ten, 82 to 92 % would be.
     """
     told = np.stack(explained)
     elsewhere = _log_sum(told + USUAL, 1)[:, np.newaxis, np.newaxis] + np.log(JOINED)[:, np.newaxis]
