@@ -1,8 +1,9 @@
-"""Dissolves and fades: for some frames each place is a mixture of what it was before and of what it becomes.
+"""Dissolves, fades and wipes: for some frames a picture shows what it was before and what it becomes.
 
 Ends of different distance are compared. They must be different pictures whatever the light and motion, and what is
-between them must lie on the way from one to the other: all places by the same share, which grows evenly. Motion, and
-something that comes before the lens, puts other things between; a change of the light ends in the same picture.
+between them must lie on the way from one to the other, by a share that grows evenly: of all places alike, or place
+after place as a straight edge passes over them. Motion, and something that comes before the lens, puts other things
+between, and its edges are not straight; a change of the light ends in the same picture.
 """
 
 from bisect import bisect_left
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait_prep.stages.recordings.difference import Luma, unexplained, unlike_in_light
+from portrait_prep.stages.recordings.difference import HEIGHT, MOST, WIDTH, Luma, unexplained, unlike_in_light
 
 SPANS = (0.24, 0.4, 0.64, 1.04, 1.68, 2.4)
 """Seconds between ends: dissolves of 0.2 to 2 s and a little more."""
@@ -36,23 +37,36 @@ UNEVEN = 0.05
 UNMIXED = 0.55
 """How much of what is between may be no mixture, in units of what it would be if it had nothing to do with the ends."""
 
+STRAIGHT = 0.6
+"""How much of when each place becomes another a straight edge that sweeps over the picture must explain. Of wipes and
+pushes it is 0.6 to 0.98, of what moves in shots 0.5 at most."""
+
+LEAST_SWEPT = 5
+"""Frames at least in which the edge is seen amid the picture: of fewer, any motion seems to be straight."""
+
 OTHER = 0.3
 """Share of an end that the other one must leave unexplained. See `difference.unexplained`."""
 
 DARK, BLANK = 32.0, 4.0
 """Grey levels: a picture whose mean and standard deviation are below these is black."""
 
-RELIT = 0.15
-"""Share of an end that another light must leave unexplained: see `difference.unlike_in_light`. Of dissolves it is 0.2
+RELIT = 0.125
+"""Share of an end that another light must leave unexplained: see `difference.unlike_in_light`. Of dissolves it is 0.15
 at least, of exposures that change 0.1 at most."""
+
+CLEAN = 4.0
+"""Times as well as it takes to which a mixture makes up for ends that are not so different: two who sit alike."""
 
 WITHIN = 0.1
 """Share of the time between ends by which a dissolve may seem to reach beyond them."""
 
-EDGE = 0.02
-"""Share of either picture that cannot be seen."""
+EDGE = 0.03
+"""Share of either picture that is not seen: as in the first frame of a dissolve of a second."""
 
 Values = NDArray[np.float64]
+
+EDGES = np.stack([np.ones(HEIGHT * WIDTH), *np.indices((HEIGHT, WIDTH)).reshape(2, -1)], axis=1).astype(np.float32)
+"""One, the row and the column of each place: what the time is linear in at which a straight edge reaches it."""
 
 
 @dataclass
@@ -66,11 +80,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Ramp:
-    """The share of the later end grows evenly from one time to another; `unmixed`: see UNMIXED."""
+    """The share of the later end grows evenly from one time to another; `fit`: how well it is a mixture, or a wipe, in
+    units of what it takes."""
 
     begin: float
     end: float
-    unmixed: float
+    fit: float
 
 
 def blends(frames: Iterable[tuple[float, Luma]]) -> Iterator[float]:
@@ -109,12 +124,13 @@ def _look_back(frames: list[Frame]) -> None:
 def _sureness(ramp: Ramp, one: Luma, other: Luma) -> float:
     if unlike_in_light(one, other) < RELIT:
         return 0.0
-    score = min(UNMIXED / max(ramp.unmixed, 1e-3), unexplained(one, other) / OTHER)
+    apart: float = min(ramp.fit, CLEAN) ** 0.25 * unexplained(one, other) / OTHER
+    score = min(ramp.fit, apart)
     return score / (1 + score)
 
 
 def _ramp(times: Values, rows: Luma) -> Ramp | None:
-    """What is between the first row and the last [n, places], where they differ and it is a mixture of both."""
+    """What is between the first row and the last [n, places], where they differ and it shows both by turns."""
     way = rows[-1] - rows[0]
     if len(rows) < 4 or np.abs(way).mean() < APART:
         return None
@@ -123,16 +139,30 @@ def _ramp(times: Values, rows: Luma) -> Ramp | None:
     middle = (shares > MIDDLE) & (shares < 1 - MIDDLE)
     if not middle.any():
         return None
-    left = np.einsum("np,np->n", passed, passed) / whole - shares**2
-    unmixed = float(np.mean(left[middle] / (shares * (1 - shares))[middle]))
-    if unmixed > UNMIXED:
-        return None
     begin, end = _growth(times - times[0], shares, middle)
     uneven = np.abs(np.clip((passing - begin) / (end - begin), 0, 1) - shares).mean()
     room = WITHIN * (times[-1] - times[0])
     if uneven > UNEVEN or not -room < begin < end < times[-1] - times[0] + room:
         return None
-    return Ramp(times[0] + begin, times[0] + end, unmixed)
+    left = np.einsum("np,np->n", passed, passed) / whole - shares**2
+    unmixed = float(np.mean(left[middle] / (shares * (1 - shares))[middle]))
+    fit = UNMIXED / max(unmixed, 1e-3)
+    if fit < 1 and np.count_nonzero(middle) >= LEAST_SWEPT:
+        fit = max(fit, _swept(passed, way) / STRAIGHT)
+    return Ramp(times[0] + begin, times[0] + end, fit) if fit >= 1 else None
+
+
+def _swept(passed: Luma, way: Luma) -> float:
+    """How much of when each place becomes another is explained by a straight edge that sweeps over the picture: 0 to 1.
+
+    Of frames [n, places] as they differ from the first one, and of how the last one does [places].
+    """
+    late = np.count_nonzero(passed * np.sign(way) < np.abs(way) / 2, axis=0).astype(np.float32)
+    weight = np.minimum(np.abs(way), MOST)
+    plane = np.linalg.lstsq(EDGES * weight[:, np.newaxis], late * weight, rcond=None)[0]
+    spread = weight * (late - np.average(late, weights=weight**2))
+    left = weight * (late - EDGES @ plane)
+    return 1 - float(left @ left) / max(float(spread @ spread), 1e-6)
 
 
 def _growth(times: Values, shares: Values, middle: NDArray[np.bool_]) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 Two changes are looked at. That of places, in grey levels: in a shot that is steady it shows even the jump of an
 interview whose middle was cut out. And that which motion does not explain: it shows another picture even where the
-camera moves. Either counts by how far it stands out of the four steps before and after.
+camera moves. Either counts by how far it stands out of the four steps before and after; a step over frames that the
+source left out may be greater by as much as it takes longer.
 """
 
 from collections import deque
@@ -13,7 +14,7 @@ from itertools import chain, repeat
 
 import numpy as np
 
-from portrait_prep.stages.recordings.difference import UPPER, Luma, change, unexplained
+from portrait_prep.stages.recordings.difference import UPPER, Luma, change, unexplained, unlike_in_light
 
 AROUND = 4
 """Steps before, and after, that are compared."""
@@ -27,6 +28,10 @@ STILL = 0.5
 RELIT = 0.07
 """Share of a difference that another light must leave unexplained: a lamp that is switched on leaves 0.05."""
 
+BLANK = 0.15
+"""Share of what is seen in both pictures that another light must leave unexplained: see `difference.unlike_in_light`. A
+lamp leaves 0.1 at most."""
+
 EXPLAINED = 0.1
 """Share that motion does not explain though nothing happens."""
 
@@ -36,16 +41,20 @@ JUMP = 1.75
 OTHER = 1.6
 """Times by which the unexplained share must exceed those around."""
 
+LONGEST = 5.0
+"""Times as long as the steps around it that a step may take to be greater by as much: beyond that it is not motion."""
+
 HINT = 0.7
 """Times by which the change of places, with the light or without, must exceed those around to be looked at closer."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """From a frame to the next one."""
+    """From a frame to the next one, `seconds` later."""
 
     before: Luma
     after: Luma
+    seconds: float
 
     @cached_property
     def change(self) -> float:
@@ -57,21 +66,26 @@ class Step:
         """Mean change of the places, in grey levels, light and all."""
         return float(np.abs(self.after - self.before)[:UPPER].mean())
 
+    @property
+    def relit(self) -> bool:
+        """Whether another light explains it: of a blank page none makes a picture, nor the other way round."""
+        return self.change < RELIT * self.difference and unlike_in_light(self.before, self.after) < BLANK
+
     @cached_property
     def unexplained(self) -> float:
         """See `difference.unexplained`."""
         return unexplained(self.before, self.after)
 
 
-def cuts(frames: Iterable[Luma]) -> Iterator[float]:
-    """For each frame how sure a new shot begins with it, 0 to 1; 0.5 is where it is as likely as not.
+def cuts(frames: Iterable[tuple[float, Luma]]) -> Iterator[float]:
+    """For each frame (time in seconds, picture) how sure a new shot begins with it, 0 to 1; 0.5: as likely as not.
 
     Depends on five frames before and four after.
     """
     window: deque[Step | None] = deque(repeat(None, 2 * AROUND + 1), 2 * AROUND + 1)
-    last: Luma | None = None
+    last: tuple[float, Luma] | None = None
     for number, frame in enumerate(chain(frames, repeat(None, AROUND))):
-        window.append(Step(last, frame) if last is not None and frame is not None else None)
+        window.append(Step(last[1], frame[1], frame[0] - last[0]) if last is not None and frame is not None else None)
         last = frame
         if number >= AROUND:
             yield _sureness(list(window))
@@ -82,18 +96,25 @@ def _sureness(window: list[Step | None]) -> float:
     if step is None:
         return 0.0
     around = [other for other in window if other is not None and other is not step]
-    usual = max((other.change for other in around), default=0.0) + STILL
-    plain = max((other.difference for other in around), default=0.0) + STILL
+    longer = _longer(step, around)
+    usual = longer * max((other.change for other in around), default=0.0) + STILL
+    plain = longer * max((other.difference for other in around), default=0.0) + STILL
     if step.change < HINT * usual and step.difference < HINT * plain:
         return 0.0
-    if step.change < RELIT * step.difference:
+    if step.relit:
         return 0.0
     lasting = list(_lasting(window))
     score = min(each.change for each in lasting) / usual / JUMP
     if step.unexplained > OTHER * EXPLAINED:
-        explained = max((other.unexplained for other in around), default=0.0) + EXPLAINED
+        explained = longer * max((other.unexplained for other in around), default=0.0) + EXPLAINED
         score = max(score, min(each.unexplained for each in lasting) / explained / OTHER)
     return score / (1 + score)
+
+
+def _longer(step: Step, around: list[Step]) -> float:
+    """How many times as long as those around it a step takes."""
+    usually = float(np.median([other.seconds for other in around])) if around else 0.0
+    return min(max(step.seconds / usually, 1.0), LONGEST) if usually > 0 else 1.0
 
 
 def _lasting(window: list[Step | None]) -> Iterator[Step]:
@@ -102,4 +123,4 @@ def _lasting(window: list[Step | None]) -> Iterator[Step]:
         for on in range(FLASH + 1 - back):
             first, last = window[AROUND - back], window[AROUND + on]
             if first and last:
-                yield first if first is last else Step(first.before, last.after)
+                yield first if first is last else Step(first.before, last.after, 0.0)

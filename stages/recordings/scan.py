@@ -97,7 +97,7 @@ def _rows(picture: SourceFile, facts: Probe, start: float, end: float) -> Iterat
     context = max(CONTEXT_SECONDS, CONTEXT_FRAMES / facts.fps if facts.fps > 0 else 0.0)
     shown = all_frames_between(picture.path, facts, start - context, end + context)
     frames = (_Frame(time, frame, luma_of(frame.thumbnail(*SIZE))) for time, frame in shown)
-    cut_told = told(frames, lambda passing: cuts(frame.luma for frame in passing))
+    cut_told = told(frames, lambda passing: cuts((frame.time, frame.luma) for frame in passing))
     blends_told = told(_followed(cut_told, facts, end), lambda passing: blends((row.time, row.luma) for row in passing))
     for row, blend in blends_told:
         if start - EARLY <= row.time < end - EARLY:

@@ -19,11 +19,14 @@ from portrait_prep.stages.recordings.tracks import Track, tracks_of
 
 Floats = NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 """Raised when the same columns would give other segments."""
 
 EARLY = 0.0005
 """Seconds before its first frame at which a segment begins, so that rounding takes no frame away and adds none."""
+
+EVERY = 5
+"""Frames between which it is not asked whether another face has come."""
 
 PAUSE = 0.4
 """Seconds over which a voice is averaged to find where it pauses most."""
@@ -115,11 +118,35 @@ def _talk(
         piece = replace(talk, begin=begin, end=end)
         if _seconds(shot, begin, end) < params.min_seconds:
             yield replace(piece, reason=Reason.SHORT)
-            continue
+        else:
+            yield from _alone(shot, piece, tracks, picture, params)
+
+
+def _alone(
+    shot: Batch, piece: Stretch, tracks: Sequence[Track], picture: tuple[int, int], params: SegmentParams
+) -> Iterator[Stretch]:
+    """A piece of talk, without what comes before another face has gone or after it has come."""
+
+    def crop(begin: int, end: int) -> Box | None:
         faces = [_boxes(track, begin, end) for track in tracks]
-        others = [boxes for number, boxes in enumerate(faces) if number != talk.track and len(boxes)]
-        crop = region(faces[talk.track or 0], others, picture, params.room)
-        yield replace(piece, crop=crop, reason=Reason.CROWDED if crop is None else None)
+        own = faces.pop(piece.track or 0)
+        return region(own, [boxes for boxes in faces if len(boxes)], picture, params.room) if len(own) else None
+
+    begin = left = piece.begin
+    end = piece.end
+    while begin < piece.end:
+        if (found := crop(begin, end)) is None:
+            ends = range(begin + EVERY, piece.end, EVERY)
+            end = next((last - EVERY for last in ends if crop(begin, last) is None), piece.end - 1)
+            found = crop(begin, end) if end > begin else None
+        if found and _seconds(shot, begin, end) >= params.min_seconds:
+            if left < begin:
+                yield replace(piece, begin=left, end=begin, reason=Reason.CROWDED)
+            yield replace(piece, begin=begin, end=end, crop=found)
+            left = end
+        begin, end = max(end, begin + EVERY), piece.end
+    if left < piece.end:
+        yield replace(piece, begin=left, reason=Reason.CROWDED)
 
 
 def _seconds(shot: Batch, begin: int, end: int) -> float:

@@ -1,7 +1,8 @@
 """Shots of a recording: where one picture cuts to another, and which frames show two of them or none.
 
 What is taken for a cut, and is none: a caption in the upper two thirds that pops in, an object that covers the picture
-within a frame. What is not seen: a jump between two moments that look alike, a dissolve between such, wipes.
+within a frame. What is not seen: a jump between two moments that look alike, a dissolve between such, a wipe with no
+straight edge or while the camera moves, and of pushes most.
 """
 
 from itertools import pairwise

@@ -1,6 +1,6 @@
 """Whose talk each frame of a shot is; where it is nobody's, why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
 
@@ -29,6 +29,20 @@ OFF = 0.25
 Who listens is told from who speaks by far more than that (e^10 times), so it matters for lips that move and do not
 agree clearly: those of people who talk, much more often than of people who are seen to talk under another's voice.
 """
+
+DUBBED = -3.5
+"""Nats below which lips do not say what is heard during a stretch: see `Speaking.during`. It is 30 times likelier then
+that they say none of it than all.
+
+Moments let lips go for those of the voice that agree by chance now and then; a stretch of some seconds tells more.
+"""
+
+LEAST_SEEN = 0.5
+"""Share of a stretch during which the mouth must be seen: how often whoever is seen speaks is no sign of itself."""
+
+MOVED, SHUT = 0.991, 1.0
+"""Of a photograph that a camera pans over or draws near to, the least median likeness; and how far its mouth seems to
+open and shut at most, rms in canonical px: 0.2 to 1. People who look as alike and speak come to 3 and more."""
 
 LEAST_LIKENESS = 3
 """Times a face is compared with itself, at least, before it is called a still."""
@@ -85,19 +99,42 @@ def labels(shot: Batch, tracks: Sequence[Track], lags: Floats, min_face: float, 
         else:
             judged[number] = track
         seen[track.frames] = True
+    sound = _sound(shot)
+    told = {number: _judged(track, sound, lags[number]) for number, track in judged.items()}
     if judged:
-        speaker = _speakers(shot, judged, lags)
+        speaker = _speakers(times, judged, told)
         found = np.where(speaker != LABEL[Reason.NO_FACE], speaker, found)
     found[seen & ~voiced] = LABEL[Reason.SILENT]
-    return _bridged(found, times, tracks, max_pause)
+    found = _bridged(found, times, tracks, max_pause)
+    for begin, end in runs(found):
+        if (who := int(found[begin])) >= 0:
+            why = _against(told[who], times[begin], times[end - 1], lags[who])
+            found[begin:end] = LABEL[why] if why else who
+    return found
+
+
+def _against(told: Speaking, begin: float, end: float, lags: Floats) -> Reason | None:
+    """What a stretch as a whole says against whoever seems to talk from moment to moment."""
+    seen, agreement = told.during(begin, end, lags)
+    if seen < LEAST_SEEN:
+        return Reason.UNCLEAR
+    return Reason.OFF if agreement < DUBBED else None
 
 
 def _unfit(track: Track, min_face: float) -> Reason | None:
     """Why a face cannot be that of a segment; None where it can."""
     if track.size < min_face:
         return Reason.SMALL
-    likeness = track.likeness[np.isfinite(track.likeness)]
-    return Reason.STILL if len(likeness) >= LEAST_LIKENESS and np.median(likeness) >= ALIKE else None
+    return Reason.STILL if _is_still(track) else None
+
+
+def _is_still(track: Track) -> bool:
+    """Whether a face is one and the same picture throughout."""
+    likeness, opening = (values[np.isfinite(values)] for values in (track.likeness, track.mouths[:, 0]))
+    if len(likeness) < LEAST_LIKENESS:
+        return False
+    alike = float(np.median(likeness))
+    return alike >= ALIKE or (alike >= MOVED and len(opening) > 0 and float(opening.std()) <= SHUT)
 
 
 def _sound(shot: Batch) -> Sound:
@@ -109,17 +146,16 @@ def _judged(track: Track, sound: Sound, lags: Floats) -> Speaking:
     return speaking(sound.times[track.frames[looked]], track.mouths[looked], sound, lags)
 
 
-def _speakers(shot: Batch, tracks: dict[int, Track], lags: Floats) -> Labels:
+def _speakers(times: Floats, tracks: Mapping[int, Track], told: Mapping[int, Speaking]) -> Labels:
     """Label of each frame, as if a voice was heard throughout; NO_FACE where none of these tracks is seen.
 
     Of people who are seen at once one speaks, or somebody else does, as in `speaking.one_of`; but pictures of talks and
     interviews show whoever speaks more often than not.
     """
-    sound = _sound(shot)
-    total, best, second = np.full(len(sound.times), OFF), *np.zeros((2, len(sound.times)))
-    who, seen = np.full(len(sound.times), -1), np.zeros(len(sound.times), bool)
+    total, best, second = np.full(len(times), OFF), *np.zeros((2, len(times)))
+    who, seen = np.full(len(times), -1), np.zeros(len(times), bool)
     for number, track in tracks.items():
-        frames, ratio = track.frames, _ratios(_judged(track, sound, lags[number]), sound.times[track.frames])
+        frames, ratio = track.frames, _ratios(told[number], times[track.frames])
         total[frames] += ratio
         first = ratio > best[frames]
         second[frames] = np.where(first, best[frames], np.maximum(second[frames], ratio))

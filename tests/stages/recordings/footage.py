@@ -27,14 +27,21 @@ Pictures = Iterator[Image]
 
 @dataclass(frozen=True)
 class Join:
-    """How a shot follows the one before: by a cut, or over `frames` that show both, or black between both."""
+    """How a shot follows the one before: by a cut, or over `frames` that show both, or black between both.
+
+    `wiped` by an edge that sweeps over the picture from left to right.
+    """
 
     frames: int = 0
     through_black: bool = False
+    wiped: bool = False
 
     def mix(self, before: Image, after: Image, number: int) -> Image:
         """The frame `number` of the join."""
         share = (number + 1) / (self.frames + 1)
+        if self.wiped:
+            edge = round(share * after.shape[1])
+            return np.hstack([after[:, :edge], before[:, edge:]])
         if not self.through_black:
             return _blend(before, after, share)
         return _blend(before if share < 0.5 else after, np.zeros_like(after), 1 - abs(2 * share - 1))
@@ -128,6 +135,16 @@ def covering(picture: Image, size: tuple[int, int]) -> Image:
     if (scale, left, top) == (1, 0, 0):
         return picture
     return _moved(picture, scale, left, top, size)
+
+
+def fitting(picture: Image, size: tuple[int, int]) -> Image:
+    """A picture scaled to fit into `size` = (width, height), in the middle of grey."""
+    width, height = size
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    inner = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
+    fitted, left, top = np.full((height, width, 3), 90, np.uint8), (width - inner[0]) // 2, (height - inner[1]) // 2
+    fitted[top : top + inner[1], left : left + inner[0]] = covering(picture, inner)
+    return fitted
 
 
 # Where pictures come from

@@ -23,7 +23,8 @@ MOST_FACES = 4
 class Face:
     """A face whose left edge is at `x`, `size` px large; it says what is heard from `begin` to `end` (s).
 
-    `person` is whose: they differ in shape; somebody new each time where it is None.
+    `person` is whose: they differ in shape; somebody new each time where it is None. A `hidden` mouth is never
+    seen. `alike`: its likeness to itself earlier, where not what is usual.
     """
 
     x: float = 500.0
@@ -32,6 +33,8 @@ class Face:
     end: float = 1e9
     still: bool = False
     person: int | None = None
+    hidden: bool = False
+    alike: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,9 @@ def _scene(scene: Scene, seed: int) -> Batch:
         batch["track"][:, slot] = slot
         batch["box"][:, slot] = (face.x, 200.0, face.size, face.size)
         mine = voiced & (times >= face.begin) & (times < face.end)
-        batch["likeness"][40::10, slot] = 0.9995 if face.still else 0.96
-        batch["mouth"][::2, slot] = _mouth(face, said, mine, seed + slot)[::2]
+        batch["likeness"][40::10, slot] = (face.alike or 0.9995) if face.still else face.alike or 0.96
+        if not face.hidden:
+            batch["mouth"][::2, slot] = _mouth(face, said, mine, seed + slot)[::2]
         batch["shape"][::2, slot] = 100 + SPREAD * (_shape(face, seed * MOST_FACES + slot) + 0.1 * said[::2, :1])
     return batch
 

@@ -76,6 +76,15 @@ def test_reasons_tell_what_keeps_the_rest_out() -> None:
     assert not any(row.kept for row in rows)
 
 
+def test_a_photograph_that_is_panned_over_is_told_from_somebody_who_keeps_still_and_talks() -> None:
+    whole = columns(Scene(8, (Face(still=True, alike=0.992),)), Scene(8, (Face(alike=0.992),)))
+    assert told(rows_of(whole)) == about(("not alive", 0, 8), ("kept", 8, 16))
+
+
+def test_whose_mouth_is_never_seen_is_not_taken_for_the_one_who_speaks() -> None:
+    assert told(rows_of(columns(Scene(8, (Face(hidden=True),))))) == about(("unclear who speaks", 0, 8))
+
+
 def test_of_two_who_are_seen_the_one_who_talks_is_shown_alone() -> None:
     whole = columns(Scene(12, (Face(x=300, end=6), Face(x=760, begin=6))))
     kept = [row for row in rows_of(whole) if row.kept]
@@ -88,6 +97,15 @@ def test_of_two_who_are_seen_the_one_who_talks_is_shown_alone() -> None:
         assert row.crop_x <= own <= own + 160 <= row.crop_x + row.crop_w
         assert not row.crop_x < other + 160 < row.crop_x + row.crop_w + 160
         assert row.crop_w != row.crop_h
+
+
+def test_what_is_said_while_another_face_passes_before_is_left_out() -> None:
+    whole = columns(Scene(12, (Face(), Face(x=900, begin=99))))
+    passing = slice(round(4 * RATE), round(4.8 * RATE))
+    whole["box"][passing, 1, 0] = 560.0
+    kept = [edge for row in rows_of(whole) if row.kept for edge in (row.start, row.end)]
+    assert kept == pytest.approx([0, 4, 4.8, 12], abs=0.2)
+    assert kept[1] <= 4 < 4.8 <= kept[2] + EARLY
 
 
 def test_a_long_silence_ends_a_segment_and_a_pause_does_not() -> None:

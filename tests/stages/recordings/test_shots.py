@@ -63,7 +63,7 @@ def scene(name: str) -> Pictures:
 def transitions(frames: Iterable[tuple[float, Image]]) -> Iterator[tuple[float, float]]:
     """`cut` and `blend` of each frame."""
     for_cuts, for_blends = tee((time, luma_of(picture)) for time, picture in frames)
-    return zip(cuts(luma for _, luma in for_cuts), blends(for_blends), strict=True)
+    return zip(cuts(for_cuts), blends(for_blends), strict=True)
 
 
 def columns(pictures: Sequence[Image], fps: float = 25, first: int = 0) -> tuple[Columns, Columns]:
@@ -103,6 +103,37 @@ def test_the_frames_of_a_dissolve_belong_to_no_shot(frames: int, fps: int) -> No
 def test_the_frames_of_a_fade_through_black_belong_to_no_shot(frames: int) -> None:
     parts = [Shot(talk(), 60), Shot(scene("chelsea"), 60, Join(frames, through_black=True))]
     assert_near(shots_of(parts), truth_of(parts).shots, 2)
+
+
+@pytest.mark.parametrize("frames", [12, 20])
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_frames_of_a_wipe_belong_to_no_shot(frames: int, turned: bool) -> None:
+    parts = [Shot(talk(), 60), Shot(scene("chelsea"), 60, Join(frames, wiped=True))]
+    pictures = [small(picture) for picture in frames_of(parts)]
+    turning = [np.ascontiguousarray(np.rot90(picture, 2)) for picture in pictures] if turned else pictures
+    assert_near(shots(*columns(turning)), truth_of(parts).shots, 3)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_cut_to_a_blank_page_is_found(level: int) -> None:
+    parts = [Shot(talk(), 40), Shot(of_still(np.full((*FRAME[::-1], 3), level, np.uint8)), 40), Shot(talk(0.3), 40)]
+    found = columns([small(picture) for picture in frames_of(parts)])[0]
+    assert np.flatnonzero(found >= 0.5).tolist() == truth_of(parts).cuts
+
+
+@pytest.mark.parametrize("gap", [2, 3, 5])
+def test_where_frames_are_left_out_there_is_no_cut(gap: int) -> None:
+    frames = [(number / 25, small(picture)) for number, picture in enumerate(islice(talk(), 100))]
+    left = [frame for number, frame in enumerate(frames) if not 50 <= number < 50 + gap - 1]
+    assert not [cut for cut, _ in transitions(left) if cut >= 0.5]
+
+
+@pytest.mark.parametrize("gap", [3, 60])
+def test_a_cut_where_frames_are_left_out_is_found(gap: int) -> None:
+    parts = [Shot(talk(), 40), Shot(scene("coffee"), 40)]
+    times = [(number + (gap if number >= 40 else 0)) / 25 for number in range(80)]
+    found = transitions(zip(times, map(small, frames_of(parts)), strict=True))
+    assert [number for number, (cut, _) in enumerate(found) if cut >= 0.5] == [40]
 
 
 @pytest.mark.parametrize("frames", [1, 2])

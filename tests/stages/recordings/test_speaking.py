@@ -93,6 +93,27 @@ def test_a_shot_may_have_a_lag_of_its_own() -> None:
     assert told(speaking(times, mouth, sound, known)) is True
 
 
+def test_shots_from_elsewhere_do_not_hide_each_other() -> None:
+    made = []
+    for k, later in enumerate((-6, -3, 0, 3, -5, -2, 1, 2)):
+        said = speech(k, 140)
+        sound = Sound(at(120), np.ones(120), powers_of(said[10 - later : 130 - later]))
+        made.append((lips(said[10:-10], k), sound))
+    alone = [speaking(at(120), mouth, sound) for mouth, sound in made]
+    known = lags_of_others([each.lags for each in alone])
+    judged_so = [speaking(at(120), *pair, lags) for pair, lags in zip(made, known, strict=True)]
+    assert [told(each) for each in judged_so].count(True) >= [told(each) for each in alone].count(True) - 1
+
+
+def test_a_whole_stretch_tells_whether_lips_say_what_is_heard() -> None:
+    said, other = speech(1, FRAMES), speech(2, FRAMES)
+    seen, own = judged(lips(said), powers_of(said)).during(0, 12, USUAL)
+    assert seen == pytest.approx(1, abs=0.05)
+    assert own > 10
+    assert judged(lips(said), powers_of(other)).during(0, 12, USUAL)[1] < -3
+    assert judged(lips(said), powers_of(said)).during(20, 30, USUAL) == pytest.approx((0, 0), abs=1e-6)
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_a_photograph_does_not_speak(noise: float) -> None:
     still = 60 + noise * np.random.default_rng(0).standard_normal((FRAMES, 3))
