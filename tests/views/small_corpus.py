@@ -38,6 +38,10 @@ def drawn(video_id: str, name: str) -> NDArray[Any]:
         return rng.integers(-(2**15), 2**15, (frames, 640), np.int16)
     if name == "detected":
         return rng.random(frames) < 0.7
+    if name == "classes":
+        return rng.integers(0, 19, (frames, 6, 5), np.uint8)
+    if name == "outlines":
+        return rng.integers(0, 2**32, (frames, 2, 3), np.uint32)
     shape = {"landmarks": (478, 3), "scale": (), "box": (2, 3, 2)}[name]
     values = rng.normal(256, 50, (frames, *shape)).astype(np.float32)
     if video_id == "cy-gap":
@@ -81,6 +85,11 @@ def speech(job: Job[Params]) -> Iterator[Batch]:
     yield {"pcm": drawn(job.video.video_id, "pcm")}
 
 
+def parsing(job: Job[Params]) -> Iterator[Batch]:
+    """Classes and words of bits."""
+    yield {name: drawn(job.video.video_id, name) for name in ("classes", "outlines")}
+
+
 STAGES: tuple[Stage[Any], ...] = (
     Stage(
         "normalize",
@@ -109,6 +118,14 @@ STAGES: tuple[Stage[Any], ...] = (
         headpose,
         reads=("landmarks.landmarks",),
     ),
+    Stage(
+        "parsing",
+        1,
+        Params,
+        (Column("classes", "uint8", (6, 5)), Column("outlines", "uint32", (2, 3))),
+        parsing,
+        reads=("landmarks.landmarks",),
+    ),
     Stage("speech", 1, Params, (Column("pcm", "int16", (640,)),), speech, reads=("normalize.wav",)),
 )
 COLUMNS: Mapping[str, str] = {
@@ -116,6 +133,8 @@ COLUMNS: Mapping[str, str] = {
     "landmarks.detected": "detected",
     "headpose.scale": "scale",
     "headpose.box": "box",
+    "parsing.classes": "classes",
+    "parsing.outlines": "outlines",
     "speech.pcm": "pcm",
 }
 """Frame columns as the reader names them -> as `drawn` does."""

@@ -29,6 +29,7 @@ def test_background_and_clothes_come_back_and_all_else_is_neither(seed: int, cou
 def test_a_pixel_is_the_bit_that_the_column_says(seed: int, y: int, x: int) -> None:
     classes = maps(seed, 1, 1)
     words = outlines_of(classes)
-    assert (words.shape, words.dtype) == ((1, *SHAPE), np.uint32)
+    assert words.shape == (1, *SHAPE)
+    assert words.dtype == np.dtype("uint32")
     person, clothes = (int(words[0, plane, y, x // 32]) >> (x % 32) & 1 for plane in (0, 1))
     assert (person, clothes) == (classes[0, y, x] != 0, classes[0, y, x] == 16)
