@@ -57,7 +57,7 @@ def segment(
     for line in _added(session, listing) if listing else ():
         say(line)
     recordings = recordings_of(session)
-    selection = recordings.select((), (), retry_failed)
+    selection = recordings.select((), (), retry_failed, prune=_are_meant_to_go(recordings))
     with progress(recordings, selection) as advance:
         run_counts, status_counts = recordings.run(selection, workers, None, advance)
     with recordings.workspace.lock():
@@ -92,6 +92,12 @@ def _take_out_surplus(recordings: Session, listing: Listing) -> None:
         surplus = corpus.surplus(known, corpus.catalogue(listing, known))
         if surplus:
             write_catalogue(recordings.workspace.catalogue, [part for part in known if part.video_id not in surplus])
+
+
+def _are_meant_to_go(recordings: Session) -> bool:
+    """Whether all parts that have results and no row are of recordings that have some: these are shorter now."""
+    names = {part.subject for part in recordings.videos}
+    return all(corpus.recording_of(part_id) in names for part_id in recordings.pruning().gone)
 
 
 def _summed_up(

@@ -37,7 +37,7 @@ def summary(listing: Listing, parts: Sequence[Video], added: Sequence[str]) -> l
     new = set(added)
     names = {part.subject for part in parts}
     fresh = names - {part.subject for part in parts if part.video_id not in new}
-    copies = sorted({f"{part.subject} of {_whole(part.repeats)}" for part in parts if part.repeats})
+    copies = sorted({f"{part.subject} of {recording_of(part.repeats)}" for part in parts if part.repeats})
     seconds = sum(part.duration or 0.0 for part in parts if part.worked_on)
     lines = [
         f"{counted(len(names), 'recording')} ({len(fresh)} new) in {counted(len(parts), 'part')}, {hours(seconds)}."
@@ -72,7 +72,8 @@ def _part_id(recording: str, number: int) -> str:
     return f"{recording}-p{number:04d}"
 
 
-def _whole(part_id: str) -> str:
+def recording_of(part_id: str) -> str:
+    """The id of the recording of which this is a part."""
     return part_id.rpartition("-p")[0]
 
 
@@ -82,5 +83,5 @@ def _recordings(parts: Sequence[Video]) -> Iterator[Video]:
     for part in parts:
         if part.subject not in seen:
             seen.add(part.subject)
-            defect = part.repeats and DUPLICATE_OF + _whole(part.repeats)
+            defect = part.repeats and DUPLICATE_OF + recording_of(part.repeats)
             yield part.model_copy(update={"video_id": part.subject, "corpus": FOLDER, "defect": defect})

@@ -57,9 +57,14 @@ class Pruning:
         """Raise BadInput where MANY videos or more would go that no command removed, and fewer are left."""
         gone = [name for name in self.gone if name not in self._removed]
         if len(gone) >= MANY and len(gone) > len(self._videos):
+            told = f"{a_few(gone)} of {len(gone) + len(self._videos)} videos with results here: put it back, or run "
+            if self._workspace.outer:
+                raise BadInput(
+                    f"{self._workspace.catalogue} no longer has {told}segment --source for all that is to stay."
+                )
             raise BadInput(
-                f"The catalogue no longer has {a_few(gone)} of {len(gone) + len(self._videos)} videos with results "
-                "here: put it back, or run init for all that is to stay. If they are to go: portrait-prep run --prune"
+                f"The catalogue no longer has {told}init for all that is to stay. If they are to go: portrait-prep run "
+                "--prune"
             )
 
     @cached_property

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.container import NotAVideo
-from portrait_prep.media.probe import Probe, probe
+from portrait_prep.media.probe import BELIEVED, Probe, probe
 from portrait_prep.media.source_frames import EARLY, SourceFrame, all_frames_between
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch, Column, Invariant, Job, Params, Stage
@@ -41,7 +41,8 @@ R = TypeVar("R")
 def process(job: Job[Params]) -> Iterator[Batch]:
     """Yield the rows of a part, by groups.
 
-    Raises BadVideo when the source is no video or shows no frame there, SourceAway while it is not there.
+    Raises BadVideo when the source is no video, shows no frame there, or one farther away than BELIEVED: to tell
+    what is heard up to then would take memory without end. Raises SourceAway while the source is not there.
     """
     require(job)
     picture = picture_file(job)
@@ -56,6 +57,8 @@ def process(job: Job[Params]) -> Iterator[Batch]:
     rows = _rows(picture, facts, start, end)
     while group := list(islice(rows, ROWS_PER_GROUP)):
         batch = {name: np.stack([row[name] for row in group]) for name in group[0]}
+        if batch["time"][-1] - start > BELIEVED:
+            raise BadVideo(f"{picture.name} has a frame at {batch['time'][-1]:.0f} s: cut off what is so far away")
         frames, seen = frames + len(group), seen + int((batch["track"] >= 0).any(axis=1).sum())
         yield batch
     if not frames:

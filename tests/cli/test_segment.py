@@ -16,7 +16,8 @@ from portrait_prep.cli.listing import list_
 from portrait_prep.cli.publish import report
 from portrait_prep.cli.segment import segment
 from portrait_prep.errors import BadInput, BadSetting, MissingPrerequisite
-from portrait_prep.manifests.catalogue import read_catalogue
+from portrait_prep.manifests.catalogue import read_catalogue, write_catalogue
+from portrait_prep.manifests.corpora import recordings
 from portrait_prep.stages.order import STAGES
 from portrait_prep.stages.recordings import overview
 from portrait_prep.stages.recordings.segments import SECTION
@@ -144,6 +145,33 @@ def test_a_recording_that_is_shorter_now_has_fewer_parts(tmp_path: Path, intervi
     parts = read_catalogue(root / "recordings" / "catalogue.parquet")
     assert [part.video_id for part in parts] == ["long-p0000", "short-p0000"]
     assert audit(workspace=root, workers=0) == 0
+
+
+def test_one_that_has_lost_most_of_many_parts_too(
+    tmp_path: Path, interviews: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No mistake is suspected, as it is where whole recordings are gone from the catalogue."""
+    root = tmp_path / "w"
+    monkeypatch.setattr(recordings, "PART", 30.0)
+    segment(source=interviews, workspace=root, workers=0)
+    shutil.copyfile(interviews / "short.mp4", interviews / "long.mp4")
+    segment(source=interviews, workspace=root, workers=0)
+    catalogue = root / "recordings" / "catalogue.parquet"
+    assert [part.video_id for part in read_catalogue(catalogue)] == ["long-p0000", "short-p0000"]
+    assert audit(workspace=root, workers=0) == 0
+
+
+def test_a_catalogue_that_has_lost_recordings_stops_it(
+    tmp_path: Path, interviews: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "w"
+    monkeypatch.setattr(recordings, "PART", 30.0)
+    segment(source=interviews, workspace=root, workers=0)
+    catalogue = root / "recordings" / "catalogue.parquet"
+    write_catalogue(catalogue, [part for part in read_catalogue(catalogue) if part.subject == "short"])
+    with pytest.raises(BadInput, match="run segment --source for all that is to stay"):
+        segment(workspace=root, workers=0)
+    assert segment(source=interviews, workspace=root, workers=0) == 0
 
 
 def test_status_list_and_report_tell_of_recordings(tmp_path: Path, interviews: Path, capsys: Told) -> None:

@@ -276,6 +276,12 @@ def test_what_is_no_video_or_has_no_frame_there_is_bad(one: Path, tmp_path: Path
         scanned(one, 60.0, 70.0)
 
 
+def test_a_frame_that_is_said_to_be_shown_weeks_later_is_not_waited_for(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "jump.mkv", [0.0, 0.04, 0.08, 3e6], np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(BadVideo, match=r"jump\.mkv has a frame at 3000000 s"):
+        scanned(path)
+
+
 def test_no_more_pictures_are_kept_than_cuts_need(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alive: list[int] = []
     count = 0
