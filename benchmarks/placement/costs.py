@@ -30,14 +30,14 @@ COSTS: Mapping[str, Cost] = {
     "normalize": Cost(4.4),
     "landmarks": Cost(3.8),
     "headpose": Cost(0.7, device=0.1, cpu=0.6),
-    "torso": Cost(2.5, device=2.0, cpu=140.0),
-    "speech": Cost(0.08),
-    "features": Cost(0.2, device=0.4, cpu=20.0),
     "parsing": Cost(1.5, device=2.0, cpu=140.0),
-    "identity": Cost(0.3, device=0.1, cpu=0.5),
+    "torso": Cost(2.5),
+    "speech": Cost(0.08),
+    "features": Cost(0.3, device=0.7, cpu=20.0),
+    "identity": Cost(0.8),
     "stats": Cost(0.2),
 }
-"""By the stage's name."""
+"""By the stage's name; torso takes the outlines that parsing found."""
 COMMIT = 0.05
 """Seconds that it takes to write a shard."""
 START = 0.02

@@ -20,9 +20,16 @@ from portrait_prep.stages.recordings.order import SECTIONS
 SETTINGS = """\
 [headpose]
 backend = "tddfa"
+[parsing]
+backend = "bisenet"
 [torso]
 backend = "bisenet"
+[features]
+backend = "hubert"
+[identity]
+backend = "sface"
 """
+"""Everything is on, so that there are three stages that want a device, one of them early and two late."""
 WITHOUT_MODELS: tuple[Stage[Any], ...] = tuple(replace(stage, models=None) for stage in STAGES)
 """Nothing is computed, so that no weights are needed."""
 

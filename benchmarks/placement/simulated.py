@@ -150,5 +150,5 @@ def _record(unit: Unit, task: VideoTask) -> Record:
 
 def _names(unit: Unit) -> Iterator[str]:
     """The columns and media files of a unit."""
-    yield from (column.name for column in unit.stage.columns_under(unit.params))
+    yield from (column.name for column in unit.stage.columns if column.when is None or column.when(unit.params))
     yield from unit.stage.media_under(unit.params)
