@@ -1,6 +1,6 @@
 """`python -m benchmarks.gpu`: whether a GPU does what the documentation says; 8 minutes on an H100 with 16 cores.
 
-Four claims are put to the test, and nothing is downloaded: weights are drawn at random, pictures are noise or the demo.
+Five claims are put to the test, and nothing is downloaded: weights are drawn at random, pictures are noise or the demo.
 Prints a table and a verdict for each. Exit code 0: all hold; 1: one does not; 2: there is no GPU. With `--device cpu`
 the same is done, as far as it makes sense, in small and without a GPU: to test this very program.
 """
@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.gpu.agreement import agree
 from benchmarks.gpu.memory import run_out
 from benchmarks.gpu.mixed import Mix, keep_busy
+from benchmarks.gpu.speech import compare
 from benchmarks.gpu.speed import BATCHES, race
 from benchmarks.gpu.verdict import Verdict
 from portrait_prep.pipeline.run.gpus import VISIBLE, chosen, listing
@@ -29,12 +30,14 @@ PARTS: dict[str, dict[str, Part]] = {
     "cuda": {
         "agreement": lambda folder: [agree(folder, "cuda")],
         "speed": lambda folder: [race(folder, "cuda", seconds=2.0)],
+        "speech": lambda folder: compare(folder, "cuda", seconds=60.0),
         "memory": lambda folder: run_out(folder, "cuda"),
         "mixed": lambda folder: [keep_busy(folder, "cuda", Mix(copies=24), (1, 4), CORES)],
     },
     "cpu": {
         "agreement": lambda folder: [agree(folder, "cpu")],
         "speed": lambda folder: [race(folder, "cpu", seconds=0.2, batches=BATCHES[:2])],
+        "speech": lambda folder: compare(folder, "cpu", seconds=2.0),
         "memory": lambda folder: run_out(folder, "cpu", batch=8),
         "mixed": lambda folder: [keep_busy(folder, "cpu", Mix(copies=1, seconds=0.4), (1,), min(2, CORES))],
     },

@@ -8,6 +8,7 @@ the square of the length, by attention; memory does not grow.
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
@@ -69,12 +70,9 @@ class Encoder:
         Row i is of samples 320 i to 320 i + 399, and of all others by attention: there are (samples - 80) // 320. A row
         looks at `reach` rows to either side, at least; 0: at all. Files lie in `folder`; None: where temporary ones do.
         """
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_thread():
             hidden = self._hidden(sound, layer, reach, folder)
-            last = layer == self._size.num_hidden_layers
-            for block in _blocks(sound.rows, SEEN):
-                rows = hidden.read(*block).to(self._device)
-                yield (self._network.encoder.finished(rows) if last else rows).cpu().numpy()
+        return (hidden.read(*block).numpy() for block in _blocks(sound.rows, SEEN))
 
     def _loaded(self) -> Wav2Vec2:
         network = Wav2Vec2(self._size)
@@ -105,6 +103,10 @@ class Encoder:
             rows.write(first, network.encoder.placed(keys.read(first - half, stop + half)))
         for number in range(layer):
             _pass(network.encoder.layer(number), rows, keys, values, reach or count)
+        if layer == self._size.num_hidden_layers:
+            for first, stop in _blocks(count, SEEN):
+                rows.write(first, network.encoder.finished(rows.read(first, stop)))
+        rows.device = "cpu"  # nothing more is computed of them
         return rows
 
     def _moments(self, sound: Sound) -> tuple[Tensor, Tensor]:
@@ -122,11 +124,14 @@ class Encoder:
 
 
 class Rows:
-    """Rows float32 [count, width], in memory while they are few, else in a file without a name in `folder`."""
+    """Rows float32 [count, width], in memory while they are few, else in a file without a name in `folder`.
+
+    They are read to `device`, and written from any.
+    """
 
     def __init__(self, count: int, width: int, device: str, folder: Path | None) -> None:
         self._file = SpooledTemporaryFile(IN_MEMORY, dir=None if folder is None else str(folder))  # noqa: SIM115 (it closes with its last reader)
-        self.count, self._width, self._device = count, width, device
+        self.count, self.device, self._width = count, device, width
 
     def write(self, first: int, rows: Tensor) -> None:
         """Put rows [n, width] in their place."""
@@ -138,7 +143,7 @@ class Rows:
         start, end = max(first, 0), min(stop, self.count)
         self._file.seek(start * self._width * 4)
         content = bytearray(self._file.read((end - start) * self._width * 4))
-        rows = torch.frombuffer(content, dtype=torch.float32).reshape(end - start, self._width).to(self._device)
+        rows = torch.frombuffer(content, dtype=torch.float32).reshape(end - start, self._width).to(self.device)
         return functional.pad(rows, (0, 0, start - first, stop - end))
 
 
@@ -152,6 +157,17 @@ def _pass(layer: Layer, rows: Rows, keys: Rows, values: Rows, reach: int) -> Non
         near = (block for block in blocks if block[0] < stop + reach and block[1] > first - reach)
         seen = ((keys.read(*block), values.read(*block)) for block in near)
         rows.write(first, layer(rows.read(first, stop), seen))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread, in whatever process: sums in another order have other last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _blocks(count: int, most: int) -> Iterator[Block]:

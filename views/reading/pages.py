@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.file import File
 
-NUMBERS = {"FLOAT": "<f4", "DOUBLE": "<f8", "INT32": "<i4", "INT64": "<i8", "BOOLEAN": "?"}
-"""Parquet's physical types of numbers, as NumPy's."""
+NUMBERS = {"FLOAT": "<f4", "DOUBLE": "<f8", "INT32": "<i4", "INT64": "<i8", "BOOLEAN": "?", "FLOAT16": "<f2"}
+"""Parquet's physical types of numbers, as NumPy's; and a logical one, which is two bytes to Parquet."""
 CODECS = {"UNCOMPRESSED": None, "ZSTD": "zstd", "SNAPPY": "snappy"}
 """How a page may be compressed -> PyArrow's name of the codec."""
 HEAD = 64
@@ -43,9 +43,8 @@ class Chunk:
         """From PyArrow's ColumnChunkMetaData and ColumnSchema."""
         levels = (schema.max_repetition_level > 0) + (schema.max_definition_level > 0)
         start = column.dictionary_page_offset or column.data_page_offset
-        return cls(
-            start, column.total_compressed_size, column.num_values, column.compression, column.physical_type, levels
-        )
+        kind = "FLOAT16" if schema.logical_type.type == "FLOAT16" else column.physical_type
+        return cls(start, column.total_compressed_size, column.num_values, column.compression, kind, levels)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -13,13 +13,14 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.gpu import __main__ as trial
-from benchmarks.gpu import agreement, memory, mixed, speed
+from benchmarks.gpu import agreement, memory, mixed, speech, speed
 from benchmarks.gpu.mixed import Interval, Mix, Work
 from benchmarks.gpu.verdict import Verdict
 from benchmarks.networks import Subject
 from portrait_prep.pipeline.run.gpus import VISIBLE
 from portrait_prep.stages.models import registry
 from portrait_prep.stages.models.engines import Engine, NetworkSource, Unusable, in_torch
+from portrait_prep.stages.models.wav2vec2_size import Size
 
 torch = pytest.importorskip("torch", reason="PyTorch is not here: no network can be made")
 pytest.importorskip("onnx", reason="onnx is not here: no network can be exported")
@@ -95,6 +96,12 @@ def test_speed_is_told_of_each_network_and_batch_and_judged_on_a_device_only(tmp
     verdict = speed.race(tmp_path, "cpu", 0.01, (1, 2), SMALL)
     assert verdict.holds is None
     assert [line.split(" |")[0] for line in verdict.table[2:]] == ["| bisenet", "| tddfa"]
+
+
+def test_speech_is_compared_and_its_speed_judged_on_a_device_only(tmp_path: Path) -> None:
+    small = Size(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(8,) * 7)
+    same, faster = speech.compare(tmp_path, "cpu", 1.0, small)
+    assert (same.holds, faster.holds) == (True, None)
 
 
 @pytest.mark.slow

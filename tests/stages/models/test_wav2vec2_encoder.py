@@ -117,11 +117,24 @@ def test_files_without_a_name_lie_where_they_are_told_to_and_are_gone_afterwards
 ) -> None:
     monkeypatch.setattr(wav2vec2_encoder, "IN_MEMORY", 1000)
     found = encoders["base"].rows(sound(noise(64_000)), 2, folder=tmp_path)
-    next(found)
-    found.close()  # type: ignore[attr-defined]
+    assert len(next(found)) == 199
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(FileNotFoundError):
         rows(encoders["base"], noise(64_000), folder=tmp_path / "gone")
+
+
+def test_the_number_of_threads_of_a_process_is_left_as_it_was_and_changes_nothing(
+    encoders: Mapping[str, Encoder],
+) -> None:
+    wave = noise(32080)
+    alone = rows(encoders["base"], wave)
+    torch.set_num_threads(2)
+    try:
+        np.testing.assert_array_equal(rows(encoders["base"], wave), alone)
+        assert torch.get_num_threads() == 2
+        assert not torch.is_inference_mode_enabled()
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_rows_beyond_both_ends_are_zeros() -> None:

@@ -38,7 +38,7 @@ def numbers(dtype: str) -> NDArray[Any]:
     return np.random.default_rng(0).normal(0, 1000, (250, 7, 3)).astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "int64"])
 def test_plain_values_lie_in_the_file_as_in_memory(tmp_path: Path, dtype: str) -> None:
     values = numbers(dtype)
     file, chunk = written(tmp_path, nested(values), compression="none")
@@ -72,6 +72,7 @@ def test_one_page_is_decoded(tmp_path: Path, dtype: str, split: bool, compressio
         {"compression": "gzip"},
         {"compression": "lz4"},
         {"use_byte_stream_split": [LEAF], "dtype": "float64"},
+        {"use_byte_stream_split": [LEAF], "dtype": "float16"},
     ],
     ids=str,
 )
