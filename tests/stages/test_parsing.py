@@ -88,6 +88,14 @@ def test_any_number_of_frames_in_batches_of_any_size(frames: int, tmp_path: Path
     assert looked[0] == min(frames, 100)
 
 
+def test_no_more_frames_are_in_memory_than_are_looked_at_together(tmp_path: Path, looked: list[int]) -> None:
+    path = write(tmp_path / "v.mp4", [person()] * 12)
+    batches = STAGE.process(MemoryJob(ON, tmp_path, frames=12, files={"mp4": path}))
+    for number, batch in enumerate(batches, 1):
+        assert len(batch["classes"]) == len(batch["outlines"]) == 4
+        assert looked == [4] * number
+
+
 @pytest.mark.parametrize("side", [16, 100, 192, 256])
 def test_the_side_and_the_outlines_are_settings(side: int, tmp_path: Path, looked: list[int]) -> None:
     path = write(tmp_path / "v.mp4", [person()] * 2)
