@@ -158,7 +158,7 @@ def _models(_: Params) -> dict[str, str]:
 
 STAGE: Stage[Any] = Stage(
     name="scan",
-    version=1,
+    version=2,
     params=Params,
     columns=(
         Column("time", "float64", (), "s", "when the frame is shown, from what players call zero"),
