@@ -1,5 +1,6 @@
 """Stage `features`: what a network of speech hears in each frame, wav2vec 2.0 or HuBERT; off unless it is chosen."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -76,7 +77,7 @@ def process(job: Job[FeaturesParams]) -> Iterator[Batch]:
     model = _model(params)
     encoder = model.opened(job.gpu)
     sound = _sound(WavReader(path, job.frames), model.normalizes)
-    reach = round(params.reach * RATE / STEP)
+    reach = math.ceil(params.reach * RATE / STEP)
     layer = None if params.layer == LAST else params.layer
     rows = encoder.rows(sound, layer, reach, folder=path.parent)
     for hidden in _by_frame(rows):
