@@ -33,5 +33,5 @@ def test_no_more_workers_are_started_than_can_have_work(
 
 
 def test_what_is_heard_and_what_is_seen_of_one_video_can_be_computed_at_once() -> None:
-    assert most_at_once(STAGES, {stage.name for stage in STAGES}) == 2
+    assert most_at_once(STAGES, {stage.name for stage in STAGES if stage.on is None}) == 2
     assert most_at_once(STAGES, {"download", "normalize"}) == 1
