@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ CONTENT = {"scan": ("time", "track", "box", "mouth", "shape", "likeness"), "voic
 """What is read of the stages: where shots begin and end, and then what is in them."""
 
 PICTURE = ("display_width", "display_height")
-"""Metrics of `scan`: the size of the picture as displayed, px."""
+"""Metrics of `scan`: the size of the picture as displayed, px; MOST_SIDE at most."""
+MOST_SIDE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -198,14 +200,20 @@ class Span:
 
     def __init__(self, workspace: Workspace, stages: Mapping[str, Stage[Any]], parts: Sequence[Video]) -> None:
         self._workspace, self._stages, self._parts = workspace, stages, parts
-        self._frames = ShotFrames.of(together(self._read(BORDERS)))
+        borders = list(self._read(BORDERS))
+        times = np.concatenate([np.empty(0), *(batch["time"] for batch in borders)])
+        if not (len(times) and np.isfinite(times).all() and (np.diff(times) > 0).all()):
+            raise _contradicting(workspace.shard("scan", parts[0].shard))
+        self._frames = ShotFrames.of(together(borders))
 
     @property
     def recording(self) -> Recording:
         """The file, and its picture as the first part has it."""
         part = self._parts[0]
         with ShardReader(self._workspace.shard("scan", part.shard)) as reader:
-            width, height = (int(reader.records[part.video_id].metrics[name]) for name in PICTURE)
+            width, height = (reader.records[part.video_id].metrics.get(name, 0) for name in PICTURE)
+        if not all(isinstance(side, int) and 0 < side <= MOST_SIDE for side in (width, height)):
+            raise _contradicting(reader.path)
         return Recording(part.subject, part.source, (width, height))
 
     @property
@@ -225,7 +233,16 @@ class Span:
         for number, part in enumerate(self._parts):
             streams = [self._column(stage, part, names) for stage, names in wanted.items()]
             for batch in joined(streams):
+                self._require_claims(batch, wanted, part)
                 yield {**batch, "part": np.full(len(batch["time"]), number)}
+
+    def _require_claims(self, batch: Batch, wanted: Mapping[str, Sequence[str]], part: Video) -> None:
+        """Raise Damaged where a stage's invariant does not hold, of those that are about these columns."""
+        there = {f"{stage}.{name}" for stage, names in wanted.items() for name in names}
+        for stage in wanted:
+            for claim in self._stages[stage].invariants:
+                if there.issuperset(claim.reads) and not claim.holds(batch).all():
+                    raise _contradicting(self._workspace.shard(stage, part.shard))
 
     def _column(self, stage: str, part: Video, names: Sequence[str]) -> Iterator[Batch]:
         """Columns of one part, checked on the way against their digests: damage is never passed on."""
@@ -237,6 +254,10 @@ class Span:
                 yield batch
             if not _are_recorded(digests.results(), reader.records[part.video_id]):
                 raise Damaged(f"{reader.path} does not hold what was recorded: delete it and run again.")
+
+
+def _contradicting(path: Path) -> Damaged:
+    return Damaged(f"{path} holds what cannot be: delete it and run again.")
 
 
 def _are_recorded(found: Mapping[str, str], record: Record) -> bool:
