@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from portrait_prep.errors import Damaged
+from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.record import Record
 from portrait_prep.manifests.segments import (
     NONE,
@@ -156,7 +156,11 @@ class Joiner:
         return cls(session.workspace, session.stages, params)
 
     def __call__(self, task: Task) -> tuple[str, list[Segment]]:
-        """Name and rows of a recording. Raises Damaged where a column is not what was recorded."""
+        """Name and rows of a recording.
+
+        Raises Damaged where a column is not what was recorded, BadInput where the catalogue's parts are no whole one.
+        """
+        self._require_whole([part.video for part in task.parts])
         rows: list[Segment] = []
         shot_count = 0
         for readable, group in groupby(task.parts, key=lambda part: bool(part.digests)):
@@ -168,6 +172,15 @@ class Joiner:
             else:
                 rows.append(_unread(parts))
         return task.recording, _contiguous(rows)
+
+    def _require_whole(self, parts: Sequence[Video]) -> None:
+        """Raise BadInput unless each part begins where the one before ends, and the last has no end."""
+        begin = [0.0, *(part.end for part in parts)]
+        if begin != [*(part.start or 0.0 for part in parts), None] or len({part.source for part in parts}) > 1:
+            raise BadInput(
+                f"{self.workspace.catalogue}: the parts of {parts[0].subject} do not follow each other to its end: run "
+                "'portrait-prep segment --source DIR' with its folder."
+            )
 
 
 def _unread(parts: Sequence[Video]) -> Segment:
