@@ -41,7 +41,7 @@ def examine_files(
         names = [workspace.relative(path) for path in _files(_below(workspace.root / folder))]
         unknown += [name for name in names if name not in known and name not in pages]
     if unknown:
-        sources = {path for _, path in sources_below(workspace.root, workspace.root, videos.values())}
+        sources = {path for _, path in sources_below(workspace.root, workspace, videos.values())}
         yield from (found("orphan", name) for name in unknown if real_path(workspace.root / name) not in sources)
     yield from _examine_sources(workspace, videos, gone)
 

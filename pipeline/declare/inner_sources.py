@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from portrait_prep.errors import BadInput
+from portrait_prep.manifests.catalogue import read_rows
 from portrait_prep.manifests.plain_files import real_path
 from portrait_prep.manifests.video import Video, is_address, path_of
 from portrait_prep.pipeline.declare.stage import Stage
@@ -21,7 +22,7 @@ def require_sources_kept(workspace: Workspace, stages: Iterable[Stage[Any]], vid
     suffixes = {suffix for stage in stages for suffix in stage.media}
     for folder, kinds in ((MEDIA, suffixes), (OVERLAY, {"mp4"})):
         place = workspace.root.joinpath(*folder)
-        sources = {path: video for video, path in sources_below(place, workspace.root, videos)}
+        sources = {path: video for video, path in sources_below(place, workspace, videos)}
         for video in videos if sources else ():
             for path in (real_path(place) / f"{video.video_id}.{kind}" for kind in kinds):
                 if path in sources:
@@ -31,11 +32,19 @@ def require_sources_kept(workspace: Workspace, stages: Iterable[Stage[Any]], vid
                     )
 
 
-def sources_below(folder: Path, root: Path, videos: Iterable[Video]) -> Iterator[tuple[Video, Path]]:
+def sources_below(folder: Path, workspace: Workspace, videos: Iterable[Video]) -> Iterator[tuple[Video, Path]]:
     """The videos whose picture or sound lies in a folder or deeper, by whatever name and links, and the true paths.
 
-    `root` is that of the workspace, from which the catalogue may name files.
+    They are these of the workspace, and those of its neighbour: recordings, or what was made of them. Raises BadInput
+    where the neighbour's catalogue cannot be read.
     """
+    yield from _below(folder, workspace.root, videos)
+    if workspace.neighbour.catalogue.exists():
+        yield from _below(folder, workspace.neighbour.root, read_rows(workspace.neighbour.catalogue))
+
+
+def _below(folder: Path, root: Path, videos: Iterable[Video]) -> Iterator[tuple[Video, Path]]:
+    """The same of some videos. `root` is that of the workspace, from which the catalogue may name files."""
     own = os.path.join(real_path(folder), "")  # noqa: PTH118 (strings, here and below: of many videos)
     folder_of = lru_cache(os.path.realpath)
     for video in videos:

@@ -98,6 +98,11 @@ class Workspace:
         return Workspace(self.root / RECORDINGS, self.root)
 
     @property
+    def neighbour(self) -> "Workspace":
+        """The workspace within this one, or that which this one lies in; it need not be there."""
+        return Workspace(self.outer) if self.outer else self.recordings
+
+    @property
     def sources(self) -> Path:
         """Downloads and links to the originals."""
         return self.root / "sources"

@@ -181,8 +181,7 @@ class Pruning:
 
     @cached_property
     def _sources(self) -> set[Path]:
-        root = self._workspace.root
-        return {path for _, path in sources_below(root, root, self._videos)}
+        return {path for _, path in sources_below(self._workspace.root, self._workspace, self._videos)}
 
 
 def _recorded(path: Path, stage: str) -> list[str]:

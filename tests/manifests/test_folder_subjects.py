@@ -158,3 +158,10 @@ def test_videos_that_come_later_are_named_as_those_before(tmp_path: Path, how: s
     assert likely_rule(root, known) == how
     assert likely_rule(tmp_path / "elsewhere", known) == DEFAULT
     assert likely_rule(root, ()) == DEFAULT
+
+
+def test_of_no_videos_there_is_only_what_was_left_out(tmp_path: Path) -> None:
+    """All were removed before."""
+    fill(tmp_path, "a_1.mp4", "notes.txt")
+    listing = listed(tmp_path, DEFAULT)
+    assert [line.partition(":")[0] for line in summary(listing, ())] == ["Left out by ending, as no videos"]

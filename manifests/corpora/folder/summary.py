@@ -15,6 +15,8 @@ def summary(listing: Listing, rows: Sequence[Video]) -> list[str]:
     by_subject: dict[str, list[Path]] = defaultdict(list)
     for row in rows:
         by_subject[row.subject].append(_below(listing, row.source))
+    if not rows:  # all were removed before
+        return list(left_out(listing))
     return [
         f"By subject ({listing.rule.text}): {largest({subject: len(paths) for subject, paths in by_subject.items()})}.",
         *(f"  {path} -> {subject}" for path, subject in _examples(by_subject)),

@@ -94,3 +94,23 @@ def test_a_source_that_is_in_nobody_s_way_may_stay_and_is_no_orphan(tmp_path: Pa
     assert audited(toy_session(root)) == []
     (root / "media/c.src").touch()
     assert [finding.path for finding in audited(toy_session(root))] == ["media/c.src"]
+
+
+def test_the_source_of_a_recording_counts_as_one_of_a_video(tmp_path: Path) -> None:
+    """It is not written over, not deleted with a video of its name, and no orphan; nor is that of a video there."""
+    root = tmp_path / "w"
+    session = add_videos(root, {"a1": "1 2", "b1": "3 4"})
+    session.run(session.select((), (), False), workers=0)
+    inner = session.workspace.recordings
+    sources = [plain(root, root / name) for name in ("media/talk.src", "media/c1.txt", "report/overlay/b1.mp4")]
+    inner.root.mkdir()
+    write_catalogue(inner.catalogue, [video(f"talk-p{n:04d}", path) for n, path in enumerate(sources)])
+    assert audited(toy_session(root)) == []
+    with pytest.raises(BadInput, match="the source of talk-p0001, lies where what is made of c1 belongs"):
+        take(toy_session(root), lambda _: [*read_catalogue(session.workspace.catalogue), video("c1", tmp_path / "c1")])
+    write_catalogue(session.workspace.catalogue, [row for row in session.videos if row.video_id == "a1"])
+    with pytest.raises(BadInput, match="the source of b1, lies where what is made of b1 belongs"):
+        require_sources_kept(inner, TOYS, [video("b1", plain(root, inner.root / "media/b1.txt"))])
+    toy_session(root).run(toy_session(root).select((), (), False), workers=0)
+    assert not (root / "media/b1.txt").exists()
+    assert all(source.read_text() == "1 2 3" for source in sources)
