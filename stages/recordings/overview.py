@@ -65,8 +65,13 @@ def lines(session: Session) -> Iterator[str]:
     if not found:
         yield f"No segments yet: {AGAIN}."
         return
+    yield from told_of(session, found)
+
+
+def told_of(session: Session, found: Segments) -> Iterator[str]:
+    """What was kept, and of which recordings that is no longer what `segment` would keep."""
     yield from summary(found)
-    if old := _outdated(recordings, found):
+    if has_recordings(session) and (old := _outdated(recordings_of(session), found)):
         yield f"Segments that rest on other settings or findings than those of now: {a_few(old)}: {AGAIN}."
 
 
