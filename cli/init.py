@@ -29,7 +29,7 @@ from portrait_prep.manifests.video import Video
 from portrait_prep.manifests.wording import a_few, counted
 from portrait_prep.pipeline.add_videos import Find, add_videos
 from portrait_prep.pipeline.reassigning import split_hint
-from portrait_prep.stages.recordings.overview import offered
+from portrait_prep.stages.recordings.overview import offered, told_of
 from portrait_prep.stages.sources import here
 
 
@@ -208,11 +208,12 @@ def iemocap(
 
 def segments(*, wanted: Wanted = ALL, workspace: WorkspaceOption = Path()) -> int:
     """Take the segments of long recordings that `segment` kept, a video each; split by recording, 80 to 20."""
-    found = offered(open_session(workspace))
-    rows = kept_segments.catalogue(found)
+    session = open_session(workspace)
+    found = offered(session)
+    rows, told = kept_segments.catalogue(found), list(told_of(session, found))
     if not rows:
-        raise BadInput(" ".join(("Nothing was kept of the recordings here.", *kept_segments.summary(found))))
-    return _add(workspace, lambda _: rows, wanted.choice(), lambda _: kept_segments.summary(found))
+        raise BadInput(" ".join(("Nothing was kept of the recordings here.", *told)))
+    return _add(workspace, lambda _: rows, wanted.choice(), lambda _: told)
 
 
 def _as(corpus: str, split: str | int, **options: object) -> tuple[str, ...]:

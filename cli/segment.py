@@ -64,7 +64,8 @@ def segment(
         segments, joined = join(recordings, workers)
     for line in (*_summed_up(recordings, run_counts, status_counts, joined), *kept.summary(segments)):
         say(line)
-    say(f"{session.workspace.segments}. Next: portrait-prep init segments -w {shell_word(str(workspace))}")
+    following = "init segments" if any(found.kept for found in segments) else "report"
+    say(f"{session.workspace.segments}. Next: portrait-prep {following} -w {shell_word(str(workspace))}")
     return 1 if status_counts.failures else 0
 
 

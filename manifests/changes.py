@@ -24,11 +24,12 @@ class Changes:
 
     `kept` names, by field, those that stay as they were although they would be given another value now; `left_out`
     those of the corpus that are not taken, since videos of other corpora have their ids; `kept_out` those that were
-    removed from this workspace, by what removal.
+    removed from this workspace, by what removal. `sources_gone`: no file of those `removed` is there.
     """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    sources_gone: bool = False
     left_out: tuple[str, ...] = ()
     kept_out: Mapping[str, Removal] = field(default_factory=dict)
     changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -48,7 +49,9 @@ class Changes:
                 f"to take them all the same: {way_back(removals)}, then init."
             )
         if self.removed:
-            named = " ".join(map(shell_word, self.removed)) if len(self.removed) <= FEW else "ID…, or --missing"
+            # Nothing but this line names those whose file is there: `--missing` does not find them.
+            is_short = self.sources_gone and len(self.removed) > FEW
+            named = "ID…, or --missing" if is_short else " ".join(map(shell_word, self.removed))
             yield (
                 f"No longer in the source: {a_few(self.removed)}; still in the workspace; "
                 f"to take out: portrait-prep remove {named}"
@@ -82,9 +85,11 @@ def changes(
     now = {video.video_id: video for video in reversed(taken) if video.corpus == after[video.video_id].corpus}
     corpora, there = {video.corpus for video in listed}, {video.video_id for video in listed}
     missing = [video for video in known if video.corpus in corpora and video.video_id not in there]
+    removed = [video for video in missing if whole or _gone(video)]
     return Changes(
         added=tuple(name for name in after if name not in before),
-        removed=tuple(video.video_id for video in missing if whole or _gone(video)),
+        removed=tuple(video.video_id for video in removed),
+        sources_gone=all(map(_gone, removed)),
         left_out=tuple(dict.fromkeys(video.video_id for video in taken if video.video_id not in now)),
         changed=differing_fields((video, after[video.video_id]) for video in known),
         kept=_by_name(

@@ -110,6 +110,10 @@ class Segments:
         made = {name: noted for name, noted in self.made.items() if name in recordings}
         return Segments({name: self.rows.get(name, ()) for name in made}, made)
 
+    def rest_on(self, recording: str, basis: str) -> bool:
+        """Whether the rows of a recording were made from what has this digest."""
+        return recording in self.made and self.made[recording].basis == basis
+
     def intact(self, recording: str) -> bool:
         """Whether the rows of a recording are those that were written."""
         noted, own = self.made.get(recording), self.rows.get(recording, ())
@@ -155,8 +159,16 @@ def _valid(segments: Segments) -> Segments:
     return segments
 
 
+def readable_segments(path: Path) -> Segments:
+    """The table as far as it tells anything: without rows where it is missing or damaged."""
+    try:
+        return read_segments(path) or NONE
+    except Damaged:
+        return NONE
+
+
 def require_segments(path: Path) -> Segments:
-    """The same. Raises BadInput where there is none."""
+    """The table. Raises BadInput where there is none, Damaged where it is no table of segments."""
     found = read_segments(path)
     if found is None:
         raise BadInput(f"There is no {path.name} in {path.parent}: run 'portrait-prep segment --source DIR' first.")

@@ -1,7 +1,7 @@
 """How long lists are shortened for people, and how numbers, times, footage and moments are told."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 FEW, MANY = 3, 12
@@ -41,6 +41,13 @@ def hours(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.2f} h"
+
+
+def hours_of_all(lengths: Iterable[float | None]) -> str:
+    """The same of several, some of which may not be known: `49 s and 1 of unknown length`."""
+    told = list(lengths)
+    unknown = told.count(None)
+    return hours(sum(length or 0.0 for length in told)) + (f" and {unknown} of unknown length" if unknown else "")
 
 
 def at(places: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ from portrait_prep.manifests.choice import EVERYTHING, Choice
 from portrait_prep.manifests.merging import merge
 from portrait_prep.manifests.removals import Removal
 from portrait_prep.manifests.video import Video
-from portrait_prep.manifests.wording import counted, hours
+from portrait_prep.manifests.wording import counted, hours_of_all
 from portrait_prep.pipeline.declare.inner_sources import require_sources_kept
 from portrait_prep.pipeline.session import Session
 
@@ -26,12 +26,10 @@ class AddedVideos:
         """One sentence about the catalogue."""
         subjects = {video.subject for video in self.videos}
         shards = {video.shard for video in self.videos}
-        seconds = sum(video.duration or 0.0 for video in self.videos)
-        unknown = sum(video.duration is None for video in self.videos)
-        more = f" and {unknown} of unknown length" if unknown else ""
+        length = hours_of_all(video.duration for video in self.videos)
         return (
             f"{counted(len(self.videos), 'video')} ({len(self.changes.added)} new) of "
-            f"{counted(len(subjects), 'subject')} in {counted(len(shards), 'shard')}, {hours(seconds)}{more}."
+            f"{counted(len(subjects), 'subject')} in {counted(len(shards), 'shard')}, {length}."
         )
 
     def lines(self, remedies: Mapping[str, str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from portrait_prep.manifests.corpora.folder.catalogue import CORPUS as FOLDER
 from portrait_prep.manifests.corpora.folder.catalogue import Listing
 from portrait_prep.manifests.corpora.folder.summary import left_out
 from portrait_prep.manifests.video import DUPLICATE_OF, Video
-from portrait_prep.manifests.wording import a_few, counted, hours
+from portrait_prep.manifests.wording import a_few, counted, hours_of_all
 
 CORPUS = "recordings"
 
@@ -38,10 +38,8 @@ def summary(listing: Listing, parts: Sequence[Video], added: Sequence[str]) -> l
     names = {part.subject for part in parts}
     fresh = names - {part.subject for part in parts if part.video_id not in new}
     copies = sorted({f"{part.subject} of {recording_of(part.repeats)}" for part in parts if part.repeats})
-    seconds = sum(part.duration or 0.0 for part in parts if part.worked_on)
-    lines = [
-        f"{counted(len(names), 'recording')} ({len(fresh)} new) in {counted(len(parts), 'part')}, {hours(seconds)}."
-    ]
+    length = hours_of_all(part.duration for part in parts if part.worked_on)
+    lines = [f"{counted(len(names), 'recording')} ({len(fresh)} new) in {counted(len(parts), 'part')}, {length}."]
     if copies:
         lines.append(f"Duplicates, byte for byte: {a_few(copies)}: never worked on.")
     if sounds := [str(sound) for sound in listing.halves.sounds.values()]:

@@ -93,7 +93,9 @@ def _parsed(path: Path, section: str, model: type[BaseModel], values: Any) -> An
         if first["type"] == "extra_forbidden":
             allowed = ", ".join(model.model_fields) or "none"
             raise BadSetting(f"{path}: [{section}] has no setting '{key}'; allowed are {allowed}.") from error
-        reason = first["msg"].replace("Input should be", "must be")
+        reason = first["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
+        if not key:
+            raise BadSetting(f"{path}: [{section}] is not allowed: {reason}.") from error
         message = f"{path}: [{section}] {key} = {first['input']!r} is not allowed: {reason}."
         raise BadSetting(message) from error
 

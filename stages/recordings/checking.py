@@ -28,12 +28,11 @@ def segment_findings(recordings: Session, deep: bool = False) -> Iterator[Findin
         return
     there, work = there or NONE, Joiner.of(recordings) if deep else None
     for task in tasks:
-        noted = there.made.get(task.recording)
-        if noted is None or noted.basis != task.basis:
+        if not there.rest_on(task.recording, task.basis):
             yield _found("its rows do not rest on what was found in this recording", task.recording)
         elif not there.intact(task.recording):
             yield _found("its rows of this recording are not those that were written", task.recording)
-        elif work and digest_of_rows(work(task)[1]) != noted.digest:
+        elif work and digest_of_rows(work(task)[1]) != there.made[task.recording].digest:
             yield _found("its rows are not what this recording comes to when it is joined again", task.recording)
     for name in sorted({*there.made, *there.rows} - names_of(recordings)):
         yield _found("there is no such recording", name)

@@ -13,12 +13,11 @@ import numpy as np
 from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.record import Record
 from portrait_prep.manifests.segments import (
-    NONE,
     Made,
     Segment,
     Segments,
     digest_of_rows,
-    read_segments,
+    readable_segments,
     write_segments,
 )
 from portrait_prep.manifests.video import Video
@@ -107,10 +106,8 @@ def names_of(session: Session) -> set[str]:
 
 
 def outdated(tasks: Iterable[Task], there: Segments) -> list[Task]:
-    """Recordings whose rows are not there, or were made from something else."""
-    return [
-        task for task in tasks if task.recording not in there.made or there.made[task.recording].basis != task.basis
-    ]
+    """Recordings whose rows are not there, were made from something else, or are not those that were written."""
+    return [task for task in tasks if not (there.rest_on(task.recording, task.basis) and there.intact(task.recording))]
 
 
 def join(session: Session, workers: int) -> tuple[Segments, list[str]]:
@@ -119,13 +116,8 @@ def join(session: Session, workers: int) -> tuple[Segments, list[str]]:
     Rows of recordings that have gone are taken out. Nothing is written where nothing changes.
     """
     home = Workspace(session.workspace.home)
-    try:
-        there = read_segments(home.segments) or NONE
-    except Damaged:
-        there = NONE
-    tasks = tasks_of(session)
-    altered = [task for task in tasks if not there.intact(task.recording)]
-    todo = {task.recording: task for task in (*outdated(tasks, there), *altered)}
+    there = readable_segments(home.segments)
+    todo = {task.recording: task for task in outdated(tasks_of(session), there)}
     left = there.of(names_of(session).difference(todo))
     rows, made = dict(left.rows), dict(left.made)
     work = Joiner.of(session)
@@ -141,11 +133,8 @@ def join(session: Session, workers: int) -> tuple[Segments, list[str]]:
 def drop_gone(session: Session) -> None:
     """Take out of `segments.parquet` the rows of recordings that have gone; nothing is joined."""
     path, known = Workspace(session.workspace.home).segments, names_of(session)
-    try:
-        there = read_segments(path)
-    except Damaged:
-        return  # it is made anew by the next join
-    if there and not known.issuperset(there.made):
+    there = readable_segments(path)  # a damaged one is made anew by the next join
+    if not known.issuperset(there.made):
         write_segments(path, there.of(known))
 
 

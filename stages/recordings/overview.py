@@ -8,13 +8,16 @@ from typing import Any
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.corpora.segments import summary
 from portrait_prep.manifests.printing import shell_word
-from portrait_prep.manifests.segments import Segments, read_segments, require_segments
+from portrait_prep.manifests.segments import Segments, read_segments, readable_segments, require_segments
 from portrait_prep.manifests.wording import FEW, a_few, counted
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.counts import StatusCounts
 from portrait_prep.pipeline.status.plan import State
+from portrait_prep.stages.recordings.joining import outdated, tasks_of
 from portrait_prep.stages.recordings.order import RECORDING_STAGES, SECTIONS
 from portrait_prep.stages.sources import local
+
+AGAIN = "run 'portrait-prep segment'"
 
 
 def recordings_of(session: Session) -> Session:
@@ -59,7 +62,22 @@ def lines(session: Session) -> Iterator[str]:
     except Damaged as error:
         yield str(error)
         return
-    yield from summary(found) if found else ["No segments yet: run 'portrait-prep segment'."]
+    if not found:
+        yield f"No segments yet: {AGAIN}."
+        return
+    yield from told_of(session, found)
+
+
+def told_of(session: Session, found: Segments) -> Iterator[str]:
+    """What was kept, and of which recordings that is no longer what `segment` would keep."""
+    yield from summary(found)
+    if has_recordings(session) and (old := _outdated(recordings_of(session), found)):
+        yield f"Segments that rest on other settings or findings than those of now: {a_few(old)}: {AGAIN}."
+
+
+def _outdated(recordings: Session, found: Segments) -> list[str]:
+    """The recordings that are through, and of which the next `segment` makes other rows."""
+    return [task.recording for task in outdated(tasks_of(recordings), found)]
 
 
 def as_json(session: Session) -> dict[str, Any]:
@@ -70,18 +88,26 @@ def as_json(session: Session) -> dict[str, Any]:
     told = recordings.status_counts().to_json()
     kept = ("videos", "stages", "failed")
     names = {part.subject for part in recordings.videos}
-    facts = {"recordings": len(names), **{name: told[name] for name in kept}, "away": away(recordings)}
+    old = _outdated(recordings, readable_segments(session.workspace.segments))
+    facts = {"recordings": len(names), **{name: told[name] for name in kept}, "away": away(recordings), "outdated": old}
     return {"recordings": facts}
 
 
 def failures(recordings: Session, status_counts: StatusCounts) -> Iterator[str]:
-    """One line for each recording and error, of the counts of its parts."""
+    """One line for each recording and error, by the recordings' names."""
+    yield from (f"{recording}: {why}" for recording, why in reasons_of_failures(recordings, status_counts))
+
+
+def reasons_of_failures(recordings: Session, status_counts: StatusCounts) -> list[tuple[str, str]]:
+    """Recordings and why parts of them failed, by name; of the counts of the parts."""
     whose = {part.video_id: part.subject for part in recordings.videos}
     parts: dict[tuple[str, str, str], int] = defaultdict(int)
     for row in status_counts.failures:
         parts[whose[row["video_id"]], row["stage"], row["message"]] += 1
-    for (recording, stage, message), count in parts.items():
-        yield f"{recording}: {stage} failed ({counted(count, 'part')}): {message}"
+    return [
+        (recording, f"{stage} failed ({counted(count, 'part')}): {message}")
+        for (recording, stage, message), count in sorted(parts.items())
+    ]
 
 
 def whereabouts(recordings: Session) -> Iterator[str]:

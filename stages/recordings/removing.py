@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.errors import BadInput
 from portrait_prep.manifests.corpora.segments import CORPUS
 from portrait_prep.manifests.ids import did_you_mean, matching
-from portrait_prep.manifests.segments import NONE, Segments, read_segments
+from portrait_prep.manifests.segments import readable_segments
 from portrait_prep.manifests.video import Video
 from portrait_prep.pipeline import removing
 from portrait_prep.pipeline.removing import Wish
@@ -35,7 +35,7 @@ def find(session: Session, names: Sequence[str]) -> Taken:
     found = removing.find(recordings, _wish(recordings, names))
     meant = tuple(dict.fromkeys(part.subject for part in found.meant))
     copies = tuple(dict.fromkeys(part.subject for part in found.copies))
-    rows = _readable(session).rows
+    rows = readable_segments(session.workspace.segments).rows
     sources = {part.source for part in (*found.meant, *found.copies)}
     there = session.videos if session.workspace.catalogue.exists() else ()
     videos = tuple(video for video in there if video.corpus == CORPUS and video.source in sources)
@@ -65,14 +65,6 @@ def forget(session: Session, names: Sequence[str]) -> tuple[str, ...]:
     wish = _wish(recordings, names)
     removing.forget(recordings, wish)
     return wish.subjects
-
-
-def _readable(session: Session) -> Segments:
-    """The table, as far as it tells anything."""
-    try:
-        return read_segments(session.workspace.segments) or NONE
-    except Damaged:
-        return NONE
 
 
 def _recordings(session: Session) -> Session:

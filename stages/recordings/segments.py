@@ -57,7 +57,7 @@ class SegmentParams(Params):
     @model_validator(mode="after")
     def _in_order(self) -> "SegmentParams":
         if self.min_seconds > self.max_seconds:
-            raise ValueError("must not be above max_seconds")
+            raise ValueError("min_seconds must not be above max_seconds")
         return self
 
 

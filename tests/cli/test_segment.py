@@ -115,11 +115,22 @@ def test_settings_of_segments_join_anew_and_compute_nothing(tmp_path: Path, inte
     settings = root / "pipeline.toml"
     settings.write_text(settings.read_text().replace("max_seconds = 60.0", "max_seconds = 20.0"))
     capsys.readouterr()
+    status(workspace=root)
+    assert "rest on other settings or findings than those of now: 2 (long, short): run" in capsys.readouterr().out
+    status(workspace=root, json_=True)
+    assert json.loads(capsys.readouterr().out)["recordings"]["outdated"] == ["long", "short"]
+    segments(workspace=root)
+    assert "rest on other settings or findings than those of now: 2 (long, short): run" in capsys.readouterr().out
     assert segment(workspace=root, workers=0) == 0
     assert "download 0, scan 0, voice 0; recordings joined: 2." in capsys.readouterr().out
     assert max(float(str(row["end"])) - float(str(row["start"])) for row in table(root) if row["kept"]) <= 20
+    status(workspace=root)
+    assert "other settings" not in capsys.readouterr().out
+    settings.write_text(settings.read_text().replace("min_face = 64.0", "min_face = 4000.0"))
+    segment(workspace=root, workers=0)
+    assert "Next: portrait-prep report -w" in capsys.readouterr().out
     settings.write_text(settings.read_text().replace("max_seconds = 20.0", "max_seconds = 1.0"))
-    with pytest.raises(BadSetting, match="max_seconds"):
+    with pytest.raises(BadSetting, match="is not allowed: min_seconds must not be above max_seconds"):
         segment(workspace=root, workers=0)
 
 

@@ -30,6 +30,7 @@ def test_nothing_is_told_of_a_corpus_that_is_as_it_was() -> None:
 
 def test_what_is_new_what_is_gone_and_what_changed_are_told_with_number_and_names() -> None:
     known = merge([], [video(name, emotion="neu", split="train") for name in "abcde"], 120)
+    known = [row.model_copy(update={"source": "/gone.mp4"}) if row.video_id in "abcd" else row for row in known]
     listed = [video("e", emotion="ang", split="test"), *(video(name, emotion="neu", split="train") for name in "fg")]
     found = compared(known, listed)
     assert (found.added, found.removed) == (("f", "g"), ("a", "b", "c", "d"))
@@ -40,6 +41,14 @@ def test_what_is_new_what_is_gone_and_what_changed_are_told_with_number_and_name
         "Changed: emotion of 1 (e).",
         "1 video keeps its old split; to re-split: portrait-prep split --as hdtf:subject -w W",
     ]
+
+
+def test_all_are_named_whose_files_are_still_there(tmp_path: Path) -> None:
+    there = tmp_path / "there.mp4"
+    there.touch()
+    known = merge([], [video(name, str(there) if name == "d" else "/gone.mp4") for name in "abcd"], 120)
+    line = list(compared(known, [video("e")]).lines(COMMANDS))[-1]
+    assert line.endswith("to take out: portrait-prep remove a b c d")
 
 
 def test_fields_are_told_in_their_order_each_with_its_videos() -> None:

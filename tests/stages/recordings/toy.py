@@ -24,6 +24,7 @@ SCRIPTS: dict[str, tuple[Scene, ...]] = {
     "long": (Scene(280, (ONE,), begin=260), Scene(100, (ONE,)), Scene(100), Scene(400, TWO, end=12)),
     "half": (Scene(300, (ONE,), begin=290), Scene(200, (ONE,), end=20)),
     "dull": (Scene(10),),
+    "scrap": (Scene(7, (ONE,)), Scene(2, (Face(person=1),))),
     "brief": (Scene(7, (ONE,)), Scene(4, (ONE,))),
 }
 FAILS_AT = {"half": 300.0}

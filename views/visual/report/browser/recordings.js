@@ -31,7 +31,7 @@ class Film {
       facts.source,
       clock(stretches.length / 1000),
       `${count(facts.kept)} segment${facts.kept === 1 ? "" : "s"} of ${count(facts.people)} person${facts.people === 1 ? "" : "s"}`,
-      kept < facts.kept && !facts.note ? `${count(kept)} of them with a picture: portrait-prep report --pictures N shows more` : "",
+      kept < facts.kept && facts.address ? `${count(kept)} of them with a picture: portrait-prep report --pictures N shows more` : "",
     ];
     return el("header", {},
       el("h3", {}, el("bdi", {}, facts.name)),

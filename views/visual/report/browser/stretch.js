@@ -26,6 +26,7 @@ class Stretches {
     this.all = this.start.map((_, i) => i);
     this.length = this.end.reduce((most, end) => Math.max(most, end), 0);
     this.slots = slotted(this.faces);
+    this.segmented = new Set(this.all.filter((i) => this.kind(i) === KEPT).map((i) => this.person.of[i]));
   }
 
   kind(i) {

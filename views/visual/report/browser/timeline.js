@@ -112,7 +112,7 @@ class Timeline {
     return faces.map((face, at) => [face, slots[at]]).filter(([[begin, end], slot]) => begin < to && end > from && slot < this.depth).map(([[begin, end, size, place, person], slot]) => {
       const left = Math.max(x(begin), 0);
       const told = `face, ${size} px, ${place} % from the left, ${moment(begin)} – ${moment(end)}${person < 0 ? "" : `, person ${this.stretches.who(person)}`}`;
-      return svg("rect", { class: person < 0 ? "face" : "face known", x: left.toFixed(1), y: LANES.faces + slot * LANES.line, width: Math.max(Math.min(x(end), this.width) - left - 0.5, 0.5).toFixed(1), height: 3.5 }, svg("title", {}, told));
+      return svg("rect", { class: this.stretches.segmented.has(person) ? "face known" : "face", x: left.toFixed(1), y: LANES.faces + slot * LANES.line, width: Math.max(Math.min(x(end), this.width) - left - 0.5, 0.5).toFixed(1), height: 3.5 }, svg("title", {}, told));
     });
   }
 

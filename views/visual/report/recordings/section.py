@@ -7,14 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from portrait_prep.errors import Damaged
 from portrait_prep.manifests.corpora.folder.files import SUFFIXES
 from portrait_prep.manifests.printing import printable
-from portrait_prep.manifests.segments import NONE, Segment, Segments, read_segments
+from portrait_prep.manifests.segments import NONE, Segment, Segments, readable_segments
 from portrait_prep.manifests.video import is_address, path_of
 from portrait_prep.pipeline.session import Session
 from portrait_prep.stages.recordings.joining import Joiner, Task, names_of, outdated, tasks_of
-from portrait_prep.stages.recordings.overview import has_recordings, recordings_of
+from portrait_prep.stages.recordings.overview import has_recordings, reasons_of_failures, recordings_of
 from portrait_prep.stages.recordings.talk import Reason
 from portrait_prep.stages.sources import local
 from portrait_prep.views.visual.report.pictures import shared, spread
@@ -172,7 +171,7 @@ class RecordingsSection:
             return f"Its segments do not rest on what was found in it, or on other settings: {again}."
         if rows and not self._is_there(rows[0].source):
             return f"Its file {path_of(rows[0].source).name} is not there, so it has no pictures."
-        return ""
+        return str(printable("; ".join(self._failures.get(name, ()))))
 
     def _chosen(self) -> dict[str, list[int]]:
         """Numbers of the rows that get a picture, by recording: segments first, then where a talk may be lost."""
@@ -197,10 +196,7 @@ class RecordingsSection:
     def _segments(self) -> Segments:
         if not has_recordings(self.session):
             return NONE
-        try:
-            return read_segments(self.session.workspace.segments) or NONE
-        except Damaged:
-            return NONE
+        return readable_segments(self.session.workspace.segments)
 
     @cached_property
     def _tasks(self) -> dict[str, Task]:
@@ -209,9 +205,16 @@ class RecordingsSection:
         return {task.recording: task for task in tasks_of(self._recordings)}
 
     @cached_property
+    def _failures(self) -> dict[str, list[str]]:
+        """Why parts failed, by recording."""
+        found: dict[str, list[str]] = {}
+        for name, why in reasons_of_failures(self._recordings, self._recordings.status_counts()):
+            found.setdefault(name, []).append(why)
+        return found
+
+    @cached_property
     def _outdated(self) -> set[str]:
-        altered = {name for name in self._tasks if not self._segments.intact(name)}
-        return altered | {task.recording for task in outdated(self._tasks.values(), self._segments)}
+        return {task.recording for task in outdated(self._tasks.values(), self._segments)}
 
     @cached_property
     def _joiner(self) -> Joiner:

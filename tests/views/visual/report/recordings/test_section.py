@@ -68,6 +68,13 @@ def test_every_stretch_is_on_the_page_before_there_are_videos(root: Path) -> Non
     assert short["address"].endswith("/interviews/short.mp4")
 
 
+def test_a_recording_that_cannot_be_read_says_why(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "interviews" / "notes.mp4").write_text("no video")
+    segment(source=tmp_path / "interviews", workspace=root, workers=0)
+    notes = {one["name"]: one["note"] for one in told(root)[0]["recordings"]}
+    assert notes == {"brief": "", "short": "", "notes": "scan failed (1 part): notes.mp4 is no video"}
+
+
 def test_the_page_asks_for_nothing_else(root: Path) -> None:
     report(workspace=root)
     text = (root / "report" / "index.html").read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
@@ -174,8 +181,8 @@ def write_hostile(root: Path) -> None:
             segment_id=HOSTILE,
             recording=HOSTILE,
             source="javascript:alert(1)//\0",
-            start=1e300 if at else 5.0,
-            end=1e308 if at else 1.0,
+            start=1e300 if at else 1.0,
+            end=1e308 if at else 5.0,
             subject=HOSTILE,
             voice_share=1e9,
             kept=bool(at),

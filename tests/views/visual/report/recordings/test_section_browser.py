@@ -187,3 +187,17 @@ def test_a_segment_opens_the_video_that_was_made_of_it(page: Page) -> None:
     page.type(Keys.ARROW_DOWN)
     assert page.find("#drawer-title").text != "short-000-00000000"
     assert page.complaints() == []
+
+
+def test_only_faces_of_persons_of_segments_are_green(
+    driver: webdriver.Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    borrow_toys(monkeypatch)
+    write_recording(tmp_path / "interviews", "scrap", size=PICTURE)
+    segment(source=tmp_path / "interviews", workspace=tmp_path / "w", workers=0)
+    report(workspace=tmp_path / "w")
+    page = Page(driver, tmp_path / "w" / "report" / "index.html")
+    told = page.run(
+        "[...document.querySelectorAll('.strip .face')].map(e => [e.classList.contains('known'), e.textContent])"
+    )
+    assert [(known, "person" in text) for known, text in told] == [(True, True), (False, True)]
