@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from portrait_prep.stages.models.sface import NUMBERS
 from portrait_prep.stages.recordings.people import LEAST_LOOKS, Seen, mean_shape, people_of
 from portrait_prep.stages.recordings.proportions import SPREAD
 
 
 def seen(shot: int, away: float, first: int = 0, last: int = 99) -> Seen:
     """A track whose shape is so many SPREADs away from some face."""
-    return Seen(shot, first, last, 100 + away * SPREAD)
+    return Seen(shot, first, last, 100 + away * SPREAD, np.full(NUMBERS, np.nan))
 
 
 def test_like_shapes_are_of_one_person_and_others_are_not() -> None:
@@ -18,7 +19,7 @@ def test_like_shapes_are_of_one_person_and_others_are_not() -> None:
 def test_what_is_not_clear_is_apart() -> None:
     assert people_of([seen(0, 0), seen(1, 2.6)]) == [0, 1]
     assert people_of([seen(0, 0), seen(1, 4), seen(2, 2)]) == [0, 1, 2]
-    unknown = Seen(1, 0, 9, np.full(6, np.nan))
+    unknown = Seen(1, 0, 9, np.full(6, np.nan), np.full(NUMBERS, np.nan))
     assert people_of([unknown, unknown, seen(2, 0), unknown]) == [0, 1, 2, 3]
 
 
