@@ -242,7 +242,7 @@ class Span:
         """
         if not any(stage in part.digests for part in self._parts for stage in FACES):
             return self._frames.cut(self._read(CONTENT), first)
-        return self._frames.cut(map(_with_faces, self._read({**CONTENT, **FACES})), first)
+        return self._frames.cut(map(with_faces, self._read({**CONTENT, **FACES})), first)
 
     def _read(self, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
         """Columns of all parts, in order; `part` is the number of each row's part."""
@@ -264,7 +264,7 @@ class Span:
                 raise Damaged(f"{reader.path} does not hold what was recorded: delete it and run again.")
 
 
-def _with_faces(batch: Batch) -> Batch:
+def with_faces(batch: Batch) -> Batch:
     """With `face`, as `tracks_of` takes it, in the place of `embedding` [n, 4, 128], which may be missing.
 
     Most of the latter is NaN, and would take the memory of an hour without a cut ten times.

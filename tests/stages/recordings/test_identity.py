@@ -24,17 +24,21 @@ from portrait_prep.stages.models import registry, sface
 from portrait_prep.stages.models.mediapipe import FaceMesh
 from portrait_prep.stages.recordings import faces, identity, scan
 from portrait_prep.stages.recordings.identity import EVERY, LEAST, STAGE, looks
+from portrait_prep.stages.recordings.joining import with_faces
+from portrait_prep.stages.recordings.segments import Found, SegmentParams
+from portrait_prep.stages.recordings.shot_frames import ShotFrames
+from portrait_prep.stages.sound.lip_sync import BANDS
 from tests.memory_job import MemoryJob, claims_hold, collect
 from tests.stages.models.random_sface import publish
 from tests.stages.recordings.footage import Shot, frames_of, of_animator, write
 
-SIZE, FRAMES = (480, 270), (41, 38)
+SIZE, FRAMES = (480, 270), (41, 38, 40)
 SFACE = IdentityParams(backend="sface")
 
 
 def people(size: tuple[int, int] = SIZE) -> list[Shot]:
-    """Two shots with one person each, who differ in colour."""
-    subjects = zip(("astronaut", "double"), FRAMES, strict=True)
+    """Three shots with one person each, the first and the third with the same; they differ in colour."""
+    subjects = zip(("astronaut", "double", "astronaut"), FRAMES, strict=True)
     return [Shot(of_animator(name, size, seed), count) for seed, (name, count) in enumerate(subjects)]
 
 
@@ -111,8 +115,8 @@ def test_embeddings_are_those_of_opencv(recording: Path, scanned: Batch, network
     assert claims_hold(STAGE, {**scanned, **found})
     assert found["embedding"].dtype == np.float16
     places = np.argwhere(np.isfinite(found["embedding"]).all(axis=2)).tolist()
-    assert [slot for _, slot in places] == [0, 0]
-    assert [frame < FRAMES[0] for frame, _ in places] == [True, False]
+    assert [slot for _, slot in places] == [0, 0, 0]
+    assert [int(np.searchsorted(np.cumsum(FRAMES), frame, "right")) for frame, _ in places] == [0, 1, 2]
     reference, mesh = cv2.FaceRecognizerSF.create(str(network), ""), FaceMesh(tracking=False)
     pictures = list(all_frames_between(recording, probe(recording), 0, 99))
     for frame, slot in places:
@@ -164,21 +168,44 @@ def test_a_claim_is_broken_by_damage(recording: Path, scanned: Batch) -> None:
         assert not claims_hold(STAGE, {**found, "embedding": damage})
 
 
+BETWEEN = 165
+"""Level of a colour, between that of the faces of both."""
+
+
 class Colours:
     """Tells persons apart by the colour of their faces."""
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         means = crops[:, 30:90, 30:80].reshape(len(crops), -1, 3).mean(axis=1)
         told = np.zeros((len(crops), sface.NUMBERS))
-        told[:, :3] = means - means.mean(axis=1, keepdims=True)
+        told[:, :3] = means - BETWEEN
         return sface.unit(told)
 
 
-def test_a_recogniser_that_is_there_is_asked(recording: Path, scanned: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+def people_in(columns: Batch) -> list[int]:
+    """The persons of the tracks of a silent recording."""
+    count = len(columns["time"])
+    silence = {"voice": np.zeros(count), "bands": np.ones((count, BANDS)), "part": np.zeros(count, int)}
+    return list(Found.of(ShotFrames.of(columns).cut([{**columns, **silence}]), SegmentParams()).people)
+
+
+def test_persons_are_joined_by_what_the_recogniser_tells(
+    recording: Path, scanned: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(BACKENDS, "sface", Backend((), Colours))  # type: ignore[arg-type]
-    found = collect(STAGE, job_of(recording, scanned))["embedding"].astype(np.float64)
-    one, other = found[np.isfinite(found).all(axis=2)]
-    assert one @ other < sface.SAME
+    found = collect(STAGE, job_of(recording, scanned))
+    assert people_in(with_faces({**scanned, **found})) == [0, 1, 0]
+    assert people_in(with_faces(scanned)) == people_in(scanned) == [0, 1, 2], "too short to know their proportions"
+
+
+def test_where_most_was_not_looked_at_an_hour_without_a_cut_takes_little_memory(scanned: Batch) -> None:
+    embedding = np.full((len(scanned["time"]), 4, sface.NUMBERS), np.nan, np.float16)
+    embedding[3, 1] = np.arange(sface.NUMBERS)
+    faces = with_faces({**scanned, "embedding": embedding})["face"]
+    assert [place for place, face in np.ndenumerate(faces) if face is not None] == [(3, 1)]
+    np.testing.assert_array_equal(faces[3, 1], np.arange(sface.NUMBERS))
+    assert faces[3, 1].base is None
+    assert faces.nbytes + faces[3, 1].nbytes < embedding.nbytes / 20
 
 
 class LongJob(MemoryJob[IdentityParams]):
