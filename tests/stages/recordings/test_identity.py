@@ -28,6 +28,7 @@ from portrait_prep.stages.recordings.joining import with_faces
 from portrait_prep.stages.recordings.segments import Found, SegmentParams
 from portrait_prep.stages.recordings.shot_frames import ShotFrames
 from portrait_prep.stages.sound.lip_sync import BANDS
+from tests.clips import make
 from tests.memory_job import MemoryJob, claims_hold, collect
 from tests.stages.models.random_sface import publish
 from tests.stages.recordings.footage import Shot, frames_of, of_animator, write
@@ -136,6 +137,28 @@ def test_the_same_recording_gives_the_same_whatever_was_looked_at_before(
     first = collect(STAGE, job_of(recording, scanned))["embedding"]
     faces._network(0)(np.asarray(cv2.resize(np.eye(9, dtype=np.uint8)[..., None].repeat(3, 2), (200, 200)), np.uint8))
     np.testing.assert_array_equal(collect(STAGE, job_of(recording, scanned))["embedding"], first)
+
+
+@pytest.mark.usefixtures("network")
+def test_faces_are_found_in_a_picture_that_is_turned_and_in_a_later_part(
+    recording: Path, scanned: Batch, tmp_path: Path
+) -> None:
+    """The file's picture lies on its side, and is to be turned back."""
+    upright = collect(STAGE, job_of(recording, scanned))["embedding"].astype(np.float64)
+    pictures = (frame.image() for _, frame in all_frames_between(recording, probe(recording), 0, 99))
+    lying = (np.ascontiguousarray(np.rot90(picture, -1)) for picture in pictures)
+    path = write(tmp_path / "lying.mp4", lying, SIZE[::-1])
+    make("-display_rotation:v", "90", "-i", path, "-c", "copy", tmp_path / "turned.mp4")
+    source = tmp_path / "turned.mp4"
+    part = video(source).model_copy(update={"start": FRAMES[0] / 25, "end": 99.0})
+    rows = collect(scan.STAGE, MemoryJob(Params(), tmp_path, source=source, video=part))
+    assert len(rows["time"]) == sum(FRAMES[1:])
+    job = job_of(source, rows)
+    job.video = part
+    turned = collect(STAGE, job)["embedding"].astype(np.float64)
+    one, other = (found[np.isfinite(found).all(axis=2)] for found in (upright, turned))
+    assert len(other) == 2
+    assert np.einsum("nk,nk->n", one[1:], other).min() > 0.99
 
 
 @pytest.mark.usefixtures("network")
