@@ -65,12 +65,12 @@ def noise(seconds: float) -> Sound:
 
 def hear(folder: Path, seconds: float, reach: float, gpu: bool) -> Heard:
     """One sound through a base network; call in a process of its own."""
-    network, size = encoder(folder, gpu), Size()
+    network = encoder(folder, gpu)
     clock = time.perf_counter if gpu else time.process_time
-    for _ in network.rows(noise(5), size.num_hidden_layers, folder=folder):
+    for _ in network.rows(noise(5), folder=folder):
         pass
     start = clock()
-    for _ in network.rows(noise(seconds), size.num_hidden_layers, round(50 * reach), folder):
+    for _ in network.rows(noise(seconds), reach=round(50 * reach), folder=folder):
         pass
     took = clock() - start
     return Heard(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, network.provider)

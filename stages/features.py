@@ -1,5 +1,6 @@
 """Stage `features`: what a network of speech hears in each frame, wav2vec 2.0 or HuBERT; off unless it is chosen."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -52,7 +53,7 @@ class FeaturesParams(Params):
         LAST,
         ge=LAST,
         le=128,
-        description="hidden state to keep: 0 = before the first layer, k = after layer k; -1 = the last one",
+        description="hidden state to keep: 0 = before the first layer, k = after layer k; -1 = what comes out at last",
     )
     reach: float = Field(
         0.0,
@@ -76,8 +77,9 @@ def process(job: Job[FeaturesParams]) -> Iterator[Batch]:
     model = _model(params)
     encoder = model.opened(job.gpu)
     sound = _sound(WavReader(path, job.frames), model.normalizes)
-    reach = round(params.reach * RATE / STEP)
-    rows = encoder.rows(sound, _layer(params, model), reach, folder=path.parent)
+    reach = math.ceil(params.reach * RATE / STEP)
+    layer = None if params.layer == LAST else params.layer
+    rows = encoder.rows(sound, layer, reach, folder=path.parent)
     for hidden in _by_frame(rows):
         yield {"hidden": _halved(hidden)}
     job.metrics["provider"] = encoder.provider
@@ -126,20 +128,14 @@ def _model(params: FeaturesParams) -> SpeechModel:
     return SpeechModel.find(params.backend, params.model)
 
 
-def _layer(params: FeaturesParams, model: SpeechModel) -> int:
-    layers = model.size.num_hidden_layers
-    if params.layer > layers:
-        raise BadSetting(
-            f"[features] layer is {params.layer}, and this {params.backend} has {layers}: set 0 to {layers}."
-        )
-    return layers if params.layer == LAST else params.layer
-
-
 def _digests(params: FeaturesParams) -> dict[str, str]:
     if params.backend == OFF:
         return {}
     model = _model(params)
-    _layer(params, model)
+    if params.layer > (layers := model.size.num_hidden_layers):
+        raise BadSetting(
+            f"[features] layer is {params.layer}, and this {params.backend} has {layers}: set 0 to {layers}, or -1."
+        )
     return model.digests
 
 

@@ -58,8 +58,8 @@ class Backend:
     parsed: bool = False
 
 
-See = Callable[[NDArray[np.intp]], Iterable[NDArray[Any]]]
-"""Gives a mask or a map of classes for each of some frames, told by their places in a batch."""
+Maps = Callable[[NDArray[np.intp]], Iterable[NDArray[Any]]]
+"""Gives the mask or map of classes of each of some frames, told by their places in a part of the video."""
 PARSED = "parsing.outlines"
 
 
@@ -131,7 +131,7 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
     """What each frame shows, in batches of frames that all have landmarks or all have none."""
     backend, params = BACKENDS[job.params.backend], job.params
     size, spared = backend.together or params.batch_size, job.has(PARSED)
-    eyes = _parsed if spared else _network(job, backend)
+    maps_of = _from_parsing if spared else _from_network(job, backend)
     job.metrics["looked_frames"] = 0
     columns = ("landmarks.landmarks", "headpose.euler", "headpose.translation", "headpose.scale")
     rows = job.read(*columns, PARSED) if spared else job.read(*columns)
@@ -140,7 +140,7 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
         landmarks = shown["landmarks"]
         cuts = (slice(start, start + size) for start in range(0, len(landmarks), size))
         parts = ({name: values[cut] for name, values in shown.items()} for cut in cuts)
-        found = [_look(backend, eyes(part), params, part["landmarks"]) for part in parts]
+        found = [_look(backend, maps_of(part), params, part["landmarks"]) for part in parts]
         lines, looked = map(np.concatenate, zip(*found, strict=True))
         anchor = np.array([Face.of(points).anchor for points in landmarks])
         anchor[~_has_landmarks(landmarks)] = np.nan
@@ -150,25 +150,25 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
         job.metrics["provider"] = job.record("parsing").metrics["provider"] if spared else backend.provider(job.gpu)
 
 
-def _network(job: Job[TorsoParams], backend: Backend) -> Callable[[Batch], See]:
-    """Runs the network on the frames of one part of the video after the other."""
+def _from_network(job: Job[TorsoParams], backend: Backend) -> Callable[[Batch], Maps]:
+    """Have the network look at the frames of one part of the video after the other."""
     pictures = read_pictures(job.media("mp4"), backend.size, expected=job.frames)
     network = backend.begin(job.gpu)
 
-    def eyes(part: Batch) -> See:
+    def maps_of(part: Batch) -> Maps:
         shown = list(islice(pictures, len(part["landmarks"])))
         return lambda numbers: network([shown[number]() for number in numbers])
 
-    return eyes
+    return maps_of
 
 
-def _parsed(part: Batch) -> See:
-    """What the network gave when the video was parsed."""
+def _from_parsing(part: Batch) -> Maps:
+    """Take what the network gave when the video was parsed."""
     return lambda numbers: outlines.labels_of(part["outlines"][numbers])
 
 
 def _look(
-    backend: Backend, see: See, params: TorsoParams, landmarks: NDArray[np.float32]
+    backend: Backend, maps: Maps, params: TorsoParams, landmarks: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Shoulder lines [n, 2, POINTS, 2] of frames that all have landmarks or all have none, and which were looked at.
 
@@ -180,7 +180,7 @@ def _look(
 
     def find(numbers: NDArray[np.intp]) -> NDArray[np.float64]:
         faces = landmarks[numbers] / scale - 0.5
-        shown = zip(see(numbers), faces, strict=True)
+        shown = zip(maps(numbers), faces, strict=True)
         found = [backend.lines(*seen_at, params.min_width / scale) for seen_at in shown]
         return (np.array(found) + 0.5) * scale
 

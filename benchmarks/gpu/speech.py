@@ -37,8 +37,8 @@ def compare(folder: Path, device: str, seconds: float, size: Size | None = None)
 def _heard(folder: Path, size: Size, sound: Sound, gpu: bool) -> tuple[NDArray[np.float32], float, str]:
     """The rows, the seconds that they took once the network was warm, and what it ran on."""
     network = encoder(folder, gpu, size)
-    for _ in network.rows(noise(1), size.num_hidden_layers):
+    for _ in network.rows(noise(1)):
         pass
     start = time.perf_counter()
-    rows = np.concatenate(list(network.rows(sound, size.num_hidden_layers)))
+    rows = np.concatenate(list(network.rows(sound)))
     return rows, time.perf_counter() - start, network.provider

@@ -111,7 +111,7 @@ def features(wave: NDArray[np.float32], folder: Path) -> NDArray[np.float32]:
     """
     model = SpeechModel.within(folder, "hubert")
     sound = Sound(len(wave), lambda first, samples: np.ascontiguousarray(wave[first : first + samples], np.float32))
-    return np.concatenate(list(model.opened().rows(sound, model.size.num_hidden_layers)))
+    return np.concatenate(list(model.opened().rows(sound)))
 
 
 @lru_cache(maxsize=1)

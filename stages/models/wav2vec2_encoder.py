@@ -63,10 +63,12 @@ class Encoder:
         return PYTORCH if self._device == "cuda" else f"PyTorch on {self._device}"
 
     def rows(
-        self, sound: Sound, layer: int, reach: int = 0, folder: Path | None = None
+        self, sound: Sound, layer: int | None = None, reach: int = 0, folder: Path | None = None
     ) -> Iterator[NDArray[np.float32]]:
-        """Hidden state `layer` (0: what the first layer gets) of a sound, float32 [n, hidden] at a time.
+        """A hidden state of a sound, float32 [n, hidden] at a time.
 
+        It is what layer `layer` gives, from 1; 0: what the first one gets; None: what comes out at last, where large
+        networks have one more norm, transformers' `last_hidden_state`.
         Row i is of samples 320 i to 320 i + 399, and of all others by attention: there are (samples - 80) // 320. A row
         looks at `reach` rows to either side, at least; 0: at all. Files lie in `folder`; None: where temporary ones do.
         """
@@ -79,7 +81,7 @@ class Encoder:
         load_weights(network, self._weights, self._kind, UNUSED)
         return network.eval()
 
-    def _hidden(self, sound: Sound, layer: int, reach: int, folder: Path | None) -> "Rows":
+    def _hidden(self, sound: Sound, layer: int | None, reach: int, folder: Path | None) -> "Rows":
         """All rows; on the CPU from now on where the GPU fails."""
         if self._device == "cuda":
             try:
@@ -91,7 +93,7 @@ class Encoder:
             self._network, self._device = self._loaded(), "cpu"
         return self._computed(sound, layer, reach, folder)
 
-    def _computed(self, sound: Sound, layer: int, reach: int, folder: Path | None) -> "Rows":
+    def _computed(self, sound: Sound, layer: int | None, reach: int, folder: Path | None) -> "Rows":
         network, count = self._network.to(self._device), sound.rows
         rows, keys, values = (Rows(count, self._size.hidden_size, self._device, folder) for _ in range(3))
         moments = self._moments(sound)
@@ -101,9 +103,9 @@ class Encoder:
         half = self._size.num_conv_pos_embeddings // 2
         for first, stop in _blocks(count, SEEN):
             rows.write(first, network.encoder.placed(keys.read(first - half, stop + half)))
-        for number in range(layer):
+        for number in range(self._size.num_hidden_layers if layer is None else layer):
             _pass(network.encoder.layer(number), rows, keys, values, reach or count)
-        if layer == self._size.num_hidden_layers:
+        if layer is None:
             for first, stop in _blocks(count, SEEN):
                 rows.write(first, network.encoder.finished(rows.read(first, stop)))
         rows.device = "cpu"  # nothing more is computed of them

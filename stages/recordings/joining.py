@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from portrait_prep.errors import Damaged
+from portrait_prep.errors import BadInput, Damaged
 from portrait_prep.manifests.record import Record
 from portrait_prep.manifests.segments import (
     NONE,
@@ -49,7 +50,8 @@ FACES = {"identity": ("embedding",)}
 """And of an optional one, where it is on and a part was not too bad for it."""
 
 PICTURE = ("display_width", "display_height")
-"""Metrics of `scan`: the size of the picture as displayed, px."""
+"""Metrics of `scan`: the size of the picture as displayed, px; MOST_SIDE at most."""
+MOST_SIDE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,11 @@ class Joiner:
         return cls(session.workspace, session.stages, params)
 
     def __call__(self, task: Task) -> tuple[str, list[Segment]]:
-        """Name and rows of a recording. Raises Damaged where a column is not what was recorded."""
+        """Name and rows of a recording.
+
+        Raises Damaged where a column is not what was recorded, BadInput where the catalogue's parts are no whole one.
+        """
+        self._require_whole([part.video for part in task.parts])
         rows: list[Segment] = []
         for parts, span, first in self.spans(task):
             if span:
@@ -176,6 +182,15 @@ class Joiner:
             else:
                 rows.append(_unread(parts))
         return task.recording, _contiguous(rows)
+
+    def _require_whole(self, parts: Sequence[Video]) -> None:
+        """Raise BadInput unless each part begins where the one before ends, and the last has no end."""
+        begin = [0.0, *(part.end for part in parts)]
+        if begin != [*(part.start or 0.0 for part in parts), None] or len({part.source for part in parts}) > 1:
+            raise BadInput(
+                f"{self.workspace.catalogue}: the parts of {parts[0].subject} do not follow each other to its end: run "
+                "'portrait-prep segment --source DIR' with its folder."
+            )
 
     def spans(self, task: Task) -> "Iterator[tuple[list[Video], Span | None, int]]":
         """Parts that follow each other, in order: what was read of them, and the number of its first shot.
@@ -220,14 +235,20 @@ class Span:
 
     def __init__(self, workspace: Workspace, stages: Mapping[str, Stage[Any]], parts: Sequence[Part]) -> None:
         self._workspace, self._stages, self._parts = workspace, stages, parts
-        self._frames = ShotFrames.of(together(self._read(BORDERS)))
+        borders = list(self._read(BORDERS))
+        times = np.concatenate([np.empty(0), *(batch["time"] for batch in borders)])
+        if not (len(times) and np.isfinite(times).all() and (np.diff(times) > 0).all()):
+            raise _contradicting(workspace.shard("scan", parts[0].shard))
+        self._frames = ShotFrames.of(together(borders))
 
     @property
     def recording(self) -> Recording:
         """The file, and its picture as the first part has it."""
         part = self._parts[0].video
         with ShardReader(self._workspace.shard("scan", part.shard)) as reader:
-            width, height = (int(reader.records[part.video_id].metrics[name]) for name in PICTURE)
+            width, height = (reader.records[part.video_id].metrics.get(name, 0) for name in PICTURE)
+        if not all(isinstance(side, int) and 0 < side <= MOST_SIDE for side in (width, height)):
+            raise _contradicting(reader.path)
         return Recording(part.subject, part.source, (width, height))
 
     @property
@@ -250,7 +271,16 @@ class Span:
             there = {stage: names for stage, names in wanted.items() if stage in part.digests}
             streams = [self._column(stage, part.video, names) for stage, names in there.items()]
             for batch in joined(streams):
+                self._require_claims(batch, there, part.video)
                 yield {**batch, "part": np.full(len(batch["time"]), number)}
+
+    def _require_claims(self, batch: Batch, wanted: Mapping[str, Sequence[str]], part: Video) -> None:
+        """Raise Damaged where a stage's invariant does not hold, of those that are about these columns."""
+        there = {f"{stage}.{name}" for stage, names in wanted.items() for name in names}
+        for stage in wanted:
+            for claim in self._stages[stage].invariants:
+                if there.issuperset(claim.reads) and not claim.holds(batch).all():
+                    raise _contradicting(self._workspace.shard(stage, part.shard))
 
     def _column(self, stage: str, part: Video, names: Sequence[str]) -> Iterator[Batch]:
         """Columns of one part, checked on the way against their digests: damage is never passed on."""
@@ -274,6 +304,10 @@ def with_faces(batch: Batch) -> Batch:
         for row, slot in np.argwhere(np.isfinite(batch["embedding"][..., 0])).tolist():
             faces[row, slot] = batch["embedding"][row, slot].astype(np.float32)
     return {**{name: values for name, values in batch.items() if name != "embedding"}, "face": faces}
+
+
+def _contradicting(path: Path) -> Damaged:
+    return Damaged(f"{path} holds what cannot be: delete it and run again.")
 
 
 def _are_recorded(found: Mapping[str, str], record: Record) -> bool:

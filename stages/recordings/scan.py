@@ -145,6 +145,11 @@ def _boxed(batch: Batch) -> NDArray[np.bool_]:
     return np.asarray((boxed & (there | unseen)).all(axis=1))
 
 
+def _distinct(batch: Batch) -> NDArray[np.bool_]:
+    ordered = np.sort(batch["track"], axis=1)
+    return np.asarray(((np.diff(ordered, axis=1) != 0) | (ordered[:, 1:] < 0)).all(axis=1))
+
+
 METRICS = (
     Metric("display_width", "px", "width of the picture as displayed"),
     Metric("display_height", "px", "height of the picture as displayed"),
@@ -199,6 +204,7 @@ STAGE: Stage[Any] = Stage(
     invariants=(
         Invariant("time ascends", ("scan.time",), _ascending),
         Invariant("cut and blend are probabilities", ("scan.cut", "scan.blend"), _probable),
+        Invariant("no face is there twice", ("scan.track",), _distinct),
         Invariant(
             "boxes are of faces", ("scan.track", "scan.box", "scan.mouth", "scan.likeness", "scan.shape"), _boxed
         ),

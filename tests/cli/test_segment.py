@@ -220,6 +220,18 @@ def test_one_that_has_lost_most_of_many_parts_too(
     assert audit(workspace=root, workers=0) == 0
 
 
+@pytest.mark.parametrize("lost", ["long-p0000", "long-p0001", "long-p0002"])
+def test_nothing_is_made_of_a_recording_that_lacks_a_part(tmp_path: Path, interviews: Path, lost: str) -> None:
+    root = tmp_path / "w"
+    segment(source=interviews, workspace=root, workers=0)
+    before, catalogue = table(root), root / "recordings" / "catalogue.parquet"
+    write_catalogue(catalogue, [part for part in read_catalogue(catalogue) if part.video_id != lost])
+    with pytest.raises(BadInput, match=r"the parts of long do not follow each other to its end: run .* --source"):
+        segment(workspace=root, workers=0)
+    assert segment(source=interviews, workspace=root, workers=0) == 0
+    assert table(root) == before
+
+
 def test_a_catalogue_that_has_lost_recordings_stops_it(
     tmp_path: Path, interviews: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

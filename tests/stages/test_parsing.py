@@ -46,8 +46,8 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     backend = dataclasses.replace(parsing.BACKENDS["bisenet"], parse=parse, provider=lambda _: "drawn")
     monkeypatch.setattr(parsing, "BACKENDS", {**parsing.BACKENDS, "bisenet": backend})
-    eyes = dataclasses.replace(torso.BACKENDS["bisenet"], begin=lambda _: parse, provider=lambda _: "drawn")
-    monkeypatch.setattr(torso, "BACKENDS", {**torso.BACKENDS, "bisenet": eyes})
+    other = dataclasses.replace(torso.BACKENDS["bisenet"], begin=lambda _: parse, provider=lambda _: "drawn")
+    monkeypatch.setattr(torso, "BACKENDS", {**torso.BACKENDS, "bisenet": other})
     return given
 
 

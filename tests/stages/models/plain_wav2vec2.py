@@ -15,7 +15,7 @@ STRIDES = (5, 2, 2, 2, 2, 2, 2)
 def hidden_states(
     wave: NDArray[np.float32], weights: Mapping[str, Tensor], config: Mapping[str, Any]
 ) -> list[NDArray[np.float32]]:
-    """Of a normalized wave [samples]: what the first layer gets, what each layer gives, the last as published."""
+    """Of a normalized wave [samples]: what the first layer gets, what each layer gives, what comes out in the end."""
     with torch.inference_mode():
         x = _rows(torch.from_numpy(wave)[None, None], weights)
         before = config.get("do_stable_layer_norm", False)
@@ -28,8 +28,7 @@ def hidden_states(
                 if name.startswith(f"encoder.layers.{number}.")
             }
             states.append(_layer(states[-1], part, config["num_attention_heads"], before))
-        if before:
-            states[-1] = _norm(states[-1], weights, "encoder.layer_norm")
+        states.append(_norm(states[-1], weights, "encoder.layer_norm") if before else states[-1])
     return [state[0].numpy() for state in states]
 
 

@@ -25,12 +25,22 @@ from tests.views.exporting.interrupted import killed_and_not
 from tests.views.small_corpus import COLUMNS, FRAMES, drawn, make
 
 SPLITS = {"test": ["ann-1", "bob-1", "cy-gap"], "train": ["ann-2", "bob-2"]}
-SHAPES = {"landmarks": (478, 3), "detected": (), "scale": (), "box": (2, 3, 2), "pcm": (640,)}
+SHAPES = {
+    "landmarks": (478, 3),
+    "detected": (),
+    "scale": (),
+    "box": (2, 3, 2),
+    "classes": (6, 5),
+    "outlines": (2, 3),
+    "pcm": (640,),
+}
 FEATURES = {
     "landmarks": {"shape": [478, 3], "dtype": "float32", "_type": "Array2D"},
     "detected": {"dtype": "bool", "_type": "Value"},
     "scale": {"dtype": "float32", "_type": "Value"},
     "box": {"shape": [2, 3, 2], "dtype": "float32", "_type": "Array3D"},
+    "classes": {"shape": [6, 5], "dtype": "uint8", "_type": "Array2D"},
+    "outlines": {"shape": [2, 3], "dtype": "uint32", "_type": "Array2D"},
     "pcm": {"feature": {"dtype": "int16", "_type": "Value"}, "length": 640, "_type": "Sequence"},
 }
 
@@ -92,7 +102,7 @@ def test_a_row_is_a_frame_with_all_that_is_known_of_its_video(exported: Path) ->
         ]
         assert found["emotion"].null_count == len(found)
         assert not {"source", "sound", "shard"} & set(found.column_names)
-        assert found.column_names[-7:] == ["accepted", "frame", *SHAPES]
+        assert found.column_names[-len(SHAPES) - 2 :] == ["accepted", "frame", *SHAPES]
         for name, shape in SHAPES.items():
             expected = np.concatenate([drawn(video_id, name) for video_id in videos])
             values = flat(found[name]).reshape(-1, *shape)
@@ -116,7 +126,7 @@ def test_the_card_tells_licences_counts_and_what_was_left_out(exported: Path) ->
     assert "| 5 | not stated |" in card
     assert "5 videos of 3 subjects, all accepted." in card
     assert "Left out, not accepted: 1 video." in card
-    assert "Left out, not done at headpose and landmarks and normalize and speech: 1 video." in card
+    assert "Left out, not done at headpose and landmarks and normalize and parsing and speech: 1 video." in card
 
 
 def test_no_two_columns_have_one_name(workspace: Path, tmp_path: Path) -> None:

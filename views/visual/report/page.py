@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from portrait_prep.manifests.printing import printable
 from portrait_prep.pipeline.session import Session
 from portrait_prep.pipeline.status.plan import State
 from portrait_prep.pipeline.status.result import Result
+from portrait_prep.pipeline.status.survey import VideoSummary
 from portrait_prep.stages.face.mesh import EDGES
 from portrait_prep.stages.recordings import overview
 from portrait_prep.views.visual.report.charts import charts
@@ -80,15 +81,7 @@ def render(
     """
     recordings = recordings or RecordingsSection(session, pictures)
     has_videos = session.workspace.catalogue.exists() or not overview.has_recordings(session)
-    stages = [stage.name for stage in session.stages]
-    headings, shown, last_work = Headings(session.planner.rules), charts(session.stages), ""
-    totals, rows = Totals(stages), Rows(stages, shown)
-    for shard in session.summaries() if has_videos else ():
-        for summary in shard:
-            row = Row.of(summary, shown, headings)
-            rows.add(row)
-            totals.add(row)
-            last_work = max(last_work, summary.started)
+    rows, totals, last_work = _gathered(session, session.summaries() if has_videos else ())
     drawn = pictured(rows, pictures, show)
     style, script = _read("page.css") + (_read("recordings.css") if recordings.names else ""), _script()
     return (
@@ -114,6 +107,20 @@ def render(
             details=_details(session, rows, drawn),
         )
     )
+
+
+def _gathered(session: Session, found: Iterable[Sequence[VideoSummary]]) -> tuple[Rows, Totals, str]:
+    """The rows of the videos found, what they come to, and when the last of their stages was begun."""
+    stages = [stage.name for stage in session.stages]
+    headings, shown, last_work = Headings(session.planner.rules), charts(session.stages), ""
+    rows, totals = Rows(stages, shown), Totals(stages)
+    for shard in found:
+        for summary in shard:
+            row = Row.of(summary, shown, headings)
+            rows.add(row)
+            totals.add(row)
+            last_work = max(last_work, summary.started)
+    return rows, totals, last_work
 
 
 def _details(session: Session, rows: Rows, drawn: Sequence[int]) -> Iterator[tuple[int, str]]:
