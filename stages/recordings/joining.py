@@ -238,7 +238,7 @@ class Span:
         borders = list(self._read(BORDERS))
         times = np.concatenate([np.empty(0), *(batch["time"] for batch in borders)])
         if not (len(times) and np.isfinite(times).all() and (np.diff(times) > 0).all()):
-            raise _contradicting(workspace.shard("scan", parts[0].shard))
+            raise _contradicting(workspace.shard("scan", parts[0].video.shard))
         self._frames = ShotFrames.of(together(borders))
 
     @property
