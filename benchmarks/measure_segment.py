@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from portrait_prep.media.ffmpeg import sound_input
-from portrait_prep.media.probe import Probe, probe
+from portrait_prep.media.probe import probe
 from portrait_prep.media.probe_sound import read_tracks
 from portrait_prep.media.source_frames import all_frames_between
 from portrait_prep.stages.models.mediapipe import face_detector
 from portrait_prep.stages.recordings.blends import blends
 from portrait_prep.stages.recordings.cuts import cuts
 from portrait_prep.stages.recordings.difference import luma_of
-from portrait_prep.stages.recordings.faces import LARGEST, SEARCH, FaceTracker
+from portrait_prep.stages.recordings.faces import SEARCH, FaceTracker, scale_of
 from portrait_prep.stages.recordings.hearing import hear
 from portrait_prep.stages.recordings.shots import SIZE
 from portrait_prep.stages.recordings.voice import Recording
@@ -71,11 +71,6 @@ class Steps:
         audio = AudioSource(self.path.name, sound_input(self.path), found.tracks, found.origin, separate=False)
         chosen = chosen_track(audio, SOUND_TRACK, LISTENED)
         hear(Recording(self.path, found.origin, chosen.audio).listen, 0, self.times[-1])
-
-
-def scale_of(facts: Probe) -> float:
-    """How many times as large as displayed the picture is looked at."""
-    return min(LARGEST / max(facts.upright), 1.0)
 
 
 def spent(step: Callable[[], None], repeats: int) -> float:

@@ -33,6 +33,9 @@ EARLY = 1e-3
 RUN_UPS = (0.0, 4.0, 16.0, 64.0)
 """Seconds before a moment that are sought, until a frame at or before it is met."""
 
+AHEAD = 2.0
+"""Seconds to the next moment from which on that is sought: as a rule there is a keyframe between."""
+
 FARTHEST = 300
 """Frames decoded at most from the key frame on, for a single picture."""
 
@@ -206,6 +209,30 @@ def all_frames_between(path: Path, probe: Probe, start: float, end: float) -> It
                 yield time, SourceFrame(frame, probe, path, reformatters)
                 reached = float(np.nextafter(time, np.inf))
     except NotAVideo:
+        return
+
+
+def frames_shown_at(path: Path, probe: Probe, seconds: Iterable[float]) -> Iterator[tuple[float, SourceFrame]]:
+    """The frames shown at just these moments, ascending, in seconds from what players call zero: those that there are.
+
+    Seeks where that leads farther than decoding on. Where it did not, keyframes are that far apart, and it is tried
+    again for moments farther apart only: what is decoded never comes to much more than what lies between the moments.
+    """
+    frames, reached, far = iter(tuple[VideoFrame]()), -np.inf, AHEAD
+    try:
+        for second in seconds:
+            wanted = probe.origin + second
+            if wanted - reached > far:
+                frames, before = _reaching(path, probe, wanted), reached
+                frame = next(frames)
+                reached = frame.time or 0.0
+                far = max(far, wanted - reached) if reached <= before else far
+            while reached < wanted - EARLY:
+                frame = next(frames)
+                reached = frame.time or 0.0
+            if reached <= wanted + EARLY:
+                yield second, SourceFrame(frame, probe, path)
+    except (NotAVideo, StopIteration):
         return
 
 

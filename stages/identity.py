@@ -40,10 +40,16 @@ class IdentityParams(Params):
 
     backend: Literal["off", "sface"] = Field(
         "off",
-        description="one embedding of the face a video: by the recogniser of OpenCV's zoo, from its file in models/ "
-        "('portrait-prep models fetch sface')",
+        description="one embedding of the face a video, and the persons of recordings by such: by the recogniser of "
+        "OpenCV's zoo, from its file in models/ ('portrait-prep models fetch sface')",
     )
-    faces: int = Field(16, ge=1, le=256, description="how many faces of a video are looked at, evenly spread over it")
+    faces: int = Field(
+        16,
+        ge=1,
+        le=256,
+        description="how many faces of a video are looked at, evenly spread over it; of a recording at most, each time "
+        "that somebody is followed through a shot",
+    )
 
 
 def process(job: Job[IdentityParams]) -> Iterator[Batch]:

@@ -106,11 +106,8 @@ class _Face:
         return self._follow(image, REACH)
 
     def _follow(self, image: Image, reach: float) -> bool:
-        points = self._mesh(cut(image, self._window))
+        points = _seen(self._mesh, image, self._window, self.place, reach)
         if points is None:
-            return False
-        points[:, :2] += (self._window.x, self._window.y)
-        if not self.place.fits(place_of(points), reach):
             return False
         low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
         self.box, self.place, self.landmarks = np.concatenate([low, high - low]), place_of(points), points
@@ -148,11 +145,27 @@ class _Face:
         self._mesh.renew()
 
 
+def _seen(mesh: _Mesh, image: Image, window: Box, place: Place, reach: float) -> Values | None:
+    """The face [478, 3] that the mesh sees in a window of the picture, where it is near enough to a place."""
+    points = mesh(cut(image, window))
+    if points is None:
+        return None
+    points[:, :2] += (window.x, window.y)
+    return points if place.fits(place_of(points), reach) else None
+
+
+def landmarks_in(image: Image, box: Values) -> Values | None:
+    """The face [478, 3] whose box [4] in a picture is that, as this picture alone shows it; None where it does not."""
+    mesh = _Mesh(_network(0))
+    mesh.renew()
+    return _seen(mesh, image, window_around(box, image), place_of_box(box), REACH)
+
+
 class FaceTracker:
     """Follows the faces of one video, frame by frame in order."""
 
     def __init__(self, facts: Probe) -> None:
-        self._display, self._scale = facts.display, min(LARGEST / max(facts.upright), 1.0)
+        self._display, self._scale = facts.display, scale_of(facts)
         rate = facts.fps or LOOKS
         self._period, self._half = max(int(rate // LOOKS), 1) / rate, 0.5 / rate
         self._meshes: dict[int, _Mesh] = {}
@@ -246,6 +259,11 @@ class FaceTracker:
             row["mouth"][list(seen)] = canonical_distances(landmarks, DISTANCES, scale)
             row["shape"][list(seen)] = canonical_distances(landmarks, proportions.ENDS, scale)
         return row
+
+
+def scale_of(facts: Probe) -> float:
+    """How many times as large as displayed the picture is looked at."""
+    return min(LARGEST / max(facts.upright), 1.0)
 
 
 def _detected(image: Image, closely: bool) -> Values:

@@ -45,6 +45,9 @@ BORDERS = {"scan": ("time", "cut", "blend")}
 CONTENT = {"scan": ("time", "track", "box", "mouth", "shape", "likeness"), "voice": ("voice", "bands")}
 """What is read of the stages: where shots begin and end, and then what is in them."""
 
+FACES = {"identity": ("embedding",)}
+"""And of an optional one, where it is on and a part was not too bad for it."""
+
 PICTURE = ("display_width", "display_height")
 """Metrics of `scan`: the size of the picture as displayed, px; MOST_SIDE at most."""
 MOST_SIDE = 1 << 20
@@ -85,12 +88,14 @@ def tasks_of(session: Session) -> list[Task]:
 
 def _is_through(summary: VideoSummary) -> bool:
     settled = (State.DONE, State.FAILED, State.BLOCKED)
-    return not summary.retried and all(summary.states[stage] in settled for stage in CONTENT)
+    needed = (*CONTENT, *(stage for stage in FACES if stage in summary.states))
+    return not summary.retried and all(summary.states[stage] in settled for stage in needed)
 
 
 def _part(summary: VideoSummary) -> Part:
-    done = all(summary.states[stage] is State.DONE for stage in CONTENT)
-    return Part(summary.video, {stage: summary.digests[stage] for stage in CONTENT} if done else {})
+    done = [stage for stage in (*CONTENT, *FACES) if summary.states.get(stage) is State.DONE]
+    whole = set(CONTENT).issubset(done)
+    return Part(summary.video, {stage: summary.digests[stage] for stage in done} if whole else {})
 
 
 def _basis(parts: Sequence[Part], params: str) -> str:
@@ -183,9 +188,9 @@ class Joiner:
         """
         shot_count = 0
         for readable, group in groupby(task.parts, key=lambda part: bool(part.digests)):
-            parts = [part.video for part in group]
+            parts = list(group)
             span = Span(self.workspace, {stage.name: stage for stage in self.stages}, parts) if readable else None
-            yield parts, span, shot_count
+            yield [part.video for part in parts], span, shot_count
             shot_count += span.shot_count if span else 0
 
 
@@ -217,18 +222,18 @@ def _contiguous(rows: Sequence[Segment]) -> list[Segment]:
 class Span:
     """Parts of a recording that follow each other and were all read."""
 
-    def __init__(self, workspace: Workspace, stages: Mapping[str, Stage[Any]], parts: Sequence[Video]) -> None:
+    def __init__(self, workspace: Workspace, stages: Mapping[str, Stage[Any]], parts: Sequence[Part]) -> None:
         self._workspace, self._stages, self._parts = workspace, stages, parts
         borders = list(self._read(BORDERS))
         times = np.concatenate([np.empty(0), *(batch["time"] for batch in borders)])
         if not (len(times) and np.isfinite(times).all() and (np.diff(times) > 0).all()):
-            raise _contradicting(workspace.shard("scan", parts[0].shard))
+            raise _contradicting(workspace.shard("scan", parts[0].video.shard))
         self._frames = ShotFrames.of(together(borders))
 
     @property
     def recording(self) -> Recording:
         """The file, and its picture as the first part has it."""
-        part = self._parts[0]
+        part = self._parts[0].video
         with ShardReader(self._workspace.shard("scan", part.shard)) as reader:
             width, height = (reader.records[part.video_id].metrics.get(name, 0) for name in PICTURE)
         if not all(isinstance(side, int) and 0 < side <= MOST_SIDE for side in (width, height)):
@@ -245,14 +250,17 @@ class Span:
 
         No more than one of them, and a row group, is in memory.
         """
-        return self._frames.cut(self._read(CONTENT), first)
+        if not any(stage in part.digests for part in self._parts for stage in FACES):
+            return self._frames.cut(self._read(CONTENT), first)
+        return self._frames.cut(map(with_faces, self._read({**CONTENT, **FACES})), first)
 
     def _read(self, wanted: Mapping[str, Sequence[str]]) -> Iterator[Batch]:
         """Columns of all parts, in order; `part` is the number of each row's part."""
         for number, part in enumerate(self._parts):
-            streams = [self._column(stage, part, names) for stage, names in wanted.items()]
+            there = {stage: names for stage, names in wanted.items() if stage in part.digests}
+            streams = [self._column(stage, part.video, names) for stage, names in there.items()]
             for batch in joined(streams):
-                self._require_claims(batch, wanted, part)
+                self._require_claims(batch, there, part.video)
                 yield {**batch, "part": np.full(len(batch["time"]), number)}
 
     def _require_claims(self, batch: Batch, wanted: Mapping[str, Sequence[str]], part: Video) -> None:
@@ -273,6 +281,18 @@ class Span:
                 yield batch
             if not _are_recorded(digests.results(), reader.records[part.video_id]):
                 raise Damaged(f"{reader.path} does not hold what was recorded: delete it and run again.")
+
+
+def with_faces(batch: Batch) -> Batch:
+    """With `face`, as `tracks_of` takes it, in the place of `embedding` [n, 4, 128], which may be missing.
+
+    Most of the latter is NaN, and would take the memory of an hour without a cut ten times.
+    """
+    faces = np.full(batch["track"].shape, None, object)
+    if "embedding" in batch:
+        for row, slot in np.argwhere(np.isfinite(batch["embedding"][..., 0])).tolist():
+            faces[row, slot] = batch["embedding"][row, slot].astype(np.float32)
+    return {**{name: values for name, values in batch.items() if name != "embedding"}, "face": faces}
 
 
 def _contradicting(path: Path) -> Damaged:

@@ -48,7 +48,7 @@ def process(job: Job[Params]) -> Iterator[Batch]:
     picture = picture_file(job)
     start, end = job.video.start or 0.0, np.inf if job.video.end is None else job.video.end
     try:
-        facts = _format(picture, start, job.video.end)
+        facts = format_of(picture, start, job.video.end)
     except NotAVideo as error:
         require(job)  # what looked damaged may have gone on the way
         raise BadVideo(f"{picture.name} {error}") from error
@@ -68,8 +68,8 @@ def process(job: Job[Params]) -> Iterator[Batch]:
     job.metrics["face_share"] = seen / frames
 
 
-def _format(picture: SourceFile, start: float, end: float | None) -> Probe:
-    """What the beginning tells; where the picture comes later than that, what the part does."""
+def format_of(picture: SourceFile, start: float, end: float | None) -> Probe:
+    """What the beginning tells; where the picture comes later than that, what the part does. Raises NotAVideo."""
     try:
         return probe(picture.path, end=HEAD)
     except NotAVideo:

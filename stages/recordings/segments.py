@@ -11,7 +11,7 @@ from portrait_prep.manifests.segments import Segment
 from portrait_prep.media.box import Box
 from portrait_prep.pipeline.declare.section import PlainSection
 from portrait_prep.pipeline.declare.stage import Batch, Params
-from portrait_prep.stages.recordings.people import Seen, mean_shape, people_of
+from portrait_prep.stages.recordings.people import Seen, mean_embedding, mean_shape, people_of
 from portrait_prep.stages.recordings.regions import region
 from portrait_prep.stages.recordings.speaking import LAGS, lags_of_others
 from portrait_prep.stages.recordings.talk import LABEL, REASONS, SPEAKS, Reason, labels, lags_in, runs
@@ -231,7 +231,8 @@ class Found:
 
 
 def _seen(shot: int, track: Track) -> Seen:
-    return Seen(shot, int(track.frames[0]), int(track.frames[-1]), mean_shape(track.shapes))
+    first, last = (int(track.frames[place]) for place in (0, -1))
+    return Seen(shot, first, last, mean_shape(track.shapes), mean_embedding(track.embeddings))
 
 
 def _tracks(shot: Batch) -> list[Track]:

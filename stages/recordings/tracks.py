@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.models.sface import NUMBERS
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -26,13 +27,14 @@ OVERLAP = 0.3
 class Track:
     """A face in m frames of a shot: their numbers [m], ascending; its boxes [m, 4] (x, y, width, height in display px);
     what was measured of its mouth [m, k] and of its shape [m, j], and its likeness to itself earlier [m]: NaN between
-    looks."""
+    looks. `embeddings` [l, 128] are what a recogniser made of it, where one looked at it."""
 
     frames: Numbers
     boxes: Floats
     mouths: Floats
     shapes: Floats
     likeness: Floats
+    embeddings: Floats
 
     @property
     def size(self) -> float:
@@ -49,8 +51,8 @@ def tracks_of(shot: Batch) -> list[Track]:
     """The tracks of a shot of n frames, in the order in which they begin, from left to right.
 
     Of `shot` it takes `time` [n] (s), `part` [n], `track` [n, 4] (-1: none; the same number in another part may be of
-    another face), `box` [n, 4, 4], `mouth` [n, 4, k], `shape` [n, 4, j] and
-    `likeness` [n, 4].
+    another face), `box` [n, 4, 4], `mouth` [n, 4, k], `shape` [n, 4, j] and `likeness` [n, 4]; and, where a recogniser
+    looked at faces, `face`, objects [n, 4]: an embedding [128], or None.
     """
     pieces = sorted(_pieces(shot), key=lambda track: (track.frames[0], track.boxes[0, 0]))
     follows = _followers(pieces, shot["time"])
@@ -68,7 +70,10 @@ def _pieces(shot: Batch) -> Iterator[Track]:
     names = ("box", "mouth", "shape", "likeness")
     for own, places in zip(np.split(frames, borders), np.split(slots, borders), strict=True):
         if len(own):
-            yield Track(own, *(shot[name][own, places].astype(np.float64) for name in names))
+            values = [shot[name][own, places].astype(np.float64) for name in names]
+            faces = [face for face in shot["face"][own, places] if face is not None] if "face" in shot else []
+            values.append(np.array(faces, np.float64).reshape(-1, NUMBERS))
+            yield Track(own, *values)
 
 
 def _followers(pieces: Sequence[Track], times: Floats) -> dict[int, int]:

@@ -34,7 +34,7 @@ def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def borrow_toys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put them in place of the stages of recordings."""
-    sections = (*STAGES, *TOYS[1:], SECTION)
+    sections = (*STAGES, *TOYS[1:3], SECTION)
     monkeypatch.setattr(overview, "RECORDING_STAGES", TOYS)
     monkeypatch.setattr(overview, "SECTIONS", sections)
     monkeypatch.setattr(opening, "SECTIONS", sections)
@@ -132,6 +132,65 @@ def test_settings_of_segments_join_anew_and_compute_nothing(tmp_path: Path, inte
     settings.write_text(settings.read_text().replace("max_seconds = 20.0", "max_seconds = 1.0"))
     with pytest.raises(BadSetting, match="is not allowed: min_seconds must not be above max_seconds"):
         segment(workspace=root, workers=0)
+
+
+def switch(root: Path, backend: str) -> None:
+    """The recogniser on or off."""
+    settings = root / "pipeline.toml"
+    before, section = settings.read_text().split("[identity]")
+    lines = section.split("\n")
+    place = next(number for number, line in enumerate(lines) if line.startswith("backend = "))
+    lines[place] = f'backend = "{backend}"'
+    settings.write_text(f"{before}[identity]" + "\n".join(lines))
+
+
+def made(root: Path) -> dict[str, bytes]:
+    """All tables that are made of recordings, but for what the stage that is off has left."""
+    names = ("segments.parquet", "recordings/scan/*.parquet", "recordings/voice/*.parquet")
+    return {str(path): path.read_bytes() for name in names for path in sorted(root.glob(name))}
+
+
+def people(root: Path, recording: str) -> list[object]:
+    """The persons of what is kept, in order."""
+    return [row["subject"] for row in table(root) if row["kept"] and row["recording"] == recording]
+
+
+def test_switched_on_a_recogniser_joins_persons_and_off_again_all_is_as_before(tmp_path: Path, capsys: Told) -> None:
+    root, source = tmp_path / "w", tmp_path / "interviews"
+    for name in ("brief", "short"):
+        write_recording(source, name)
+    segment(source=source, workspace=root, workers=0)
+    assert "identity" not in capsys.readouterr().out
+    assert not (root / "recordings" / "identity").exists()
+    before, others = made(root), people(root, "short")
+    assert people(root, "brief") == ["brief-000", "brief-001"]
+
+    switch(root, "sface")
+    assert segment(workspace=root, workers=0) == 1
+    told = capsys.readouterr().out
+    assert "download 0, scan 0, voice 0, identity 2; recordings joined: 1." in told
+    assert "short: identity failed (1 part): it dazzles" in told
+    assert people(root, "brief") == ["brief-000", "brief-000"]
+    assert people(root, "short") == others, "by proportions, since nobody looked"
+    assert audit(workspace=root, deep=True, workers=0) == 0
+    on = made(root)
+    assert {path for path in before if on[path] != before[path]} == {str(root / "segments.parquet")}
+    capsys.readouterr()
+    segment(workspace=root, workers=0)
+    assert "identity 0; recordings joined: 0." in capsys.readouterr().out
+
+    switch(root, "off")
+    outdated = [one for one in found(root, capsys) if one[0] == "segments"]
+    assert outdated == [("segments", "segments.parquet", "brief")]
+    assert segment(workspace=root, workers=0) == 0
+    assert "voice 0; recordings joined: 1." in capsys.readouterr().out
+    assert made(root) == before
+    assert audit(workspace=root, deep=True, workers=0) == 0
+
+    switch(root, "sface")
+    segment(workspace=root, workers=0)
+    assert "identity 0; recordings joined: 1." in capsys.readouterr().out
+    assert made(root) == on
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_used(tmp_path: Path, capsys: Told) -> None:

@@ -1,11 +1,20 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
-from portrait_prep.media.probe import probe
-from portrait_prep.media.source_frames import all_frames_between, frames_between, picture_at, sample_frames
+from portrait_prep.media import source_frames
+from portrait_prep.media.probe import Probe, probe
+from portrait_prep.media.source_frames import (
+    all_frames_between,
+    frames_between,
+    frames_shown_at,
+    picture_at,
+    sample_frames,
+)
 from tests.clips import make, number_of, portrait, steady, write_clip
 
 WIDTH, HEIGHT, RATE = 320, 240, 50
@@ -87,6 +96,51 @@ def test_all_frames_of_an_interval_come_once(kept: dict[str, Path], suffix: str,
     times = np.array([time for time, _ in found])
     assert [number for _, number in found] == [k for k in range(200) if start <= k / RATE < end]
     np.testing.assert_allclose(times, [number / RATE for _, number in found], atol=2e-3)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("ahead", [0.0, 0.5, 9.0])
+def test_frames_are_those_shown_at_some_moments(
+    kept: dict[str, Path], suffix: str, ahead: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_frames, "AHEAD", ahead)
+    path = kept[suffix]
+    facts = probe(path, end=0.5)
+    times = {time: number_of(frame.image()) for time, frame in all_frames_between(path, facts, 0, 9)}
+    asked = [time for time, number in times.items() if number in (0, 3, 31, 32, 90, 151, 199)]
+    between = [asked[0] + 0.008, asked[4] + 0.01, 77.0]
+    found = {time: number_of(frame.image()) for time, frame in frames_shown_at(path, facts, sorted(asked + between))}
+    assert found == {time: times[time] for time in asked}
+
+
+@pytest.mark.parametrize(("group", "most"), [(25, 8 * 25), (200, 2 * 200)])
+def test_not_much_more_is_decoded_for_them_than_it_takes(
+    video: Path, group: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where keyframes are near, what follows them; where there is one alone, the whole not much more than once."""
+    path, decoded = video.with_name(f"group{group}.mp4"), 0
+    make("-i", video, "-c:v", "libx264", "-g", str(group), "-keyint_min", str(group), "-sc_threshold", "0", path)
+    reaching = source_frames._reaching
+
+    def counting(path: Path, probe: Probe, time: float) -> Iterator[VideoFrame]:
+        nonlocal decoded
+        for frame in reaching(path, probe, time):
+            decoded += 1
+            yield frame
+
+    monkeypatch.setattr(source_frames, "_reaching", counting)
+    monkeypatch.setattr(source_frames, "AHEAD", 0.3)
+    moments = [number / RATE for number in range(12, 200, 25)]
+    assert [number_of(frame.image()) for _, frame in frames_shown_at(path, probe(path), moments)] == list(
+        range(12, 200, 25)
+    )
+    assert decoded <= most
+
+
+def test_of_what_cannot_be_read_there_is_no_frame(video: Path, tmp_path: Path) -> None:
+    facts, path = probe(video), tmp_path / "a.mp4"
+    path.write_bytes(b"no video")
+    assert list(frames_shown_at(path, facts, [0.0, 1.0])) == []
 
 
 def test_a_thumbnail_shows_all_that_is_displayed(video: Path, turned: Path) -> None:

@@ -1,4 +1,5 @@
-"""Toy stages `scan` and `voice` for whole recordings: they read what is found from SCRIPTS, by the file's name.
+"""Toy stages `scan`, `voice` and `identity` for whole recordings: they read what is found from SCRIPTS, by the file's
+name. To the last, who sits in the same place is the same person; it is off, as it is by default.
 
 The files are real videos of one frame a second, as long as their scripts.
 """
@@ -14,6 +15,8 @@ from portrait_prep.media.probe import duration
 from portrait_prep.pipeline.declare.metric import Metric
 from portrait_prep.pipeline.declare.stage import BadVideo, Batch, Column, Job, Params, Stage
 from portrait_prep.stages import download
+from portrait_prep.stages.identity import IdentityParams
+from portrait_prep.stages.models.sface import NUMBERS
 from portrait_prep.stages.sound.lip_sync import BANDS
 from tests.clips import write_clip
 from tests.stages.recordings.made import MOST_FACES, PICTURE, Face, Scene, columns
@@ -27,6 +30,8 @@ SCRIPTS: dict[str, tuple[Scene, ...]] = {
     "scrap": (Scene(7, (ONE,)), Scene(2, (Face(person=1),))),
     "brief": (Scene(7, (ONE,)), Scene(4, (ONE,))),
 }
+DAZZLED = "short"
+"""One at whose faces the recogniser cannot look."""
 FAILS_AT = {"half": 300.0}
 """A recording whose parts from then on cannot be read."""
 
@@ -67,6 +72,17 @@ def voice(job: Job[Params]) -> Iterator[Batch]:
         yield {"voice": whole["voice"][own], "bands": whole["bands"][own]}
 
 
+def identity(job: Job[IdentityParams]) -> Iterator[Batch]:
+    """Of faces in each 50th frame; the file DAZZLED is too much for it."""
+    if job.source.stem == DAZZLED:
+        raise BadVideo("it dazzles")
+    for batch in job.read("scan.track", "scan.box"):
+        embedding = np.full((len(batch["track"]), MOST_FACES, NUMBERS), np.nan, np.float16)
+        for row, slot in np.argwhere(batch["track"][::50] >= 0) * (50, 1):
+            embedding[row, slot] = np.arange(NUMBERS) == batch["box"][row, slot, 0] // 20
+        yield {"embedding": embedding}
+
+
 SCAN = Stage(
     name="scan",
     version=1,
@@ -94,4 +110,13 @@ VOICE = Stage(
     process=voice,
     reads=("scan.time",),
 )
-TOYS: tuple[Stage[Any], ...] = (download.STAGE, SCAN, VOICE)
+IDENTITY = Stage(
+    name="identity",
+    version=1,
+    params=IdentityParams,
+    on=lambda params: params.backend != "off",
+    columns=(Column("embedding", "float16", (MOST_FACES, NUMBERS)),),
+    process=identity,
+    reads=("scan.track", "scan.box"),
+)
+TOYS: tuple[Stage[Any], ...] = (download.STAGE, SCAN, VOICE, IDENTITY)
