@@ -45,6 +45,10 @@ ALIKE: Mapping[str, Any] = {
     "adapter_attn_dim": None,
 }
 """What `config.json` of any of these networks says, by default of the others; what differs is a `Size`."""
+LEAST_BYTES, MOST_BYTES = 2, 16
+"""A parameter in a file, and beside it what served its training: float16, and two of float64."""
+BESIDE = 1 << 24
+"""Further bytes that a file may have, of a small network: names, and what writes down speech."""
 EPSILON = 1e-7
 """Added to the variance of a wave before it is divided by its root, as transformers' Wav2Vec2FeatureExtractor does."""
 
@@ -90,7 +94,7 @@ class SpeechModel:
                 f"give the folder of {REPOSITORIES[kind]} or its like."
             ) from error
         wishes = _read(folder, PREPROCESSOR, kind) if (folder / PREPROCESSOR).exists() else {}
-        return cls(kind, _weights(folder), size, wishes.get("do_normalize") is not False)
+        return cls(kind, _weights(folder, size), size, wishes.get("do_normalize") is not False)
 
     @property
     def digests(self) -> dict[str, str]:
@@ -137,8 +141,15 @@ def _read(folder: Path, name: str, kind: str) -> dict[str, Any]:
     return content
 
 
-def _weights(folder: Path) -> Path:
-    for name in WEIGHTS:
-        if (folder / name).is_file():
-            return folder / name
-    raise MissingPrerequisite(f"{folder} holds neither {' nor '.join(WEIGHTS)}: get one of them.")
+def _weights(folder: Path, size: Size) -> Path:
+    """The file of weights, as large as those of the network may be: so much is read of it, and no more made of it."""
+    path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if path is None:
+        raise MissingPrerequisite(f"{folder} holds neither {' nor '.join(WEIGHTS)}: get one of them.")
+    found, least, most = path.stat().st_size, LEAST_BYTES * size.parameters, MOST_BYTES * size.parameters + BESIDE
+    if not least <= found <= most:
+        raise MissingPrerequisite(
+            f"{path} is damaged or no file of weights of the network that {CONFIG} describes (it has {found} bytes, "
+            f"and such files {least} to {most}): get the published file again."
+        )
+    return path

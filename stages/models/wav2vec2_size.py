@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated, Self
 
 import numpy as np
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """Of the seven convolutions, in all published networks."""
+MOST_PARAMETERS = 4_000_000_000
+"""Twice as many as the largest published network of this kind has."""
 STEP, FIELD = 320, 400
 """Samples from one row to the next, and those that a row is of: what these convolutions come to."""
 
@@ -43,7 +46,18 @@ class Size(BaseModel):
     def _divides(self) -> Self:
         if self.hidden_size % self.num_attention_heads or self.hidden_size % self.num_conv_pos_embedding_groups:
             raise ValueError("hidden_size is no multiple of its heads and groups")
+        if self.parameters > MOST_PARAMETERS:
+            raise ValueError("it is larger than any network of this kind")
         return self
+
+    @property
+    def parameters(self) -> int:
+        """How many there are in its matrices: nearly all, and never more than all."""
+        width, channels = self.hidden_size, (1, *self.conv_dim)
+        convolutions = sum(map(prod, zip(KERNELS, channels, self.conv_dim, strict=False)))
+        position = width * width // self.num_conv_pos_embedding_groups * self.num_conv_pos_embeddings
+        layer = 4 * width**2 + 2 * width * self.intermediate_size
+        return convolutions + channels[-1] * width + position + self.num_hidden_layers * layer
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ def test_the_published_ones_are_the_default_and_of_the_size_of_base_networks(
         with pytest.raises(MissingPrerequisite, match=f"is not the registered {name}"):
             SpeechModel.find(kind)
     assert sum(each.numel() for each in Wav2Vec2(Size()).parameters()) + 768 == 94_371_712
+    assert 0.99 < Size().parameters / 94_371_712 < 1
 
 
 def test_a_folder_is_found_by_path_and_by_name_where_models_lie(
@@ -130,6 +131,7 @@ def test_a_network_within_one_that_was_trained_to_write_down_speech_is_taken_out
         (json.dumps(TINY | {"feat_extract_norm": "batch"}), "does not describe a network of this kind .feat_extract"),
         (json.dumps(TINY | {"hidden_size": 10**9}), "does not describe a network of this kind .hidden_size"),
         (json.dumps(TINY | {"hidden_size": "32"}), "does not describe a network of this kind .hidden_size"),
+        (json.dumps(TINY | {"hidden_size": 8192, "num_hidden_layers": 128}), "it is larger than any network"),
         (json.dumps(TINY | {"num_attention_heads": 5}), "does not describe a network of this kind .sizes"),
         (json.dumps(TINY | {"conv_dim": [16] * 6}), "does not describe a network of this kind .conv_dim"),
         (json.dumps(TINY), "neither model.safetensors nor pytorch_model.bin"),
@@ -172,7 +174,7 @@ class Bomb:
 @pytest.mark.parametrize("plain", [True, False])
 def test_a_file_that_would_run_code_is_not_run(tmp_path: Path, plain: bool) -> None:
     (tmp_path / "config.json").write_text(json.dumps(TINY))
-    state = {"weights": Bomb(tmp_path / "ran")}
+    state = {"weights": Bomb(tmp_path / "ran"), "as large as weights are": bytes(100_000)}
     if plain:
         (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(state))
     else:
@@ -189,6 +191,15 @@ def test_tensors_of_the_same_bytes_are_not_read_again_and_again(tmp_path: Path) 
     (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(1000))
     with pytest.raises(MissingPrerequisite, match="its tensors overlap"):
         features(wave(), tmp_path)
+
+
+@pytest.mark.parametrize("size", [40_000, 1 << 40])
+def test_a_file_that_is_too_small_or_too_large_for_its_network_is_not_even_read(tmp_path: Path, size: int) -> None:
+    weights = write_model(tmp_path / "m") / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.truncate(size)
+    with pytest.raises(MissingPrerequisite, match=f"it has {size} bytes, and such files 46400 to "):
+        SpeechModel.within(weights.parent, "hubert")
 
 
 @pytest.mark.parametrize("kept", [0, 7, 300, -1])
