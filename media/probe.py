@@ -156,7 +156,7 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
         begin, until, claimed = _interval(packets, origin, start, end)
         times = packets.times[(packets.times >= begin) & (packets.times < until)]
         if len(times) == 0:
-            raise NotAVideo(f"has no video frame between {start or 0:.2f} s and {until - origin:.2f} s")
+            raise NotAVideo(_without_frames(start or 0.0, until - origin))
         frame = _first_frame(path, stream.index)
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         _check_aspect(frame, aspect)
@@ -183,6 +183,12 @@ def probe(path: Path, start: float | None = None, end: float | None = None) -> P
             tracks=tracks_of(container),
             undecodable_tracks=undecodable_tracks(container),
         )
+
+
+def _without_frames(begin: float, until: float) -> str:
+    if begin < until:
+        return f"has no video frame between {begin:.2f} s and {until:.2f} s"
+    return f"has no video frame from {begin:.2f} s on: it ends at {until:.2f} s"
 
 
 def _interval(packets: _Packets, origin: float, start: float | None, end: float | None) -> tuple[float, float, float]:

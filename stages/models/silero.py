@@ -41,6 +41,9 @@ SPAN = (LEAD + BLOCK) * STEP + CONTEXT
 
 STATE = (2, 128)
 
+SPEAKS = 0.5
+"""Probability from which on somebody speaks: its maker's own."""
+
 
 class VoiceDetector:
     """The network of the registered file."""

@@ -11,10 +11,11 @@ from portrait_prep.manifests.segments import Segment
 from portrait_prep.media.box import Box
 from portrait_prep.pipeline.declare.section import PlainSection
 from portrait_prep.pipeline.declare.stage import Batch, Params
+from portrait_prep.stages.models.silero import SPEAKS
 from portrait_prep.stages.recordings.people import Seen, mean_embedding, mean_shape, people_of
 from portrait_prep.stages.recordings.regions import region
 from portrait_prep.stages.recordings.speaking import LAGS, lags_of_others
-from portrait_prep.stages.recordings.talk import LABEL, REASONS, SPEAKS, Reason, labels, lags_in, runs
+from portrait_prep.stages.recordings.talk import LABEL, REASONS, Reason, labels, lags_in, runs
 from portrait_prep.stages.recordings.tracks import Track, tracks_of
 
 Floats = NDArray[np.float64]

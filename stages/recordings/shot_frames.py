@@ -11,6 +11,12 @@ from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.stages.recordings.shots import shots
 
 
+def ends_of(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """When each of n frames makes way for the next, s; the last one is shown as long as most are."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
+    return np.append(times[1:], times[-1] + step)
+
+
 @dataclass(frozen=True)
 class ShotFrames:
     """Which frames are of which shot: `ranges` has all n of them, with -1 or the shot's number. `times` [n], s."""
@@ -42,8 +48,7 @@ class ShotFrames:
         `first`; -1 where frames show two) and `cut_before` and `cut_after`: whether another one borders on it. No more
         than one shot, and a batch, is in memory.
         """
-        step = float(np.median(np.diff(self.times))) if len(self.times) > 1 else 1 / FPS
-        ends = np.append(self.times[1:], self.times[-1] + step)
+        ends = ends_of(self.times)
         for (frames, number), rows in zip(self.ranges, self._rows(batches), strict=True):
             yield {
                 **rows,

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.media.picture import FPS
+from portrait_prep.stages.recordings.shot_frames import ends_of
 from portrait_prep.stages.sound.lip_sync import FAINT, RHYTHM, SILENCE, SPEECH
 
 Floats = NDArray[np.float64]
@@ -207,8 +208,7 @@ def _during(edges: Floats, times: Floats, values: Floats) -> Floats:
     """Means between n + 1 edges [n, k] of values [m, k] that hold from their times [m] to the next one."""
     if len(edges) < 2 or len(times) == 0:
         return np.zeros((len(edges) - 1, values.shape[1]))
-    last = float(np.median(np.diff(times))) if len(times) > 1 else 1 / FPS
-    borders = np.append(times, times[-1] + last)
+    borders = np.append(times, ends_of(times)[-1])
     sums = np.cumsum(np.diff(borders)[:, np.newaxis] * values, axis=0)
     whole = np.stack([np.interp(edges, borders, np.append(0.0, one)) for one in sums.T], axis=1)
     return np.asarray(np.diff(whole, axis=0) * FPS)

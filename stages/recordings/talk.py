@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait_prep.pipeline.declare.stage import Batch
+from portrait_prep.stages.models.silero import SPEAKS
 from portrait_prep.stages.recordings.speaking import CLEAR, LAGS, USUAL, Sound, Speaking, speaking
 from portrait_prep.stages.recordings.tracks import Track
 from portrait_prep.stages.video.alive import ALIKE
@@ -15,9 +16,6 @@ from portrait_prep.stages.video.alive import ALIKE
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Labels = NDArray[np.int64]
-
-SPEAKS = 0.5
-"""Probability from which on a voice is heard: Silero's own."""
 
 UNSEEN = 0.25
 """Seconds for which a face that talks may be out of sight: as long as `landmarks` bridges at 25 frames a second, and a

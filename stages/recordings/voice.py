@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from portrait_prep.media.container import NotAVideo
 from portrait_prep.media.ffmpeg import RUN_UP, FfmpegFailed, run, sound_input
-from portrait_prep.media.picture import FPS
 from portrait_prep.media.probe_sound import read_tracks
 from portrait_prep.media.wav import Pcm
 from portrait_prep.pipeline.declare.metric import Metric
@@ -24,15 +23,13 @@ from portrait_prep.pipeline.declare.stage import ROWS_PER_GROUP, BadVideo, Batch
 from portrait_prep.stages.models import silero
 from portrait_prep.stages.models.registry import digests
 from portrait_prep.stages.recordings.hearing import hear
+from portrait_prep.stages.recordings.shot_frames import ends_of
 from portrait_prep.stages.sound import track_choice
 from portrait_prep.stages.sound.audio_source import AudioSource, of_one_format
 from portrait_prep.stages.sound.lip_sync import BANDS
 from portrait_prep.stages.sound.mixdown import Mixdown
 from portrait_prep.stages.sound.track_choice import LISTENED, SOUND_TRACK, Choice, chosen_track
 from portrait_prep.stages.sources import picture_file, require
-
-SPEAKS = 0.5
-"""Probability from which on somebody speaks: Silero's own."""
 
 
 class VoiceParams(Params):
@@ -50,7 +47,7 @@ def process(job: Job[VoiceParams]) -> Iterator[Batch]:
     if not job.frames:
         raise BadVideo("the video has no frames")
     times = np.concatenate([batch["time"] for batch in job.read("scan.time")])
-    ends = _ends(times)
+    ends = ends_of(times)
     try:
         heard = hear(_recording(job).listen, float(times[0]), float(ends[-1]))
     except (NotAVideo, FfmpegFailed) as error:
@@ -58,18 +55,11 @@ def process(job: Job[VoiceParams]) -> Iterator[Batch]:
         words = error if isinstance(error, NotAVideo) else f"has sound that does not decode: ffmpeg says '{error}'"
         raise BadVideo(f"{job.source.name} {words}") from error
     speaks = heard.speaks.mean(times, ends).clip(0, 1).astype(np.float32)
-    job.metrics["voice_share"] = float((speaks >= SPEAKS).mean())
+    job.metrics["voice_share"] = float((speaks >= silero.SPEAKS).mean())
     powers = heard.bands.mean(times, ends).astype(np.float32)
     for first in range(0, len(times), ROWS_PER_GROUP):
         rows = slice(first, first + ROWS_PER_GROUP)
         yield {"voice": speaks[rows], "bands": powers[rows]}
-
-
-def _ends(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """When each frame makes way for the next; the last one is shown as long as most are."""
-    steps = np.diff(times)
-    last = float(np.median(steps)) if len(steps) else 1 / FPS
-    return np.append(times[1:], times[-1] + last)
 
 
 @dataclass(frozen=True)
