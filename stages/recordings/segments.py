@@ -14,13 +14,14 @@ from portrait_prep.pipeline.declare.stage import Batch, Params
 from portrait_prep.stages.models.silero import SPEAKS
 from portrait_prep.stages.recordings.people import Seen, mean_embedding, mean_shape, people_of
 from portrait_prep.stages.recordings.regions import region
+from portrait_prep.stages.recordings.shot_frames import is_long
 from portrait_prep.stages.recordings.speaking import LAGS, lags_of_others
 from portrait_prep.stages.recordings.talk import LABEL, REASONS, Reason, labels, lags_in, runs
 from portrait_prep.stages.recordings.tracks import Track, tracks_of
 
 Floats = NDArray[np.float64]
 
-VERSION = 2
+VERSION = 3
 """Raised when the same columns would give other segments."""
 
 EARLY = 0.0005
@@ -207,8 +208,11 @@ def segments(recording: Recording, shots: Shots, params: SegmentParams) -> Itera
         tracks = _tracks(shot)
         own = slice(at, at + len(tracks))
         people, at = found.people[own], own.stop
-        whole = Stretch(0, len(shot["time"]), Reason.BLEND)
-        divided = stretches(shot, tracks, found.lags[own], recording.picture, params) if _is_shot(shot) else [whole]
+        divided = (
+            stretches(shot, tracks, found.lags[own], recording.picture, params)
+            if _is_shot(shot)
+            else [Stretch(0, len(shot["time"]), _of_no_shot(shot))]
+        )
         yield from (_row(recording, shot, stretch, people) for stretch in divided)
 
 
@@ -242,6 +246,10 @@ def _tracks(shot: Batch) -> list[Track]:
 
 def _is_shot(shot: Batch) -> bool:
     return bool(shot["shot"][0] >= 0)
+
+
+def _of_no_shot(shot: Batch) -> Reason:
+    return Reason.STANDING if is_long(shot["time"], shot["ends"]).all() else Reason.BLEND
 
 
 def _row(recording: Recording, shot: Batch, stretch: Stretch, people: Sequence[int]) -> Segment:

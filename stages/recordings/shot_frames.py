@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,10 @@ from portrait_prep.media.picture import FPS
 from portrait_prep.pipeline.declare.stage import Batch
 from portrait_prep.stages.recordings.shots import shots
 
+LONG = 1.0
+"""Seconds for which a picture may be shown within a shot. One that stands longer is a still, or what was to come after
+it did not decode: a file that is damaged there has no frames."""
+
 
 def ends_of(times: NDArray[np.float64]) -> NDArray[np.float64]:
     """When each of n frames makes way for the next, s; the last one is shown as long as most are."""
@@ -17,9 +22,24 @@ def ends_of(times: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.append(times[1:], times[-1] + step)
 
 
+def is_long(times: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of n frames are shown for LONG."""
+    return np.asarray(ends - times > LONG)
+
+
+def _alike(frames: range, long: NDArray[np.bool_]) -> Iterator[range]:
+    """Frames cut where such that are long and such that are not meet."""
+    borders = np.flatnonzero(np.diff(long[frames.start : frames.stop])) + frames.start + 1
+    edges = [frames.start, *borders.tolist(), frames.stop] if frames else []
+    return (range(first, stop) for first, stop in pairwise(edges))
+
+
 @dataclass(frozen=True)
 class ShotFrames:
-    """Which frames are of which shot: `ranges` has all n of them, with -1 or the shot's number. `times` [n], s."""
+    """Which frames are of which shot: `ranges` has all n of them, with -1 or the shot's number. `times` [n], s.
+
+    A frame that is shown for LONG is of none, and what comes after it is another shot.
+    """
 
     times: NDArray[np.float64]
     ranges: Sequence[tuple[range, int]]
@@ -27,14 +47,17 @@ class ShotFrames:
     @classmethod
     def of(cls, borders: Batch) -> "ShotFrames":
         """By the columns `time`, `cut` and `blend` [n] of a recording."""
-        ranges, at, count = list[tuple[range, int]](), 0, len(borders["time"])
-        for number, shot in enumerate([*shots(borders["cut"], borders["blend"]), range(count, count)]):
+        times = borders["time"]
+        ranges, at, number = list[tuple[range, int]](), 0, 0
+        long = is_long(times, ends_of(times))
+        for shot in [*shots(borders["cut"], borders["blend"]), range(len(times), len(times))]:
             if shot.start > at:
                 ranges.append((range(at, shot.start), -1))
-            if shot:
-                ranges.append((shot, number))
+            for piece in _alike(shot, long):
+                ranges.append((piece, -1 if long[piece.start] else number))
+                number += not long[piece.start]
             at = shot.stop
-        return cls(borders["time"], ranges)
+        return cls(times, ranges)
 
     @property
     def shot_count(self) -> int:

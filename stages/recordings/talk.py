@@ -60,6 +60,7 @@ class Reason(StrEnum):
     BORDER = "next to a cut"
     CROWDED = "another face in the way"
     BLEND = "dissolve"
+    STANDING = "no new picture"
     UNREADABLE = "unreadable"
 
 

@@ -132,6 +132,21 @@ def test_margins_are_left_out_on_both_sides_of_a_cut_and_of_a_dissolve() -> None
     assert [row.reason for row in rows if not row.kept] == ["next to a cut"] * 3 + ["dissolve", "next to a cut"]
 
 
+def test_where_no_frame_comes_for_more_than_a_second_a_segment_ends_and_the_time_is_told_apart() -> None:
+    whole = columns(Scene(16, (Face(),)))
+    lost = slice(round(6 * RATE), round(10 * RATE))
+    kept = {name: np.delete(values, lost, axis=0) for name, values in whole.items()}
+    rows = rows_of(kept)
+    assert told(rows) == about(("kept", 0, 5.92), ("no new picture", 5.96, 10), ("kept", 10.04, 16))
+    assert len({row.shot for row in rows if row.kept}) == 2
+
+
+def test_less_than_a_second_without_a_frame_ends_nothing() -> None:
+    whole = columns(Scene(16, (Face(),)))
+    kept = {name: np.delete(values, slice(150, 150 + RATE - 2), axis=0) for name, values in whole.items()}
+    assert told(rows_of(kept)) == about(("kept", 0, 16))
+
+
 def test_a_shortest_segment_above_the_longest_is_refused() -> None:
     with pytest.raises(ValidationError, match="max_seconds"):
         SegmentParams(min_seconds=9, max_seconds=5)

@@ -45,13 +45,14 @@ MEANINGS: Mapping[str, str] = {
     Reason.BORDER: "a moment beside a cut or dissolve",
     Reason.CROWDED: "no region shows this face and no other one",
     Reason.BLEND: "frames that show two shots, or black",
+    Reason.STANDING: "one picture for more than a second: a still, or the file is damaged there",
     Reason.UNREADABLE: "this part of the file could not be read",
     REMOVED: "a person took it out: remove",
 }
 """Reason -> what it says of a stretch."""
 
 
-QUIET = (Reason.NO_FACE, Reason.SMALL, Reason.STILL, Reason.SILENT, Reason.BORDER, Reason.BLEND)
+QUIET = (Reason.NO_FACE, Reason.SMALL, Reason.STILL, Reason.SILENT, Reason.BORDER, Reason.BLEND, Reason.STANDING)
 """Reasons by which nobody's talk is lost who is seen."""
 
 LONGEST = 1e8
