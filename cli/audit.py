@@ -13,7 +13,7 @@ from portrait_prep.pipeline.auditing.audit import Audit, Finding, Sample
 from portrait_prep.pipeline.declare.remedy import Remedy
 from portrait_prep.pipeline.run.process import CORES
 from portrait_prep.pipeline.session import Session
-from portrait_prep.stages.recordings.checking import relocated, segment_findings
+from portrait_prep.stages.recordings.checking import by_segment, relocated, segment_findings
 from portrait_prep.stages.recordings.overview import has_recordings, recordings_of
 
 
@@ -60,8 +60,11 @@ def _checked(session: Session, deep: bool, drawn: Sample | None, workers: int, h
             part.workspace.require_idle()
             if deep or drawn:
                 held.enter_context(part.workspace.lock())
+    audit = Audit(session, deep, drawn, workers)
     if session.workspace.catalogue.exists() or not recordings:
-        yield from Audit(session, deep, drawn, workers).findings()
+        yield from audit.findings()
+    else:  # no videos yet, and no run
+        yield from map(by_segment, audit.strays(()))
     if recordings:
         for finding in Audit(recordings, deep, drawn, workers).findings():
             yield relocated(finding, recordings.workspace.root.name)

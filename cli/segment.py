@@ -1,13 +1,14 @@
 """`segment`: finds in long recordings who is seen and speaks, when and where."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 from portrait_prep.cli.opening import open_session
 from portrait_prep.cli.run import progress
 from portrait_prep.cli.terminal import Flag, Workers, WorkspaceOption, say
-from portrait_prep.errors import BadInput
+from portrait_prep.errors import BadInput, WorkspaceBusy
 from portrait_prep.manifests.catalogue import write_catalogue
 from portrait_prep.manifests.corpora import recordings as corpus
 from portrait_prep.manifests.corpora import segments as kept
@@ -62,6 +63,8 @@ def segment(
         run_counts, status_counts = recordings.run(selection, workers, None, advance)
     with recordings.workspace.lock():
         segments, joined = join(recordings, workers)
+    with suppress(WorkspaceBusy), session.held():  # sweeps away what a killed one left; a run does so itself
+        pass
     for line in (*_summed_up(recordings, run_counts, status_counts, joined), *kept.summary(segments)):
         say(line)
     following = "init segments" if any(found.kept for found in segments) else "report"

@@ -5,7 +5,7 @@ shards, what joins the videos, and what lies there unaccounted for. With `deep` 
 the media, and joins the videos again. With a `sample` it recomputes some videos from their sources.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from portrait_prep.manifests.catalogue import Catalogue, by_shard, read_rows
 from portrait_prep.manifests.video import Video
@@ -65,12 +65,17 @@ class Audit:
             self._work_is_left |= outcome.work_is_left
         yield from self._reductions(reducer)
         yield from table.finalize()
-        self._known.update(derived.derived_files(workspace))
-        names = [*(stage.name for stage in self._stages), CACHE]
-        yield from orphans.examine_files(workspace, names, self._known, rows_by_id, self._gone)
+        yield from self.strays(videos)
         yield from derived.examine_derived(self._session, self._deep)
         if self._sample:
             yield from examine_sample(self._session, self._sample, self._finished)
+
+    def strays(self, videos: Iterable[Video]) -> Iterator[Finding]:
+        """Files that nothing accounts for, of a workspace with these videos."""
+        self._known.update(derived.derived_files(self._workspace))
+        names = [*(stage.name for stage in self._stages), CACHE]
+        rows_by_id = {video.video_id: video for video in videos}
+        yield from orphans.examine_files(self._workspace, names, self._known, rows_by_id, self._gone)
 
     def _removals(self, listed: Catalogue) -> Iterator[Finding]:
         """Videos whose rows went and whose files did not, and the other way round."""

@@ -1,6 +1,7 @@
 """Whether `segments.parquet` still is what the recordings' columns come to: the audit's look at it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.segments import NONE, digest_of_rows, read_segments
@@ -42,8 +43,13 @@ def relocated(finding: Finding, folder: str) -> Finding:
     """A finding of a workspace that lies in `folder` of another one, as one of the latter's."""
     mend = finding.remedy
     delete, absent = (tuple(f"{folder}/{name}" for name in names) for names in (mend.delete, mend.absent))
-    remedy = Remedy(mend.words, delete, mend.run, by=COMMAND, absent=absent)
-    return Finding(finding.kind, f"{folder}/{finding.path}", finding.problem, remedy, finding.video_id)
+    remedy = Remedy(mend.words, delete, mend.run, absent=absent)
+    return by_segment(Finding(finding.kind, f"{folder}/{finding.path}", finding.problem, remedy, finding.video_id))
+
+
+def by_segment(finding: Finding) -> Finding:
+    """The same, mended by `segment` where it would be by a run."""
+    return replace(finding, remedy=replace(finding.remedy, by=COMMAND))
 
 
 def _found(problem: str, recording: str = "") -> Finding:

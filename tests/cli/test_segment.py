@@ -302,6 +302,24 @@ def test_the_audit_finds_what_is_missing_outdated_or_altered(tmp_path: Path, int
     assert pq.read_table(path).equals(rows)
 
 
+def test_what_lies_about_is_found_where_there_are_no_videos_yet(tmp_path: Path, interviews: Path, capsys: Told) -> None:
+    root = tmp_path / "w"
+    segment(source=interviews, workspace=root, workers=0)
+    left = root / ".tmp-0123456789ab-segments.parquet"
+    for path in (left, root / "notes.txt", root / "cache" / "mine.bin"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert found(root, capsys) == [
+        ("temporary", left.name, ""),
+        ("stranger", "notes.txt", ""),
+        ("orphan", "cache/mine.bin", ""),
+    ]
+    audit(workspace=root, workers=0)
+    assert f"portrait-prep segment -w {root}" in capsys.readouterr().out
+    segment(workspace=root, workers=0)
+    assert not left.exists()
+
+
 def found(root: Path, capsys: Told) -> list[tuple[str, str, str]]:
     """Kind, path and recording of what the audit finds."""
     capsys.readouterr()
