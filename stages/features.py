@@ -47,7 +47,7 @@ class FeaturesParams(Params):
         "",
         max_length=1000,
         description="folder of another model of this kind, with config.json and model.safetensors or "
-        "pytorch_model.bin: its path, or its name in W/models; empty: the published base model",
+        "pytorch_model.bin: its whole path, or its name in W/models; empty: the published base model",
     )
     layer: int = Field(
         LAST,

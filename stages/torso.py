@@ -147,7 +147,12 @@ def _runs(job: Job[TorsoParams]) -> Iterator[Batch]:
         job.metrics["looked_frames"] += int(looked.sum())
         yield batch | {"lines": lines, "anchor": anchor}
     if backend.provider:
-        job.metrics["provider"] = job.record("parsing").metrics["provider"] if spared else backend.provider(job.gpu)
+        job.metrics["provider"] = _provider_of_parsing(job) if spared else backend.provider(job.gpu)
+
+
+def _provider_of_parsing(job: Job[TorsoParams]) -> str:
+    """What its record tells; no video is to fail here for what an optional stage left out."""
+    return str(job.record("parsing").metrics.get("provider", "unknown"))
 
 
 def _from_network(job: Job[TorsoParams], backend: Backend) -> Callable[[Batch], Maps]:

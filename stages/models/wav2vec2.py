@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -64,14 +65,13 @@ class SpeechModel:
 
     @classmethod
     def find(cls, kind: str, folder: str = "") -> Self:
-        """The published model of a kind; given a folder, by its path or by its name where models lie, the one in it.
+        """The published model of a kind; given a folder, by its whole path or its name where models lie, the one in it.
 
         Reads no weights but to check the published ones. Raises MissingPrerequisite where there is none of this kind.
         """
         if not folder:
             return cls(kind, verified(PUBLISHED[kind]).path)
-        places = [place / folder for place, _ in folders()]
-        return cls.within(next((place for place in places if place.is_dir()), Path(folder)), kind)
+        return cls.within(_folder(folder), kind)
 
     @classmethod
     def within(cls, folder: Path, kind: str) -> Self:
@@ -127,6 +127,20 @@ def _opened(model: SpeechModel, _sha256: str, gpu: bool) -> Encoder:
             f"The network {model.kind} needs PyTorch: pip install 'portrait-prep[torch]'."
         ) from error
     return Encoder(model.size, model.weights, model.kind, gpu)
+
+
+def _folder(named: str) -> Path:
+    """Where it is: a worker may stand elsewhere, from where a relative path would lead to something else."""
+    places = [place / named for place, _ in folders()]
+    if Path(named).is_absolute():
+        places.append(Path(named))
+    with suppress(OSError):  # such as a name that is too long
+        for place in places:
+            if place.is_dir():
+                return place
+    raise MissingPrerequisite(
+        f"There is no folder '{named}' where models lie: put it into models/ of the workspace, or give its whole path."
+    )
 
 
 def _read(folder: Path, name: str, kind: str) -> dict[str, Any]:

@@ -131,10 +131,7 @@ def test_torso_gives_the_same_without_a_look(gap: list[int], tmp_path: Path, loo
     expected = collect(torso.STAGE, alone)
     looked.clear()
 
-    basis, metrics = Basis(version=1), {"provider": "drawn"}
-    record = Record(video_id="v", stage="parsing", outcome="done", fingerprint="", basis=basis, metrics=metrics)
-    columns = {**alone._columns, "parsing.outlines": outlines}
-    reusing = MemoryJob(BISENET, tmp_path, frames=30, columns=columns, records={"parsing": record})
+    reusing = reusing_job(alone, outlines, {"provider": "drawn"})
     found = collect(torso.STAGE, reusing)
     assert looked == []
     assert expected["visible"].any()
@@ -142,6 +139,23 @@ def test_torso_gives_the_same_without_a_look(gap: list[int], tmp_path: Path, loo
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values, err_msg=name)
     assert reusing.metrics == alone.metrics
+
+
+def reusing_job(alone: MemoryJob[Any], outlines: NDArray[np.uint32], metrics: dict[str, Any]) -> MemoryJob[Any]:
+    basis = Basis(version=1)
+    record = Record(video_id="v", stage="parsing", outcome="done", fingerprint="", basis=basis, metrics=metrics)
+    columns = {**alone._columns, "parsing.outlines": outlines}
+    return MemoryJob(BISENET, alone._folder, frames=alone.frames, columns=columns, records={"parsing": record})
+
+
+def test_torso_does_not_fail_where_a_record_does_not_tell_what_the_network_ran_on(
+    tmp_path: Path, looked: list[int]
+) -> None:
+    path = write(tmp_path / "v.mp4", [person()] * 2)
+    reusing = reusing_job(job_of(path, faces(2), BISENET), parsed(path, 2)["outlines"], {})
+    assert collect(torso.STAGE, reusing)["visible"].shape == (2, 2)
+    assert reusing.metrics["provider"] == "unknown"
+    assert looked == [2], "by parsing alone"
 
 
 def test_a_frame_of_a_shard_has_well_under_a_kilobyte(tmp_path: Path) -> None:

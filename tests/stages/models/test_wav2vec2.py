@@ -81,8 +81,22 @@ def test_a_folder_is_found_by_path_and_by_name_where_models_lie(
     monkeypatch.setenv(registry.FOLDERS_VARIABLE, str(tmp_path))
     write_model(tmp_path / "mine")
     assert SpeechModel.find("hubert", "mine").weights == tmp_path / "mine" / "model.safetensors"
+    (tmp_path / "yours").mkdir()
     with pytest.raises(MissingPrerequisite, match=r"yours holds no config\.json of a model: give the folder"):
         SpeechModel.find("hubert", "yours")
+
+
+@pytest.mark.parametrize("named", ["mine", "./mine", "m" * 300, "m\0", "/m"])
+def test_a_folder_that_is_named_from_where_one_stands_is_not_looked_for(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker stands elsewhere."""
+    (tmp_path / "models").mkdir()
+    monkeypatch.setenv(registry.FOLDERS_VARIABLE, str(tmp_path / "models"))
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "mine")
+    with pytest.raises(MissingPrerequisite, match=r"There is no folder '.*' where models lie: put it into models/"):
+        SpeechModel.find("hubert", named)
 
 
 def test_what_decides_the_values_is_in_the_digests_and_where_it_lies_is_not(folder: Path, tmp_path: Path) -> None:
