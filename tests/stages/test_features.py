@@ -265,7 +265,7 @@ def test_videos_of_one_shard_that_were_computed_by_networks_of_two_widths(root: 
 
 def test_a_model_that_is_not_there_ends_a_run_in_one_sentence(root: Path, tmp_path: Path) -> None:
     run(root, 'backend = "off"')
-    with pytest.raises(MissingPrerequisite, match=r"holds no config\.json of a model"):
+    with pytest.raises(MissingPrerequisite, match=r"There is no folder .* where models lie"):
         run(root, f'backend = "hubert"\nmodel = "{tmp_path / "nowhere"}"')
     damaged = write_model(tmp_path / "m")
     (damaged / "model.safetensors").write_bytes(b"\x08" + bytes(200))
