@@ -72,7 +72,7 @@ class Checkout:
             shutil.copy(ROOT / name, self.root / name)
         (self.root / "stages" / "light.py").write_text(STAGE_FILE)
         order = self.root / "stages" / "order.py"
-        text = order.read_text().replace("import download, ", "import download, light, ")
+        text = order.read_text().replace("    landmarks,\n", "    landmarks,\n    light,\n")
         order.write_text(text.replace("    speech.STAGE,\n", "    speech.STAGE,\n    light.STAGE,\n"))
 
     def call(self, *words: str, status: int = 0) -> str:
