@@ -33,7 +33,9 @@ def segment_findings(recordings: Session, deep: bool = False) -> Iterator[Findin
             yield _found("its rows do not rest on what was found in this recording", task.recording)
         elif not there.intact(task.recording):
             yield _found("its rows of this recording are not those that were written", task.recording)
-        elif work and digest_of_rows(work(task)[1]) != there.made[task.recording].digest:
+        elif work and (outcome := work(task)).error:
+            yield _found(f"this recording cannot be joined again: {outcome.error}", task.recording)
+        elif work and digest_of_rows(outcome.rows) != there.made[task.recording].digest:
             yield _found("its rows are not what this recording comes to when it is joined again", task.recording)
     for name in sorted({*there.made, *there.rows} - names_of(recordings)):
         yield _found("there is no such recording", name)

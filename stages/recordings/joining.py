@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from portrait_prep.errors import BadInput, Damaged
+from portrait_prep.errors import BadInput, Damaged, PortraitPrepError
 from portrait_prep.manifests.record import Record
 from portrait_prep.manifests.segments import (
     Made,
@@ -118,20 +118,27 @@ def outdated(tasks: Iterable[Task], there: Segments) -> list[Task]:
 def join(session: Session, workers: int) -> tuple[Segments, list[str]]:
     """Bring `segments.parquet` of the outer workspace up to date; returns it, and which recordings were joined.
 
-    Rows of recordings that have gone are taken out. Nothing is written where nothing changes.
+    Rows of recordings that have gone are taken out. Nothing is written where nothing changes. Of one that cannot be
+    joined the rows stay as they are, outdated; once all others are written its Damaged or BadInput is raised.
     """
     home = Workspace(session.workspace.home)
     there = readable_segments(home.segments)
     todo = {task.recording: task for task in outdated(tasks_of(session), there)}
-    left = there.of(names_of(session).difference(todo))
+    left = there.of(names_of(session))
     rows, made = dict(left.rows), dict(left.made)
-    work = Joiner.of(session)
-    for name, found in in_order(work, todo.values(), min(workers, len(todo))):
-        rows[name] = found
-        made[name] = Made(basis=todo[name].basis, digest=digest_of_rows(found), rows=len(found))
+    errors = []
+    for outcome in in_order(Joiner.of(session), todo.values(), min(workers, len(todo))):
+        if outcome.error:
+            errors.append(outcome.error)
+        else:
+            name, found = outcome.recording, outcome.rows
+            rows[name] = found
+            made[name] = Made(basis=todo[name].basis, digest=digest_of_rows(found), rows=len(found))
     result = Segments(rows, made)
-    if todo or there.made != left.made or not home.segments.exists():
+    if len(todo) > len(errors) or there.made != left.made or not home.segments.exists():
         write_segments(home.segments, result)
+    if errors:
+        raise errors[0]
     return result, list(todo)
 
 
@@ -141,6 +148,18 @@ def drop_gone(session: Session) -> None:
     there = readable_segments(path)  # a damaged one is made anew by the next join
     if not known.issuperset(there.made):
         write_segments(path, there.of(known))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of joining a recording: its rows, or why there are none.
+
+    That is Damaged where a column is not what was recorded, BadInput where the catalogue's parts are no whole one.
+    """
+
+    recording: str
+    rows: Sequence[Segment] = ()
+    error: PortraitPrepError | None = None
 
 
 @dataclass(frozen=True)
@@ -158,19 +177,20 @@ class Joiner:
         assert isinstance(params, SegmentParams)
         return cls(session.workspace, session.stages, params)
 
-    def __call__(self, task: Task) -> tuple[str, list[Segment]]:
-        """Name and rows of a recording.
+    def __call__(self, task: Task) -> Outcome:
+        """Join a recording."""
+        try:
+            return Outcome(task.recording, _contiguous(list(self._rows(task))))
+        except (Damaged, BadInput) as error:
+            return Outcome(task.recording, error=error)
 
-        Raises Damaged where a column is not what was recorded, BadInput where the catalogue's parts are no whole one.
-        """
+    def _rows(self, task: Task) -> Iterator[Segment]:
         self._require_whole([part.video for part in task.parts])
-        rows: list[Segment] = []
         for parts, span, first in self.spans(task):
             if span:
-                rows += segments(span.recording, partial(span.shots, first), self.params)
+                yield from segments(span.recording, partial(span.shots, first), self.params)
             else:
-                rows.append(_unread(parts))
-        return task.recording, _contiguous(rows)
+                yield _unread(parts)
 
     def _require_whole(self, parts: Sequence[Video]) -> None:
         """Raise BadInput unless each part begins where the one before ends, and the last has no end."""

@@ -243,6 +243,23 @@ def test_nothing_is_made_of_a_recording_that_lacks_a_part(tmp_path: Path, interv
     assert table(root) == before
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_one_that_cannot_be_joined_costs_no_other(tmp_path: Path, interviews: Path, workers: int) -> None:
+    root = tmp_path / "w"
+    segment(source=interviews, workspace=root, workers=0)
+    before, catalogue = table(root), root / "recordings" / "catalogue.parquet"
+    known = read_catalogue(catalogue)
+    write_catalogue(catalogue, [part for part in known if part.video_id != "long-p0001"])
+    settings = root / "pipeline.toml"
+    settings.write_text(settings.read_text().replace("min_seconds = 3.0", "min_seconds = 2.9"))
+    (root / "segments.parquet").unlink()
+    with pytest.raises(BadInput, match="the parts of long do not follow each other"):
+        segment(workspace=root, workers=workers)
+    assert {row["recording"] for row in table(root)} == {"short"}
+    assert segment(source=interviews, workspace=root, workers=workers) == 0
+    assert len(table(root)) == len(before)
+
+
 def test_a_catalogue_that_has_lost_recordings_stops_it(
     tmp_path: Path, interviews: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
