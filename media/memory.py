@@ -18,6 +18,10 @@ TABLE_ALLOWANCE = 1 << 28
 TABLE_ALLOWANCE_PER_BYTE = 64
 """Further bytes for each byte of its file: a row of the catalogue takes 20 there at least, and 300 in memory."""
 
+ALLOWANCE_PER_VALUE = 16
+"""Further bytes for each number that is read: lists in lists have two levels of 2 bytes, kept twice while they grow,
+beside the numbers; and however many are alike, they take next to nothing in the file."""
+
 LOCK = threading.RLock()
 """Held while the bound, which is of the whole process, is set: else a second thread would restore that of the first."""
 
@@ -45,6 +49,9 @@ def bounded_memory(size: int, allowance: int = BASE_ALLOWANCE, per_byte: int = A
             resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def bounded_table(size: int) -> AbstractContextManager[None]:
-    """The same for reading a part of a table whose file has `size` bytes: a few of them may unpack to gigabytes."""
-    return bounded_memory(size, TABLE_ALLOWANCE, TABLE_ALLOWANCE_PER_BYTE)
+def bounded_table(size: int, values: int = 0) -> AbstractContextManager[None]:
+    """The same for reading a part of a table whose file has `size` bytes: a few of them may unpack to gigabytes.
+
+    `values`: how many numbers the part may have at most, where that is known and many.
+    """
+    return bounded_memory(size, TABLE_ALLOWANCE + ALLOWANCE_PER_VALUE * values, TABLE_ALLOWANCE_PER_BYTE)

@@ -5,7 +5,7 @@ the footer, under the key `portrait_prep`. A failed video has a record and no ro
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,8 @@ from portrait_prep.pipeline.store.arrow import Digests, batch_of, encoding, sche
 FOOTER_KEY = b"portrait_prep"
 MOST_BYTES = 1 << 30
 """Most bytes that are read at a time; 250 rows of all columns of any stage have a hundredth."""
+MOST_VALUES = 1 << 25
+"""Most numbers for which memory is allowed at a time; 250 maps of 256 x 256 have a half."""
 UNREADABLE = (pa.ArrowException, OSError, IndexError)
 """What pyarrow raises for rows that cannot be read."""
 
@@ -122,7 +124,8 @@ class ShardReader:
         ):
             raise pa.ArrowInvalid("it claims more rows or bytes than a shard has")
         names = None if columns is None else list(columns)
-        with bounded_table(self._size):
+        values = sum(_values_in(group, names or self.column_names) for group in claimed)
+        with bounded_table(self._size, min(values, MOST_VALUES)):
             return self._file.read_row_groups(list(groups), columns=names, use_threads=False)
 
     def row(self, video_id: str, number: int, columns: Sequence[str]) -> Batch:
@@ -146,6 +149,12 @@ class ShardReader:
         rows = self._batch_of(table)
         for number in range(len(video_ids)):
             yield {name: values[number : number + 1] for name, values in rows.items()}
+
+
+def _values_in(group: pq.RowGroupMetaData, names: Collection[str]) -> int:
+    """How many numbers these columns claim to have there."""
+    columns = (group.column(number) for number in range(group.num_columns))
+    return sum(column.num_values for column in columns if column.path_in_schema.partition(".")[0] in names)
 
 
 class ShardWriter:

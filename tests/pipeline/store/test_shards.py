@@ -11,6 +11,7 @@ import pytest
 
 from portrait_prep.errors import Damaged
 from portrait_prep.manifests.record import Basis, Record
+from portrait_prep.media import memory
 from portrait_prep.pipeline.declare.stage import Column, Params, Stage
 from portrait_prep.pipeline.store.shard_state import ShardState
 from portrait_prep.pipeline.store.shards import FOOTER_KEY, ShardReader, ShardWriter, verify
@@ -166,3 +167,21 @@ def test_manifests_that_a_stranger_wrote_tell_no_checksum(finished: Path, tmp_pa
     shard_state.verify(session.stages)
     assert not shard_state.damaged
     assert set(shard_state.records["count"]) == {"a1", "a2"}
+
+
+def test_maps_that_are_all_alike_are_read_however_little_of_the_file_they_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("one", "other")
+    maps = Stage("toy", 1, Params, tuple(Column(name, "uint8", (256, 256)) for name in names), lambda _: iter(()))
+    path = tmp_path / "maps.parquet"
+    with ShardWriter(path, maps, Params()) as writer:
+        rows, digests = writer.rows("v", iter([dict.fromkeys(names, np.full((250, 256, 256), 7, np.uint8))]))
+        writer.record(record("v", rows, digests))
+    assert path.stat().st_size < 1 << 20
+    monkeypatch.setattr(memory, "TABLE_ALLOWANCE", 0)  # as in a process in which nothing is left of what was reserved
+    held = [pa.allocate_buffer(1 << 26) for _ in range(32)]
+    with ShardReader(path) as reader:
+        (batch,) = reader.batches("v", names)
+    del held
+    assert all((batch[name] == 7).all() for name in names)
