@@ -41,13 +41,16 @@ def committed(root: Path) -> dict[str, int]:
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    for _ in range(400):
+    """Two; fewer where a run has so little left to do that it starts no more, or is over."""
+    for tries in range(400):
+        if process.poll() is not None:
+            return []
         found = [
             child
             for child in psutil.Process(process.pid).children(recursive=True)
             if "spawn_main" in " ".join(child.cmdline())
         ]
-        if len(found) >= 2:
+        if len(found) >= 2 or (found and tries > 40):
             return found
         time.sleep(0.05)
     raise TimeoutError("no workers came")
@@ -88,10 +91,11 @@ def test_plugs_pulled_at_random_cost_nothing_that_was_committed(
         assert all(now[stage] >= before[stage] for stage in now)
         before = now
     process = start(root)
-    victim = random.choice(workers_of(process))
+    workers = workers_of(process)
     time.sleep(random.uniform(0.5, 2))
-    with suppress(psutil.NoSuchProcess):  # it may be over with all its work
-        victim.kill()
+    for victim in random.sample(workers, min(1, len(workers))):
+        with suppress(psutil.NoSuchProcess):  # it may be over with all its work
+            victim.kill()
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 1, errors
     (line,) = (line for line in output.splitlines() if line.startswith("Computed"))
